@@ -1,0 +1,117 @@
+"""Configuration: a flag wins over ``mailbox.json``, which wins over the default."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from claude_mailbox import paths
+from claude_mailbox.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The settings of one daemon. Minutes of 0 switch an age limit off.
+
+    Attributes:
+        port: TCP port, 0 for any free one.
+        bind: address to listen on.
+        db_path: the SQLite file.
+        hide_after_minutes: idle mailboxes older than this are left out of lists.
+        delete_after_minutes: idle mailboxes older than this, with nothing pending, are deleted.
+        sweep_interval_minutes: how often stale mailboxes are looked for; 0 for never.
+        max_body_bytes: size of one message, in bytes of UTF-8.
+        max_pending_per_mailbox: undelivered messages that one mailbox may hold.
+        max_waiters_per_mailbox: open watches on one mailbox.
+        allowed_hosts: further host names that clients may address the daemon by.
+    """
+
+    port: int = paths.DEFAULT_PORT
+    bind: str = paths.DEFAULT_BIND
+    db_path: str = ""
+    hide_after_minutes: int = 1440
+    delete_after_minutes: int = 10080
+    sweep_interval_minutes: int = 60
+    max_body_bytes: int = 1024 * 1024
+    max_pending_per_mailbox: int = 100_000
+    max_waiters_per_mailbox: int = 1024
+    allowed_hosts: tuple[str, ...] = ()
+
+
+def camel_case(name: str) -> str:
+    """Return the JSON spelling of a field name."""
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+# The smallest and largest value of each whole number.
+_RANGES = {
+    "port": (0, 65535),
+    "maxBodyBytes": (1, 64 * 1024 * 1024),
+    "maxPendingPerMailbox": (1, 10**9),
+    "maxWaitersPerMailbox": (1, 10**6),
+    "hideAfterMinutes": (0, 10**9),
+    "deleteAfterMinutes": (0, 10**9),
+    "sweepIntervalMinutes": (0, 10**9),
+}
+KEYS = {camel_case(field.name): field.name for field in fields(Config)}
+
+
+def load(flags: Mapping[str, object] | None = None, path: str | None = None) -> Config:
+    """Read the configuration.
+
+    Args:
+        flags: values given on the command line, by JSON key; None means not given.
+        path: the file to read instead of the usual places; it must exist.
+
+    Raises:
+        ConfigError: if a file cannot be read or is no JSON object, or a key is unknown or has
+            a wrong type or value; the sentence names the file and the key.
+    """
+    values: dict[str, object] = {}
+    places = [path] if path is not None else paths.config_paths()
+    for place in places:
+        if path is not None or os.path.exists(place):
+            values.update(_read(place))
+    for key, value in (flags or {}).items():
+        if value is not None:
+            values[KEYS[key]] = _check(key, value, "on the command line")
+    if not values.get("db_path"):
+        values["db_path"] = paths.database_path()
+    return Config(**values)  # type: ignore[arg-type]  # every value went through _check
+
+
+def _read(place: str) -> dict[str, object]:
+    try:
+        with open(place, encoding="utf-8-sig") as file:
+            content = json.load(file)
+    except OSError as error:
+        raise ConfigError(f"Cannot read the configuration {place}: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"The configuration {place} is not valid JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"The configuration {place} must be one JSON object.")
+    values = {}
+    for key, value in content.items():
+        if key not in KEYS:
+            known = " ".join(KEYS)
+            raise ConfigError(f"Unknown key '{key}' in {place}; the keys are: {known}.")
+        values[KEYS[key]] = _check(key, value, f"in {place}")
+    return values
+
+
+def _check(key: str, value: object, where: str) -> object:
+    if key in _RANGES:
+        low, high = _RANGES[key]
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ConfigError(f"'{key}' {where} must be a whole number.")
+        if not low <= value <= high:
+            raise ConfigError(f"'{key}' {where} must be from {low} to {high}, not {value}.")
+        return value
+    if key == "allowedHosts":
+        if not isinstance(value, list | tuple) or not all(isinstance(host, str) for host in value):
+            raise ConfigError(f"'{key}' {where} must be a list of host names.")
+        return tuple(host.lower() for host in value)
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"'{key}' {where} must be a string that is not empty.")
+    return os.path.expanduser(value) if key == "dbPath" else value

@@ -1,0 +1,172 @@
+"""One tree of errors: each class knows its stable code, its HTTP status and its exit code.
+
+This module is imported by the fast path of the command line, so it imports nothing.
+"""
+
+
+class MailboxError(Exception):
+    """Base class; never raised itself. ``str(error)`` is one sentence that says what to do.
+
+    Attributes:
+        code: stable word for programs (the ``reason`` of a REST error).
+        status: HTTP status of the answer.
+        exit_code: exit status of the command line.
+        retry_after: seconds after which trying again makes sense, or None.
+    """
+
+    code = "error"
+    status = 500
+    exit_code = 1
+    retry_after: "int | None" = None
+
+    def details(self) -> "dict[str, object]":
+        """Return further JSON fields that belong in the answer."""
+        return {}
+
+
+class BadRequest(MailboxError):
+    """A field, header, parameter or the JSON itself is missing or malformed."""
+
+    code = "bad-request"
+    status = 400
+
+
+class InvalidName(BadRequest):
+    """A mailbox name is empty, too long or has characters that it must not have."""
+
+    code = "invalid-name"
+
+
+class Forbidden(MailboxError):
+    """A stranger's Host or Origin."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NameMismatch(Forbidden):
+    """The caller acts for a mailbox that is not his."""
+
+    code = "name-mismatch"
+
+
+class NotFound(MailboxError):
+    """No such route."""
+
+    code = "not-found"
+    status = 404
+
+
+class MethodNotAllowed(MailboxError):
+    """The route exists, for another method; *allowed* is the value of the header ``Allow``."""
+
+    code = "method-not-allowed"
+    status = 405
+
+    def __init__(self, sentence: str, allowed: str) -> None:
+        super().__init__(sentence)
+        self.allowed = allowed
+
+
+class RequestTimeout(MailboxError):
+    """The client was too slow in sending its request."""
+
+    code = "request-timeout"
+    status = 408
+
+
+class Renamed(MailboxError):
+    """The mailbox that is watched has another name now."""
+
+    code = "renamed"
+    status = 409
+
+    def __init__(self, old: str, to: str) -> None:
+        super().__init__(f"Mailbox '{old}' was renamed to '{to}': use that name.")
+        self.to = to
+
+    def details(self) -> "dict[str, object]":
+        return {"to": self.to}
+
+
+class TargetExists(MailboxError):
+    """The new name of a rename is taken."""
+
+    code = "target-exists"
+    status = 409
+
+
+class LeaseLost(MailboxError):
+    """A lease ended (expired, released or acked) before its holder answered for it."""
+
+    code = "lease-lost"
+    status = 409
+
+
+class TooLarge(MailboxError):
+    """A message or a request is over its limit."""
+
+    code = "too-large"
+    status = 413
+
+
+class WrongContentType(MailboxError):
+    """The request's body is not declared as JSON."""
+
+    code = "wrong-content-type"
+    status = 415
+
+
+class QuotaFull(MailboxError):
+    """A limit on pending messages or on waiters is reached; nothing was stored."""
+
+    code = "quota-full"
+    status = 429
+    retry_after = 5
+
+
+class Unavailable(MailboxError):
+    """The daemon cannot store or read right now; nothing was stored."""
+
+    code = "unavailable"
+    status = 503
+    retry_after = 2
+
+
+class ShuttingDown(Unavailable):
+    """The daemon is starting or stopping."""
+
+    code = "shutting-down"
+    retry_after = 1
+
+
+class ConfigError(MailboxError):
+    """A configuration file or flag is wrong; the sentence names the key."""
+
+    code = "config"
+
+
+class StartupError(MailboxError):
+    """The daemon cannot start: locked home, taken port, foreign or corrupt database."""
+
+    code = "startup"
+
+
+class AutostartError(MailboxError):
+    """The platform's service manager is missing or refused; the sentence says what to do."""
+
+    code = "autostart"
+
+
+class OutputLost(MailboxError):
+    """Standard output is closed or broken, so the message was put back."""
+
+    code = "output-lost"
+
+
+class DaemonUnreachable(MailboxError):
+    """Nobody answers at the daemon's address."""
+
+    code = "unreachable"
+    status = 503
+    exit_code = 2

@@ -1,0 +1,197 @@
+"""Values that cross rooms, and the rules for names, bodies and times. No I/O."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from claude_mailbox.errors import BadRequest, InvalidName, TooLarge
+
+NAME_LIMIT = 128
+KEY_LIMIT = 200
+CHECK_LIMIT = 1000
+CHECK_BYTES = 8 * 1024 * 1024
+
+# Control characters, lone surrogates and line or paragraph separators would let a name
+# break out of the one line that it is printed on.
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Direction overrides let one name be displayed as another.
+_BIDI_CONTROLS = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message handed to a receiver under a lease.
+
+    Attributes:
+        id: number of the message; grows with time, never used again.
+        sender: present name of the mailbox that sent it.
+        body: text, exactly as sent.
+        sent_at: milliseconds since the epoch.
+        attempts: how often it was handed out, this time included.
+        lease: token that settles, extends or releases it.
+    """
+
+    id: int
+    sender: str
+    body: str
+    sent_at: int
+    attempts: int
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one look into a mailbox yielded.
+
+    Attributes:
+        mailbox: present name of the mailbox.
+        deliveries: leased messages, oldest first.
+        remaining: messages that still wait there.
+    """
+
+    mailbox: str
+    deliveries: Sequence[Delivery]
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The honest answer to a send.
+
+    Attributes:
+        id: number of the stored message.
+        sender: present name of the sender.
+        recipient: present name of the receiving mailbox.
+        sent_at: milliseconds since the epoch.
+        known: whether anybody ever used the receiving mailbox.
+        last_seen_at: when somebody last did, in milliseconds since the epoch.
+        watching: whether somebody was waiting for mail there at that moment.
+        pending: messages that wait there, this one included.
+        forwarded_from: former name that the message was addressed to, if it was.
+        duplicate: whether the answer repeats that of an earlier send with the same key.
+    """
+
+    id: int
+    sender: str
+    recipient: str
+    sent_at: int
+    known: bool
+    last_seen_at: int | None
+    watching: bool
+    pending: int
+    forwarded_from: str | None = None
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in a mailbox: a count, and the oldest message's time in milliseconds."""
+
+    pending: int
+    oldest_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One row of the list of mailboxes; times in milliseconds since the epoch."""
+
+    name: str
+    last_seen_at: int | None
+    pending: int
+    pending_for_you: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A rename that happened: the names, and how many pending messages moved along."""
+
+    old: str
+    new: str
+    transferred: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Which lease tokens an ack, release or extend reached, and which were lost before."""
+
+    done: Sequence[str]
+    lost: Sequence[str]
+
+
+def check_name(value: object, what: str = "name") -> str:
+    """Return the trimmed mailbox name.
+
+    Raises:
+        InvalidName: if it is no string, empty, longer than 128 characters or has control
+            characters; *what* names the field in the sentence.
+    """
+    if not isinstance(value, str):
+        raise InvalidName(f"'{what}' must be a string with the name of a mailbox.")
+    name = value.strip()
+    if not name:
+        raise InvalidName(f"'{what}' is missing or empty: give the name of a mailbox.")
+    if len(name) > NAME_LIMIT:
+        raise InvalidName(f"'{what}' has {len(name)} characters; the limit is {NAME_LIMIT}.")
+    if not name.isascii() or not name.isprintable():
+        for character in name:
+            if (
+                character in _BIDI_CONTROLS
+                or unicodedata.category(character) in _FORBIDDEN_CATEGORIES
+            ):
+                raise InvalidName(
+                    f"'{what}' has the control character U+{ord(character):04X}: leave it out."
+                )
+    return name
+
+
+def check_body(value: object, limit: int) -> str:
+    """Return the body of a message.
+
+    Raises:
+        BadRequest: if it is no string, empty, or no valid Unicode text.
+        TooLarge: if it is longer than *limit* bytes of UTF-8.
+    """
+    if not isinstance(value, str):
+        raise BadRequest("'body' must be a string with the text of the message.")
+    if not value:
+        raise BadRequest("'body' is missing or empty: give the text of the message.")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise BadRequest(
+            f"'body' has half of a surrogate pair at character {error.start}: send valid Unicode."
+        ) from None
+    if size > limit:
+        raise TooLarge(
+            f"The message has {size} bytes; the limit is {limit} (maxBodyBytes): send it in parts,"
+            " or send the path of a file."
+        )
+    return value
+
+
+def check_key(value: object) -> str | None:
+    """Return the idempotency key, or None when there is none.
+
+    Raises:
+        BadRequest: if it is not a string of 1 to 200 characters.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str) or not 1 <= len(value) <= KEY_LIMIT:
+        raise BadRequest(f"'idempotencyKey' must be a string of 1 to {KEY_LIMIT} characters.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadRequest("'idempotencyKey' must be valid Unicode.") from None
+    return value
+
+
+def iso_time(milliseconds: int | None) -> str | None:
+    """Return ISO 8601 UTC with milliseconds and ``Z``, or None for None."""
+    if milliseconds is None:
+        return None
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

@@ -1,0 +1,72 @@
+"""Where things lie: the home folder and the files in it. Imports nothing but ``os``."""
+
+import os
+
+DEFAULT_PORT = 37849
+DEFAULT_BIND = "127.0.0.1"
+# The shortest limit among the systems we run on (macOS: 104 bytes with the final NUL).
+SOCKET_PATH_LIMIT = 103
+
+
+def home() -> str:
+    """Return the home folder: ``CLAUDE_MAILBOX_HOME``, else ``~/.claude-mailbox``."""
+    return os.environ.get("CLAUDE_MAILBOX_HOME") or os.path.join(
+        os.path.expanduser("~"), ".claude-mailbox"
+    )
+
+
+def socket_path() -> str:
+    """Return the path of the daemon's Unix socket."""
+    return os.path.join(home(), "mailbox.sock")
+
+
+def lock_path() -> str:
+    """Return the path of the lock file, which holds the running daemon's pid."""
+    return os.path.join(home(), "mailbox.lock")
+
+
+def config_path() -> str:
+    """Return the path of the per-user configuration file."""
+    return os.path.join(home(), "mailbox.json")
+
+
+def config_paths() -> list[str]:
+    """Return the places of ``mailbox.json``; what a later one says wins.
+
+    On Windows a machine-wide file comes before the user's own.
+    """
+    places = [config_path()]
+    if os.name == "nt":
+        shared = os.environ.get("PROGRAMDATA", r"C:\ProgramData")
+        places.insert(0, os.path.join(shared, "ClaudeMailbox", "mailbox.json"))
+    return places
+
+
+def database_path() -> str:
+    """Return the default path of the database."""
+    return os.path.join(home(), "mailbox.db")
+
+
+def log_path() -> str:
+    """Return the path of the log of a daemon that was started in the background."""
+    return os.path.join(home(), "daemon.log")
+
+
+def bells_path() -> str:
+    """Return the folder of the doorbell files, one a session."""
+    return os.path.join(home(), "bells")
+
+
+def bell_path(session_id: str) -> str:
+    """Return the path of a session's doorbell file; the id may be anything."""
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in session_id)
+    if name != session_id or not 0 < len(name) <= 64:
+        import zlib  # the odd case; hooks run without it
+
+        name = f"{name[:64]}-{zlib.crc32(session_id.encode(errors='surrogatepass')):08x}"
+    return os.path.join(bells_path(), name)
+
+
+def command_path() -> str:
+    """Return the path of the note from which the plugin knows how to run the command."""
+    return os.path.join(home(), "command")
