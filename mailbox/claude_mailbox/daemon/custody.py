@@ -1,0 +1,23 @@
+"""Who answers for leased messages on their way out of the office."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+
+class Custodian(Protocol):
+    """Answers for leased messages on their way out."""
+
+    lease_seconds: float | None
+    """Explicit lease asked for, or None for one that is bound to the connection."""
+
+    def take(self, tokens: Sequence[str]) -> None:
+        """Become responsible for these leases. Synchronous: nothing may come between."""
+        ...
+
+
+class Follower(Custodian, Protocol):
+    """A custodian of a stream, which wants to know which of its leases have ended."""
+
+    def ended(self, tokens: Iterable[str]) -> None:
+        """Take note that these leases were acked or released."""
+        ...

@@ -1,0 +1,217 @@
+"""Rings sessions: writes the file that a session's client watches, when mail waits unattended.
+
+A ring only says that there is mail. The client runs ``check`` then, which takes it all. So one
+ring is enough until the mailbox has been looked into, however many messages come meanwhile; and
+mail that came after that look began needs a new one. A client may not be watching yet, or not
+any more: a ring that nobody answers is repeated a few times.
+
+``ring``, ``looking`` and ``looked`` are synchronous and do no I/O; one task, ``serve``, asks which
+sessions have mail and writes their files, on a thread.
+"""
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
+from typing import Protocol, TypeVar
+
+import trio
+
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.paths import bell_path, bells_path
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+# Lets a check that is on its way take the mail first.
+SETTLE_SECONDS = 0.02
+# A client answers within a second. These are the pauses after which an unanswered ring is
+# repeated; the first is also the least time between two rings that nobody answers.
+PAUSES = (2.0, 8.0, 30.0, 120.0)
+_RETRY_SECONDS = 1.0
+
+# Mailbox and session of each bell that has reason to ring.
+Waiting = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
+
+
+class Runner(Protocol):
+    """Runs a function that may block, such as one that writes a file."""
+
+    def __call__(self, function: Callable[[], T]) -> Awaitable[T]:
+        """Return what *function* returns."""
+        ...
+
+
+async def on_thread(function: Callable[[], T]) -> T:
+    """Run a function on a thread; nobody waits for it at the shutdown."""
+    return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
+
+
+class _Ring:
+    """A ring of one mailbox's bells that no look into the mailbox has answered yet.
+
+    Attributes:
+        at: when it rang, or is to ring first.
+        due: when it rings again.
+        count: how often it rang.
+        has_news: whether mail came since, or since somebody began to look.
+    """
+
+    __slots__ = ("at", "count", "due", "has_news")
+
+    def __init__(self, at: float, due: float, count: int) -> None:
+        self.at = at
+        self.due = due
+        self.count = count
+        self.has_news = False
+
+
+class Doorbell:
+    """The bells of all sessions.
+
+    Args:
+        waiting: returns the sessions with mail.
+        runner: writes and removes files; in the daemon on a thread, in tests inline.
+    """
+
+    def __init__(self, waiting: Waiting, runner: Runner = on_thread) -> None:
+        self._waiting = waiting
+        self._runner = runner
+        self._listeners: set[str] = set()
+        self._news: set[str] = set()
+        self._rings: dict[str, _Ring] = {}
+        self._stirred = trio.Event()
+        self._is_writable = True
+
+    def __repr__(self) -> str:
+        return f"<Doorbell: {len(self._listeners)} listeners, {len(self._rings)} unanswered>"
+
+    def ring(self, mailbox: str) -> None:
+        """Say that mail waits in *mailbox* and nobody stands there to take it."""
+        if not self._listeners:
+            return
+        ring = self._rings.get(mailbox)
+        if ring is None:
+            self._news.add(mailbox)
+        else:
+            ring.has_news = True
+            soon = ring.at + PAUSES[0]
+            if ring.due <= soon:
+                return
+            ring.due, ring.count = soon, 0
+        self._stirred.set()
+
+    def ring_later(self, mailbox: str) -> None:
+        """Ring for mail that is there already, once the session has had time to listen."""
+        now = trio.current_time()
+        self._rings[mailbox] = _Ring(now, now + PAUSES[0], 0)
+        self._stirred.set()
+
+    def looking(self, mailbox: str) -> None:
+        """Somebody begins to look into *mailbox*, and will see all that was said to wait there."""
+        ring = self._rings.get(mailbox)
+        if ring is not None:
+            ring.has_news = False
+
+    def looked(self, mailbox: str) -> None:
+        """Somebody has looked into *mailbox*, which answers its ring."""
+        ring = self._rings.pop(mailbox, None)
+        if ring is not None and ring.has_news:
+            self.ring(mailbox)
+
+    async def add(self, session_id: str) -> str | None:
+        """Make a session's file and ring it from now on; return its path.
+
+        None when the home folder cannot be written: then the session gets its mail at its prompts.
+        """
+        path = bell_path(session_id)
+        if not await self._runner(partial(self._touch, [path])):
+            return None
+        self._listeners.add(session_id)
+        return path
+
+    async def remove(self, session_id: str) -> None:
+        """Remove a session's file."""
+        self._listeners.discard(session_id)
+        await self._runner(partial(_unlink, [bell_path(session_id)]))
+
+    async def restore(self, sessions: Iterable[str]) -> None:
+        """Listen for these sessions again after a start of the daemon; remove others' files."""
+        self._listeners = set(sessions)
+        keep = {bell_path(session_id) for session_id in self._listeners}
+        await self._runner(partial(_prune, keep))
+
+    async def serve(self) -> None:
+        """Ring whenever there is reason to, until cancelled."""
+        while True:
+            due = min((ring.due for ring in self._rings.values()), default=float("inf"))
+            with trio.move_on_at(due):
+                await self._stirred.wait()
+            self._stirred = trio.Event()
+            if self._news:
+                await trio.sleep(SETTLE_SECONDS)
+            await self._ring_due()
+
+    async def _ring_due(self) -> None:
+        now = trio.current_time()
+        news, self._news = self._news, set()
+        # Mail that came while we asked for whom to ring the last time counts with that ring.
+        names = {name for name in news if name not in self._rings}
+        names |= {name for name, ring in self._rings.items() if ring.due <= now}
+        if not names:
+            return
+        try:
+            reasons = _by_mailbox(await self._waiting())
+        except MailboxError as error:
+            logger.warning("could not look for whom to ring: %s", error)
+            self._rings.update({name: _Ring(now, now + _RETRY_SECONDS, 0) for name in names})
+            return
+        paths = []
+        for name in names:
+            ring = self._rings.pop(name, None)
+            if name in reasons:
+                count = ring.count if ring is not None else 0
+                due = now + PAUSES[count] if count < len(PAUSES) else float("inf")
+                self._rings[name] = _Ring(now, due, count + 1)
+                paths += [bell_path(session_id) for session_id in reasons[name]]
+        if paths:
+            await self._runner(partial(self._touch, paths))
+
+    def _touch(self, paths: Iterable[str]) -> bool:
+        """Write the files, on a thread; say whether that was possible."""
+        try:
+            os.makedirs(bells_path(), mode=0o700, exist_ok=True)
+            for path in paths:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+                with open(descriptor, "wb") as file:
+                    file.write(b"%d\n" % time.time_ns())
+        except OSError as error:
+            if self._is_writable:
+                logger.error("cannot ring sessions, %s: %s", bells_path(), error.strerror)
+            self._is_writable = False
+            return False
+        self._is_writable = True
+        return True
+
+
+def _by_mailbox(waiting: Sequence[tuple[str, str]]) -> Mapping[str, list[str]]:
+    sessions: dict[str, list[str]] = {}
+    for mailbox, session_id in waiting:
+        sessions.setdefault(mailbox, []).append(session_id)
+    return sessions
+
+
+def _unlink(paths: Iterable[str]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def _prune(keep: AbstractSet[str]) -> None:
+    """Remove the files of sessions that are over."""
+    folder = bells_path()
+    with contextlib.suppress(OSError):
+        _unlink({os.path.join(folder, name) for name in os.listdir(folder)} - keep)

@@ -1,0 +1,210 @@
+"""ASGI: a delivery is settled only after its response has left, and released if it did not.
+
+It sits below everything that hands mail out, REST and MCP alike, because neither can be relied
+on to notice that its client has gone. It watches for the disconnect itself, and it owns the last
+byte of the response: all but that byte goes out first, then comes a look whether the client is
+still there, then the byte. So a client that has the whole response is never taken for gone, and
+one that left before was not given it.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+from urllib.parse import quote
+
+import trio
+
+from claude_mailbox.daemon.asgi import BROKEN_KEY, App, Message, Receive, Scope, Send
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.model import Verdict
+
+logger = logging.getLogger(__name__)
+
+
+SCOPE_KEY = "claude_mailbox.custody"
+
+# Turns of the event loop that it takes a closed connection to become a disconnect message:
+# the reader wakes, the protocol queues it, our watcher receives it.
+_TURNS_TO_NOTICE = 3
+
+
+class Desk(Protocol):
+    """What of the post office settles and releases leases."""
+
+    async def settle(self, tokens: Sequence[str]) -> Verdict:
+        """Mark delivered."""
+        ...
+
+    async def release(self, tokens: Sequence[str]) -> Verdict:
+        """Put back."""
+        ...
+
+
+class Custody:
+    """The leases that one response carries out.
+
+    Attributes:
+        lease_seconds: explicit lease that the request asked for, or None. Explicit leases are
+            left to their holder once the response is out; bound ones are settled.
+        holder: mailbox to name, with the tokens, in headers of the response, because its body
+            cannot carry them; or None.
+    """
+
+    __slots__ = ("holder", "lease_seconds", "tokens")
+
+    def __init__(self) -> None:
+        self.lease_seconds: float | None = None
+        self.holder: str | None = None
+        self.tokens: list[str] = []
+
+    def take(self, tokens: Sequence[str]) -> None:
+        """Become responsible for these leases."""
+        self.tokens.extend(tokens)
+
+    def drop(self) -> None:
+        """Be responsible no more: the leases have ended otherwise."""
+        self.tokens = []
+
+
+class Handover:
+    """Wraps an ASGI application whose responses carry mail.
+
+    Args:
+        app: finds its ``Custody`` in the scope under ``SCOPE_KEY``.
+        desk: settles and releases.
+    """
+
+    def __init__(self, app: App, desk: Desk) -> None:
+        self._app = app
+        self._desk = desk
+        self._open: set[Custody] = set()
+        self._unsettled: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<Handover: {len(self._open)} open, {len(self._unsettled)} to settle>"
+
+    def held(self) -> list[str]:
+        """Return the tokens that living responses answer for."""
+        return [token for custody in self._open for token in custody.tokens] + self._unsettled
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The guard has put the body together, so the first message is the whole request.
+        request = await receive()
+        if request["type"] == "http.disconnect":
+            return
+        custody = Custody()
+        scope[SCOPE_KEY] = custody
+        self._open.add(custody)
+        response = _Response(custody, request, send, scope.get(BROKEN_KEY, _never))
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_watch, response, receive, nursery.cancel_scope)
+                await self._app(scope, response.receive, response.send)
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._conclude(custody, arrived=response.left and response.is_success)
+            self._open.discard(custody)
+        await response.finish()
+
+    async def _conclude(self, custody: Custody, *, arrived: bool) -> None:
+        if not custody.tokens or (arrived and custody.lease_seconds is not None):
+            return
+        try:
+            if arrived:
+                await self._desk.settle(custody.tokens)
+            else:
+                await self._desk.release(custody.tokens)
+        except MailboxError as error:
+            # The ledger cannot write now. A release is made up for by the sweeper, which frees
+            # what nobody holds; a settlement must be remembered, or the mail would come twice.
+            logger.warning("could not %s: %s", "settle" if arrived else "release", error)
+            if arrived:
+                self._unsettled.extend(custody.tokens)
+
+    async def catch_up(self) -> None:
+        """Settle what could not be settled when its response left."""
+        if self._unsettled:
+            await self._desk.settle(tokens := list(self._unsettled))
+            self._unsettled = self._unsettled[len(tokens) :]
+
+
+def _never() -> bool:
+    return False
+
+
+async def _watch(response: "_Response", receive: Receive, application: trio.CancelScope) -> None:
+    await response.watch(receive)
+    if not response.left:
+        application.cancel()
+
+
+class _Response:
+    """Passes messages both ways and keeps the end of the response back."""
+
+    def __init__(
+        self, custody: Custody, request: Message, send: Send, is_broken: Callable[[], bool]
+    ) -> None:
+        self._custody = custody
+        self._request: Message | None = request
+        self._send = send
+        self._is_broken = is_broken
+        self._gone = trio.Event()
+        self._kept = b""
+        self._ended = False
+        self.left = False
+        self.is_success = False
+
+    async def watch(self, receive: Receive) -> None:
+        """Wait until the client disconnects."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._gone.set()
+
+    async def receive(self) -> Message:
+        """The application's ``receive``: the whole request, then nothing but the disconnect."""
+        if self._request is not None:
+            message, self._request = self._request, None
+            return message
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """The application's ``send``."""
+        if message["type"] == "http.response.start":
+            self.is_success = message["status"] < 300
+            if self._custody.tokens and self._custody.holder is not None:
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-mailbox-leases", ",".join(self._custody.tokens).encode()),
+                    (b"x-mailbox-holder", quote(self._custody.holder, safe="").encode()),
+                ]
+            await self._send(message)
+            return
+        if not self._custody.tokens:
+            self.left = self._ended = not message.get("more_body", False)
+            await self._send(message)
+            return
+        # Some frameworks send the whole body with more to come, and then an empty end: so one
+        # byte stays here whatever the message says.
+        body = self._kept + message.get("body", b"")
+        self._kept = body[-1:]
+        if body[:-1]:
+            await self._send({**message, "body": body[:-1], "more_body": True})
+        if message.get("more_body", False):
+            return
+        for _ in range(_TURNS_TO_NOTICE):
+            await trio.lowlevel.checkpoint()
+        if self._gone.is_set() or self._is_broken():
+            return
+        # From here on the client may have it all: no cancellation, no second thoughts.
+        with trio.CancelScope(shield=True):
+            self.left = True
+            await self._send({**message, "body": self._kept, "more_body": True})
+            # Where the server can tell that this very byte did not leave, it does.
+            self.left = not self._is_broken()
+
+    async def finish(self) -> None:
+        """End the response, which lets the connection take its next request."""
+        if self.left and not self._ended:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})

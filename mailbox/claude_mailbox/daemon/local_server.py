@@ -1,0 +1,395 @@
+"""A lean ASGI server: for the Unix socket, where our own command line and hooks come in, and for
+the hot verbs on TCP.
+
+Hypercorn serves what else comes on TCP and can do far more; per request that costs it several tasks and channels.
+Here one task serves one connection, the application runs in it, and the socket is read only when
+the application asks for more, be it for the request's body or to learn of the disconnect. What
+HTTP is stays with ``httptools``, the parser that uvicorn uses.
+"""
+
+import http
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from email.utils import formatdate
+from functools import lru_cache
+from itertools import islice
+from urllib.parse import unquote_to_bytes
+
+import httptools
+import trio
+
+from claude_mailbox.daemon.asgi import BROKEN_KEY, App, Message, Scope, send_error
+from claude_mailbox.daemon.listeners import Listener, accept
+from claude_mailbox.errors import BadRequest, MailboxError
+
+logger = logging.getLogger(__name__)
+
+_READ_BYTES = 64 * 1024
+_HEAD_LIMIT = 64 * 1024
+# What a client may send ahead of its answers, in requests and in bytes of their bodies; a bound,
+# not a goal.
+_AHEAD_LIMIT = 100
+_AHEAD_BYTES = 1024 * 1024
+_IDLE_SECONDS = 75
+
+
+class HeadTooLarge(MailboxError):
+    """The request's headers are over the limit."""
+
+    code = "head-too-large"
+    status = 431
+
+
+class _Request:
+    """One request as far as it has been parsed."""
+
+    __slots__ = (
+        "chunks",
+        "headers",
+        "is_complete",
+        "keeps_alive",
+        "method",
+        "size",
+        "target",
+        "version",
+    )
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.method = ""
+        self.version = "1.1"
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.chunks: deque[bytes] = deque()
+        self.size = 0
+        self.is_complete = False
+        self.keeps_alive = True
+
+
+class _Parser:
+    """Turns bytes into requests. The ``on_`` methods are called by httptools."""
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._growing = _Request()
+        self._head_bytes = 0
+        self.requests: deque[_Request] = deque()
+        """Requests whose headers are complete, oldest first."""
+
+    def feed(self, data: bytes) -> None:
+        """Parse.
+
+        Raises:
+            BadRequest: if it is no HTTP.
+            HeadTooLarge: if the headers never end.
+        """
+        was_in_head = self._is_in_head()
+        before = len(self.requests)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # We speak nothing else: the request is answered as if it had not asked.
+            self.requests[-1].keeps_alive = False
+        except httptools.HttpParserError as error:
+            raise BadRequest(f"The request is not valid HTTP: {error}.") from None
+        if was_in_head and len(self.requests) == before:
+            self._head_bytes += len(data)
+        else:
+            self._head_bytes = 0
+        if self._head_bytes > _HEAD_LIMIT:
+            raise HeadTooLarge(f"The headers are larger than {_HEAD_LIMIT} bytes.")
+
+    @property
+    def is_far_ahead(self) -> bool:
+        """Whether no more should be taken before the first request is answered."""
+        ahead = islice(self.requests, 1, None)
+        return len(self.requests) > _AHEAD_LIMIT or sum(each.size for each in ahead) > _AHEAD_BYTES
+
+    def _is_in_head(self) -> bool:
+        return not self.requests or self.requests[-1].is_complete
+
+    def on_message_begin(self) -> None:
+        self._growing = _Request()
+
+    def on_url(self, url: bytes) -> None:
+        self._growing.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._growing.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self._growing.method = self._parser.get_method().decode("ascii")
+        self._growing.version = self._parser.get_http_version()
+        self._growing.keeps_alive = self._parser.should_keep_alive()
+        self.requests.append(self._growing)
+
+    def on_body(self, body: bytes) -> None:
+        self._growing.chunks.append(body)
+        self._growing.size += len(body)
+
+    def on_message_complete(self) -> None:
+        self._growing.is_complete = True
+
+
+class _Exchange:
+    """One request and its response: the application's ``receive`` and ``send``."""
+
+    def __init__(self, request: _Request, connection: "_Connection") -> None:
+        self._request = request
+        self._connection = connection
+        self._was_given = False
+        self._head = b""
+        self._is_chunked = False
+        self._has_body = True
+        self.has_begun = False
+        self.is_over = False
+        self.keeps_alive = request.keeps_alive
+
+    def scope(self) -> Scope:
+        """Return the ASGI scope."""
+        request = self._request
+        path, _, query = request.target.partition(b"?")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.1"},
+            "http_version": request.version,
+            "method": request.method,
+            "scheme": "http",
+            "path": _unquote(path),
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            "headers": request.headers,
+            "client": None,
+            "server": self._connection.server,
+            "extensions": {},
+            BROKEN_KEY: self._connection.is_broken,
+        }
+
+    async def receive(self) -> Message:
+        """Return the next part of the body; after it, wait for the disconnect."""
+        request = self._request
+        while True:
+            if request.chunks:
+                body = request.chunks.popleft()
+                self._was_given = request.is_complete and not request.chunks
+                return {"type": "http.request", "body": body, "more_body": not self._was_given}
+            if request.is_complete and not self._was_given:
+                self._was_given = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            if not self._was_given:
+                if self._connection.failure is not None:
+                    # What is left of the body will never be known.
+                    return {"type": "http.disconnect"}
+                await self._invite()
+            if not await self._connection.read():
+                return {"type": "http.disconnect"}
+
+    async def _invite(self) -> None:
+        if (b"expect", b"100-continue") in self._request.headers:
+            self._request.headers = [pair for pair in self._request.headers if pair[0] != b"expect"]
+            await self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    async def send(self, message: Message) -> None:
+        """Take a part of the response. The head leaves together with the first of the body."""
+        if message["type"] == "http.response.start":
+            self._head = self._make_head(message["status"], message.get("headers", ()))
+            self.has_begun = True
+            return
+        body: bytes = message.get("body", b"") if self._has_body else b""
+        more = message.get("more_body", False)
+        if self._is_chunked:
+            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (
+                b"" if more else b"0\r\n\r\n"
+            )
+        data, self._head = self._head + body, b""
+        self.is_over = not more
+        if data:
+            await self._connection.write(data)
+
+    def _make_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+        lines = [_STATUS_LINES[status]]
+        has_length = False
+        for name, value in headers:
+            if b"\n" in value or b"\r" in value:
+                raise ValueError(f"line break in the header {name!r}")
+            has_length = has_length or name == b"content-length"
+            if name == b"connection" and value == b"close":
+                self.keeps_alive = False
+            lines.append(b"%b: %b\r\n" % (name, value))
+        self._has_body = status not in {204, 304} and self._request.method != "HEAD"
+        if self._has_body and not has_length:
+            if self._request.version == "1.1":
+                self._is_chunked = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+            else:
+                self.keeps_alive = False
+        if not self.keeps_alive and (b"connection", b"close") not in headers:
+            lines.append(b"connection: close\r\n")
+        lines.append(_date_line(int(time.time())))
+        return b"".join(lines) + b"\r\n"
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the connection can carry another request."""
+        return self.is_over and self.keeps_alive and self._request.is_complete
+
+
+class _Connection:
+    """One client: its stream, and requests one after the other."""
+
+    def __init__(self, stream: trio.SocketStream, app: App, is_closing: Callable[[], bool]) -> None:
+        self._stream = stream
+        self.server = _server_of(stream)
+        self._app = app
+        self._is_closing = is_closing
+        self._parser = _Parser()
+        self.failure: MailboxError | None = None
+        self._broken = trio.Event()
+        self.is_idle = True
+
+    async def read(self) -> bool:
+        """Read more; return whether the client is still there."""
+        if self._parser.is_far_ahead:
+            # Nothing more is read before an answer, so only a failing write tells of the end.
+            await self._broken.wait()
+            return False
+        try:
+            data = await self._stream.receive_some(_READ_BYTES)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return False
+        if not data:
+            return False
+        if self.failure is not None:
+            # There is no way back into the stream; what is of interest is only its end.
+            return True
+        self.take(bytes(data))
+        return True
+
+    def take(self, data: bytes) -> None:
+        """Parse what the client sent."""
+        try:
+            self._parser.feed(data)
+        except MailboxError as error:
+            self.failure = error
+
+    def is_broken(self) -> bool:
+        """Return whether something could not be written: the client has not got it."""
+        return self._broken.is_set()
+
+    async def write(self, data: bytes) -> None:
+        """Write, if the client is still there: ``receive`` tells that it is not."""
+        try:
+            await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._broken.set()
+
+    async def serve(self) -> None:
+        """Answer until either side has enough."""
+        while not self._is_closing():
+            self.is_idle = True
+            with trio.move_on_after(_IDLE_SECONDS) as patience:
+                while not self._parser.requests and self.failure is None:
+                    if not await self.read():
+                        return
+            if patience.cancelled_caught:
+                return
+            self.is_idle = False
+            if not self._parser.requests:
+                if self.failure is not None:
+                    exchange = _Exchange(_Request(), self)
+                    await send_error(exchange.send, self.failure, close=True)
+                return
+            # It stays at the head of the queue until it is answered, so that its body, which may
+            # still be coming, is bounded by the same look-ahead.
+            exchange = _Exchange(self._parser.requests[0], self)
+            await self._app(exchange.scope(), exchange.receive, exchange.send)
+            if self.failure is not None and not exchange.has_begun:
+                await send_error(exchange.send, self.failure, close=True)
+            if not exchange.is_reusable:
+                return
+            self._parser.requests.popleft()
+
+
+def _server_of(stream: trio.SocketStream) -> tuple[str, int] | None:
+    """Return the address that a client came to on TCP, None on a Unix socket."""
+    name = stream.socket.getsockname()
+    return (name[0], name[1]) if isinstance(name, tuple) else None
+
+
+class Clients:
+    """The connections that are served here.
+
+    Args:
+        app: what they are served.
+        is_closing: whether connections end with their next answer.
+    """
+
+    def __init__(self, app: App, is_closing: Callable[[], bool]) -> None:
+        self._app = app
+        self._is_closing = is_closing
+        self._connections: dict[_Connection, trio.CancelScope] = {}
+
+    async def serve(self, stream: trio.SocketStream, first: bytes = b"") -> None:
+        """Serve one client, who has sent *first* already, until either side has enough.
+
+        A failing connection is logged and closed, and never reaches another one.
+        """
+        connection = None
+        try:
+            connection = _Connection(stream, self._app, self._is_closing)
+            if first:
+                connection.take(first)
+            with trio.CancelScope() as scope:
+                self._connections[connection] = scope
+                await connection.serve()
+        except Exception:
+            logger.exception("a connection failed")
+        finally:
+            if connection is not None:
+                self._connections.pop(connection, None)
+            await trio.aclose_forcefully(stream)
+
+    def end_idle(self) -> None:
+        """End the connections on which nothing is asked."""
+        for connection, scope in self._connections.items():
+            if connection.is_idle:
+                scope.cancel()
+
+
+async def serve_local(
+    app: App,
+    listener: Listener,
+    closing: trio.Event,
+    *,
+    grace_seconds: float,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve *app* until *closing*; then let running requests finish for *grace_seconds*."""
+    clients = Clients(app, closing.is_set)
+    async with trio.open_nursery() as handlers:
+        async with trio.open_nursery() as accepting:
+            accepting.start_soon(accept, listener, handlers, clients.serve)
+            task_status.started()
+            await closing.wait()
+            accepting.cancel_scope.cancel()
+        clients.end_idle()
+        handlers.cancel_scope.deadline = trio.current_time() + grace_seconds
+
+
+def _unquote(path: bytes) -> str:
+    if b"%" not in path:
+        return path.decode("latin-1")
+    return unquote_to_bytes(path).decode("utf-8", "replace")
+
+
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
+    for status in http.HTTPStatus
+}
+
+
+@lru_cache(maxsize=1)
+def _date_line(now: int) -> bytes:
+    return f"date: {formatdate(now, usegmt=True)}\r\n".encode()

@@ -1,0 +1,90 @@
+"""One daemon a home folder: a locked file that tells who holds it."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from claude_mailbox import __version__
+from claude_mailbox.errors import StartupError
+
+# Somebody who only asks whether the lock is held takes it for an instant.
+_PATIENCE_SECONDS = 0.5
+
+
+class HomeLock:
+    """Holds the lock file from construction to ``close``; the system frees it when we die.
+
+    Args:
+        path: the lock file.
+
+    Raises:
+        StartupError: if another daemon holds it, with its pid, or if it cannot be written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StartupError(
+                f"Cannot write in the home folder {os.path.dirname(path)} ({error.strerror}):"
+                " check its permissions, or choose another one with CLAUDE_MAILBOX_HOME."
+            ) from None
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not _try_lock(self._descriptor):
+            if time.monotonic() > deadline:
+                raise self._taken()
+            time.sleep(0.02)
+        # A daemon that was killed left its pid behind, and somebody else may have that by now.
+        os.ftruncate(self._descriptor, 0)
+
+    def describe(self, addresses: Sequence[str]) -> None:
+        """Write our pid, version and addresses into the file."""
+        content = {"pid": os.getpid(), "version": __version__, "addresses": list(addresses)}
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        os.write(self._descriptor, json.dumps(content).encode() + b"\n")
+
+    def close(self) -> None:
+        """Free the lock."""
+        if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _taken(self) -> StartupError:
+        try:
+            pid = json.loads(os.pread(self._descriptor, 4096, 0))["pid"]
+            holder = f" (pid {pid})"
+        except (AttributeError, KeyError, OSError, TypeError, ValueError):
+            holder = ""
+        os.close(self._descriptor)
+        return StartupError(
+            f"Another claude-mailbox daemon{holder} runs in {os.path.dirname(self._path)}: use it,"
+            " stop it with 'claude-mailbox stop', or choose another home with CLAUDE_MAILBOX_HOME."
+        )
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        # One byte far behind the content: a locked byte cannot be read by others on Windows.
+        os.lseek(descriptor, 1 << 20, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,37 @@
+"""Whether the process that a client key stands for still runs.
+
+A key is a process id, and where the client could find it the time at which that process
+started: ``123`` or ``123-4567``. So a process that got the id of a dead one is told apart.
+"""
+
+import os
+import sys
+
+
+def is_alive(key: str) -> bool:
+    """Say whether the process runs, as far as we can see; where we cannot, it does not."""
+    pid, _, started = key.partition("-")
+    if not (pid.isascii() and pid.isdigit() and len(pid) < 10):
+        return False
+    if started:
+        return _start_time(pid) == started
+    if sys.platform == "win32":  # where signal 0 would end it
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _start_time(pid: str) -> str | None:
+    """Return field 22 of Linux's ``stat``: clock ticks from boot to the start of the process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            content = file.read()
+    except OSError:
+        return None
+    # The second field is the program's name in brackets, and may have blanks and brackets itself.
+    return content.rpartition(b")")[2].split()[19].decode()

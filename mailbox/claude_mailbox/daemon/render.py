@@ -1,0 +1,65 @@
+"""How values of the domain look in JSON: camelCase keys, ISO times."""
+
+from claude_mailbox.model import Backlog, Delivery, Listing, Receipt, Rename, Verdict, iso_time
+
+
+def delivery_json(delivery: Delivery, *, with_lease: bool) -> dict[str, object]:
+    """Return one message as a receiver sees it."""
+    answer: dict[str, object] = {
+        "id": delivery.id,
+        "from": delivery.sender,
+        "body": delivery.body,
+        "sentAt": iso_time(delivery.sent_at),
+        "attempts": delivery.attempts,
+    }
+    if with_lease:
+        answer["lease"] = delivery.lease
+    return answer
+
+
+def receipt_json(receipt: Receipt) -> dict[str, object]:
+    """Return the answer to a send."""
+    answer: dict[str, object] = {
+        "id": receipt.id,
+        "from": receipt.sender,
+        "to": receipt.recipient,
+        "sentAt": iso_time(receipt.sent_at),
+        "state": "queued",
+        "recipient": {
+            "known": receipt.known,
+            "lastSeenAt": iso_time(receipt.last_seen_at),
+            "watching": receipt.watching,
+            "pending": receipt.pending,
+        },
+    }
+    if receipt.forwarded_from is not None:
+        answer["forwardedFrom"] = receipt.forwarded_from
+    if receipt.duplicate:
+        answer["duplicate"] = True
+    return answer
+
+
+def backlog_json(backlog: Backlog) -> dict[str, object]:
+    """Return the answer to a peek."""
+    return {"pending": backlog.pending, "oldestAt": iso_time(backlog.oldest_at)}
+
+
+def listing_json(listing: Listing, *, watching: bool) -> dict[str, object]:
+    """Return one row of the list of mailboxes."""
+    return {
+        "name": listing.name,
+        "lastSeenAt": iso_time(listing.last_seen_at),
+        "pending": listing.pending,
+        "pendingForYou": listing.pending_for_you,
+        "watching": watching,
+    }
+
+
+def rename_json(renamed: Rename) -> dict[str, object]:
+    """Return the answer to a rename."""
+    return {"from": renamed.old, "to": renamed.new, "messagesTransferred": renamed.transferred}
+
+
+def verdict_json(verdict: Verdict) -> dict[str, object]:
+    """Return the answer to an ack, a release or an extension."""
+    return {"done": list(verdict.done), "lost": list(verdict.lost)}

@@ -1,0 +1,137 @@
+"""Lines of waiters, one a mailbox, first in, first out. Knows no SQL and no HTTP.
+
+The rule that makes it right: everybody joins the line before looking for mail, even when some is
+there; only the front of the line looks; and whoever leaves, for whatever reason, calls the next.
+So nobody is overtaken, and mail that comes while nobody looks is looked for by the next front.
+
+A line is a dict, which keeps the order of joining and lets a cancelled waiter go in O(1).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
+
+from claude_mailbox.errors import MailboxError, QuotaFull
+
+
+class Waiter:
+    """One place in a line. ``turn`` returns whenever it is time to look."""
+
+    __slots__ = ("_called", "_dismissed", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._called = trio.Event()
+        self._dismissed: MailboxError | None = None
+
+    def __repr__(self) -> str:
+        state = "dismissed" if self._dismissed else "called" if self._called.is_set() else "waiting"
+        return f"<Waiter for {self.name!r}: {state}>"
+
+    def call(self) -> None:
+        """Tell the waiter to look."""
+        self._called.set()
+
+    def dismiss(self, reason: MailboxError) -> None:
+        """Make ``turn`` raise *reason*."""
+        self._dismissed = reason
+        self._called.set()
+
+    async def turn(self) -> None:
+        """Wait to be called, and re-arm, so that a call during the look is not missed.
+
+        A call that has come already is answered even inside a cancelled scope: a time-out of 0
+        still looks once.
+
+        Raises:
+            MailboxError: the reason of the dismissal.
+        """
+        if not self._called.is_set():
+            await self._called.wait()
+        if self._dismissed is not None:
+            raise self._dismissed
+        self._called = trio.Event()
+
+
+class Lines:
+    """All lines. Every method but ``Waiter.turn`` is synchronous and does no I/O.
+
+    Args:
+        limit: how many waiters one line takes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lines: dict[str, dict[Waiter, None]] = {}
+        self._closed: MailboxError | None = None
+
+    def __repr__(self) -> str:
+        return f"<Lines: {self.total()} waiters for {len(self._lines)} mailboxes>"
+
+    @contextmanager
+    def join(self, name: str) -> Iterator[Waiter]:
+        """Stand at the end of the line for the duration of the ``with`` block.
+
+        Raises:
+            QuotaFull: if the line is full.
+            MailboxError: if the lines are closed.
+        """
+        if self._closed is not None:
+            raise self._closed
+        line = self._lines.setdefault(name, {})
+        if len(line) >= self._limit:
+            raise QuotaFull(
+                f"{len(line)} watches wait for mail to '{name}' already (the limit is"
+                f" {self._limit}, maxWaitersPerMailbox): end some of them first."
+            )
+        waiter = Waiter(name)
+        line[waiter] = None
+        if len(line) == 1:
+            waiter.call()
+        try:
+            yield waiter
+        finally:
+            self._leave(waiter, line)
+
+    def _leave(self, waiter: Waiter, line: dict[Waiter, None]) -> None:
+        was_front = next(iter(line)) is waiter
+        del line[waiter]
+        if line:
+            if was_front:
+                next(iter(line)).call()
+        elif self._lines.get(waiter.name) is line:
+            del self._lines[waiter.name]
+
+    def call_front(self, name: str) -> bool:
+        """Make the first waiter look; return whether there is one."""
+        line = self._lines.get(name)
+        if not line:
+            return False
+        next(iter(line)).call()
+        return True
+
+    def dismiss(self, name: str, reason: MailboxError) -> int:
+        """Send the whole line away with *reason*; return how many that were."""
+        line = self._lines.pop(name, {})
+        for waiter in line:
+            waiter.dismiss(reason)
+        return len(line)
+
+    def close(self, reason: MailboxError) -> None:
+        """Send everybody away with *reason*, newcomers too."""
+        self._closed = reason
+        for name in list(self._lines):
+            self.dismiss(name, reason)
+
+    def count(self, name: str) -> int:
+        """Return how many wait for mail to *name*."""
+        return len(self._lines.get(name, ()))
+
+    def watched(self) -> list[str]:
+        """Return the names that somebody waits at."""
+        return [name for name, line in self._lines.items() if line]
+
+    def total(self) -> int:
+        """Return how many wait in all lines."""
+        return sum(len(line) for line in self._lines.values())
