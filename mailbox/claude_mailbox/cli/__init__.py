@@ -1,0 +1,1 @@
+"""The full command line: commands, options and rendering."""

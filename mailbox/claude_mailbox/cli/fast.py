@@ -1,0 +1,143 @@
+"""The fast command line: the verbs that hooks and scripts run, with their plain options.
+
+What it does not understand (help, completion, a mistake) it leaves to the full command line,
+which has the good error messages. Both call the same functions with the same keywords.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` costs 3 ms
+    from collections.abc import Callable
+
+_COMMON = {"--url": ("url", "text"), "--json": ("as_json", "flag")}
+
+# Verb -> module, function, {option: (keyword, kind)}, required keywords.
+VERBS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]]]" = {
+    "send": (
+        "claude_mailbox.client.mail",
+        "send",
+        {
+            "--from": ("sender", "text"),
+            "--to": ("to", "text"),
+            "--body": ("body", "text"),
+            **_COMMON,
+        },
+        ("sender", "to", "body"),
+    ),
+    "peek": (
+        "claude_mailbox.client.mail",
+        "peek",
+        {"--name": ("name", "text"), **_COMMON},
+        ("name",),
+    ),
+    "check": (
+        "claude_mailbox.client.mail",
+        "check",
+        {"--name": ("name", "text"), "--limit": ("limit", "whole"), **_COMMON},
+        ("name",),
+    ),
+    "check --hook": (
+        "claude_mailbox.client.hooks",
+        "check_hook",
+        {
+            "--hook": ("", "flag"),
+            "--name": ("name", "text"),
+            "--wake": ("wake", "flag"),
+            "--url": ("url", "text"),
+        },
+        (),
+    ),
+    "rename": (
+        "claude_mailbox.client.mail",
+        "rename",
+        {"--name": ("name", "text"), "--to": ("to", "text"), **_COMMON},
+        ("name", "to"),
+    ),
+    "session-announce": (
+        "claude_mailbox.client.session_hooks",
+        "announce",
+        {"--url": ("url", "text")},
+        (),
+    ),
+    "session-end": ("claude_mailbox.client.session_hooks", "end", {"--url": ("url", "text")}, ()),
+    "session-rearm": ("claude_mailbox.client.session_hooks", "rearm", {}, ()),
+    "client-headers": ("claude_mailbox.client.session_hooks", "client_headers", {}, ()),
+    "serve": (
+        "claude_mailbox.cli.serving",
+        "serve",
+        {
+            "--port": ("port", "whole"),
+            "--bind": ("bind", "text"),
+            "--db-path": ("db_path", "text"),
+            "--config": ("config_path", "text"),
+            "--hide-after-minutes": ("hide_after_minutes", "whole"),
+            "--delete-after-minutes": ("delete_after_minutes", "whole"),
+            "--sweep-interval-minutes": ("sweep_interval_minutes", "whole"),
+            "--json": ("as_json", "flag"),
+        },
+        (),
+    ),
+    "watch": (
+        "claude_mailbox.client.watch",
+        "watch",
+        {
+            "--name": ("name", "text"),
+            "--block": ("block", "flag"),
+            "--follow": ("follow", "flag"),
+            "--timeout": ("timeout", "number"),
+            **_COMMON,
+        },
+        ("name",),
+    ),
+}
+
+
+def find(arguments: list[str]) -> "tuple[Callable[..., int], dict[str, object]] | None":
+    """Return the function for a command line and its keywords, or None to leave it alone."""
+    if not arguments or "_CLAUDE_MAILBOX_COMPLETE" in os.environ:
+        return None
+    verb = arguments[0]
+    if verb == "check" and "--hook" in arguments:
+        verb = "check --hook"
+    if verb not in VERBS:
+        return None
+    module, function, options, required = VERBS[verb]
+    keywords = parse(arguments[1:], options)
+    if keywords is None or not all(keyword in keywords for keyword in required):
+        return None
+    __import__(module)
+    return getattr(sys.modules[module], function), keywords
+
+
+def parse(
+    arguments: list[str], options: "dict[str, tuple[str, str]]"
+) -> "dict[str, object] | None":
+    """Return the keywords that these arguments stand for, or None if one is not understood."""
+    keywords: dict[str, object] = {}
+    left = iter(arguments)
+    for argument in left:
+        option, equals, value = argument.partition("=")
+        if option not in options:
+            return None
+        keyword, kind = options[option]
+        if kind == "flag":
+            if equals:
+                return None
+            if keyword:
+                keywords[keyword] = True
+            continue
+        if not equals:
+            following = next(left, None)
+            if following is None:
+                return None
+            value = following
+        try:
+            keywords[keyword] = _CONVERT[kind](value)
+        except ValueError:
+            return None
+    return keywords
+
+
+_CONVERT: "dict[str, Callable[[str], object]]" = {"text": str, "whole": int, "number": float}

@@ -1,0 +1,75 @@
+"""Options that several commands share, and the completion of mailbox names."""
+
+import rich_click as click
+from click.shell_completion import CompletionItem
+
+from claude_mailbox.client import mail
+from claude_mailbox.errors import MailboxError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def complete_mailbox(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the mailboxes whose names begin like that; none when the daemon is down."""
+    try:
+        rows = mail.mailboxes(url=context.params.get("url"))
+    except MailboxError:
+        return []
+    names = [str(row.get("name")) for row in rows]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def mailbox(option: str, keyword: str, help: str, *, required: bool = True) -> "Decorator":  # noqa: A002
+    """Return the option *option* that takes the name of a mailbox."""
+    return click.option(
+        option,
+        keyword,
+        metavar="MAILBOX",
+        required=required,
+        shell_complete=complete_mailbox,
+        help=help,
+    )
+
+
+def daemon_flags(command: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Add the flags that win over the configuration of the daemon; see ``serving.by_key``."""
+    for option in reversed(_DAEMON_FLAGS):
+        command = option(command)
+    return command
+
+
+_DAEMON_FLAGS = (
+    click.option("--port", type=int, help="TCP port; 37849 if not configured, 0 for any free one."),
+    click.option(
+        "--bind", metavar="ADDRESS", help="Address to listen on; 127.0.0.1 if not configured."
+    ),
+    click.option(
+        "--db-path", metavar="PATH", help="The SQLite file; mailbox.db in the home folder."
+    ),
+    click.option(
+        "--config", "config_path", metavar="PATH", help="Read this instead of mailbox.json."
+    ),
+    click.option(
+        "--hide-after-minutes", type=int, help="Leave mailboxes idle for longer out of lists."
+    ),
+    click.option(
+        "--delete-after-minutes", type=int, help="Delete idle, empty mailboxes after this."
+    ),
+    click.option("--sweep-interval-minutes", type=int, help="How often to look for those."),
+)
+
+
+url = click.option(
+    "--url",
+    metavar="URL",
+    help="Address of the daemon: http://HOST:PORT or unix:/PATH. Without it"
+    " CLAUDE_MAILBOX_URL, the socket in the home folder, or the configured port.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

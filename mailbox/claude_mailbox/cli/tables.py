@@ -1,0 +1,59 @@
+"""Tables for people at a terminal, plain lines for everything else."""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from claude_mailbox.client import output
+from claude_mailbox.client.text import visible
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def print_mailboxes(rows: "Sequence[Mapping[str, object]]", *, with_own: bool) -> None:
+    """Print the list of mailboxes; with *with_own* also what waits for the caller."""
+    header = ["Mailbox", "Last seen", "Pending", "Watching"]
+    if with_own:
+        header.insert(3, "For you")
+    lines = [_mailbox(row, with_own=with_own) for row in rows]
+    if not output.is_terminal():
+        output.write("".join("\t".join(line) + "\n" for line in lines))
+    elif not lines:
+        output.write("No mailboxes yet: one is made by the first message from it or to it.\n")
+    else:
+        table = Table(*header, box=box.SIMPLE_HEAD)
+        for column in table.columns[2:]:
+            column.justify = "right"
+        for line in lines:
+            table.add_row(*map(Text, line))
+        Console().print(table)
+
+
+def _mailbox(row: "Mapping[str, object]", *, with_own: bool) -> list[str]:
+    line = [
+        visible(str(row.get("name"))),
+        str(row.get("lastSeenAt") or "never"),
+        str(row.get("pending")),
+        "yes" if row.get("watching") else "no",
+    ]
+    if with_own:
+        line.insert(3, str(row.get("pendingForYou")))
+    return line
+
+
+def print_fields(title: str, fields: "Mapping[str, str]") -> None:
+    """Print a first line and the fields below it."""
+    if not output.is_terminal():
+        width = max(map(len, fields), default=0)
+        lines = [f"  {key:<{width}}  {visible(value)}\n" for key, value in fields.items()]
+        output.write(f"{title}\n" + "".join(lines))
+        return
+    console = Console()
+    console.print(Text(title, style="bold"))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
+    for key, value in fields.items():
+        table.add_row(Text(f" {key}", style="dim"), Text(visible(value), overflow="fold"))
+    console.print(table)

@@ -1,0 +1,1 @@
+"""What runs on the other side of the socket; standard library only."""
