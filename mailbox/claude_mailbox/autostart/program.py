@@ -1,0 +1,118 @@
+"""What autostart starts: this Python, our module, the daemon's flags and environment."""
+
+import os
+import sys
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from claude_mailbox import config, paths
+from claude_mailbox.errors import AutostartError
+
+# Files of these places go away when a cache is cleaned.
+_PASSING_PLACES = ("archive-v0", ".cache", "Cache", "pipx-cache")
+# Control characters, lone surrogates, line and paragraph separators.
+_UNFIT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The daemon's command, ready for a service manager. All paths are absolute.
+
+    Attributes:
+        python: path of the interpreter.
+        flags: arguments of ``claude-mailbox serve``.
+        environment: variables that it needs.
+        home: the home folder.
+        given: what the flags say, by JSON key.
+        config_path: the configuration file, or None for the usual ones.
+    """
+
+    python: str
+    flags: tuple[str, ...]
+    environment: Mapping[str, str]
+    home: str
+    given: Mapping[str, object]
+    config_path: str | None
+
+    @property
+    def arguments(self) -> list[str]:
+        """Everything after the interpreter.
+
+        ``-P`` keeps files of the working folder, which is nobody's choice here, off the
+        import path.
+        """
+        return ["-P", "-m", "claude_mailbox", "serve", *self.flags]
+
+    def settings(self) -> config.Config:
+        """Return the settings that the daemon will have.
+
+        Raises:
+            ConfigError: if a flag or the configuration is wrong.
+        """
+        return config.load(self.given, self.config_path)
+
+    def notes(self) -> list[str]:
+        """Return what the user should know about this choice of interpreter."""
+        if any(place in self.python.split(os.sep) for place in _PASSING_PLACES):
+            return [
+                f"{self.python} lies in a cache, and autostart ends when the cache is cleaned:"
+                " install the command for good (uv tool install claude-mailbox) and run"
+                " install-autostart again."
+            ]
+        return []
+
+
+def current(flags: Mapping[str, object] | None = None, config_path: str | None = None) -> Program:
+    """Return the program that runs now, with the given flags of ``serve``.
+
+    Args:
+        flags: values by JSON key, as in ``mailbox.json``; None means not given.
+        config_path: the configuration file to use instead of the usual ones.
+
+    Raises:
+        AutostartError: if a path has characters that no service file can hold.
+    """
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    if "dbPath" in given:
+        given["dbPath"] = os.path.abspath(os.path.expanduser(str(given["dbPath"])))
+    if config_path is not None:
+        config_path = os.path.abspath(config_path)
+    arguments = []
+    for key, value in given.items():
+        arguments += [f"--{config.KEYS[key].replace('_', '-')}", str(value)]
+    if config_path is not None:
+        arguments += ["--config", config_path]
+    program = Program(
+        python=sys.executable,
+        flags=tuple(arguments),
+        environment=_environment(),
+        home=os.path.abspath(paths.home()),
+        given=given,
+        config_path=config_path,
+    )
+    if not program.python:
+        raise AutostartError("This Python does not know its own path: run it by its full path.")
+    for text in (program.python, *program.flags, *program.environment.values()):
+        _check(text)
+    return program
+
+
+def _environment() -> dict[str, str]:
+    variables = {}
+    if os.environ.get("CLAUDE_MAILBOX_HOME"):
+        variables["CLAUDE_MAILBOX_HOME"] = os.path.abspath(paths.home())
+    # Run from a checkout, the package is found through PYTHONPATH alone.
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if root in (os.path.abspath(entry) for entry in given if entry):
+        variables["PYTHONPATH"] = root
+    return variables
+
+
+def _check(text: str) -> None:
+    if any(unicodedata.category(letter) in _UNFIT for letter in text):
+        raise AutostartError(
+            f"{text!r} has a control character or is no valid Unicode, and no service file can"
+            " hold that: rename the folder or leave the flag out."
+        )
