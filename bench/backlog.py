@@ -1,0 +1,54 @@
+"""Large mailboxes, made by the product's own functions in the database of a stopped daemon."""
+
+import time
+
+import apsw
+
+from bench.context import BODY
+from bench.daemon import Home
+from claude_mailbox.daemon import lease_store, store
+from claude_mailbox.daemon.schema import open_database
+
+_CHUNK = 5_000
+_NO_LIMIT = 10**9
+
+
+def fill_stopped(home: Home, mailbox: str, count: int) -> None:
+    """Send *count* messages to *mailbox*."""
+    connection = _open(home)
+    try:
+        for start in range(0, count, _CHUNK):
+            now = _now()
+            with connection:
+                for _ in range(min(_CHUNK, count - start)):
+                    store.send(connection, "sender", mailbox, BODY, now, max_pending=_NO_LIMIT)
+    finally:
+        connection.close()
+
+
+def deliver_stopped(home: Home, mailbox: str) -> None:
+    """Take everything out of *mailbox* and confirm it."""
+    connection = _open(home)
+    try:
+        while True:
+            with connection:
+                claim = lease_store.claim(
+                    connection, mailbox, _now(), limit=_CHUNK, max_bytes=_NO_LIMIT
+                )
+                lease_store.settle(
+                    connection, [delivery.lease for delivery in claim.deliveries], _now()
+                )
+            if not claim.deliveries:
+                return
+    finally:
+        connection.close()
+
+
+def _open(home: Home) -> apsw.Connection:
+    connection = open_database(home.database)
+    connection.pragma("synchronous", "off")
+    return connection
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
