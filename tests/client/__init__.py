@@ -1,0 +1,1 @@
+"""The command line from inside: its modules, and its verbs against a real daemon."""

@@ -1,0 +1,297 @@
+"""Starts that must fail: one clear sentence, exit code 1, and nothing changed."""
+
+import contextlib
+import os
+import re
+import resource
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import apsw
+import httpx
+import pytest
+
+from support.daemon import PATIENCE_SECONDS, DaemonProcess
+from unit.test_schema import foreign, newer, ours
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files and signals")
+
+
+@pytest.fixture
+def stopped() -> Iterator[DaemonProcess]:
+    """A daemon that does not run yet."""
+    process = DaemonProcess()
+    yield process
+    process.close()
+
+
+def refusal(process: DaemonProcess) -> str:
+    """Start a daemon that must not start; return its sentence."""
+    before = process.log()
+    child = process.spawn()
+    assert child.wait(PATIENCE_SECONDS) == 1
+    assert child.stdout is not None
+    assert child.stdout.read() == ""
+    sentences = process.log()[len(before) :].strip().splitlines()
+    assert len(sentences) == 1
+    assert sentences[0].endswith(".")
+    return sentences[0].removeprefix("Error: ")
+
+
+def send(process: DaemonProcess, body: str = "hello") -> httpx.Response:
+    """Send a message."""
+    return httpx.post(
+        f"{process.url}/v1/send",
+        headers={"X-Mailbox": "a"},
+        json={"to": "b", "body": body},
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+def bodies(process: DaemonProcess) -> list[str]:
+    """Take all mail of 'b'."""
+    found: list[str] = []
+    while messages := httpx.post(
+        f"{process.url}/v1/check-inbox?name=b", headers={"X-Mailbox": "b"}, timeout=None
+    ).json():
+        found += [message["body"] for message in messages]
+    return found
+
+
+class TestDatabase:
+    @pytest.mark.parametrize(
+        ("make", "words"),
+        [
+            (foreign, "another program"),
+            (newer, "newer claude-mailbox"),
+            (lambda path: path.write_bytes(b"to do: soup\n" * 99), "not a SQLite database"),
+            (lambda path: cut(path, 0.5), "damaged"),
+            (lambda path: path.mkdir(), "Cannot use the database"),
+        ],
+        ids=["foreign", "newer", "text", "truncated", "folder"],
+    )
+    def test_not_ours_or_not_whole(
+        self, stopped: DaemonProcess, make: Callable[[Path], object], words: str
+    ) -> None:
+        """It is left as it was; with the file gone, the daemon starts."""
+        path = stopped.database
+        make(path)
+        before = path.read_bytes() if path.is_file() else None
+        sentence = refusal(stopped)
+        assert words in sentence
+        assert str(path) in sentence
+        assert before is None or path.read_bytes() == before
+        path.rename(path.with_suffix(".away"))
+        stopped.start()
+        assert stopped.stop() == 0
+
+    def test_another_place(self, stopped: DaemonProcess) -> None:
+        """A database elsewhere is told by its name."""
+        stopped.settings["dbPath"] = str(stopped.home / "missing" / "mail.db")
+        assert "missing/mail.db" in refusal(stopped)
+
+    def test_an_impossible_place(self, stopped: DaemonProcess) -> None:
+        """A path that no file can have is no traceback."""
+        stopped.settings["dbPath"] = "nul\0.db"
+        assert refusal(stopped).startswith("Cannot use the database")
+
+
+def cut(path: Path, part: float) -> None:
+    """Make a database of ours and cut it off."""
+    ours(path)
+    os.truncate(path, int(path.stat().st_size * part) // 4096 * 4096)
+
+
+class TestHome:
+    def test_below_a_file(self, stopped: DaemonProcess) -> None:
+        """There can be no folder."""
+        (stopped.home / "file").touch()
+        process = DaemonProcess(
+            environment={"CLAUDE_MAILBOX_HOME": str(stopped.home / "file" / "home")}
+        )
+        assert "Cannot make the home folder" in refusal(process)
+        process.close()
+
+    def test_a_file(self, stopped: DaemonProcess) -> None:
+        """A file is no home."""
+        (stopped.home / "file").touch()
+        process = DaemonProcess(environment={"CLAUDE_MAILBOX_HOME": str(stopped.home / "file")})
+        assert "CLAUDE_MAILBOX_HOME" in refusal(process)
+        process.close()
+
+    def test_made_for_us_alone(self, stopped: DaemonProcess) -> None:
+        """A new home, and one that was open to all, are closed to others."""
+        home = stopped.home / "some" / "where"
+        process = DaemonProcess(environment={"CLAUDE_MAILBOX_HOME": str(home)})
+        (process.home / "mailbox.json").write_text('{"port": 0}')
+        home.mkdir(parents=True, mode=0o755)
+        (home / "mailbox.json").write_text('{"port": 0}')
+        child = process.spawn()
+        assert child.stdout is not None
+        assert child.stdout.readline()
+        assert home.stat().st_mode & 0o777 == 0o700
+        assert (home / "mailbox.sock").stat().st_mode & 0o777 == 0o600
+        process.close()
+
+    def test_read_only(self, stopped: DaemonProcess) -> None:
+        """Nothing can be written there, so nothing can be promised."""
+        with read_only(stopped.home):
+            process = DaemonProcess(environment={"CLAUDE_MAILBOX_HOME": str(stopped.home)})
+            assert re.search("home folder .*permissions", refusal(process))
+            process.close()
+
+    def test_a_second_daemon(self, stopped: DaemonProcess) -> None:
+        """It names the first one, which does not even notice."""
+        stopped.start()
+        second = DaemonProcess(environment={"CLAUDE_MAILBOX_HOME": str(stopped.home)})
+        sentence = refusal(second)
+        assert (
+            f"Another claude-mailbox daemon (pid {stopped.pid}) runs in {stopped.home}" in sentence
+        )
+        second.close()
+        assert send(stopped).status_code == 200
+        with httpx.Client(transport=httpx.HTTPTransport(uds=stopped.socket_path)) as client:
+            assert client.get("http://localhost/health").json()["pid"] == stopped.pid
+
+    def test_a_lock_that_a_killed_daemon_left(self, stopped: DaemonProcess) -> None:
+        """It is no obstacle, and its socket is none either."""
+        stopped.start()
+        stopped.kill()
+        assert (stopped.home / "mailbox.lock").read_text()
+        assert (stopped.home / "mailbox.sock").exists()
+        stopped.start()
+        assert send(stopped).status_code == 200
+
+
+class TestPort:
+    def test_taken_by_a_stranger(self, stopped: DaemonProcess) -> None:
+        """The sentence names port and program."""
+        with socket.create_server(("127.0.0.1", 0)) as stranger:
+            port = stranger.getsockname()[1]
+            stopped.settings["port"] = port
+            sentence = refusal(stopped)
+        assert f"Port {port} is taken" in sentence
+        assert "--port" in sentence
+        if sys.platform == "linux":
+            assert str(os.getpid()) in sentence
+
+    def test_taken_by_another_of_us(self, stopped: DaemonProcess) -> None:
+        """A daemon of another home keeps its port."""
+        with DaemonProcess() as other:
+            stopped.settings["port"] = other.port
+            assert str(other.pid) in refusal(stopped)
+
+    def test_an_address_that_is_not_ours(self, stopped: DaemonProcess) -> None:
+        """The sentence names the flag."""
+        for address in ("192.0.2.1", "nul\0"):
+            stopped.settings["bind"] = address
+            assert "--bind" in refusal(stopped)
+
+    def test_free_again(self, stopped: DaemonProcess) -> None:
+        """A port whose daemon was killed a moment ago can be had at once."""
+        stopped.start()
+        held = httpx.Client(base_url=stopped.url)
+        held.get("/health")
+        stopped.restart(same_port=True)
+        assert httpx.get(f"{stopped.url}/health").status_code == 200
+        held.close()
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            ({"prot": 1}, "Unknown key 'prot'"),
+            ({"port": "1"}, "'port' .* whole number"),
+            ({"port": 70000}, "'port' .* from 0 to 65535"),
+        ],
+    )
+    def test_mistakes(
+        self, stopped: DaemonProcess, settings: dict[str, object], words: str
+    ) -> None:
+        """The sentence names the key."""
+        stopped.settings.update(settings)
+        assert re.search(words, refusal(stopped))
+
+
+class TestFullDisk:
+    def test_while_it_runs(self, stopped: DaemonProcess) -> None:
+        """A send that does not fit is a 503 with a reason; nothing that was answered is lost."""
+        with small_disk(stopped.home, 4_000_000):
+            ballast = stopped.home / "ballast"
+            ballast.write_bytes(b"x" * 3_200_000)
+            stopped.start()
+            sent = []
+            while (answer := send(stopped, f"{len(sent)} " + "x" * 20_000)).status_code == 200:
+                sent.append(f"{len(sent)} " + "x" * 20_000)
+            assert answer.status_code == 503
+            assert answer.json()["reason"] == "unavailable"
+            assert "disk is full" in answer.json()["error"]
+            assert "Retry-After" in answer.headers
+            assert httpx.get(f"{stopped.url}/health").status_code == 200
+            ballast.unlink()
+            assert send(stopped, "after").status_code == 200
+            assert bodies(stopped) == [*sent, "after"]
+            assert stopped.stop() == 0
+
+    def test_at_the_start(self, stopped: DaemonProcess) -> None:
+        """It says so, and does not begin."""
+        with small_disk(stopped.home, 300_000):
+            (stopped.home / "mailbox.json").write_text("x" * 200)
+            with contextlib.suppress(OSError), (stopped.home / "ballast").open("wb") as ballast:
+                while True:
+                    ballast.write(b"x" * 4096)
+                    ballast.flush()
+            assert "free space" in refusal(stopped)
+            (stopped.home / "ballast").unlink()
+            stopped.start()
+            assert stopped.stop() == 0
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="changes the limit of another process")
+    def test_a_limit_on_files(self, stopped: DaemonProcess) -> None:
+        """A disk that refuses in another way is survived as well."""
+        stopped.start()
+        assert send(stopped).status_code == 200
+        resource.prlimit(stopped.pid, resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+        while (answer := send(stopped, "x" * 5000)).status_code == 200:
+            pass
+        assert answer.status_code == 503
+        assert "disk cannot be read or written" in answer.json()["error"]
+        free = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(stopped.pid, resource.RLIMIT_FSIZE, free)
+        assert send(stopped, "after").status_code == 200
+        found = bodies(stopped)
+        assert (found[0], found[-1]) == ("hello", "after")
+        connection = apsw.Connection(str(stopped.database), flags=apsw.SQLITE_OPEN_READONLY)
+        assert connection.pragma("integrity_check") == "ok"
+        connection.close()
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: int, *options: str) -> Iterator[None]:
+    """Mount a disk of that size, in bytes, on a folder; skip the test where that is not allowed."""
+    words = ",".join((f"size={size}", "mode=700", *options))
+    mount = ["mount", "-t", "tmpfs", "-o", words, "claude-mailbox-test", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Make a folder that cannot be written, even for root."""
+    if os.geteuid() == 0:
+        with small_disk(folder, 100_000, "ro"):
+            yield
+        return
+    folder.chmod(0o500)
+    try:
+        yield
+    finally:
+        folder.chmod(0o700)

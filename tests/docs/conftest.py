@@ -1,0 +1,3 @@
+"""Fixtures of the tests of documents."""
+
+from support.fixtures import daemon as daemon

@@ -1,0 +1,178 @@
+"""Claude Code itself: its home, one-shot runs and interactive sessions."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from e2e.stage.model import Model
+from e2e.stage.patience import PATIENCE
+from e2e.stage.terminal import Terminal, Terminals
+
+API_KEY = "sk-ant-e2e-0123456789abcdefghijklmnop"
+NOWHERE = "http://127.0.0.1:9"
+# The line at the foot of the screen: it names the permission mode, and says so when work goes on.
+# A dialog has no such line.
+FOOT = re.compile(r"(mode|permissions) on\b")
+BUSY = "esc to interrupt"
+PROMPT = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
+
+
+class Claude:
+    """One user's Claude Code: a home folder, projects in it, and ways to start the client.
+
+    Attributes:
+        home: the user's home folder.
+        env: environment of every client, without the model's address.
+    """
+
+    def __init__(
+        self, binary: str, folder: Path, terminals: Terminals, env: Mapping[str, str]
+    ) -> None:
+        self._binary = binary
+        self._terminals = terminals
+        self.home = folder / "home"
+        scratch = folder / "tmp"
+        self.env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "TERM": "xterm-256color",
+            "LANG": "C.UTF-8",
+            "ANTHROPIC_API_KEY": API_KEY,
+            "ANTHROPIC_BASE_URL": NOWHERE,
+            "CLAUDE_CODE_TMPDIR": str(scratch),
+            "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
+            "DISABLE_AUTOUPDATER": "1",
+            # Without it the client refuses the bypass mode to root.
+            "IS_SANDBOX": "1",
+            **env,
+        }
+        self._projects = self.home / "projects"
+        for new in (self.home / ".claude", self._projects, scratch):
+            new.mkdir(parents=True)
+        # What a first start would ask for is answered here.
+        state = {
+            "hasCompletedOnboarding": True,
+            "theme": "dark",
+            "customApiKeyResponses": {"approved": [API_KEY[-20:]]},
+            "projects": {
+                str(self._projects): {
+                    "hasTrustDialogAccepted": True,
+                    "hasCompletedProjectOnboarding": True,
+                }
+            },
+        }
+        (self.home / ".claude.json").write_text(json.dumps(state))
+        settings = {"skipDangerousModePermissionPrompt": True}
+        (self.home / ".claude" / "settings.json").write_text(json.dumps(settings))
+
+    def project(self, name: str) -> Path:
+        """Return the folder of a project, which the client does not ask about."""
+        folder = self._projects / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def run(
+        self, *arguments: str, model: Model | None = None, project: str = "project"
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the client once, without a terminal, until it exits."""
+        return subprocess.run(
+            [self._binary, *arguments],
+            cwd=self.project(project),
+            env=self.env | ({"ANTHROPIC_BASE_URL": model.url} if model else {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+
+    @contextmanager
+    def session(
+        self,
+        model: Model,
+        *arguments: str,
+        project: str = "project",
+        resume: str | None = None,
+        mode: str = "manual",
+    ) -> Iterator["Session"]:
+        """Start an interactive session and wait until it takes input; kill it at the end.
+
+        Args:
+            model: the model that it talks to.
+            arguments: further arguments for the client.
+            project: name of the folder that it works in.
+            resume: id of the session to go on with.
+            mode: permission mode; the client's default asks a classifier that no script plays.
+        """
+        session_id = resume or str(uuid.uuid4())
+        identity = ["--resume" if resume else "--session-id", session_id]
+        terminal = self._terminals.open(
+            [self._binary, *identity, "--permission-mode", mode, *arguments],
+            self.env | {"ANTHROPIC_BASE_URL": model.url},
+            self.project(project),
+        )
+        session = Session(session_id, model, terminal)
+        try:
+            session.wait_ready()
+            yield session
+        finally:
+            session.kill()
+
+
+class Session:
+    """An interactive session.
+
+    Attributes:
+        id: the session id that it was started with.
+        model: the model that it talks to.
+        terminal: the terminal that it runs in.
+    """
+
+    def __init__(self, session_id: str, model: Model, terminal: Terminal) -> None:
+        self.id = session_id
+        self.model = model
+        self.terminal = terminal
+
+    def enter(self, text: str) -> None:
+        """Type *text* and press Enter once the client shows it."""
+        self.terminal.type(text)
+        self.terminal.wait_until(lambda screen: f"{PROMPT} {text}" in screen, f"draft {text!r}")
+        self.terminal.press("Enter")
+
+    def ask(self, text: str) -> None:
+        """Enter a prompt and wait until the model has had its last word on it."""
+        before = len(self.model.requests)
+        self.enter(text)
+        self.model.wait_for(text, after=before)
+        self.wait_idle()
+
+    def wait_idle(self) -> None:
+        """Wait until the model has had its last word and the client waits for the user."""
+        self.model.wait_settled()
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Wait until the client takes input and nothing is at work."""
+        self.terminal.wait_until(
+            lambda screen: bool(FOOT.search(screen)) and BUSY not in screen, "idle client"
+        )
+
+    def exit(self) -> None:
+        """Leave as a user does, and wait until the client is gone."""
+        self.enter("/exit")
+        self._wait_ended()
+
+    def kill(self) -> None:
+        """End the client with SIGKILL, unless it is gone already."""
+        if not self.terminal.has_ended():
+            os.kill(self.terminal.pid, signal.SIGKILL)
+            self._wait_ended()
+
+    def _wait_ended(self) -> None:
+        self.terminal.wait_until(lambda _: self.terminal.has_ended(), "end of the client")

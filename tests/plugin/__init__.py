@@ -1,0 +1,1 @@
+"""The plugin and what it runs: package, launcher, hooks, settings."""

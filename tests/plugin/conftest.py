@@ -1,0 +1,31 @@
+"""Fixtures of the plugin's tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.commandline import CommandLine
+from support.daemon import DaemonProcess
+from support.fixtures import daemon as daemon
+
+
+@pytest.fixture(scope="session")
+def shared_daemon() -> Iterator[DaemonProcess]:
+    """One daemon for all tests that leave it alone; each uses sessions of its own."""
+    with DaemonProcess() as process:
+        yield process
+        assert process.stop() == 0
+
+
+@pytest.fixture
+def shared(shared_daemon: DaemonProcess) -> Iterator[CommandLine]:
+    """The command line, with the shared daemon."""
+    with CommandLine(shared_daemon) as commandline:
+        yield commandline
+
+
+@pytest.fixture
+def own(daemon: DaemonProcess) -> Iterator[CommandLine]:
+    """The command line, with a daemon that the test may stop."""
+    with CommandLine(daemon) as commandline:
+        yield commandline

@@ -1,0 +1,204 @@
+"""The post office in random company: people who come, wait, take, give back, give up and rename.
+
+Whatever happens at once and in whatever order: when everything has come to rest, nobody waits
+where mail waits, nobody was overtaken, and every lease is in somebody's hands.
+"""
+
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import trio
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+from trio.testing import wait_all_tasks_blocked
+
+from claude_mailbox.daemon import sweeper
+from claude_mailbox.daemon.handover import Custody
+from claude_mailbox.errors import BadRequest, Renamed, TargetExists
+from claude_mailbox.model import Claim
+from unit.kit import World, custody, open_world
+
+names = st.sampled_from(["x", "x", "y", "z"])
+leases = st.sampled_from([None, None, 3.0])
+which = st.integers(0, 20)
+
+deeds = st.one_of(
+    st.tuples(st.just("send"), names),
+    st.tuples(st.just("send"), names),
+    st.tuples(st.just("watch"), names, st.sampled_from([0.0, 5.0, 100.0]), leases),
+    st.tuples(st.just("watch"), names, st.just(100.0), leases),
+    st.tuples(st.just("check"), names, st.sampled_from([1, 9]), leases),
+    st.tuples(st.just("cancel"), which),
+    st.tuples(st.just("ack"), which),
+    st.tuples(st.just("release"), which),
+    st.tuples(st.just("extend"), which),
+    st.tuples(st.just("rename"), names, names),
+    st.tuples(st.just("peek"), names),
+    st.tuples(st.just("delete"), names),
+    st.tuples(st.just("sweep")),
+    st.tuples(st.just("wait"), st.sampled_from([1.0, 3.0, 10.0])),
+)
+# Each step is one deed, or several at the same time.
+stories = st.lists(st.lists(deeds, min_size=1, max_size=4), min_size=1, max_size=25)
+
+
+@dataclass(eq=False)
+class Visitor:
+    """Somebody who wants mail.
+
+    Attributes:
+        custody: his leases.
+        scope: what he gives up by.
+        outcome: "" as long as he waits.
+    """
+
+    name: str
+    number: int
+    custody: Custody
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    outcome: str = ""
+
+
+class Company:
+    """All the people of one story."""
+
+    def __init__(self, world: World, nursery: trio.Nursery) -> None:
+        self._world = world
+        self._office = world.office
+        self._nursery = nursery
+        self.visitors: list[Visitor] = []
+        self.ended: set[str] = set()
+        self.sent = 0
+
+    async def play(self, step: list[tuple[object, ...]]) -> None:
+        """Let the deeds of a step happen at once, and wait until everything is at rest."""
+        served = {visitor for visitor in self.visitors if visitor.outcome}
+        before = set(self.visitors) - served
+        for deed, *details in step:
+            if deed == "wait":
+                await trio.sleep(*details)
+            else:
+                self._nursery.start_soon(partial(getattr(self, f"_{deed}"), *details))
+        await wait_all_tasks_blocked()
+        self._assert_at_rest(before, served)
+
+    def _assert_at_rest(self, before: set[Visitor], served: set[Visitor]) -> None:
+        present = dict(self._world.connection.execute("SELECT name, id FROM mailbox"))
+        former = {name for (name,) in self._world.connection.execute("SELECT name FROM alias")}
+        for name in self._world.lines.watched():
+            assert name not in former, f"somebody waits at {name!r}, which has another name now"
+            waiting = self._world.connection.execute(
+                "SELECT count(*) FROM message WHERE state = 0 AND recipient_id = ?",
+                (present.get(name),),
+            ).get
+            assert waiting == 0, f"{waiting} messages and somebody wait at {name!r}"
+        waiting_now = [visitor for visitor in self.visitors if not visitor.outcome]
+        assert self._world.lines.total() == len(waiting_now)
+        for lucky in set(self.visitors) - served:
+            if lucky.outcome == "mail":
+                for other in before.intersection(waiting_now):
+                    assert other.name != lucky.name or other.number > lucky.number, "overtaken"
+        self.assert_in_good_hands()
+
+    def assert_in_good_hands(self) -> None:
+        """Every lease in the database is held by exactly one visitor."""
+        held = [token for visitor in self.visitors for token in visitor.custody.tokens]
+        assert len(held) == len(set(held)), "held twice"
+        leased = self._world.bound()
+        # Explicit leases may have run out in their holder's hands.
+        assert leased <= set(held) - self.ended
+        bound = {
+            token
+            for visitor in self.visitors
+            if visitor.custody.lease_seconds is None
+            for token in visitor.custody.tokens
+        }
+        assert bound - self.ended <= leased
+
+    async def _visit(self, visitor: Visitor, want: Callable[[], Awaitable[Claim | None]]) -> None:
+        self.visitors.append(visitor)
+        with visitor.scope:
+            try:
+                claim = await want()
+            except Renamed:
+                visitor.outcome = "renamed"
+            else:
+                visitor.outcome = "mail" if claim and claim.deliveries else "nothing"
+        visitor.outcome = visitor.outcome or "gave up"
+
+    async def _watch(self, name: str, seconds: float, lease: float | None) -> None:
+        visitor = Visitor(name, len(self.visitors), custody(lease))
+        await self._visit(visitor, partial(self._office.watch, name, seconds, visitor.custody))
+
+    async def _check(self, name: str, limit: int, lease: float | None) -> None:
+        visitor = Visitor("", len(self.visitors), custody(lease))
+        await self._visit(visitor, partial(self._office.check, name, visitor.custody, limit=limit))
+
+    async def _send(self, name: str) -> None:
+        self.sent += 1
+        await self._office.send("sender", name, str(self.sent))
+
+    async def _cancel(self, number: int) -> None:
+        if self.visitors:
+            self.visitors[number % len(self.visitors)].scope.cancel()
+
+    def _tokens(self, number: int) -> list[str]:
+        with_mail = [visitor for visitor in self.visitors if visitor.custody.tokens]
+        return list(with_mail[number % len(with_mail)].custody.tokens) if with_mail else []
+
+    async def _ack(self, number: int) -> None:
+        self.ended.update((await self._office.ack(self._tokens(number))).done)
+
+    async def _release(self, number: int) -> None:
+        self.ended.update((await self._office.release(self._tokens(number))).done)
+
+    async def _extend(self, number: int) -> None:
+        await self._office.extend(self._tokens(number), 5)
+
+    async def _rename(self, current: str, to: str) -> None:
+        try:
+            await self._office.rename(current, to)
+        except (BadRequest, TargetExists):
+            return
+
+    async def _peek(self, name: str) -> None:
+        await self._office.peek(name)
+
+    async def _delete(self, name: str) -> None:
+        await self._office.delete(name)
+
+    async def _sweep(self) -> None:
+        await self._office.sweep()
+
+
+async def _perform(story: list[list[tuple[object, ...]]], folder: Path) -> None:
+    async with open_world(folder, delete_after_minutes=1) as world, trio.open_nursery() as nursery:
+        nursery.start_soon(sweeper.expire_leases, world.office, world.clock)
+        company = Company(world, nursery)
+        for step in story:
+            await company.play(step)
+        for visitor in company.visitors:
+            visitor.scope.cancel()
+        await wait_all_tasks_blocked()
+        company.assert_in_good_hands()
+        # Explicit leases end by themselves; after that, everything is where it was or delivered.
+        await trio.sleep(60)
+        await wait_all_tasks_blocked()
+        await world.office.release_all_bound()
+        states = world.states()
+        assert len(states) == company.sent
+        assert set(states.values()) <= {"waiting", "delivered"}
+        nursery.cancel_scope.cancel()
+
+
+@given(stories)
+def test_nobody_sleeps_beside_mail(story: list[list[tuple[object, ...]]]) -> None:
+    """In any story."""
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        trio.run(_perform, story, Path(folder), clock=clock)

@@ -1,0 +1,1 @@
+"""Sessions: whose mailbox is whose, and how they are rung."""

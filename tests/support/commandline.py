@@ -1,0 +1,163 @@
+"""The command line in processes of its own, against a real daemon."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from claude_mailbox.client.api import Daemon, Identity, Mail
+from support.daemon import PATIENCE_SECONDS, DaemonProcess
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Return when *condition* holds; the test fails when it does not in time."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come"
+        time.sleep(0.005)
+
+
+def processes_in(home: Path) -> list[int]:
+    """Return the processes whose home folder is *home* or lies in it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            environment = (entry / "environ").read_bytes() if entry.name.isdigit() else b""
+        except OSError:
+            continue  # it has ended, or belongs to somebody else
+        if f"CLAUDE_MAILBOX_HOME={home}".encode() in environment:
+            found.append(int(entry.name))
+    return found
+
+
+def kill_all_in(home: Path) -> None:
+    """Kill every process of a home folder, and return when there is none.
+
+    Not only the daemon that runs: one that lost the race for the lock may still be waiting.
+    """
+
+    def is_empty() -> bool:
+        processes = processes_in(home)
+        for pid in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not processes
+
+    until(is_empty, f"the end of all processes of {home}")
+
+
+class CommandLine:
+    """Runs ``claude-mailbox`` commands that talk to one daemon, and looks behind their backs.
+
+    Use it as a context manager: what still runs at the end is killed.
+
+    Args:
+        process: the daemon, which need not run.
+        environment: further variables for the commands.
+    """
+
+    def __init__(
+        self, process: DaemonProcess, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.process = process
+        # A session of Claude Code may run these tests; its variables are not meant for them.
+        inherited = {
+            key: value
+            for key, value in process.environment.items()
+            if not key.startswith("CLAUDE_") or key.startswith("CLAUDE_MAILBOX")
+        }
+        self.environment = {**inherited, **(environment or {})}
+        self._children: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> "CommandLine":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for child in self._children:
+            child.kill()
+            child.wait()
+            for stream in (child.stdin, child.stdout, child.stderr):
+                if stream is not None:
+                    stream.close()
+
+    def run(
+        self, *arguments: str, text: str | None = "", environment: Mapping[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end, with *text* on its standard input."""
+        return subprocess.run(
+            self._command(arguments),
+            env={**self.environment, **(environment or {})},
+            input=text,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+
+    def spawn(self, *arguments: str, **options: object) -> "subprocess.Popen[str]":
+        """Start a command; the options are those of ``Popen``."""
+        streams: dict[str, object] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            **options,
+        }
+        child: subprocess.Popen[str] = subprocess.Popen(  # type: ignore[call-overload]
+            self._command(arguments), env=self.environment, encoding="utf-8", **streams
+        )
+        self._children.append(child)
+        return child
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return [sys.executable, "-m", "claude_mailbox", *arguments]
+
+    def client(self) -> Daemon:
+        """Return a connection of the test's own to the daemon, as a context manager."""
+        return Daemon(self.process.url)
+
+    def send(self, to: str, body: str, sender: str = "peer") -> None:
+        """Send a message."""
+        with self.client() as daemon:
+            content = {"to": to, "body": body}
+            daemon.call("POST", "/v1/send", identity=Identity(sender), body=content)
+
+    def pending(self, name: str) -> int:
+        """Return how many messages wait."""
+        with self.client() as daemon:
+            reply = daemon.call("GET", "/v1/peek", query=tuple(Identity(name).query))
+        assert isinstance(reply.value, dict)
+        return int(reply.value["pending"])
+
+    def claim(self, name: str) -> list[Mail]:
+        """Lease what waits."""
+        with self.client() as daemon:
+            return daemon.claim(Identity(name))[0]
+
+    def bodies(self, name: str) -> list[str]:
+        """Take what waits for good, and return the bodies."""
+        with self.client() as daemon:
+            me = Identity(name)
+            reply = daemon.call("POST", "/v1/check-inbox", identity=me, query=tuple(me.query))
+        assert isinstance(reply.value, list)
+        return [message["body"] for message in reply.value]
+
+    def wait_until_watched(self, name: str) -> None:
+        """Return when somebody waits for mail there."""
+
+        def is_watched() -> bool:
+            with self.client() as daemon:
+                rows = daemon.call("GET", "/v1/list").value
+            assert isinstance(rows, list)
+            return any(row["name"] == name and row["watching"] for row in rows)
+
+        until(is_watched, f"a watcher of {name}")

@@ -1,0 +1,113 @@
+"""The rules for names, bodies, keys and times: the cases that people meet."""
+
+import pytest
+
+from claude_mailbox.errors import BadRequest, InvalidName, TooLarge
+from claude_mailbox.model import check_body, check_key, check_name, iso_time
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "name",
+        ["a", "claude-mailbox-a3f91b2c", "Zoë", "邮箱", "a b", "a/b", "x" * 128, "🙂", "e\u0301"],
+    )
+    def test_good_ones_stay_as_they_are(self, name: str) -> None:
+        """Any printable text up to the limit is a name."""
+        assert check_name(name) == name
+
+    def test_are_trimmed(self) -> None:
+        """Space around a name is nobody's intention."""
+        assert check_name(" \t a b\r\n") == "a b"
+        assert check_name("\u00a0a\u3000") == "a"
+
+    def test_the_limit_counts_after_trimming(self) -> None:
+        """128 characters, not bytes."""
+        assert check_name(" " + "é" * 128 + " ") == "é" * 128
+        with pytest.raises(InvalidName, match="'to' has 129 characters; the limit is 128"):
+            check_name("é" * 129, "to")
+
+    @pytest.mark.parametrize("value", ["", " ", "\n\t", "\u2003"])
+    def test_empty(self, value: str) -> None:
+        """Nothing is no name."""
+        with pytest.raises(InvalidName, match="'name' is missing or empty"):
+            check_name(value)
+
+    @pytest.mark.parametrize("value", [None, 1, True, ["a"], {"a": 1}, b"a"])
+    def test_no_string(self, value: object) -> None:
+        """JSON has other types."""
+        with pytest.raises(InvalidName, match="must be a string"):
+            check_name(value)
+
+    @pytest.mark.parametrize(
+        "character",
+        [
+            "\x00",
+            "\n",
+            "\r",
+            "\x1b",
+            "\x7f",
+            "\x85",
+            "\u2028",
+            "\u2029",
+            "\ud800",
+            "\u202e",
+            "\u2066",
+        ],
+    )
+    def test_characters_that_break_out_of_a_line(self, character: str) -> None:
+        """Controls, separators, lone surrogates and direction marks are named by their number."""
+        with pytest.raises(InvalidName, match=rf"'name' has .* U\+{ord(character):04X}"):
+            check_name(f"a{character}b")
+
+
+class TestBodies:
+    @pytest.mark.parametrize("body", [" ", "\x00", "a\r\nb", "\x1b[31m", "🙂", "\ufffe"])
+    def test_stay_as_they_are(self, body: str) -> None:
+        """A body is the sender's own; nothing is trimmed or replaced."""
+        assert check_body(body, 10) == body
+
+    def test_the_limit_counts_bytes(self) -> None:
+        """The limit itself is allowed, one byte more is not."""
+        assert check_body("é" * 5, 10) == "é" * 5
+        with pytest.raises(TooLarge, match="has 11 bytes; the limit is 10"):
+            check_body("é" * 5 + "a", 10)
+
+    @pytest.mark.parametrize("value", [None, 1, "", [], {"a": 1}])
+    def test_nothing_or_no_string(self, value: object) -> None:
+        """The sentence names the field."""
+        with pytest.raises(BadRequest, match="'body'"):
+            check_body(value, 10)
+
+    def test_half_a_surrogate_pair(self) -> None:
+        """What has no UTF-8 cannot be stored; the place is named."""
+        with pytest.raises(BadRequest, match="surrogate pair at character 3"):
+            check_body("abc\udc80", 100)
+
+
+class TestKeys:
+    def test_none(self) -> None:
+        """Keys are optional."""
+        assert check_key(None) is None
+
+    @pytest.mark.parametrize("key", ["k", "k" * 200, "\x00", " "])
+    def test_good_ones(self, key: str) -> None:
+        """Any text up to the limit."""
+        assert check_key(key) == key
+
+    @pytest.mark.parametrize("key", ["", "k" * 201, 5, ["k"], False, "\ud800"])
+    def test_bad_ones(self, key: object) -> None:
+        """The sentence names the field."""
+        with pytest.raises(BadRequest, match="'idempotencyKey'"):
+            check_key(key)
+
+
+class TestTimes:
+    def test_iso(self) -> None:
+        """UTC, always three digits of milliseconds, ends in Z."""
+        assert iso_time(0) == "1970-01-01T00:00:00.000Z"
+        assert iso_time(1_700_000_000_005) == "2023-11-14T22:13:20.005Z"
+        assert iso_time(-1) == "1969-12-31T23:59:59.999Z"
+
+    def test_never(self) -> None:
+        """None stays None."""
+        assert iso_time(None) is None

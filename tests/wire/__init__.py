@@ -1,0 +1,1 @@
+"""The outside contract, row by row, against real daemon processes."""

@@ -1,0 +1,77 @@
+"""Fixtures of the wire tests.
+
+Most tests share one daemon and use names of their own; those that restart it, or want another
+configuration, start another one.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from support.daemon import DaemonProcess
+from wire.connection import Address
+from wire.mail import Mail
+
+Fresh = Callable[[str], str]
+Connect = Callable[[], Mail]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[DaemonProcess]:
+    """One daemon for all tests that do not disturb each other."""
+    with DaemonProcess() as process:
+        yield process
+
+
+@pytest.fixture
+def daemon(shared: DaemonProcess) -> Iterator[DaemonProcess]:
+    """The shared daemon; the test fails when it logs a traceback meanwhile."""
+    before = len(shared.log())
+    yield shared
+    news = shared.log()[before:]
+    assert "Traceback" not in news, f"the daemon logged:\n{news}"
+
+
+def address_of(process: DaemonProcess, transport: str) -> Address:
+    """Return where a daemon listens, by transport."""
+    if transport == "tcp":
+        return ("127.0.0.1", process.port)
+    if process.socket_path is None:
+        pytest.skip("no Unix sockets here")
+    return process.socket_path
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def address(request: pytest.FixtureRequest, daemon: DaemonProcess) -> Address:
+    """The shared daemon's address, on either transport."""
+    return address_of(daemon, request.param)
+
+
+@pytest.fixture
+def connect(address: Address) -> Iterator[Connect]:
+    """Opens connections, which are closed at the end."""
+    opened: list[Mail] = []
+
+    def open_one() -> Mail:
+        opened.append(Mail(address))
+        return opened[-1]
+
+    yield open_one
+    for mail in opened:
+        mail.close()
+
+
+@pytest.fixture
+def mail(connect: Connect) -> Mail:
+    """One connection."""
+    return connect()
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def fresh() -> Fresh:
+    """Makes names that no other test uses."""
+    return lambda stem: f"{stem}-{next(_numbers)}"
