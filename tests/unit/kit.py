@@ -32,7 +32,9 @@ class InlineRunner:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
 
-    async def __call__(self, function: Callable[[apsw.Connection], T]) -> T:
+    async def __call__(
+        self, function: Callable[[apsw.Connection], T], *, in_place: bool = False
+    ) -> T:
         with trio.CancelScope(shield=True):
             await trio.lowlevel.checkpoint()
             try:

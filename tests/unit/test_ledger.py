@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from claude_mailbox.daemon import ledger
 from claude_mailbox.daemon.ledger import QUEUE_LIMIT, Ledger, translate
 from claude_mailbox.daemon.schema import open_database
 from claude_mailbox.errors import BadRequest, MailboxError, QuotaFull, ShuttingDown, Unavailable
@@ -38,17 +39,28 @@ def names(connection: apsw.Connection) -> list[str]:
 
 
 class Thread:
-    """A runner that is held up until it is let go, and notes the batches."""
+    """A runner that is held up until it is let go, and notes the batches.
+
+    Attributes:
+        rounds: how many batches there were.
+        places: of each, whether it was to run in place.
+    """
 
     def __init__(self, connection: apsw.Connection) -> None:
         self.connection = connection
         self.gate = trio.Event()
         self.gate.set()
         self.rounds = 0
+        self.places: list[bool] = []
 
-    async def __call__(self, function: Callable[[apsw.Connection], object]) -> object:
+    async def __call__(
+        self, function: Callable[[apsw.Connection], object], *, in_place: bool = False
+    ) -> object:
         """Run the batch once the gate is open."""
         self.rounds += 1
+        self.places.append(in_place)
+        if in_place:
+            return function(self.connection)
         with trio.CancelScope(shield=True):
             await self.gate.wait()
             await trio.lowlevel.checkpoint()
@@ -73,10 +85,16 @@ class Bench:
         """The database, for a look from outside of the task."""
         return self.thread.connection
 
-    async def note(self, job: Callable[[apsw.Connection], object], *, durable: bool = True) -> None:
+    async def note(
+        self,
+        job: Callable[[apsw.Connection], object],
+        *,
+        durable: bool = True,
+        brief: bool = False,
+    ) -> None:
         """Run a job and note what it returned, or the name of what it raised."""
         try:
-            self.outcomes.append(await self.ledger.run(job, durable=durable))
+            self.outcomes.append(await self.ledger.run(job, durable=durable, brief=brief))
         except MailboxError as error:
             self.outcomes.append(type(error).__name__)
 
@@ -248,9 +266,11 @@ class TestFailingCommits:
         bench.connection.pragma("query_only", False)
         assert await bench.ledger.run(names) == []
 
-    async def test_a_database_that_another_program_holds(self, bench: Bench) -> None:
-        """After the patience of SQLite the caller is told; later jobs are fine."""
-        bench.connection.set_busy_timeout(0)
+    async def test_a_database_that_another_program_holds(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """When patience ends the caller is told; later jobs are fine."""
+        monkeypatch.setattr(ledger, "_PATIENCE_MS", 1)
         other = apsw.Connection(bench.connection.filename)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable, match="Another program holds the database"):
@@ -296,6 +316,128 @@ class TestDurability:
             await bench.together(*jobs, durable=durable)
             assert disk.syncs["-wal"] == syncs
         assert len(names(bench.connection)) == 3 + 3 * len(durable)
+
+
+class Clock:
+    """Stands for ``time`` in the ledger's eyes: every flush takes what the test says."""
+
+    def __init__(self) -> None:
+        self.flush = 0.0
+        self._now = 0.0
+
+    def perf_counter(self) -> float:
+        """Return seconds; each reading is one flush later than the last."""
+        self._now += self.flush
+        return self._now
+
+
+class TestInPlace:
+    @pytest.fixture
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> Clock:
+        """How long the ledger sees its flushes take."""
+        clock = Clock()
+        monkeypatch.setattr(ledger, "time", clock)
+        return clock
+
+    async def place(self, bench: Bench, *, durable: bool = False, brief: bool = True) -> bool:
+        """Run a job alone; return whether it was done in place."""
+        await bench.ledger.run(names, durable=durable, brief=brief)
+        return bench.thread.places[-1]
+
+    async def test_a_brief_job_that_needs_no_flush(self, bench: Bench) -> None:
+        """It never sees the thread; one that may take long does."""
+        assert await self.place(bench)
+        assert not await self.place(bench, brief=False)
+
+    @pytest.mark.parametrize(
+        ("count", "long", "in_place"), [(64, 0, True), (65, 0, False), (2, 1, False)]
+    )
+    async def test_a_batch_is_done_in_one_place(
+        self, bench: Bench, count: int, long: int, in_place: bool
+    ) -> None:
+        """In place if that keeps the event loop for a moment only; all of it is done anyhow."""
+        bench.thread.hold()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(bench.ledger.run, names)
+            await wait_all_tasks_blocked()
+            for number in range(count):
+                brief = number >= long
+                nursery.start_soon(
+                    partial(bench.note, add(str(number)), durable=False, brief=brief)
+                )
+            await wait_all_tasks_blocked()
+            bench.thread.gate.set()
+        assert bench.thread.places == [False, in_place]
+        assert len(names(bench.connection)) == len(bench.outcomes) == count
+
+    async def test_a_disk_must_prove_quick_before_it_flushes_in_place(
+        self, bench: Bench, clock: Clock
+    ) -> None:
+        """Some quick flushes on the thread do; what needs no flush does not wait for that."""
+        places = [await self.place(bench, durable=True) for _ in range(6)]
+        assert places == [False] * 4 + [True] * 2
+        assert await self.place(bench)
+
+    async def test_a_slow_flush_goes_back_to_the_thread(self, bench: Bench, clock: Clock) -> None:
+        """At once, and until the disk has proved quick again."""
+        for _ in range(5):
+            await self.place(bench, durable=True)
+        clock.flush = 0.020
+        assert await self.place(bench, durable=True), "it could not know"
+        assert not await self.place(bench, durable=True)
+        clock.flush = 0.0001
+        places = [await self.place(bench, durable=True) for _ in range(8)]
+        assert places == [False] * 5 + [True] * 3
+        clock.flush = 0.002
+        assert [await self.place(bench, durable=True) for _ in range(5)] == [True] + [False] * 4
+
+    async def test_nobody_waits_in_place_for_another_program(self, bench: Bench) -> None:
+        """With the database locked the batch begins anew on the thread, and is done once."""
+        other = apsw.Connection(bench.connection.filename)
+        other.execute("BEGIN IMMEDIATE")
+        bench.thread.hold()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(bench.note, add("a"), durable=False, brief=True))
+            await wait_all_tasks_blocked()
+            assert bench.thread.places == [True, False]
+            other.execute("ROLLBACK")
+            bench.thread.gate.set()
+        other.close()
+        assert bench.outcomes == names(bench.connection) == ["a"]
+
+    async def test_a_failing_job_fails_alone_in_place_too(self, bench: Bench) -> None:
+        """The place changes nothing about the outcome."""
+
+        def fail(connection: apsw.Connection) -> None:
+            add("undone")(connection)
+            raise BadRequest("x")
+
+        bench.thread.hold()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(bench.ledger.run, names)
+            await wait_all_tasks_blocked()
+            for job in (add("a"), fail, add("b")):
+                nursery.start_soon(partial(bench.note, job, durable=False, brief=True))
+                await wait_all_tasks_blocked()
+            bench.thread.gate.set()
+        assert bench.thread.places == [False, True]
+        assert sorted(map(str, bench.outcomes)) == ["BadRequest", "a", "b"]
+        assert names(bench.connection) == ["a", "b"]
+
+    async def test_upkeep_follows_each_answer(self, bench: Bench) -> None:
+        """The file is looked after when the callers have their answers, not before."""
+        answered: list[bool] = []
+        job_is_done = trio.Event()
+
+        async def upkeep() -> None:
+            answered.append(job_is_done.is_set())
+
+        second = Ledger(bench.thread, upkeep)  # type: ignore[arg-type]
+        await bench.nursery.start(second.serve)
+        await second.run(lambda connection: job_is_done.set())
+        second.close()
+        await second.drained.wait()
+        assert answered == [True]
 
 
 class TestLeaving:

@@ -108,7 +108,7 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
         await signals.start(_wait_for_signal, closing)
         database = await Database.open(config.db_path)
         try:
-            ledger = Ledger(database.run)
+            ledger = Ledger(database.run, database.upkeep)
             async with trio.open_nursery() as nursery:
                 await nursery.start(ledger.serve)
                 try:

@@ -34,6 +34,10 @@ T = TypeVar("T")
 
 MINUTE = 60_000
 
+# What a brief job of the ledger may have to do at most.
+BRIEF_CHARACTERS = 64 * 1024
+BRIEF_TOKENS = 256
+
 
 class Office:
     """All that can be done with mail. Every method may raise what ``Ledger.run`` raises.
@@ -90,7 +94,10 @@ class Office:
         now = self._clock()
         limit = self._config.max_pending_per_mailbox
         receipt = await self._ledger.run(
-            lambda c: store.send(c, sender, to, body, now, self._glance, key=key, max_pending=limit)
+            lambda c: store.send(
+                c, sender, to, body, now, self._glance, key=key, max_pending=limit
+            ),
+            brief=len(body) <= BRIEF_CHARACTERS,
         )
         self.presence.note(receipt.sender)
         if not receipt.duplicate:
@@ -100,7 +107,7 @@ class Office:
     def _glance(self, name: str) -> tuple[int | None, bool]:
         """Say of a mailbox when it was seen last, as memory knows, and whether it is watched.
 
-        Called on the ledger's thread, within the job: two look-ups in dicts, nothing more.
+        Called within the job, perhaps on the ledger's thread: two look-ups in dicts, no more.
         """
         return self.presence.last_seen(name), self._lines.count(name) > 0
 
@@ -189,7 +196,7 @@ class Office:
     async def _run_after_expiry(self, now: int, look: Callable[[apsw.Connection], T]) -> T:
         """Put back what has run out by *now*, then *look*, all in one; wake who waits for it."""
         expired, seen = await self._ledger.run(
-            lambda c: (lease_store.expire(c, now), look(c)), durable=False
+            lambda c: (lease_store.expire(c, now), look(c)), durable=False, brief=True
         )
         self.announce(expired)
         return seen
@@ -242,7 +249,10 @@ class Office:
     async def ack(self, tokens: Sequence[str], holder: str | None = None) -> Verdict:
         """Mark leased messages delivered, for good; with *holder*, only those of that mailbox."""
         now = self._clock()
-        verdict = await self._ledger.run(lambda c: lease_store.settle(c, tokens, now, holder))
+        verdict = await self._ledger.run(
+            lambda c: lease_store.settle(c, tokens, now, holder),
+            brief=len(tokens) <= BRIEF_TOKENS,
+        )
         self._tell_followers(tokens)
         return verdict
 
@@ -253,12 +263,18 @@ class Office:
         that a power cut can do is to bring them once more.
         """
         now = self._clock()
-        return await self._ledger.run(lambda c: lease_store.settle(c, tokens, now), durable=False)
+        return await self._ledger.run(
+            lambda c: lease_store.settle(c, tokens, now),
+            durable=False,
+            brief=len(tokens) <= BRIEF_TOKENS,
+        )
 
     async def release(self, tokens: Sequence[str], holder: str | None = None) -> Verdict:
         """Put leased messages back in their places, and wake who waits for them."""
         verdict, mailboxes = await self._ledger.run(
-            lambda c: lease_store.release(c, tokens, holder), durable=False
+            lambda c: lease_store.release(c, tokens, holder),
+            durable=False,
+            brief=len(tokens) <= BRIEF_TOKENS,
         )
         self._tell_followers(tokens)
         self.announce(mailboxes)

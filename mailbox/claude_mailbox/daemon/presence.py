@@ -36,7 +36,7 @@ class Presence:
         if name not in self._present:
             now = self._clock()
             names = self._present
-            _, present = await self._ledger.run(lambda c: store.register(c, name, now))
+            _, present = await self._ledger.run(lambda c: store.register(c, name, now), brief=True)
             # Into the dict of before the wait: if names were forgotten since, this one is, too.
             names[name] = present
         else:
@@ -46,7 +46,7 @@ class Presence:
 
     async def present(self, name: str) -> str:
         """Return the present name for *name*, which is itself when it is unknown."""
-        found = await self._ledger.run(lambda c: store.resolve(c, name), durable=False)
+        found = await self._ledger.run(lambda c: store.resolve(c, name), durable=False, brief=True)
         return found[1] if found else name
 
     def note(self, present: str) -> None:

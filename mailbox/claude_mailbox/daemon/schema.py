@@ -177,7 +177,7 @@ def _number(connection: apsw.Connection, pragma: str) -> int:
 
 
 def _prepare(connection: apsw.Connection, path: str) -> None:
-    connection.set_busy_timeout(2000)
+    connection.set_busy_timeout(2000)  # later each transaction says (see ledger.py)
     application_id = connection.pragma("application_id")
     version = _number(connection, "user_version")
     has_tables = bool(connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall())
@@ -203,8 +203,8 @@ def _prepare(connection: apsw.Connection, path: str) -> None:
         )
     connection.pragma("synchronous", "full")
     connection.pragma("foreign_keys", True)
-    # Keeps the journal file bounded; a checkpoint every 4,000 pages costs less than every 1,000.
-    connection.pragma("wal_autocheckpoint", 4000)
+    # The journal is written back by whoever holds the connection (see database.py). Its file is
+    # cut after a burst.
     connection.pragma("journal_size_limit", 64 * 1024 * 1024)
     for number in range(version, len(MIGRATIONS)):
         connection.execute("BEGIN IMMEDIATE")

@@ -113,13 +113,13 @@ class Sessions:
     async def mailbox_of(self, session_id: str) -> str | None:
         """Return the present name of a session's mailbox, or None."""
         return await self._ledger.run(
-            lambda c: session_store.mailbox_of(c, session_id), durable=False
+            lambda c: session_store.mailbox_of(c, session_id), durable=False, brief=True
         )
 
     async def session_of(self, client: str) -> str | None:
         """Return the session that a client process runs now, or None."""
         return await self._ledger.run(
-            lambda c: session_store.session_of_client(c, client), durable=False
+            lambda c: session_store.session_of_client(c, client), durable=False, brief=True
         )
 
     async def mailbox_of_client(self, client: str) -> str | None:
