@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from claude_mailbox.errors import MailboxError, MethodNotAllowed
 
@@ -14,8 +14,20 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 JSON_TYPE = b"application/json"
 
-# Scope key of our own server: a function that says whether a write to the client has failed.
-BROKEN_KEY = "claude_mailbox.is_broken"
+# Scope key of our own server: the client.
+CLIENT_KEY = "claude_mailbox.client"
+
+
+class Client(Protocol):
+    """What our own server tells of a client."""
+
+    async def look(self) -> bool:
+        """Return whether it is still there, as far as has come in by now."""
+        ...
+
+    def is_broken(self) -> bool:
+        """Return whether something could not be written: the client has not got it."""
+        ...
 
 
 def headers_named(scope: Scope, name: bytes) -> list[bytes]:

@@ -1,6 +1,6 @@
 """Who answers for leased messages on their way out of the office."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 
@@ -12,6 +12,10 @@ class Custodian(Protocol):
 
     def take(self, tokens: Sequence[str]) -> None:
         """Become responsible for these leases. Synchronous: nothing may come between."""
+        ...
+
+    async def attend(self, wait: Callable[[], Awaitable[None]]) -> bool:
+        """Await *wait* while somebody wants the mail; return whether somebody still does."""
         ...
 
 

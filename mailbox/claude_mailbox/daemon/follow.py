@@ -7,7 +7,7 @@ Without ``lease=`` the leases last as long as the stream does.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import trio
 
@@ -39,6 +39,11 @@ class Reader:
         """Become responsible for these leases."""
         ends = trio.current_time() + (self.lease_seconds or float("inf"))
         self._open.update(dict.fromkeys(tokens, ends))
+
+    async def attend(self, wait: Callable[[], Awaitable[None]]) -> bool:
+        """Await *wait*; a stream whose client leaves is cancelled as a whole."""
+        await wait()
+        return True
 
     def ended(self, tokens: Iterable[str]) -> None:
         """Take note that these leases were acked or released."""

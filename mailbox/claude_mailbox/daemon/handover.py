@@ -1,20 +1,20 @@
 """ASGI: a delivery is settled only after its response has left, and released if it did not.
 
 It sits below everything that hands mail out, REST and MCP alike, because neither can be relied
-on to notice that its client has gone. It watches for the disconnect itself, and it owns the last
-byte of the response: all but that byte goes out first, then comes a look whether the client is
-still there, then the byte. So a client that has the whole response is never taken for gone, and
-one that left before was not given it.
+on to notice that its client has gone. While a request waits for mail, it watches for the
+disconnect; and it owns the last byte of the response: all but that byte goes out first, then
+comes a look whether the client is still there, then the byte. So a client that has the whole
+response is never taken for gone, and one that left before was not given it.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from urllib.parse import quote
 
 import trio
 
-from claude_mailbox.daemon.asgi import BROKEN_KEY, App, Message, Receive, Scope, Send
+from claude_mailbox.daemon.asgi import CLIENT_KEY, App, Client, Message, Receive, Scope, Send
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.model import Verdict
 
@@ -23,9 +23,13 @@ logger = logging.getLogger(__name__)
 
 SCOPE_KEY = "claude_mailbox.custody"
 
-# Turns of the event loop that it takes a closed connection to become a disconnect message:
-# the reader wakes, the protocol queues it, our watcher receives it.
-_TURNS_TO_NOTICE = 3
+# Turns of the event loop that it takes a closed connection to become a disconnect message: our
+# task starts, the reader wakes, the protocol queues it, we receive it. And some to spare.
+_TURNS_TO_NOTICE = 6
+
+# A body up to here goes out in one piece, after the look: it has room in any socket's buffer, so
+# there is no waiting for its reader during which he could leave.
+_ONE_PIECE_BYTES = 16 * 1024
 
 
 class Desk(Protocol):
@@ -50,12 +54,20 @@ class Custody:
             cannot carry them; or None.
     """
 
-    __slots__ = ("holder", "lease_seconds", "tokens")
+    __slots__ = ("_far_end", "holder", "lease_seconds", "tokens")
 
-    def __init__(self) -> None:
+    def __init__(self, far_end: "_FarEnd | None" = None) -> None:
         self.lease_seconds: float | None = None
         self.holder: str | None = None
         self.tokens: list[str] = []
+        self._far_end = far_end
+
+    async def attend(self, wait: Callable[[], Awaitable[None]]) -> bool:
+        """Await *wait* while the client is there; return whether it still is."""
+        if self._far_end is None:
+            await wait()
+            return True
+        return await self._far_end.attend(wait)
 
     def take(self, tokens: Sequence[str]) -> None:
         """Become responsible for these leases."""
@@ -92,23 +104,22 @@ class Handover:
         request = await receive()
         if request["type"] == "http.disconnect":
             return
-        custody = Custody()
+        far_end = _FarEnd(receive, scope.get(CLIENT_KEY))
+        custody = Custody(far_end)
         scope[SCOPE_KEY] = custody
         self._open.add(custody)
-        response = _Response(custody, request, send, scope.get(BROKEN_KEY, _never))
+        response = _Response(custody, far_end, request, send)
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_watch, response, receive, nursery.cancel_scope)
-                await self._app(scope, response.receive, response.send)
-                nursery.cancel_scope.cancel()
+            await self._app(scope, response.receive, response.send)
         finally:
-            with trio.CancelScope(shield=True):
-                await self._conclude(custody, arrived=response.left and response.is_success)
+            if custody.tokens:
+                with trio.CancelScope(shield=True):
+                    await self._conclude(custody, arrived=response.left and response.is_success)
             self._open.discard(custody)
         await response.finish()
 
     async def _conclude(self, custody: Custody, *, arrived: bool) -> None:
-        if not custody.tokens or (arrived and custody.lease_seconds is not None):
+        if arrived and custody.lease_seconds is not None:
             return
         try:
             if arrived:
@@ -129,44 +140,73 @@ class Handover:
             self._unsettled = self._unsettled[len(tokens) :]
 
 
-def _never() -> bool:
-    return False
+class _FarEnd:
+    """Where the response goes, and whether anybody is there.
 
+    Args:
+        receive: the server's; after the request it returns nothing but the disconnect.
+        client: the quick way to look, where the server offers it.
+    """
 
-async def _watch(response: "_Response", receive: Receive, application: trio.CancelScope) -> None:
-    await response.watch(receive)
-    if not response.left:
-        application.cancel()
+    def __init__(self, receive: Receive, client: Client | None) -> None:
+        self._receive = receive
+        self._client = client
+        self._has_left = False
+
+    async def leaving(self) -> None:
+        """Wait until the client has left."""
+        while not self._has_left:
+            self._has_left = (await self._receive())["type"] == "http.disconnect"
+
+    async def attend(self, wait: Callable[[], Awaitable[None]]) -> bool:
+        """Await *wait* while the client is there; return whether it still is."""
+        async with trio.open_nursery() as nursery:
+
+            async def leave() -> None:
+                await self.leaving()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(leave)
+            await wait()
+            nursery.cancel_scope.cancel()
+        return not self._has_left
+
+    async def look(self) -> bool:
+        """Return whether the client is there, as far as anybody can know by now."""
+        if self._client is not None:
+            self._has_left = self._has_left or not await self._client.look()
+            return not self._has_left
+
+        async def some_turns() -> None:
+            for _ in range(_TURNS_TO_NOTICE):
+                await trio.lowlevel.checkpoint()
+
+        return await self.attend(some_turns)
+
+    def is_broken(self) -> bool:
+        """Return whether something could not be written, where the server tells."""
+        return self._client is not None and self._client.is_broken()
 
 
 class _Response:
     """Passes messages both ways and keeps the end of the response back."""
 
-    def __init__(
-        self, custody: Custody, request: Message, send: Send, is_broken: Callable[[], bool]
-    ) -> None:
+    def __init__(self, custody: Custody, far_end: _FarEnd, request: Message, send: Send) -> None:
         self._custody = custody
+        self._far_end = far_end
         self._request: Message | None = request
         self._send = send
-        self._is_broken = is_broken
-        self._gone = trio.Event()
         self._kept = b""
         self._ended = False
         self.left = False
         self.is_success = False
-
-    async def watch(self, receive: Receive) -> None:
-        """Wait until the client disconnects."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self._gone.set()
 
     async def receive(self) -> Message:
         """The application's ``receive``: the whole request, then nothing but the disconnect."""
         if self._request is not None:
             message, self._request = self._request, None
             return message
-        await self._gone.wait()
+        await self._far_end.leaving()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -185,24 +225,23 @@ class _Response:
             self.left = self._ended = not message.get("more_body", False)
             await self._send(message)
             return
-        # Some frameworks send the whole body with more to come, and then an empty end: so one
-        # byte stays here whatever the message says.
+        # Some frameworks send the whole body with more to come, and then an empty end: so
+        # something stays here whatever the message says.
         body = self._kept + message.get("body", b"")
-        self._kept = body[-1:]
-        if body[:-1]:
-            await self._send({**message, "body": body[:-1], "more_body": True})
+        keep = len(body) if len(body) <= _ONE_PIECE_BYTES else 1
+        self._kept = body[-keep:]
+        if body[:-keep]:
+            await self._send({**message, "body": body[:-keep], "more_body": True})
         if message.get("more_body", False):
             return
-        for _ in range(_TURNS_TO_NOTICE):
-            await trio.lowlevel.checkpoint()
-        if self._gone.is_set() or self._is_broken():
+        if not await self._far_end.look() or self._far_end.is_broken():
             return
         # From here on the client may have it all: no cancellation, no second thoughts.
         with trio.CancelScope(shield=True):
             self.left = True
             await self._send({**message, "body": self._kept, "more_body": True})
-            # Where the server can tell that this very byte did not leave, it does.
-            self.left = not self._is_broken()
+            # Where the server can tell that this very piece did not leave, it does.
+            self.left = not self._far_end.is_broken()
 
     async def finish(self) -> None:
         """End the response, which lets the connection take its next request."""

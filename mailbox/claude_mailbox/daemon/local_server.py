@@ -1,5 +1,5 @@
 """A lean ASGI server: for the Unix socket, where our own command line and hooks come in, and for
-the hot verbs on TCP.
+REST and MCP on TCP.
 
 Hypercorn serves what else comes on TCP and can do far more; per request that costs it several tasks and channels.
 Here one task serves one connection, the application runs in it, and the socket is read only when
@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes
 import httptools
 import trio
 
-from claude_mailbox.daemon.asgi import BROKEN_KEY, App, Message, Scope, send_error
+from claude_mailbox.daemon.asgi import CLIENT_KEY, App, Message, Scope, send_error
 from claude_mailbox.daemon.listeners import Listener, accept
 from claude_mailbox.errors import BadRequest, MailboxError
 
@@ -33,6 +33,8 @@ _HEAD_LIMIT = 64 * 1024
 _AHEAD_LIMIT = 100
 _AHEAD_BYTES = 1024 * 1024
 _IDLE_SECONDS = 75
+# How many pieces of what has come are read at most to see whether the end is behind them.
+_LOOKS = 3
 
 
 class HeadTooLarge(MailboxError):
@@ -164,7 +166,7 @@ class _Exchange:
             "client": None,
             "server": self._connection.server,
             "extensions": {},
-            BROKEN_KEY: self._connection.is_broken,
+            CLIENT_KEY: self._connection,
         }
 
     async def receive(self) -> Message:
@@ -265,6 +267,15 @@ class _Connection:
             # There is no way back into the stream; what is of interest is only its end.
             return True
         self.take(bytes(data))
+        return True
+
+    async def look(self) -> bool:
+        """Return whether the client is still there, as far as has come in by now."""
+        for _ in range(_LOOKS):
+            if self._parser.is_far_ahead or not self._stream.socket.is_readable():
+                break
+            if not await self.read():
+                return False
         return True
 
     def take(self, data: bytes) -> None:

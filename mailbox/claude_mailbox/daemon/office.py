@@ -134,7 +134,7 @@ class Office:
         """Wait for up to *seconds* for mail; lease at most *limit* messages of it.
 
         Returns:
-            The claim, or None when the time is over.
+            The claim, or None when the time is over or the client has gone.
 
         Raises:
             Renamed: if the mailbox has, or gets, another name.
@@ -144,6 +144,8 @@ class Office:
         try:
             with self._lines.join(name) as waiter, trio.move_on_after(seconds):
                 while True:
+                    if not waiter.is_called and not await custodian.attend(waiter.called):
+                        return None
                     await waiter.turn()
                     claim = await self._claim(name, custodian, limit, present_name_only=True)
                     if claim.deliveries:

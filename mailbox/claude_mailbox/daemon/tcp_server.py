@@ -1,9 +1,7 @@
 """TCP, where MCP and REST clients come in: Hypercorn, and a fast lane beside it.
 
 Accepting connections is ours, so that the socket can be made (and a taken port explained) before,
-and a lack of descriptors does not fill the log. A connection whose first request is for one of
-the REST verbs goes to the lean server; Hypercorn serves all others: MCP, and whatever strangers say.
-"""
+and a lack"""
 
 import logging
 import sys
@@ -32,6 +30,12 @@ _READ_BYTES = 64 * 1024
 # What a client may send ahead of its answers. With more than that in the socket, its leaving is
 # noticed only when the answer is out.
 _AHEAD_LIMIT = 16 * _READ_BYTES
+
+# How requests begin that the lean server takes.
+_FAST = (
+    *(b"%s %s" % (m, p) for m in (b"GET", b"POST", b"DELETE") for p in (b"/v1/", b"/mcp")),
+    b"GET /health ",
+)
 
 
 class _ClientLeft(Exception):
@@ -194,7 +198,7 @@ async def serve_tcp(
     async def handle(stream: trio.SocketStream) -> None:
         try:
             first = await _first_bytes(stream, closing)
-            if _is_for_a_verb(first):
+            if first.startswith(_FAST):
                 await clients.serve(stream, first)
             elif first:
                 # Its type asks for TLS; it serves plain streams as well.
@@ -215,10 +219,6 @@ async def serve_tcp(
         await context.terminated.set()
         clients.end_idle()
         handlers.cancel_scope.deadline = trio.current_time() + grace_seconds
-
-
-def _is_for_a_verb(first: bytes) -> bool:
-    return first.startswith((b"GET /v1/", b"POST /v1/", b"DELETE /v1/", b"GET /health "))
 
 
 async def _first_bytes(stream: trio.SocketStream, closing: trio.Event) -> bytes:

@@ -38,6 +38,15 @@ class Waiter:
         self._dismissed = reason
         self._called.set()
 
+    @property
+    def is_called(self) -> bool:
+        """Whether ``turn`` would return, or raise, at once."""
+        return self._called.is_set()
+
+    async def called(self) -> None:
+        """Wait until it is so."""
+        await self._called.wait()
+
     async def turn(self) -> None:
         """Wait to be called, and re-arm, so that a call during the look is not missed.
 
