@@ -6,7 +6,6 @@ taken the one before, and it stops while a window of messages is neither acked n
 Without ``lease=`` the leases last as long as the stream does.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import trio
@@ -14,7 +13,7 @@ import trio
 from claude_mailbox.daemon.asgi import Receive, Scope, Send, error_body, send_error
 from claude_mailbox.daemon.callers import Callers
 from claude_mailbox.daemon.office import Office
-from claude_mailbox.daemon.render import delivery_json
+from claude_mailbox.daemon.render import compact, delivery_json
 from claude_mailbox.daemon.verbs import LEASE_DEFAULT, LEASE_RANGE, Call, own_names
 from claude_mailbox.errors import MailboxError, MethodNotAllowed, Renamed, ShuttingDown
 
@@ -176,4 +175,4 @@ class Follow:
 
 
 def _line(content: object) -> bytes:
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return compact(content).encode() + b"\n"

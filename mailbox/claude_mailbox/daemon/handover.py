@@ -108,13 +108,13 @@ class Handover:
         custody = Custody(far_end)
         scope[SCOPE_KEY] = custody
         self._open.add(custody)
-        response = _Response(custody, far_end, request, send)
+        response = _Response(custody, far_end, request, send, self._conclude)
         try:
             await self._app(scope, response.receive, response.send)
         finally:
             if custody.tokens:
                 with trio.CancelScope(shield=True):
-                    await self._conclude(custody, arrived=response.left and response.is_success)
+                    await self._conclude(custody, arrived=response.left)
             self._open.discard(custody)
         await response.finish()
 
@@ -188,18 +188,34 @@ class _FarEnd:
         return self._client is not None and self._client.is_broken()
 
 
+class Conclude(Protocol):
+    """Ends what a custody holds."""
+
+    async def __call__(self, custody: Custody, *, arrived: bool) -> None:
+        """Settle it, or release it if it has not *arrived*."""
+        ...
+
+
 class _Response:
     """Passes messages both ways and keeps the end of the response back."""
 
-    def __init__(self, custody: Custody, far_end: _FarEnd, request: Message, send: Send) -> None:
+    def __init__(
+        self,
+        custody: Custody,
+        far_end: _FarEnd,
+        request: Message,
+        send: Send,
+        conclude: "Conclude",
+    ) -> None:
         self._custody = custody
         self._far_end = far_end
         self._request: Message | None = request
         self._send = send
+        self._conclude = conclude
         self._kept = b""
         self._ended = False
         self.left = False
-        self.is_success = False
+        self._is_success = False
 
     async def receive(self) -> Message:
         """The application's ``receive``: the whole request, then nothing but the disconnect."""
@@ -212,7 +228,7 @@ class _Response:
     async def send(self, message: Message) -> None:
         """The application's ``send``."""
         if message["type"] == "http.response.start":
-            self.is_success = message["status"] < 300
+            self._is_success = message["status"] < 300
             if self._custody.tokens and self._custody.holder is not None:
                 message["headers"] = [
                     *message["headers"],
@@ -242,6 +258,9 @@ class _Response:
             await self._send({**message, "body": self._kept, "more_body": True})
             # Where the server can tell that this very piece did not leave, it does.
             self.left = not self._far_end.is_broken()
+            if self.left:
+                await self._conclude(self._custody, arrived=self._is_success)
+                self._custody.drop()
 
     async def finish(self) -> None:
         """End the response, which lets the connection take its next request."""

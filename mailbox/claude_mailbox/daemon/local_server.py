@@ -9,6 +9,7 @@ HTTP is stays with ``httptools``, the parser that uvicorn uses.
 
 import http
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -33,6 +34,7 @@ _HEAD_LIMIT = 64 * 1024
 _AHEAD_LIMIT = 100
 _AHEAD_BYTES = 1024 * 1024
 _IDLE_SECONDS = 75
+_TIDY_SECONDS = 15
 # How many pieces of what has come are read at most to see whether the end is behind them.
 _LOOKS = 3
 
@@ -249,7 +251,8 @@ class _Connection:
         self._parser = _Parser()
         self.failure: MailboxError | None = None
         self._broken = trio.Event()
-        self.is_idle = True
+        self.idle_since = trio.current_time()
+        """When it was last answered all that it asked, in trio's seconds; infinite at work."""
 
     async def read(self) -> bool:
         """Read more; return whether the client is still there."""
@@ -299,14 +302,11 @@ class _Connection:
     async def serve(self) -> None:
         """Answer until either side has enough."""
         while not self._is_closing():
-            self.is_idle = True
-            with trio.move_on_after(_IDLE_SECONDS) as patience:
-                while not self._parser.requests and self.failure is None:
-                    if not await self.read():
-                        return
-            if patience.cancelled_caught:
-                return
-            self.is_idle = False
+            self.idle_since = trio.current_time()
+            while not self._parser.requests and self.failure is None:
+                if not await self.read():
+                    return
+            self.idle_since = math.inf
             if not self._parser.requests:
                 if self.failure is not None:
                     exchange = _Exchange(_Request(), self)
@@ -362,11 +362,18 @@ class Clients:
                 self._connections.pop(connection, None)
             await trio.aclose_forcefully(stream)
 
-    def end_idle(self) -> None:
-        """End the connections on which nothing is asked."""
+    def end_idle(self, seconds: float = 0) -> None:
+        """End the connections on which nothing was asked for so long."""
+        before = trio.current_time() - seconds
         for connection, scope in self._connections.items():
-            if connection.is_idle:
+            if connection.idle_since <= before:
                 scope.cancel()
+
+    async def tidy(self) -> None:
+        """End forgotten connections, until cancelled. A timer for each would cost each request."""
+        while True:
+            await trio.sleep(_TIDY_SECONDS)
+            self.end_idle(_IDLE_SECONDS)
 
 
 async def serve_local(
@@ -381,6 +388,7 @@ async def serve_local(
     clients = Clients(app, closing.is_set)
     async with trio.open_nursery() as handlers:
         async with trio.open_nursery() as accepting:
+            accepting.start_soon(clients.tidy)
             accepting.start_soon(accept, listener, handlers, clients.serve)
             task_status.started()
             await closing.wait()

@@ -141,16 +141,19 @@ class Office:
             QuotaFull: if too many wait there.
             ShuttingDown: if the daemon stops.
         """
+        deadline = trio.current_time() + seconds
         try:
-            with self._lines.join(name) as waiter, trio.move_on_after(seconds):
+            with self._lines.join(name) as waiter:
                 while True:
-                    if not waiter.is_called and not await custodian.attend(waiter.called):
-                        return None
+                    if not waiter.is_called:
+                        with trio.move_on_at(deadline):
+                            await custodian.attend(waiter.called)
+                        if not waiter.is_called:
+                            return None
                     await waiter.turn()
                     claim = await self._claim(name, custodian, limit, present_name_only=True)
                     if claim.deliveries:
                         return claim
-            return None
         finally:
             # Mail that counted on this waiter may be left: it took one message of many, or none.
             if not self._lines.count(name):
@@ -170,23 +173,22 @@ class Office:
         seconds = custodian.lease_seconds
         until = None if seconds is None else now + round(seconds * 1000)
         self._bell.looking(name)
-        # Shielded, so that a lease is never half made: either nothing was asked of the ledger,
-        # or its custodian knows the tokens.
-        with trio.CancelScope(shield=True):
-            claim = await self._run_after_expiry(
+        # A lease is never half made: either the ledger was not asked, or its custodian knows the
+        # tokens. From the answer to ``take`` there is nothing that could be cancelled.
+        claim = await self._run_after_expiry(
+            now,
+            lambda c: lease_store.claim(
+                c,
+                name,
                 now,
-                lambda c: lease_store.claim(
-                    c,
-                    name,
-                    now,
-                    limit=limit,
-                    max_bytes=CHECK_BYTES,
-                    lease_until=until,
-                    max_characters=max_characters,
-                    at_least_one=at_least_one,
-                    present_name_only=present_name_only,
-                ),
-            )
+                limit=limit,
+                max_bytes=CHECK_BYTES,
+                lease_until=until,
+                max_characters=max_characters,
+                at_least_one=at_least_one,
+                present_name_only=present_name_only,
+            ),
+        )
         self._bell.looked(claim.mailbox)
         self.presence.note(claim.mailbox)
         if claim.deliveries:

@@ -1,6 +1,16 @@
 """How values of the domain look in JSON: camelCase keys, ISO times."""
 
+import json
+
 from claude_mailbox.model import Backlog, Delivery, Listing, Receipt, Rename, Verdict, iso_time
+
+# Made once: ``json.dumps`` would make one for every call that is not by default.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def compact(content: object) -> str:
+    """Return JSON without spaces, in which no character is escaped that need not be."""
+    return _ENCODER.encode(content)
 
 
 def delivery_json(delivery: Delivery, *, with_lease: bool) -> dict[str, object]:

@@ -212,6 +212,7 @@ async def serve_tcp(
 
     async with trio.open_nursery() as handlers:
         async with trio.open_nursery() as accepting:
+            accepting.start_soon(clients.tidy)
             accepting.start_soon(accept, listener, handlers, handle)
             task_status.started()
             await closing.wait()

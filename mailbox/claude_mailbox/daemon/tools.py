@@ -7,7 +7,6 @@ Importing the SDK takes most of a second, so the daemon imports this module whil
 answers (see mcp_gate.py).
 """
 
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -24,6 +23,7 @@ from claude_mailbox.daemon.mcp_calls import Calls
 from claude_mailbox.daemon.office import Office
 from claude_mailbox.daemon.render import (
     backlog_json,
+    compact,
     delivery_json,
     listing_json,
     receipt_json,
@@ -258,9 +258,8 @@ def _messages(claim: Claim) -> list[dict[str, object]]:
 
 
 def _result(answer: Answer) -> types.CallToolResult:
-    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
     return types.CallToolResult(
-        content=[types.TextContent(type="text", text=text)], structured_content=answer
+        content=[types.TextContent(type="text", text=compact(answer))], structured_content=answer
     )
 
 

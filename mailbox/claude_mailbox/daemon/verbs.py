@@ -16,6 +16,7 @@ from claude_mailbox.daemon.handover import SCOPE_KEY, Custody
 from claude_mailbox.daemon.office import Office
 from claude_mailbox.daemon.render import (
     backlog_json,
+    compact,
     delivery_json,
     listing_json,
     receipt_json,
@@ -48,8 +49,7 @@ class Answer:
         self.headers: list[Header] = list(headers)
         self.body = b""
         if content is not None:
-            text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-            self.body = text.encode()
+            self.body = compact(content).encode()
             self.headers.append((b"content-type", b"application/json"))
 
     @classmethod

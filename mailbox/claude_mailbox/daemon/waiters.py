@@ -50,8 +50,7 @@ class Waiter:
     async def turn(self) -> None:
         """Wait to be called, and re-arm, so that a call during the look is not missed.
 
-        A call that has come already is answered even inside a cancelled scope: a time-out of 0
-        still looks once.
+        A call that has come already is answered even inside a cancelled scope.
 
         Raises:
             MailboxError: the reason of the dismissal.
