@@ -74,6 +74,10 @@ class KnowingServer:
         self._is_broken = is_broken
         self.looks = 0
 
+    def has_whole_request(self) -> bool:
+        """Say whether the request is here."""
+        return True
+
     async def look(self) -> bool:
         """Say whether the client is there."""
         self.looks += 1

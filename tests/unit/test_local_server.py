@@ -7,6 +7,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.asgi import Receive, Scope, Send
 from claude_mailbox.daemon.local_server import Clients
+from claude_mailbox.daemon.stream import Stream
 
 WATCH = b"GET /v1/watch HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MEBIBYTE = 1024 * 1024
@@ -31,7 +32,7 @@ class Server:
         self.bodies: list[int] = []
         self.gone = 0
         self.let_go = trio.Event()
-        stream = trio.SocketStream(trio.socket.from_stdlib_socket(theirs))
+        stream = Stream(trio.SocketStream(trio.socket.from_stdlib_socket(theirs)))
         nursery.start_soon(Clients(self._app, lambda: False).serve, stream)
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:

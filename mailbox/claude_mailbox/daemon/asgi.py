@@ -21,6 +21,10 @@ CLIENT_KEY = "claude_mailbox.client"
 class Client(Protocol):
     """What our own server tells of a client."""
 
+    def has_whole_request(self) -> bool:
+        """Return whether the request, with all of its body, is here."""
+        ...
+
     async def look(self) -> bool:
         """Return whether it is still there, as far as has come in by now."""
         ...

@@ -12,7 +12,9 @@ from urllib.parse import unquote, urlsplit
 import trio
 
 from claude_mailbox.daemon.asgi import (
+    CLIENT_KEY,
     App,
+    Client,
     Message,
     Receive,
     Scope,
@@ -81,7 +83,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         try:
-            first = await self._read_body(receive)
+            first = await self._read_body(scope, receive)
         except MailboxError as error:
             await _refuse(error, scope, receive, send)
             return
@@ -159,20 +161,26 @@ class Guard:
             raise self._too_large()
         return has_body
 
-    async def _read_body(self, receive: Receive) -> Message | None:
+    async def _read_body(self, scope: Scope, receive: Receive) -> Message | None:
         """Return the whole body as one message, or None when the client left in the middle."""
-        body = bytearray()
+        client: Client | None = scope.get(CLIENT_KEY)
+        if client is not None and client.has_whole_request():
+            return await self._gather(receive)
         with trio.move_on_after(_BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return None
-                body += message.get("body", b"")
-                if len(body) > self._max_request:
-                    raise self._too_large()
-                if not message.get("more_body", False):
-                    return {"type": "http.request", "body": bytes(body), "more_body": False}
+            return await self._gather(receive)
         raise RequestTimeout(f"The body did not arrive within {_BODY_SECONDS} seconds: send again.")
+
+    async def _gather(self, receive: Receive) -> Message | None:
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            if len(body) > self._max_request:
+                raise self._too_large()
+            if not message.get("more_body", False):
+                return {"type": "http.request", "body": bytes(body), "more_body": False}
 
     def _too_large(self) -> TooLarge:
         return TooLarge(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import trio
 
 from claude_mailbox import paths
+from claude_mailbox.daemon.stream import Stream
 from claude_mailbox.errors import StartupError
 
 # Thousands of clients may connect at once; the kernel caps this at its own limit.
@@ -97,7 +98,7 @@ def open_unix(path: str) -> Listener | None:
 async def accept(
     listener: Listener,
     handlers: trio.Nursery,
-    handle: Callable[[trio.SocketStream], Awaitable[None]],
+    handle: Callable[[Stream], Awaitable[None]],
 ) -> None:
     """Start *handle* in *handlers* for each client that comes, until cancelled.
 
@@ -107,7 +108,7 @@ async def accept(
     is_short = False
     while True:
         try:
-            stream = await source.accept()
+            stream = Stream(await source.accept())
         except OSError as error:
             if not is_short:
                 logger.error("cannot accept connections for now: %s", error.strerror)

@@ -23,6 +23,7 @@ import trio
 
 from claude_mailbox.daemon.asgi import CLIENT_KEY, App, Message, Scope, send_error
 from claude_mailbox.daemon.listeners import Listener, accept
+from claude_mailbox.daemon.stream import Gone, Stream
 from claude_mailbox.errors import BadRequest, MailboxError
 
 logger = logging.getLogger(__name__)
@@ -243,9 +244,9 @@ class _Exchange:
 class _Connection:
     """One client: its stream, and requests one after the other."""
 
-    def __init__(self, stream: trio.SocketStream, app: App, is_closing: Callable[[], bool]) -> None:
+    def __init__(self, stream: Stream, app: App, is_closing: Callable[[], bool]) -> None:
         self._stream = stream
-        self.server = _server_of(stream)
+        self.server = stream.address
         self._app = app
         self._is_closing = is_closing
         self._parser = _Parser()
@@ -260,22 +261,19 @@ class _Connection:
             # Nothing more is read before an answer, so only a failing write tells of the end.
             await self._broken.wait()
             return False
-        try:
-            data = await self._stream.receive_some(_READ_BYTES)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return False
+        data = await self._stream.receive(_READ_BYTES)
         if not data:
             return False
         if self.failure is not None:
             # There is no way back into the stream; what is of interest is only its end.
             return True
-        self.take(bytes(data))
+        self.take(data)
         return True
 
     async def look(self) -> bool:
         """Return whether the client is still there, as far as has come in by now."""
         for _ in range(_LOOKS):
-            if self._parser.is_far_ahead or not self._stream.socket.is_readable():
+            if self._parser.is_far_ahead or not self._stream.has_come():
                 break
             if not await self.read():
                 return False
@@ -288,6 +286,10 @@ class _Connection:
         except MailboxError as error:
             self.failure = error
 
+    def has_whole_request(self) -> bool:
+        """Return whether the request, with all of its body, is here."""
+        return self._parser.requests[0].is_complete
+
     def is_broken(self) -> bool:
         """Return whether something could not be written: the client has not got it."""
         return self._broken.is_set()
@@ -295,8 +297,8 @@ class _Connection:
     async def write(self, data: bytes) -> None:
         """Write, if the client is still there: ``receive`` tells that it is not."""
         try:
-            await self._stream.send_all(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._stream.send(data)
+        except Gone:
             self._broken.set()
 
     async def serve(self) -> None:
@@ -323,12 +325,6 @@ class _Connection:
             self._parser.requests.popleft()
 
 
-def _server_of(stream: trio.SocketStream) -> tuple[str, int] | None:
-    """Return the address that a client came to on TCP, None on a Unix socket."""
-    name = stream.socket.getsockname()
-    return (name[0], name[1]) if isinstance(name, tuple) else None
-
-
 class Clients:
     """The connections that are served here.
 
@@ -342,7 +338,7 @@ class Clients:
         self._is_closing = is_closing
         self._connections: dict[_Connection, trio.CancelScope] = {}
 
-    async def serve(self, stream: trio.SocketStream, first: bytes = b"") -> None:
+    async def serve(self, stream: Stream, first: bytes = b"") -> None:
         """Serve one client, who has sent *first* already, until either side has enough.
 
         A failing connection is logged and closed, and never reaches another one.
@@ -360,7 +356,7 @@ class Clients:
         finally:
             if connection is not None:
                 self._connections.pop(connection, None)
-            await trio.aclose_forcefully(stream)
+            stream.close()
 
     def end_idle(self, seconds: float = 0) -> None:
         """End the connections on which nothing was asked for so long."""

@@ -22,6 +22,7 @@ from hypercorn.utils import parse_socket_addr
 from claude_mailbox.daemon.asgi import App
 from claude_mailbox.daemon.listeners import Listener, accept
 from claude_mailbox.daemon.local_server import Clients
+from claude_mailbox.daemon.stream import Stream
 
 logger = logging.getLogger(__name__)
 
@@ -195,18 +196,24 @@ async def serve_tcp(
 
     clients = Clients(app, closing.is_set)
 
-    async def handle(stream: trio.SocketStream) -> None:
+    async def handle(stream: Stream) -> None:
         try:
             first = await _first_bytes(stream, closing)
             if first.startswith(_FAST):
                 await clients.serve(stream, first)
             elif first:
-                # Its type asks for TLS; it serves plain streams as well.
-                connection = _Connection(wrapped, config, context, {}, stream)  # type: ignore[arg-type]
-                connection.first = first
-                await connection
+                await serve_stranger(stream.to_trio(), first)
         except Exception:
             logger.exception("a connection failed")
+        finally:
+            stream.close()
+
+    async def serve_stranger(stream: trio.SocketStream, first: bytes) -> None:
+        try:
+            # Its type asks for TLS; it serves plain streams as well.
+            connection = _Connection(wrapped, config, context, {}, stream)  # type: ignore[arg-type]
+            connection.first = first
+            await connection
         finally:
             await trio.aclose_forcefully(stream)
 
@@ -222,7 +229,7 @@ async def serve_tcp(
         handlers.cancel_scope.deadline = trio.current_time() + grace_seconds
 
 
-async def _first_bytes(stream: trio.SocketStream, closing: trio.Event) -> bytes:
+async def _first_bytes(stream: Stream, closing: trio.Event) -> bytes:
     """Return what the client sends first; nothing when it leaves, is silent, or we are closing."""
     first = b""
     async with trio.open_nursery() as nursery:
@@ -233,9 +240,6 @@ async def _first_bytes(stream: trio.SocketStream, closing: trio.Event) -> bytes:
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(give_up)
-        try:
-            first = bytes(await stream.receive_some(_READ_BYTES))
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            first = b""
+        first = await stream.receive(_READ_BYTES)
         nursery.cancel_scope.cancel()
     return first
