@@ -6,11 +6,8 @@ to the same verbs; everything else, such as an unknown route or a wrong method, 
 the daemon can answer before Quart is imported.
 """
 
-from collections.abc import Callable
-
-import trio
-
-from claude_mailbox.daemon.asgi import App, Receive, Scope, Send, end_last
+from claude_mailbox.daemon.asgi import App, Receive, Scope, Send
+from claude_mailbox.daemon.late import Late
 from claude_mailbox.daemon.verbs import Answer, Call, Verbs, surprise
 from claude_mailbox.errors import MailboxError
 
@@ -20,28 +17,19 @@ class FastLane:
 
     Args:
         verbs: the verbs.
-        build_rest: imports and builds the application that knows the rest; it takes its time.
+        rest: the application that knows the rest; requests for it wait until it is there.
     """
 
-    def __init__(self, verbs: Verbs, build_rest: Callable[[], App]) -> None:
+    def __init__(self, verbs: Verbs, rest: Late[App]) -> None:
         self._routes = verbs.routes
-        self._build_rest = build_rest
-        self._rest: App | None = None
-        self._is_built = trio.Event()
-
-    async def build(self) -> None:
-        """Build the rest, on a thread; requests for it wait until then."""
-        app = await trio.to_thread.run_sync(self._build_rest, abandon_on_cancel=True)
-        self._rest = end_last(app)
-        self._is_built.set()
+        self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope.get("method"), scope.get("path")
         verb = self._routes.get((method, path))  # type: ignore[arg-type]  # None finds nothing
         if verb is None:
-            await self._is_built.wait()
-            assert self._rest is not None  # noqa: S101  # set before the event
-            await self._rest(scope, receive, send)
+            rest = await self._rest.get()
+            await rest(scope, receive, send)
             return
         # The guard has put the body together, so the first message is all of it.
         message = await receive()

@@ -24,20 +24,20 @@ from claude_mailbox.daemon.asgi import App, Receive, Scope, Send, end_last
 from claude_mailbox.daemon.callers import Callers
 from claude_mailbox.daemon.database import Database
 from claude_mailbox.daemon.doorbell import Doorbell
+from claude_mailbox.daemon.doors import Server, open_doors
 from claude_mailbox.daemon.fastlane import FastLane
 from claude_mailbox.daemon.follow import Follow
 from claude_mailbox.daemon.guard import Guard
 from claude_mailbox.daemon.handover import Handover
+from claude_mailbox.daemon.late import Late
 from claude_mailbox.daemon.ledger import Ledger
 from claude_mailbox.daemon.listeners import open_tcp, open_unix
-from claude_mailbox.daemon.local_server import serve_local
 from claude_mailbox.daemon.lock import HomeLock
 from claude_mailbox.daemon.mcp_gate import McpGate
 from claude_mailbox.daemon.office import Office
 from claude_mailbox.daemon.presence import Presence
 from claude_mailbox.daemon.session_verbs import SessionVerbs
 from claude_mailbox.daemon.sessions import Sessions
-from claude_mailbox.daemon.tcp_server import serve_tcp
 from claude_mailbox.daemon.verbs import Verbs
 from claude_mailbox.daemon.waiters import Lines
 from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
@@ -144,9 +144,13 @@ async def _serve(
     addresses = [each.address for each in (listener, local) if each is not None]
     verbs = Verbs(office, callers, partial(_health, config, addresses, gate, lines))
     verbs.routes.update(SessionVerbs(sessions).routes)
-    rest = FastLane(verbs, partial(_build_rest, verbs))
-    handover = Handover(_by_path(rest, gate), office)
-    app = Guard(_by_custody(rest, follow, handover), config.allowed_hosts, config.max_body_bytes)
+    rest = Late(partial(_make_rest, verbs))
+    verb_lane = FastLane(verbs, rest)
+    handover = Handover(_by_path(verb_lane, gate), office)
+    app = Guard(
+        _by_custody(verb_lane, follow, handover), config.allowed_hosts, config.max_body_bytes
+    )
+    strangers = Late(partial(_make_hypercorn, app))
 
     async with trio.open_nursery() as background:
         background.start_soon(sweeper.expire_leases, office, _clock)
@@ -156,13 +160,12 @@ async def _serve(
         )
         background.start_soon(doorbell.serve)
         async with trio.open_nursery() as server:
-            for serve, each in ((serve_tcp, listener), (serve_local, local)):
-                if each is not None:
-                    await server.start(
-                        partial(serve, app, each, closing, grace_seconds=GRACE_SECONDS)
-                    )
+            serve = partial(open_doors, app, closing=closing, grace_seconds=GRACE_SECONDS)
+            await server.start(partial(serve, listener, strangers=strangers))
+            if local is not None:
+                await server.start(serve, local)
             lock.describe(addresses)
-            background.start_soon(_finish_importing, rest, gate)
+            background.start_soon(_finish_importing, rest, strangers, gate)
             on_ready(addresses)
             # What exists now stays; the collector need not look at it again.
             gc.freeze()
@@ -175,13 +178,19 @@ async def _serve(
         background.cancel_scope.cancel()
 
 
-def _build_rest(verbs: Verbs) -> App:
+def _make_rest(verbs: Verbs) -> App:
     from claude_mailbox.daemon.rest import create_app
 
-    return cast("App", create_app(verbs))
+    return end_last(cast("App", create_app(verbs)))
 
 
-async def _finish_importing(rest: FastLane, gate: McpGate) -> None:
+def _make_hypercorn(app: App) -> Server:
+    from claude_mailbox.daemon.hypercorn_server import HypercornServer
+
+    return HypercornServer(app, GRACE_SECONDS)
+
+
+async def _finish_importing(rest: Late[App], strangers: Late[Server], gate: McpGate) -> None:
     """Bring in what takes long to import, one after the other, while requests are answered.
 
     Raises:
@@ -189,6 +198,7 @@ async def _finish_importing(rest: FastLane, gate: McpGate) -> None:
     """
     try:
         await rest.build()
+        await strangers.build()
         await gate.serve()
     except ImportError as error:
         raise StartupError(

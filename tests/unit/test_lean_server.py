@@ -6,7 +6,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.asgi import Receive, Scope, Send
-from claude_mailbox.daemon.local_server import Clients
+from claude_mailbox.daemon.lean_server import Clients
 from claude_mailbox.daemon.stream import Stream
 
 WATCH = b"GET /v1/watch HTTP/1.1\r\nHost: localhost\r\n\r\n"

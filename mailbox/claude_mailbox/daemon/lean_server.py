@@ -1,146 +1,39 @@
-"""A lean ASGI server: for the Unix socket, where our own command line and hooks come in, and for
-REST and MCP on TCP.
+"""A lean ASGI server: for our own command line and hooks, for REST and for MCP.
 
-Hypercorn serves what else comes on TCP and can do far more; per request that costs it several tasks and channels.
-Here one task serves one connection, the application runs in it, and the socket is read only when
-the application asks for more, be it for the request's body or to learn of the disconnect. What
-HTTP is stays with ``httptools``, the parser that uvicorn uses.
+Hypercorn can do far more; per request that costs it several tasks and channels. Here one task
+serves one connection, the application runs in it, and the socket is read only when the
+application asks for more, be it for the request's body or to learn of the disconnect.
 """
 
 import http
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
-from itertools import islice
 from urllib.parse import unquote_to_bytes
 
-import httptools
 import trio
 
 from claude_mailbox.daemon.asgi import CLIENT_KEY, App, Message, Scope, send_error
-from claude_mailbox.daemon.listeners import Listener, accept
+from claude_mailbox.daemon.http_parser import Parser, Request
 from claude_mailbox.daemon.stream import Gone, Stream
-from claude_mailbox.errors import BadRequest, MailboxError
+from claude_mailbox.errors import MailboxError
 
 logger = logging.getLogger(__name__)
 
 _READ_BYTES = 64 * 1024
-_HEAD_LIMIT = 64 * 1024
-# What a client may send ahead of its answers, in requests and in bytes of their bodies; a bound,
-# not a goal.
-_AHEAD_LIMIT = 100
-_AHEAD_BYTES = 1024 * 1024
 _IDLE_SECONDS = 75
 _TIDY_SECONDS = 15
 # How many pieces of what has come are read at most to see whether the end is behind them.
 _LOOKS = 3
 
 
-class HeadTooLarge(MailboxError):
-    """The request's headers are over the limit."""
-
-    code = "head-too-large"
-    status = 431
-
-
-class _Request:
-    """One request as far as it has been parsed."""
-
-    __slots__ = (
-        "chunks",
-        "headers",
-        "is_complete",
-        "keeps_alive",
-        "method",
-        "size",
-        "target",
-        "version",
-    )
-
-    def __init__(self) -> None:
-        self.target = b""
-        self.method = ""
-        self.version = "1.1"
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.chunks: deque[bytes] = deque()
-        self.size = 0
-        self.is_complete = False
-        self.keeps_alive = True
-
-
-class _Parser:
-    """Turns bytes into requests. The ``on_`` methods are called by httptools."""
-
-    def __init__(self) -> None:
-        self._parser = httptools.HttpRequestParser(self)
-        self._growing = _Request()
-        self._head_bytes = 0
-        self.requests: deque[_Request] = deque()
-        """Requests whose headers are complete, oldest first."""
-
-    def feed(self, data: bytes) -> None:
-        """Parse.
-
-        Raises:
-            BadRequest: if it is no HTTP.
-            HeadTooLarge: if the headers never end.
-        """
-        was_in_head = self._is_in_head()
-        before = len(self.requests)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # We speak nothing else: the request is answered as if it had not asked.
-            self.requests[-1].keeps_alive = False
-        except httptools.HttpParserError as error:
-            raise BadRequest(f"The request is not valid HTTP: {error}.") from None
-        if was_in_head and len(self.requests) == before:
-            self._head_bytes += len(data)
-        else:
-            self._head_bytes = 0
-        if self._head_bytes > _HEAD_LIMIT:
-            raise HeadTooLarge(f"The headers are larger than {_HEAD_LIMIT} bytes.")
-
-    @property
-    def is_far_ahead(self) -> bool:
-        """Whether no more should be taken before the first request is answered."""
-        ahead = islice(self.requests, 1, None)
-        return len(self.requests) > _AHEAD_LIMIT or sum(each.size for each in ahead) > _AHEAD_BYTES
-
-    def _is_in_head(self) -> bool:
-        return not self.requests or self.requests[-1].is_complete
-
-    def on_message_begin(self) -> None:
-        self._growing = _Request()
-
-    def on_url(self, url: bytes) -> None:
-        self._growing.target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._growing.headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        self._growing.method = self._parser.get_method().decode("ascii")
-        self._growing.version = self._parser.get_http_version()
-        self._growing.keeps_alive = self._parser.should_keep_alive()
-        self.requests.append(self._growing)
-
-    def on_body(self, body: bytes) -> None:
-        self._growing.chunks.append(body)
-        self._growing.size += len(body)
-
-    def on_message_complete(self) -> None:
-        self._growing.is_complete = True
-
-
 class _Exchange:
     """One request and its response: the application's ``receive`` and ``send``."""
 
-    def __init__(self, request: _Request, connection: "_Connection") -> None:
+    def __init__(self, request: Request, connection: "_Connection") -> None:
         self._request = request
         self._connection = connection
         self._was_given = False
@@ -249,7 +142,7 @@ class _Connection:
         self.server = stream.address
         self._app = app
         self._is_closing = is_closing
-        self._parser = _Parser()
+        self._parser = Parser()
         self.failure: MailboxError | None = None
         self._broken = trio.Event()
         self.idle_since = trio.current_time()
@@ -311,7 +204,7 @@ class _Connection:
             self.idle_since = math.inf
             if not self._parser.requests:
                 if self.failure is not None:
-                    exchange = _Exchange(_Request(), self)
+                    exchange = _Exchange(Request(), self)
                     await send_error(exchange.send, self.failure, close=True)
                 return
             # It stays at the head of the queue until it is answered, so that its body, which may
@@ -370,27 +263,6 @@ class Clients:
         while True:
             await trio.sleep(_TIDY_SECONDS)
             self.end_idle(_IDLE_SECONDS)
-
-
-async def serve_local(
-    app: App,
-    listener: Listener,
-    closing: trio.Event,
-    *,
-    grace_seconds: float,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve *app* until *closing*; then let running requests finish for *grace_seconds*."""
-    clients = Clients(app, closing.is_set)
-    async with trio.open_nursery() as handlers:
-        async with trio.open_nursery() as accepting:
-            accepting.start_soon(clients.tidy)
-            accepting.start_soon(accept, listener, handlers, clients.serve)
-            task_status.started()
-            await closing.wait()
-            accepting.cancel_scope.cancel()
-        clients.end_idle()
-        handlers.cancel_scope.deadline = trio.current_time() + grace_seconds
 
 
 def _unquote(path: bytes) -> str:

@@ -1,7 +1,4 @@
-"""TCP, where MCP and REST clients come in: Hypercorn, and a fast lane beside it.
-
-Accepting connections is ours, so that the socket can be made (and a taken port explained) before,
-and a lack"""
+"""Hypercorn, for what the lean server does not take. Imported when the daemon answers already."""
 
 import logging
 import sys
@@ -20,23 +17,12 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from claude_mailbox.daemon.asgi import App
-from claude_mailbox.daemon.listeners import Listener, accept
-from claude_mailbox.daemon.local_server import Clients
-from claude_mailbox.daemon.stream import Stream
-
-logger = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS = 75
 _READ_BYTES = 64 * 1024
 # What a client may send ahead of its answers. With more than that in the socket, its leaving is
 # noticed only when the answer is out.
 _AHEAD_LIMIT = 16 * _READ_BYTES
-
-# How requests begin that the lean server takes.
-_FAST = (
-    *(b"%s %s" % (m, p) for m in (b"GET", b"POST", b"DELETE") for p in (b"/v1/", b"/mcp")),
-    b"GET /health ",
-)
 
 
 class _ClientLeft(Exception):
@@ -177,69 +163,32 @@ def _settings(grace_seconds: float) -> Config:
     return config
 
 
-async def serve_tcp(
-    app: App,
-    listener: Listener,
-    closing: trio.Event,
-    *,
-    grace_seconds: float,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve *app* until *closing*; then let running requests finish for *grace_seconds*.
+class HypercornServer:
+    """Serves connections one by one; accepting them is done elsewhere.
 
-    A failing connection is logged and closed, and never reaches another one. A client that takes
-    no bytes keeps this from returning: Hypercorn shields its sends.
+    Args:
+        app: what they are served.
+        grace_seconds: how long a request may go on after ``terminate``.
     """
-    config = _settings(grace_seconds)
-    context = WorkerContext(None)
-    wrapped = ASGIWrapper(app)  # type: ignore[arg-type]  # our looser ASGI types
 
-    clients = Clients(app, closing.is_set)
+    def __init__(self, app: App, grace_seconds: float) -> None:
+        self._app = ASGIWrapper(app)  # type: ignore[arg-type]  # our looser ASGI types
+        self._config = _settings(grace_seconds)
+        self._context = WorkerContext(None)
 
-    async def handle(stream: Stream) -> None:
+    async def serve(self, stream: trio.SocketStream, first: bytes) -> None:
+        """Serve one client, who has sent *first* already, until either side has enough.
+
+        A client that takes no bytes keeps this from returning: Hypercorn shields its sends.
+        """
+        # Its type asks for TLS; it serves plain streams as well.
+        connection = _Connection(self._app, self._config, self._context, {}, stream)  # type: ignore[arg-type]
+        connection.first = first
         try:
-            first = await _first_bytes(stream, closing)
-            if first.startswith(_FAST):
-                await clients.serve(stream, first)
-            elif first:
-                await serve_stranger(stream.to_trio(), first)
-        except Exception:
-            logger.exception("a connection failed")
-        finally:
-            stream.close()
-
-    async def serve_stranger(stream: trio.SocketStream, first: bytes) -> None:
-        try:
-            # Its type asks for TLS; it serves plain streams as well.
-            connection = _Connection(wrapped, config, context, {}, stream)  # type: ignore[arg-type]
-            connection.first = first
             await connection
         finally:
             await trio.aclose_forcefully(stream)
 
-    async with trio.open_nursery() as handlers:
-        async with trio.open_nursery() as accepting:
-            accepting.start_soon(clients.tidy)
-            accepting.start_soon(accept, listener, handlers, handle)
-            task_status.started()
-            await closing.wait()
-            accepting.cancel_scope.cancel()
-        await context.terminated.set()
-        clients.end_idle()
-        handlers.cancel_scope.deadline = trio.current_time() + grace_seconds
-
-
-async def _first_bytes(stream: Stream, closing: trio.Event) -> bytes:
-    """Return what the client sends first; nothing when it leaves, is silent, or we are closing."""
-    first = b""
-    async with trio.open_nursery() as nursery:
-        nursery.cancel_scope.deadline = trio.current_time() + _KEEP_ALIVE_SECONDS
-
-        async def give_up() -> None:
-            await closing.wait()
-            nursery.cancel_scope.cancel()
-
-        nursery.start_soon(give_up)
-        first = await stream.receive(_READ_BYTES)
-        nursery.cancel_scope.cancel()
-    return first
+    async def terminate(self) -> None:
+        """Let connections end with their next answer."""
+        await self._context.terminated.set()

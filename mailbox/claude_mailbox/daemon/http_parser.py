@@ -1,0 +1,111 @@
+"""HTTP/1 requests out of bytes, with ``httptools``, the parser that uvicorn uses."""
+
+from collections import deque
+from itertools import islice
+
+import httptools
+
+from claude_mailbox.errors import BadRequest, MailboxError
+
+_HEAD_LIMIT = 64 * 1024
+# What a client may send ahead of its answers, in requests and in bytes of their bodies; a bound,
+# not a goal.
+_AHEAD_LIMIT = 100
+_AHEAD_BYTES = 1024 * 1024
+
+
+class HeadTooLarge(MailboxError):
+    """The request's headers are over the limit."""
+
+    code = "head-too-large"
+    status = 431
+
+
+class Request:
+    """One request as far as it has been parsed."""
+
+    __slots__ = (
+        "chunks",
+        "headers",
+        "is_complete",
+        "keeps_alive",
+        "method",
+        "size",
+        "target",
+        "version",
+    )
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.method = ""
+        self.version = "1.1"
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.chunks: deque[bytes] = deque()
+        self.size = 0
+        self.is_complete = False
+        self.keeps_alive = True
+
+
+class Parser:
+    """Turns bytes into requests. The ``on_`` methods are called by httptools."""
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._growing = Request()
+        self._head_bytes = 0
+        self.requests: deque[Request] = deque()
+        """Requests whose headers are complete, oldest first."""
+
+    def feed(self, data: bytes) -> None:
+        """Parse.
+
+        Raises:
+            BadRequest: if it is no HTTP.
+            HeadTooLarge: if the headers never end.
+        """
+        was_in_head = self._is_in_head()
+        before = len(self.requests)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # We speak nothing else: the request is answered as if it had not asked.
+            self.requests[-1].keeps_alive = False
+        except httptools.HttpParserError as error:
+            raise BadRequest(f"The request is not valid HTTP: {error}.") from None
+        if was_in_head and len(self.requests) == before:
+            self._head_bytes += len(data)
+        else:
+            self._head_bytes = 0
+        if self._head_bytes > _HEAD_LIMIT:
+            raise HeadTooLarge(f"The headers are larger than {_HEAD_LIMIT} bytes.")
+
+    @property
+    def is_far_ahead(self) -> bool:
+        """Whether no more should be taken before the first request is answered."""
+        ahead = islice(self.requests, 1, None)
+        return len(self.requests) > _AHEAD_LIMIT or sum(each.size for each in ahead) > _AHEAD_BYTES
+
+    def _is_in_head(self) -> bool:
+        return not self.requests or self.requests[-1].is_complete
+
+    def on_message_begin(self) -> None:
+        self._growing = Request()
+
+    def on_url(self, url: bytes) -> None:
+        self._growing.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._growing.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self._growing.method = self._parser.get_method().decode("ascii")
+        self._growing.version = self._parser.get_http_version()
+        self._growing.keeps_alive = self._parser.should_keep_alive()
+        self.requests.append(self._growing)
+
+    def on_body(self, body: bytes) -> None:
+        self._growing.chunks.append(body)
+        self._growing.size += len(body)
+
+    def on_message_complete(self) -> None:
+        self._growing.is_complete = True
