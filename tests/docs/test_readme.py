@@ -188,7 +188,7 @@ def test_tools() -> None:
 
     written = [(code_of(row["Tool"])[0], code_of(row["Arguments"])) for row in rows]
 
-    assert written == [(tool.name, list(tool.input_schema["properties"])) for tool in TOOLS]
+    assert written == [(tool.name, list(tool.properties)) for tool in TOOLS]
 
 
 class TestConfiguration:

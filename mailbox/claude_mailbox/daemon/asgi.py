@@ -1,7 +1,7 @@
 """The few pieces of ASGI that more than one room needs."""
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Protocol
 
 from claude_mailbox.errors import MailboxError, MethodNotAllowed
@@ -78,15 +78,20 @@ def end_last(app: App) -> App:
 
 async def send_error(send: Send, error: MailboxError, *, close: bool = False) -> None:
     """Answer with an error; *close* ends the connection, for a request that was not read."""
-    body = json.dumps(error_body(error)).encode()
-    headers = [
-        (b"content-type", JSON_TYPE),
-        (b"content-length", str(len(body)).encode()),
-        *error_headers(error),
-    ]
+    headers = error_headers(error)
     if close:
         headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    body = json.dumps(error_body(error)).encode()
+    await send_json(send, body, status=error.status, headers=headers)
+
+
+async def send_json(
+    send: Send, body: bytes, *, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Answer with JSON."""
+    fixed = [(b"content-type", JSON_TYPE), (b"content-length", str(len(body)).encode())]
+    start = {"type": "http.response.start", "status": status, "headers": [*fixed, *headers]}
+    await send(start)
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 

@@ -1,14 +1,24 @@
-"""ASGI: ``/mcp``. Holds requests until the SDK is imported, so that REST need not wait for it."""
+"""ASGI: ``/mcp``. Answers plain tool calls at once; holds the rest until the SDK is imported."""
 
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from claude_mailbox.daemon.asgi import Message, Receive, Scope, Send, headers_named, send_error
+from claude_mailbox.daemon.asgi import (
+    Message,
+    Receive,
+    Scope,
+    Send,
+    headers_named,
+    send_error,
+    send_json,
+)
 from claude_mailbox.daemon.callers import MAILBOX_HEADER, Callers
 from claude_mailbox.daemon.mcp_calls import Calls
+from claude_mailbox.daemon.mcp_lane import ToolCall, read_call, write_result
 from claude_mailbox.daemon.office import Office
+from claude_mailbox.daemon.tools import Tools
 from claude_mailbox.errors import MailboxError, MethodNotAllowed, ShuttingDown
 
 if TYPE_CHECKING:
@@ -36,16 +46,16 @@ class McpGate:
     """
 
     def __init__(self, office: Office, callers: Callers) -> None:
-        self._office = office
         self._callers = callers
         self._calls = Calls()
+        self._tools = Tools(office, callers, self._calls)
         self._manager: Manager | None = None
         self._decided = trio.Event()
         self.is_closed = False
 
     @property
     def is_ready(self) -> bool:
-        """Whether calls are answered at once."""
+        """Whether everything is answered at once."""
         return self._manager is not None
 
     async def serve(self) -> None:
@@ -60,9 +70,9 @@ class McpGate:
             self.close()
 
     def _build(self) -> "StreamableHTTPSessionManager":
-        from claude_mailbox.daemon.tools import create_session_manager
+        from claude_mailbox.daemon.mcp_server import create_session_manager
 
-        return create_session_manager(self._office, self._callers, self._calls)
+        return create_session_manager(self._tools)
 
     def close(self) -> None:
         """Answer 503 from now on."""
@@ -77,6 +87,13 @@ class McpGate:
             sentence = "/mcp takes POST only: it keeps no streams."
             await send_error(send, MethodNotAllowed(sentence, "POST"))
             return
+        # The guard has put the body together, so the first message is all of it.
+        request = await receive()
+        body: bytes = request.get("body", b"")
+        call = None if self.is_closed else read_call(scope, body)
+        if call is not None:
+            await self._answer(scope, call, send)
+            return
         await self._decided.wait()
         if self._manager is None:
             await send_error(send, ShuttingDown("The daemon is stopping: try again in a moment."))
@@ -86,11 +103,14 @@ class McpGate:
             # it matters: by the tool that wants to know who calls.
             with suppress(MailboxError):
                 await self._callers.identify(scope)
-        # The guard has put the body together, so the first message is all of it.
-        messages = [await receive()]
-        self._calls.heed(scope, messages[0].get("body", b""))
+        self._calls.heed(scope, body)
+        messages = [request]
 
         async def replay() -> Message:
             return messages.pop() if messages else await receive()
 
         await self._manager.handle_request(scope, replay, send)
+
+    async def _answer(self, scope: Scope, call: ToolCall, send: Send) -> None:
+        result = await self._tools.call(scope, call.request_id, call.name, call.arguments)
+        await send_json(send, write_result(call, result))
