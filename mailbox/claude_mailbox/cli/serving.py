@@ -4,6 +4,7 @@ Without click, because a hook that finds no daemon waits for this one to start.
 """
 
 import contextlib
+import gc
 import os
 from collections.abc import Mapping, Sequence
 
@@ -27,6 +28,8 @@ def serve(*, config_path: str | None = None, as_json: bool = False, **flags: obj
         StartupError: if the daemon cannot start.
     """
     settings = config.load(by_key(flags), config_path)
+    # Nothing of what is imported now is garbage; the daemon turns it on when it answers.
+    gc.disable()
     from claude_mailbox.daemon import main
 
     def say_ready(addresses: Sequence[str]) -> None:

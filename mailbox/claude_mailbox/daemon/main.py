@@ -167,8 +167,9 @@ async def _serve(
             lock.describe(addresses)
             background.start_soon(_finish_importing, rest, strangers, gate)
             on_ready(addresses)
-            # What exists now stays; the collector need not look at it again.
+            # What exists now stays; the collector need not look at it.
             gc.freeze()
+            gc.enable()
             await closing.wait()
             lines.close(ShuttingDown("The daemon is shutting down: try again in a moment."))
             follow.close()
@@ -199,7 +200,7 @@ async def _finish_importing(rest: Late[App], strangers: Late[Server], gate: McpG
     try:
         await rest.build()
         await strangers.build()
-        await gate.serve()
+        await gate.serve(then=gc.freeze)
     except ImportError as error:
         raise StartupError(
             f"The installation is broken ({error}): install claude-mailbox again."

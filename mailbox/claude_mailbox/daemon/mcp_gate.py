@@ -1,5 +1,6 @@
 """ASGI: ``/mcp``. Answers plain tool calls at once; holds the rest until the SDK is imported."""
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Protocol
 
@@ -58,13 +59,14 @@ class McpGate:
         """Whether everything is answered at once."""
         return self._manager is not None
 
-    async def serve(self) -> None:
-        """Import the SDK on a thread, then be open until cancelled."""
+    async def serve(self, then: Callable[[], None]) -> None:
+        """Import the SDK on a thread, call *then*, and be open until cancelled."""
         try:
             manager = await trio.to_thread.run_sync(self._build, abandon_on_cancel=True)
             async with manager.run():
                 self._manager = manager
                 self._decided.set()
+                then()
                 await trio.sleep_forever()
         finally:
             self.close()
