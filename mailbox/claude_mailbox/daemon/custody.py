@@ -1,7 +1,9 @@
 """Who answers for leased messages on their way out of the office."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
+
+from claude_mailbox.daemon.waiters import Waiter
 
 
 class Custodian(Protocol):
@@ -14,8 +16,8 @@ class Custodian(Protocol):
         """Become responsible for these leases. Synchronous: nothing may come between."""
         ...
 
-    async def attend(self, wait: Callable[[], Awaitable[None]]) -> bool:
-        """Await *wait* while somebody wants the mail; return whether somebody still does."""
+    async def attend(self, waiter: Waiter) -> None:
+        """Wait until *waiter* is called, or until nobody wants the mail any more."""
         ...
 
 

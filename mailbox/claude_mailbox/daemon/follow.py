@@ -6,7 +6,7 @@ taken the one before, and it stops while a window of messages is neither acked n
 Without ``lease=`` the leases last as long as the stream does.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import trio
 
@@ -15,6 +15,7 @@ from claude_mailbox.daemon.callers import Callers
 from claude_mailbox.daemon.office import Office
 from claude_mailbox.daemon.render import compact, delivery_json
 from claude_mailbox.daemon.verbs import LEASE_DEFAULT, LEASE_RANGE, Call, own_names
+from claude_mailbox.daemon.waiters import Waiter
 from claude_mailbox.errors import MailboxError, MethodNotAllowed, Renamed, ShuttingDown
 
 BATCH = 256
@@ -39,10 +40,9 @@ class Reader:
         ends = trio.current_time() + (self.lease_seconds or float("inf"))
         self._open.update(dict.fromkeys(tokens, ends))
 
-    async def attend(self, wait: Callable[[], Awaitable[None]]) -> bool:
-        """Await *wait*; a stream whose client leaves is cancelled as a whole."""
-        await wait()
-        return True
+    async def attend(self, waiter: Waiter) -> None:
+        """Wait until *waiter* is called; a stream whose client leaves is cancelled as a whole."""
+        await waiter.called()
 
     def ended(self, tokens: Iterable[str]) -> None:
         """Take note that these leases were acked or released."""

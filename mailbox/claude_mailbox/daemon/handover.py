@@ -8,13 +8,14 @@ response is never taken for gone, and one that left before was not given it.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 from urllib.parse import quote
 
 import trio
 
 from claude_mailbox.daemon.asgi import CLIENT_KEY, App, Client, Message, Receive, Scope, Send
+from claude_mailbox.daemon.waiters import Waiter
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.model import Verdict
 
@@ -62,12 +63,12 @@ class Custody:
         self.tokens: list[str] = []
         self._far_end = far_end
 
-    async def attend(self, wait: Callable[[], Awaitable[None]]) -> bool:
-        """Await *wait* while the client is there; return whether it still is."""
+    async def attend(self, waiter: Waiter) -> None:
+        """Wait until *waiter* is called, or the client has left."""
         if self._far_end is None:
-            await wait()
-            return True
-        return await self._far_end.attend(wait)
+            await waiter.called()
+        else:
+            await self._far_end.attend(waiter)
 
     def take(self, tokens: Sequence[str]) -> None:
         """Become responsible for these leases."""
@@ -158,30 +159,25 @@ class _FarEnd:
         while not self._has_left:
             self._has_left = (await self._receive())["type"] == "http.disconnect"
 
-    async def attend(self, wait: Callable[[], Awaitable[None]]) -> bool:
-        """Await *wait* while the client is there; return whether it still is."""
-        async with trio.open_nursery() as nursery:
+    async def attend(self, waiter: Waiter) -> None:
+        """Wait until *waiter* is called, or the client has left.
 
-            async def leave() -> None:
-                await self.leaving()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(leave)
-            await wait()
-            nursery.cancel_scope.cancel()
-        return not self._has_left
+        What is waited for is the client; the call cancels that. So it takes no second task.
+        """
+        with trio.CancelScope() as scope, waiter.interrupting(scope.cancel):
+            await self.leaving()
 
     async def look(self) -> bool:
         """Return whether the client is there, as far as anybody can know by now."""
         if self._client is not None:
             self._has_left = self._has_left or not await self._client.look()
             return not self._has_left
-
-        async def some_turns() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.leaving)
             for _ in range(_TURNS_TO_NOTICE):
                 await trio.lowlevel.checkpoint()
-
-        return await self.attend(some_turns)
+            nursery.cancel_scope.cancel()
+        return not self._has_left
 
     def is_broken(self) -> bool:
         """Return whether something could not be written, where the server tells."""

@@ -147,7 +147,7 @@ class Office:
                 while True:
                     if not waiter.is_called:
                         with trio.move_on_at(deadline):
-                            await custodian.attend(waiter.called)
+                            await custodian.attend(waiter)
                         if not waiter.is_called:
                             return None
                     await waiter.turn()

@@ -7,7 +7,7 @@ So nobody is overtaken, and mail that comes while nobody looks is looked for by 
 A line is a dict, which keeps the order of joining and lets a cancelled waiter go in O(1).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import trio
@@ -18,12 +18,13 @@ from claude_mailbox.errors import MailboxError, QuotaFull
 class Waiter:
     """One place in a line. ``turn`` returns whenever it is time to look."""
 
-    __slots__ = ("_called", "_dismissed", "name")
+    __slots__ = ("_called", "_dismissed", "_interrupt", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._called = trio.Event()
         self._dismissed: MailboxError | None = None
+        self._interrupt: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         state = "dismissed" if self._dismissed else "called" if self._called.is_set() else "waiting"
@@ -32,11 +33,13 @@ class Waiter:
     def call(self) -> None:
         """Tell the waiter to look."""
         self._called.set()
+        if self._interrupt is not None:
+            self._interrupt()
 
     def dismiss(self, reason: MailboxError) -> None:
         """Make ``turn`` raise *reason*."""
         self._dismissed = reason
-        self._called.set()
+        self.call()
 
     @property
     def is_called(self) -> bool:
@@ -46,6 +49,15 @@ class Waiter:
     async def called(self) -> None:
         """Wait until it is so."""
         await self._called.wait()
+
+    @contextmanager
+    def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
+        """Have *interrupt* called as soon as it is so, in the ``with`` block."""
+        self._interrupt = interrupt
+        try:
+            yield
+        finally:
+            self._interrupt = None
 
     async def turn(self) -> None:
         """Wait to be called, and re-arm, so that a call during the look is not missed.
