@@ -93,6 +93,18 @@ class TestDatabase:
         stopped.settings["dbPath"] = str(stopped.home / "missing" / "mail.db")
         assert "missing/mail.db" in refusal(stopped)
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="there permissions are not modes")
+    def test_another_place_is_for_us_alone(self, stopped: DaemonProcess) -> None:
+        """All mail ever sent is in there, and the folder may be open to all."""
+        stopped.home.chmod(0o755)
+        (stopped.home / "open").mkdir(mode=0o755)
+        stopped.settings["dbPath"] = str(stopped.home / "open" / "mail.db")
+        stopped.start()
+        files = list((stopped.home / "open").iterdir())
+        assert {file.name for file in files} >= {"mail.db", "mail.db-wal"}
+        assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+        assert stopped.stop() == 0
+
     def test_an_impossible_place(self, stopped: DaemonProcess) -> None:
         """A path that no file can have is no traceback."""
         stopped.settings["dbPath"] = "nul\0.db"

@@ -98,11 +98,27 @@ async def test_without_room_for_a_long_journal(opened: Database, scratch: Path) 
     """It stays short, and everything else goes on."""
     await opened.run(lambda connection: connection.pragma("max_page_count", 200))
     await opened.run(fill)
+    before = await opened.run(_settings)
     await opened.upkeep()
+    assert await opened.run(_settings) == before
     assert (scratch / "mailbox.db-wal").stat().st_size < 1_000_000
     assert not await opened.run(lambda connection: connection.in_transaction)
     with pytest.raises(apsw.FullError):
         await opened.run(fill)
+
+
+async def test_a_lock_in_the_way_of_a_long_journal(opened: Database, scratch: Path) -> None:
+    """Another program's: all is as before."""
+    await opened.run(fill)
+    before = await opened.run(_settings)
+    other = apsw.Connection(str(scratch / "mailbox.db"))
+    other.execute("BEGIN IMMEDIATE")
+    await opened.run(lambda connection: connection.set_busy_timeout(0))
+    await opened.upkeep()
+    assert await opened.run(_settings) == before
+    other.execute("ROLLBACK")
+    other.close()
+    await opened.run(fill)
 
 
 async def test_nothing_is_written_back_within_a_commit(opened: Database, scratch: Path) -> None:

@@ -337,6 +337,23 @@ class TestNotArrived:
         await call(world, delivering(world, status=500, lease=lease), Client())
         assert world.states() == {"hello": "waiting"}
 
+    @BODIES
+    async def test_an_error_in_a_200_puts_mail_back(self, world: World, body: bytes) -> None:
+        """Some protocols tell of errors that way; the custody knows."""
+        await send_one(world)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            custody: Custody = scope[SCOPE_KEY]
+            await world.office.check("b", custody)
+            custody.has_failed = True
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": body})
+
+        client = Client()
+        await call(world, app, client)
+        assert client.body == body
+        assert world.states() == {"hello": "waiting"}
+
     async def test_an_exception_puts_mail_back(self, world: World) -> None:
         """An application that breaks after its claim loses nothing."""
         await send_one(world)

@@ -109,3 +109,27 @@ async def test_leaving_is_noticed_behind_a_little_that_came_ahead(nursery: trio.
     await wait_all_tasks_blocked()
     assert server.gone == 1
     server.let_go.set()
+
+
+async def test_one_who_sends_many_does_not_keep_the_others_waiting(nursery: trio.Nursery) -> None:
+    """Even when each is answered at once, others have their turns in between."""
+    answered = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal answered
+        answered += 1
+        headers = [(b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    ours, theirs = socket.socketpair()
+    client = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
+    stream = Stream(trio.SocketStream(trio.socket.from_stdlib_socket(theirs)))
+    await client.send_all(WATCH * 50)
+    nursery.start_soon(Clients(app, lambda: False).serve, stream)
+    turns = 0
+    while answered < 50:
+        await trio.lowlevel.checkpoint()
+        turns += 1
+    assert turns >= 50
+    await client.aclose()

@@ -103,6 +103,7 @@ class TestLeftToTheSdk:
                     {**BODY, "id": None},
                     {**BODY, "id": 1.5},
                     {**BODY, "id": True},
+                    {**BODY, "id": "\ud800"},
                     {**BODY, "more": 1},
                     {key: value for key, value in BODY.items() if key != "id"},
                     {**BODY, "method": "tools/list"},

@@ -119,6 +119,25 @@ class TestBeforeItsTurn:
             mail.wait_for_waiters(0)
             assert mail.bodies(name) == [str(number)]
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell")
+    @every_way
+    @pytest.mark.parametrize("ahead", [30, 150, 3000])
+    def test_with_many_requests_sent_ahead(
+        self, connect: Connect, fresh: Fresh, leave: Leave, ahead: int
+    ) -> None:
+        """More than the daemon takes in before it has answered."""
+        name = fresh("me")
+        mail, watcher = connect(), connect()
+        watcher.start_watch(name)
+        watcher.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * ahead)
+        mail.wait_for_waiters(1)
+        leave(watcher)
+
+        mail.wait_for_waiters(0)
+        mail.send("sender", name)
+
+        assert mail.bodies(name) == ["hello"]
+
     @every_way
     @pytest.mark.parametrize("upgrade", ["h2c", "websocket"])
     def test_when_it_asked_for_another_protocol(

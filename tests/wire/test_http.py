@@ -71,10 +71,13 @@ class TestForms:
         assert mail.read().status == 200
         assert mail.bodies(to) == ["in pieces"]
 
-    def test_a_client_that_expects_to_be_invited_is(self, mail: Mail, fresh: Fresh) -> None:
+    @pytest.mark.parametrize("word", [b"100-continue", b"100-Continue"])
+    def test_a_client_that_expects_to_be_invited_is(
+        self, mail: Mail, fresh: Fresh, word: bytes
+    ) -> None:
         """``Expect: 100-continue``, as curl sends it before a large body."""
         data = json.dumps({"to": fresh("to"), "body": "x"}).encode()
-        mail.write(POST + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(data))
+        mail.write(POST + b"Expect: %b\r\nContent-Length: %d\r\n\r\n" % (word, len(data)))
         head = mail.read_head()
         mail.write(data)
 
@@ -101,6 +104,30 @@ class TestForms:
         taken = mail.request("POST", f"http://127.0.0.1:1/v1/check-inbox?name={name}", name)
 
         assert [message["body"] for message in taken.json()] == ["mail"]
+
+    @pytest.mark.parametrize("is_chunked", [False, True])
+    def test_a_body_is_read_though_another_protocol_was_asked_for(
+        self, mail: Mail, fresh: Fresh, is_chunked: bool
+    ) -> None:
+        """As ``curl --http2`` does. The connection goes on, too."""
+        upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n"
+        to = fresh("to")
+        for number in range(3):
+            data = json.dumps({"to": to, "body": str(number)}).encode()
+            length = b"Content-Length: %d\r\n\r\n%b" % (len(data), data)
+            chunk = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
+            mail.write(POST + upgrade + (chunk if is_chunked else length))
+
+            assert mail.read().status == 200
+        assert mail.bodies(to) == ["0", "1", "2"]
+
+    def test_empty_lines_before_a_request_mean_nothing(self, connect: Connect) -> None:
+        """Some clients send one after a body (RFC 9112, 2.2)."""
+        for before in (b"\r\n", b"\r\n\r\n"):
+            mail = connect()
+            mail.write(before + b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+            assert mail.read().status == 200
 
     def test_escapes_in_the_path_are_decoded(self, mail: Mail) -> None:
         """``%68`` is ``h``."""
@@ -129,6 +156,19 @@ class TestRefusals:
         assert 400 <= reply.status < 405, reply
         assert still_lives(connect)
 
+    @pytest.mark.parametrize(
+        "data", [b"zzz\r\n\r\n", b"GET /\r\n\r\n", b"\x16\x03\x01\x02\r\n\r\n"]
+    )
+    def test_what_is_no_http_gets_a_sentence(self, mail: Mail, data: bytes) -> None:
+        """Whichever server it comes to."""
+        mail.write(data)
+
+        error = final_error(mail)
+
+        assert error["status"] == "400"
+        assert error["reason"] == "bad-request"
+        assert "HTTP" in error["error"]
+
     def test_a_foreign_authority_in_the_target(self, mail: Mail) -> None:
         """It overrules the Host header, so it must be ours as well."""
         reply = mail.request("GET", "http://evil.example/health")
@@ -137,7 +177,13 @@ class TestRefusals:
 
     @pytest.mark.parametrize(
         "target",
-        ["//v1/check-inbox", "/v1/check-inbox/", "/v1/../v1/check-inbox", "/V1/CHECK-INBOX"],
+        [
+            "//v1/check-inbox",
+            "http://localhost//v1/check-inbox",
+            "/v1/check-inbox/",
+            "/v1/../v1/check-inbox",
+            "/V1/CHECK-INBOX",
+        ],
     )
     def test_a_path_that_only_looks_like_ours(
         self, connect: Connect, fresh: Fresh, target: str

@@ -16,7 +16,7 @@ from claude_mailbox.client.api import Daemon, Identity, Mail
 from claude_mailbox.client.delivery import ask, hand_over
 from claude_mailbox.client.interrupts import Interrupts
 from claude_mailbox.client.wire import ConnectionLost
-from claude_mailbox.errors import BadRequest
+from claude_mailbox.errors import BadRequest, OutputLost
 
 
 def send(*, sender: str, to: str, body: str, url: str | None = None, as_json: bool = False) -> int:
@@ -38,7 +38,10 @@ def send(*, sender: str, to: str, body: str, url: str | None = None, as_json: bo
     receipt = reply.value
     if not isinstance(receipt, dict) or not isinstance(receipt.get("recipient"), dict):
         raise daemon.not_ours()
-    output.write(codec.encode(receipt) + "\n" if as_json else _receipt_line(receipt))
+    try:
+        output.write(codec.encode(receipt) + "\n" if as_json else _receipt_line(receipt))
+    except OutputLost as error:
+        raise OutputLost(f"{error} The message was sent all the same.") from None
     return 0
 
 

@@ -93,18 +93,20 @@ async def _on_thread(controller: apsw.aio.Trio, call: Callable[[], T]) -> T:
 def _stretch_journal(connection: apsw.Connection) -> None:
     """Fill the journal with a transaction that is too large for the cache, and roll it back."""
     cache_size, synchronous = connection.pragma("cache_size"), connection.pragma("synchronous")
-    connection.pragma("cache_size", 100)
-    connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.pragma("cache_size", 100)
+        connection.pragma("synchronous", "full")
+        connection.execute("BEGIN IMMEDIATE")
         connection.execute("CREATE TABLE stretch (filler BLOB)")
         connection.execute("INSERT INTO stretch VALUES (zeroblob(?))", (_JOURNAL_PAGES * 4096,))
-    finally:
         connection.execute("ROLLBACK")
+        # Write something, so that the new length is on the disk before anybody waits for it.
+        connection.pragma("user_version", connection.pragma("user_version"))
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         connection.pragma("cache_size", cache_size)
-    # Write something, so that the new length is on the disk before anybody waits for it.
-    connection.pragma("synchronous", "full")
-    connection.pragma("user_version", connection.pragma("user_version"))
-    connection.pragma("synchronous", synchronous)
+        connection.pragma("synchronous", synchronous)
 
 
 def _checkpoint_and_close(connection: apsw.Connection) -> None:

@@ -63,7 +63,8 @@ async def open_doors(
             return
         try:
             first = await _first_bytes(stream, closing)
-            if first.startswith(_FAST):
+            start = first.lstrip(b"\r\n")  # empty lines mean nothing there
+            if start.startswith(_FAST) or (first and not start):
                 await clients.serve(stream, first)
             elif first:
                 server = await strangers.get()

@@ -6,10 +6,10 @@ to the same verbs; everything else, such as an unknown route or a wrong method, 
 the daemon can answer before Quart is imported.
 """
 
-from claude_mailbox.daemon.asgi import App, Receive, Scope, Send
+from claude_mailbox.daemon.asgi import App, Receive, Scope, Send, send_error
 from claude_mailbox.daemon.late import Late
 from claude_mailbox.daemon.verbs import Answer, Call, Verbs, surprise
-from claude_mailbox.errors import MailboxError
+from claude_mailbox.errors import MailboxError, MethodNotAllowed, NotFound
 
 
 class FastLane:
@@ -27,6 +27,9 @@ class FastLane:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope.get("method"), scope.get("path")
         verb = self._routes.get((method, path))  # type: ignore[arg-type]  # None finds nothing
+        if method == "HEAD":
+            await send_error(send, self._no_head(str(path)))
+            return
         if verb is None:
             rest = await self._rest.get()
             await rest(scope, receive, send)
@@ -42,6 +45,14 @@ class FastLane:
         except Exception as error:  # the edge of one request
             answer = surprise(error, scope["method"], scope["path"])
         await _send_answer(send, answer)
+
+    def _no_head(self, path: str) -> MailboxError:
+        """Refuse HEAD: frameworks run GET for it, which would take mail out and throw it away."""
+        allowed = sorted(method for method, route in self._routes if route == path)
+        if not allowed:
+            return NotFound(f"There is no {path}: see the README for the routes.")
+        methods = ", ".join(allowed)
+        return MethodNotAllowed(f"HEAD is not for {path}: use {methods}.", methods)
 
 
 async def _send_answer(send: Send, answer: Answer) -> None:

@@ -27,7 +27,6 @@ from claude_mailbox.errors import (
     BadRequest,
     Forbidden,
     MailboxError,
-    MethodNotAllowed,
     NotFound,
     RequestTimeout,
     TooLarge,
@@ -72,9 +71,6 @@ class Guard:
         try:
             self._check_target(scope)
             self._check_sender(scope)
-            if scope["method"] == "HEAD":
-                # Frameworks run GET for it, which would take mail out and throw it away.
-                raise MethodNotAllowed("HEAD is not answered here: use GET.", "GET")
             has_body = self._check_body(scope)
         except MailboxError as error:
             await _refuse(error, scope, receive, send)
@@ -100,11 +96,13 @@ class Guard:
         """Insist on HTTP/1 and a path; reduce the absolute form of a target to its path."""
         if scope["http_version"] not in {"1.0", "1.1"}:
             raise BadRequest("Speak HTTP/1.1: the daemon understands no other version.")
+        if not scope["path"].startswith("/"):
+            self._reduce_target(scope)
         if scope["path"].startswith("//"):
             # Quart would take it for the route with one.
             raise NotFound("The path begins with two slashes: leave one out.")
-        if scope["path"].startswith("/"):
-            return
+
+    def _reduce_target(self, scope: Scope) -> None:
         scheme, _, rest = scope["raw_path"].partition(b"://")
         authority, slash, path = rest.partition(b"/")
         if scheme.lower() != b"http" or not slash:

@@ -53,14 +53,16 @@ class Custody:
             left to their holder once the response is out; bound ones are settled.
         holder: mailbox to name, with the tokens, in headers of the response, because its body
             cannot carry them; or None.
+        has_failed: whether the response tells of an error, whatever its status.
     """
 
-    __slots__ = ("_far_end", "holder", "lease_seconds", "tokens")
+    __slots__ = ("_far_end", "has_failed", "holder", "lease_seconds", "tokens")
 
     def __init__(self, far_end: "_FarEnd | None" = None) -> None:
         self.lease_seconds: float | None = None
         self.holder: str | None = None
         self.tokens: list[str] = []
+        self.has_failed = False
         self._far_end = far_end
 
     async def attend(self, waiter: Waiter) -> None:
@@ -255,7 +257,8 @@ class _Response:
             # Where the server can tell that this very piece did not leave, it does.
             self.left = not self._far_end.is_broken()
             if self.left:
-                await self._conclude(self._custody, arrived=self._is_success)
+                arrived = self._is_success and not self._custody.has_failed
+                await self._conclude(self._custody, arrived=arrived)
                 self._custody.drop()
 
     async def finish(self) -> None:

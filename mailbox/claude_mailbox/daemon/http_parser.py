@@ -13,6 +13,8 @@ _HEAD_LIMIT = 64 * 1024
 _AHEAD_LIMIT = 100
 _AHEAD_BYTES = 1024 * 1024
 
+_OF_UPGRADES = frozenset({b"upgrade", b"connection", b"http2-settings"})
+
 
 class HeadTooLarge(MailboxError):
     """The request's headers are over the limit."""
@@ -67,9 +69,8 @@ class Parser:
         before = len(self.requests)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # We speak nothing else: the request is answered as if it had not asked.
-            self.requests[-1].keeps_alive = False
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             raise BadRequest(f"The request is not valid HTTP: {error}.") from None
         if was_in_head and len(self.requests) == before:
@@ -78,6 +79,25 @@ class Parser:
             self._head_bytes = 0
         if self._head_bytes > _HEAD_LIMIT:
             raise HeadTooLarge(f"The headers are larger than {_HEAD_LIMIT} bytes.")
+
+    def _decline(self, rest: bytes) -> None:
+        """Parse the last request anew, as if it had not asked for another protocol.
+
+        The parser takes what follows such a request for that protocol, be it its body.
+        """
+        request = self.requests[-1]
+        headers = [pair for pair in request.headers if pair[0] not in _OF_UPGRADES]
+        if len(headers) == len(request.headers):  # CONNECT: what follows is for somebody else
+            request.keeps_alive = False
+            return
+        self.requests.pop()
+        self._parser = httptools.HttpRequestParser(self)
+        start = f"{request.method} ".encode() + request.target
+        lines = [
+            start + f" HTTP/{request.version}".encode(),
+            *(b"%b: %b" % pair for pair in headers),
+        ]
+        self.feed(b"\r\n".join([*lines, b"", b""]) + rest)
 
     @property
     def is_far_ahead(self) -> bool:

@@ -1,5 +1,6 @@
 """Hypercorn, for what the lean server does not take. Imported when the daemon answers already."""
 
+import json
 import logging
 import sys
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,8 @@ from hypercorn.trio.worker_context import EventWrapper, WorkerContext
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
-from claude_mailbox.daemon.asgi import App
+from claude_mailbox.daemon.asgi import JSON_TYPE, App, error_body
+from claude_mailbox.errors import BadRequest
 
 _KEEP_ALIVE_SECONDS = 75
 _READ_BYTES = 64 * 1024
@@ -70,6 +72,19 @@ class _Http1(H11Protocol):
 
     async def _check_protocol(self, event: h11.Request) -> None:
         pass
+
+    async def _send_error_response(self, status_code: int) -> None:
+        error = BadRequest("The request is not valid HTTP/1.1.")
+        body = json.dumps(error_body(error)).encode()
+        headers = [
+            (b"content-type", JSON_TYPE),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+            *self.config.response_headers("h11"),
+        ]
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
 
     async def _create_stream(self, request: h11.Request) -> None:
         if any(name == b"upgrade" for name, _ in request.headers):

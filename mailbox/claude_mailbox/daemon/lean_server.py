@@ -26,6 +26,11 @@ logger = logging.getLogger(__name__)
 _READ_BYTES = 64 * 1024
 _IDLE_SECONDS = 75
 _TIDY_SECONDS = 15
+# How much of what is no HTTP is read and thrown away, and how long it may pause.
+_DRAIN_BYTES = 4 * 1024 * 1024
+_DRAIN_PAUSE_SECONDS = 0.25
+# How often a client that has sent far ahead is looked after.
+_HANG_UP_SECONDS = 0.2
 # How many pieces of what has come are read at most to see whether the end is behind them.
 _LOOKS = 3
 
@@ -85,8 +90,9 @@ class _Exchange:
                 return {"type": "http.disconnect"}
 
     async def _invite(self) -> None:
-        if (b"expect", b"100-continue") in self._request.headers:
-            self._request.headers = [pair for pair in self._request.headers if pair[0] != b"expect"]
+        headers = self._request.headers
+        if any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers):
+            self._request.headers = [pair for pair in headers if pair[0] != b"expect"]
             await self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     async def send(self, message: Message) -> None:
@@ -151,8 +157,10 @@ class _Connection:
     async def read(self) -> bool:
         """Read more; return whether the client is still there."""
         if self._parser.is_far_ahead:
-            # Nothing more is read before an answer, so only a failing write tells of the end.
-            await self._broken.wait()
+            # Nothing more is read before an answer, so nothing wakes us at the end.
+            while not (self._stream.has_hung_up() or self._broken.is_set()):
+                with trio.move_on_after(_HANG_UP_SECONDS):
+                    await self._broken.wait()
             return False
         data = await self._stream.receive(_READ_BYTES)
         if not data:
@@ -170,7 +178,7 @@ class _Connection:
                 break
             if not await self.read():
                 return False
-        return True
+        return not self._stream.has_hung_up()
 
     def take(self, data: bytes) -> None:
         """Parse what the client sent."""
@@ -178,6 +186,17 @@ class _Connection:
             self._parser.feed(data)
         except MailboxError as error:
             self.failure = error
+
+    async def _drain(self) -> None:
+        """Read what the client still sends: a close with bytes unread is a reset."""
+        left = _DRAIN_BYTES
+        while left > 0:
+            data = b""
+            with trio.move_on_after(_DRAIN_PAUSE_SECONDS):
+                data = await self._stream.receive(_READ_BYTES)
+            if not data:
+                return
+            left -= len(data)
 
     def has_whole_request(self) -> bool:
         """Return whether the request, with all of its body, is here."""
@@ -206,6 +225,7 @@ class _Connection:
                 if self.failure is not None:
                     exchange = _Exchange(Request(), self)
                     await send_error(exchange.send, self.failure, close=True)
+                    await self._drain()
                 return
             # It stays at the head of the queue until it is answered, so that its body, which may
             # still be coming, is bounded by the same look-ahead.
@@ -216,6 +236,9 @@ class _Connection:
             if not exchange.is_reusable:
                 return
             self._parser.requests.popleft()
+            if self._parser.requests:
+                # Who sends many at once must not keep the others waiting.
+                await trio.lowlevel.checkpoint()
 
 
 class Clients:

@@ -66,6 +66,8 @@ def run(config: Config, on_ready: OnReady) -> int:
     )
     for noisy in ("mcp", "hypercorn.error", "quart"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # All mail ever sent stays in the database, which may lie outside of the home folder.
+    os.umask(0o077)
     home = paths.home()
     _make_home(home)
     lock = HomeLock(paths.lock_path())

@@ -51,6 +51,7 @@ def read_call(scope: Scope, body: bytes) -> ToolCall | None:
         message = json.loads(body.decode())
         params = message["params"]
         request_id, name = message["id"], params["name"]
+        str(request_id).encode()  # half a surrogate could not be sent back
         arguments, meta = params.get("arguments", {}), params.get("_meta", {})
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -66,6 +66,7 @@ class Office:
         self._clock = clock
         self.presence = presence
         self._next_expiry: int | None = None
+        self._knows_expiry = False
         self._expiry_moved = trio.Event()
         self._suspects: set[str] = set()
         self._followers: set[Follower] = set()
@@ -199,8 +200,10 @@ class Office:
 
     async def _run_after_expiry(self, now: int, look: Callable[[apsw.Connection], T]) -> T:
         """Put back what has run out by *now*, then *look*, all in one; wake who waits for it."""
+        next_expiry = self._next_expiry
+        is_due = not self._knows_expiry or (next_expiry is not None and next_expiry <= now)
         expired, seen = await self._ledger.run(
-            lambda c: (lease_store.expire(c, now), look(c)), durable=False, brief=True
+            lambda c: (lease_store.expire(c, now), look(c)), durable=False, brief=not is_due
         )
         self.announce(expired)
         return seen
@@ -311,12 +314,13 @@ class Office:
     async def expire(self) -> int | None:
         """Put messages back whose lease has run out; return when the next one does."""
         now = self._clock()
-        self._next_expiry = None
+        self._next_expiry, self._knows_expiry = None, False
 
         def job(connection: apsw.Connection) -> tuple[Sequence[str], int | None]:
             return lease_store.expire(connection, now), lease_store.next_expiry(connection)
 
         mailboxes, following = await self._ledger.run(job, durable=False)
+        self._knows_expiry = True
         if following is not None:
             self._note_expiry(following)
         self.announce(mailboxes)

@@ -6,6 +6,7 @@ these calls are made for every message: so they go straight to the socket, and t
 when there is something to wait for.
 """
 
+import select
 import socket
 
 import trio
@@ -58,6 +59,17 @@ class Stream:
         except OSError:
             return True
         return True
+
+    def has_hung_up(self) -> bool:
+        """Return whether the client has closed its end, though what it sent is not all read.
+
+        Windows does not tell, and macOS only when both ends are closed.
+        """
+        if not hasattr(select, "poll"):
+            return False
+        poll = select.poll()
+        poll.register(self._socket, getattr(select, "POLLRDHUP", 0))
+        return bool(poll.poll(0))
 
     async def send(self, data: bytes) -> None:
         """Send all of it.

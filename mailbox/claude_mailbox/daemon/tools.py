@@ -167,12 +167,15 @@ class Tools:
         scope[_REQUEST_ID] = request_id
         try:
             answer = await self._answer(scope, name, arguments)
+            return Result(compact(answer), answer)
         except MailboxError as error:
-            return Result(str(error))
+            sentence = str(error)
         except Exception:
             logger.exception("unexpected error in the tool %s", name)
-            return Result("The daemon has a bug here: its log says more. Try again.")
-        return Result(compact(answer), answer)
+            sentence = "The daemon has a bug here: its log says more. Try again."
+        custody: Custody = scope[SCOPE_KEY]
+        custody.has_failed = True
+        return Result(sentence)
 
     async def _answer(self, scope: Scope, name: str, arguments: Arguments) -> Answer:
         handler = self._handlers.get(name)
