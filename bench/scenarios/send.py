@@ -9,7 +9,7 @@ from bench.daemon import Daemon
 from bench.http1 import Address, connect, send_request
 from bench.stats import RATE
 
-CLIENTS = (16, 64)
+CLIENTS = (1, 16, 64)
 
 
 def run(bench: Bench) -> None:
@@ -23,8 +23,7 @@ def run(bench: Bench) -> None:
             "durable send, one client, Unix socket",
             daemon.socket_path,
         )
-        for clients in CLIENTS:
-            _together(bench, daemon, clients)
+        _together(bench, daemon)
         _by_process(bench, daemon)
 
 
@@ -40,20 +39,26 @@ def _alone(bench: Bench, daemon: Daemon, name: str, title: str, address: Address
     bench.add(name, title, samples)
 
 
-def _together(bench: Bench, daemon: Daemon, clients: int) -> None:
-    requests = [send_request(f"sender-{n}", f"peer-{n}", BODY) for n in range(clients)]
+def _together(bench: Bench, daemon: Daemon) -> None:
+    """Measure in turns, because they are compared and the machine's pace changes."""
+    requests = [send_request(f"sender-{n}", f"peer-{n}", BODY) for n in range(max(CLIENTS))]
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(connect(daemon.address)) for _ in range(clients)]
-        load.closed_loop(sockets, requests.__getitem__, clients * 2)
+        crowds = [
+            [stack.enter_context(connect(daemon.address)) for _ in range(clients)]
+            for clients in CLIENTS
+        ]
+        for crowd in crowds:
+            load.closed_loop(crowd, requests.__getitem__, len(crowd) * 2)
         for _ in range(bench.scale.rounds):
-            total = max(bench.scale.requests * 2, clients)
-            result = load.closed_loop(sockets, requests.__getitem__, total)
-            bench.add(
-                f"send.{clients}", f"durable sends, {clients} clients at once", [result.rate], RATE
-            )
-            bench.add(
-                f"send.{clients}.wait", f"durable send, one of {clients} clients", result.latencies
-            )
+            for crowd in crowds:
+                total = max(bench.scale.requests * 2, len(crowd))
+                result = load.closed_loop(crowd, requests.__getitem__, total)
+                name = f"send.{len(crowd)}"
+                clients = f"{len(crowd)} clients" if len(crowd) > 1 else "one client"
+                bench.add(name, f"durable sends a second, {clients}", [result.rate], RATE)
+                if len(crowd) > 1:
+                    title = f"durable send, one of {clients}"
+                    bench.add(f"{name}.wait", title, result.latencies)
 
 
 def _by_process(bench: Bench, daemon: Daemon) -> None:

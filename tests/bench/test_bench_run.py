@@ -23,6 +23,7 @@ OWED = {
     "drain.check",
     "drain.follow",
     "send.one",
+    "send.1",
     "send.16",
     "send.64",
     "send.16.wait",

@@ -350,7 +350,7 @@ class TestInPlace:
         assert not await self.place(bench, brief=False)
 
     @pytest.mark.parametrize(
-        ("count", "long", "in_place"), [(16, 0, True), (17, 0, False), (2, 1, False)]
+        ("count", "long", "in_place"), [(64, 0, True), (65, 0, False), (2, 1, False)]
     )
     async def test_a_batch_is_done_in_one_place(
         self, bench: Bench, count: int, long: int, in_place: bool

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 QUEUE_LIMIT = 512
 
 # How many brief jobs are done in place at most: some milliseconds of the event loop.
-_IN_PLACE_JOBS = 16
+_IN_PLACE_JOBS = 64
 # A disk that flushes within this is quick. Each flush counts for half of the estimate, but a slow
 # one at once, in full: so one hiccup of 20 ms costs five flushes on the thread.
 _QUICK_SECONDS = 0.001

@@ -189,6 +189,8 @@ class Office:
                 at_least_one=at_least_one,
                 present_name_only=present_name_only,
             ),
+            # Otherwise it may read megabytes.
+            brief=limit == 1 or max_characters is not None,
         )
         self._bell.looked(claim.mailbox)
         self.presence.note(claim.mailbox)
@@ -198,12 +200,16 @@ class Office:
                 self._note_expiry(until)
         return claim
 
-    async def _run_after_expiry(self, now: int, look: Callable[[apsw.Connection], T]) -> T:
+    async def _run_after_expiry(
+        self, now: int, look: Callable[[apsw.Connection], T], *, brief: bool = True
+    ) -> T:
         """Put back what has run out by *now*, then *look*, all in one; wake who waits for it."""
         next_expiry = self._next_expiry
         is_due = not self._knows_expiry or (next_expiry is not None and next_expiry <= now)
         expired, seen = await self._ledger.run(
-            lambda c: (lease_store.expire(c, now), look(c)), durable=False, brief=not is_due
+            lambda c: (lease_store.expire(c, now), look(c)),
+            durable=False,
+            brief=brief and not is_due,
         )
         self.announce(expired)
         return seen
