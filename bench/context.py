@@ -104,12 +104,19 @@ class Bench:
         with self.home(**settings) as home, running(home) as daemon:
             yield daemon
 
-    def bare_python(self, home: Home) -> None:
-        """Time the start of a bare interpreter, next to what is compared with it."""
+    def bare_python(self, home: Home, beside: str | None = None) -> None:
+        """Time the start of a bare interpreter, next to what is compared with it.
+
+        Args:
+            home: where it runs.
+            beside: the first word of the ids that are compared with this one; the machine's pace
+                may be another when others are measured.
+        """
         argv = [sys.executable, "-I", "-S", "-c", "pass"]
-        self.add(
-            BARE_PYTHON, "bare 'python -I -S -c pass'", [processes.whole(argv, home.environment())]
-        )
+        elapsed = processes.whole(argv, home.environment())
+        self.add(BARE_PYTHON, "bare 'python -I -S -c pass'", [elapsed])
+        if beside is not None:
+            self.add(f"{beside}.python", "bare Python, taking turns with it", [elapsed])
 
 
 def fill(daemon: Daemon, mailbox: str, count: int) -> None:

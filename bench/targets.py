@@ -32,7 +32,7 @@ class Target:
 
 
 TARGETS = (
-    Target("drain.process", 2.5, times="floor.python", against="bare python", node=(66, 71)),
+    Target("drain.process", 2.5, times="drain.python", against="bare python", node=(66, 71)),
     Target("drain.process", 0.5, times="beside.node.fetch", against="Node's fetch"),
     Target("drain.http", 600, node=(2000,)),
     Target("drain.follow", 5000, node=(15,)),
@@ -44,7 +44,7 @@ TARGETS = (
     Target("wake.follow", 4.0),
     Target("mcp.send", 2.5),
     Target("mcp.check", 2.5),
-    Target("hook.nothing", 2.5, times="floor.python", against="bare python", node=(68, 75)),
+    Target("hook.nothing", 2.5, times="hook.python", against="bare python", node=(68, 75)),
     Target("hook.nothing", 0.5, times="beside.node.fetch", against="Node's fetch"),
     Target("start.health", 800, node=(130, 230)),
     Target("idle.memory", None, node=(86,)),

@@ -32,7 +32,7 @@ def _by_processes(bench: Bench, daemon: Daemon) -> None:
     processes.whole(argv, environment)
     one_shot = _node(bench, daemon)
     for _ in range(bench.scale.processes):
-        bench.bare_python(daemon.home)
+        bench.bare_python(daemon.home, "drain")
         elapsed = processes.whole(argv, environment)
         bench.add("drain.process", "'watch --block' with mail waiting, whole process", [elapsed])
         bench.add(

@@ -24,7 +24,7 @@ def run(bench: Bench) -> None:
         for command in filter(None, (argv, plugin)):  # the first run of each warms the caches
             processes.whole(command, environment, stdin=stdin)
         for _ in range(bench.scale.processes):
-            bench.bare_python(home)
+            bench.bare_python(home, "hook")
             elapsed = processes.whole(argv, environment, stdin=stdin)
             bench.add("hook.nothing", "check --hook, nothing waiting", [elapsed])
             connection.expect(send_request("sender", "hooked", BODY))

@@ -102,9 +102,9 @@ def test_a_target_of_p99_is_not_about_the_median() -> None:
 
 
 def test_a_ratio_is_taken_inside_the_run_and_unknown_without_its_other_half() -> None:
-    found = verdicts(figure("hook.nothing", 24.0), figure("floor.python", 10.0))
+    found = verdicts(figure("hook.nothing", 24.0), figure("hook.python", 10.0))
 
-    assert found["hook.nothing", "median", "floor.python"] == (True, "ahead")
+    assert found["hook.nothing", "median", "hook.python"] == (True, "ahead")
     assert found["hook.nothing", "median", "beside.node.fetch"] == (None, "")
 
 
@@ -168,7 +168,7 @@ def test_the_table_has_a_row_a_figure_with_target_and_verdict() -> None:
 def test_a_figure_with_two_targets_has_a_row_for_each() -> None:
     text = table.render(
         report(
-            figure("floor.python", 10.0),
+            figure("drain.python", 10.0),
             figure("beside.node.fetch", 70.0),
             figure("drain.process", 30.0),
         )
