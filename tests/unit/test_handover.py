@@ -354,6 +354,20 @@ class TestNotArrived:
         assert client.body == body
         assert world.states() == {"hello": "waiting"}
 
+    async def test_an_error_that_could_not_be_sent_puts_mail_back(self, world: World) -> None:
+        """A send that breaks at the end of an error does not make it a delivery."""
+        await send_one(world)
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await Handover(delivering(world, status=500), world.office)(
+                {"type": "http"}, Client().receive, send
+            )
+        assert world.states() == {"hello": "waiting"}
+
     async def test_an_exception_puts_mail_back(self, world: World) -> None:
         """An application that breaks after its claim loses nothing."""
         await send_one(world)

@@ -121,6 +121,21 @@ class TestForms:
             assert mail.read().status == 200
         assert mail.bodies(to) == ["0", "1", "2"]
 
+    def test_a_wish_for_the_end_is_heard_beside_one_for_another_protocol(self, mail: Mail) -> None:
+        """Both stand in the same header."""
+        wish = b"Connection: close, Upgrade\r\nUpgrade: h2c\r\n\r\n"
+        mail.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + wish)
+
+        assert b'"status":"ok"' in mail.read_to_end()
+
+    def test_many_wishes_for_another_protocol(self, mail: Mail) -> None:
+        """Sent ahead in one go; each is answered as if it had not asked."""
+        wish = b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+        mail.write((b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + wish) * 700)
+
+        for _ in range(700):
+            assert mail.read().status == 200
+
     def test_empty_lines_before_a_request_mean_nothing(self, connect: Connect) -> None:
         """Some clients send one after a body (RFC 9112, 2.2)."""
         for before in (b"\r\n", b"\r\n\r\n"):

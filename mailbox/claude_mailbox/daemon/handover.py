@@ -2,9 +2,10 @@
 
 It sits below everything that hands mail out, REST and MCP alike, because neither can be relied
 on to notice that its client has gone. While a request waits for mail, it watches for the
-disconnect; and it owns the last byte of the response: all but that byte goes out first, then
-comes a look whether the client is still there, then the byte. So a client that has the whole
-response is never taken for gone, and one that left before was not given it.
+disconnect; and it owns the end of the response. A short one goes out in one piece, after a look
+whether the client is still there; of a long one all but the last byte goes out first, then comes
+the look, then the byte. So a client that has the whole response is never taken for gone, and one
+that left before was not given it.
 """
 
 import logging
@@ -117,7 +118,7 @@ class Handover:
         finally:
             if custody.tokens:
                 with trio.CancelScope(shield=True):
-                    await self._conclude(custody, arrived=response.left)
+                    await self._conclude(custody, arrived=response.has_arrived)
             self._open.discard(custody)
         await response.finish()
 
@@ -215,6 +216,11 @@ class _Response:
         self.left = False
         self._is_success = False
 
+    @property
+    def has_arrived(self) -> bool:
+        """Whether the client has the mail, and not an error in its place."""
+        return self.left and self._is_success and not self._custody.has_failed
+
     async def receive(self) -> Message:
         """The application's ``receive``: the whole request, then nothing but the disconnect."""
         if self._request is not None:
@@ -257,8 +263,7 @@ class _Response:
             # Where the server can tell that this very piece did not leave, it does.
             self.left = not self._far_end.is_broken()
             if self.left:
-                arrived = self._is_success and not self._custody.has_failed
-                await self._conclude(self._custody, arrived=arrived)
+                await self._conclude(self._custody, arrived=self.has_arrived)
                 self._custody.drop()
 
     async def finish(self) -> None:

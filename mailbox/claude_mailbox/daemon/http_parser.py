@@ -66,30 +66,35 @@ class Parser:
             HeadTooLarge: if the headers never end.
         """
         was_in_head = self._is_in_head()
-        before = len(self.requests)
+        before, size = len(self.requests), len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._decline(data[upgrade.args[0] :])
+            while data:
+                try:
+                    self._parser.feed_data(data)
+                    break
+                except httptools.HttpParserUpgrade as upgrade:
+                    data = self._decline(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             raise BadRequest(f"The request is not valid HTTP: {error}.") from None
         if was_in_head and len(self.requests) == before:
-            self._head_bytes += len(data)
+            self._head_bytes += size
         else:
             self._head_bytes = 0
         if self._head_bytes > _HEAD_LIMIT:
             raise HeadTooLarge(f"The headers are larger than {_HEAD_LIMIT} bytes.")
 
-    def _decline(self, rest: bytes) -> None:
-        """Parse the last request anew, as if it had not asked for another protocol.
+    def _decline(self, rest: bytes) -> bytes:
+        """Return what to parse instead of *rest*: the last request without its wish.
 
-        The parser takes what follows such a request for that protocol, be it its body.
+        The parser takes what follows a wish for another protocol for that, be it the body.
         """
         request = self.requests[-1]
         headers = [pair for pair in request.headers if pair[0] not in _OF_UPGRADES]
         if len(headers) == len(request.headers):  # CONNECT: what follows is for somebody else
             request.keeps_alive = False
-            return
+            return b""
+        if not request.keeps_alive:
+            headers.append((b"connection", b"close"))
         self.requests.pop()
         self._parser = httptools.HttpRequestParser(self)
         start = f"{request.method} ".encode() + request.target
@@ -97,7 +102,7 @@ class Parser:
             start + f" HTTP/{request.version}".encode(),
             *(b"%b: %b" % pair for pair in headers),
         ]
-        self.feed(b"\r\n".join([*lines, b"", b""]) + rest)
+        return b"\r\n".join([*lines, b"", b""]) + rest
 
     @property
     def is_far_ahead(self) -> bool:

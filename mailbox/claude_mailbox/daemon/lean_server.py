@@ -26,8 +26,9 @@ logger = logging.getLogger(__name__)
 _READ_BYTES = 64 * 1024
 _IDLE_SECONDS = 75
 _TIDY_SECONDS = 15
-# How much of what is no HTTP is read and thrown away, and how long it may pause.
+# How much of what is no HTTP is read and thrown away, how long for, and how long it may pause.
 _DRAIN_BYTES = 4 * 1024 * 1024
+_DRAIN_SECONDS = 2
 _DRAIN_PAUSE_SECONDS = 0.25
 # How often a client that has sent far ahead is looked after.
 _HANG_UP_SECONDS = 0.2
@@ -190,13 +191,14 @@ class _Connection:
     async def _drain(self) -> None:
         """Read what the client still sends: a close with bytes unread is a reset."""
         left = _DRAIN_BYTES
-        while left > 0:
-            data = b""
-            with trio.move_on_after(_DRAIN_PAUSE_SECONDS):
-                data = await self._stream.receive(_READ_BYTES)
-            if not data:
-                return
-            left -= len(data)
+        with trio.move_on_after(_DRAIN_SECONDS):
+            while left > 0:
+                data = b""
+                with trio.move_on_after(_DRAIN_PAUSE_SECONDS):
+                    data = await self._stream.receive(_READ_BYTES)
+                if not data:
+                    return
+                left -= len(data)
 
     def has_whole_request(self) -> bool:
         """Return whether the request, with all of its body, is here."""
