@@ -6,8 +6,9 @@ import apsw
 
 from bench.context import BODY
 from bench.daemon import Home
-from claude_mailbox.daemon import lease_store, store
-from claude_mailbox.daemon.schema import open_database
+from claude_mailbox.daemon.store.sqlite import leases as lease_store
+from claude_mailbox.daemon.store.sqlite import mail as store
+from claude_mailbox.daemon.store.sqlite.schema import open_database
 
 _CHUNK = 5_000
 _NO_LIMIT = 10**9

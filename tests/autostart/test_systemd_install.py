@@ -59,7 +59,7 @@ class Box:
 
     def start_by_hand(self) -> int:
         """Start a daemon that systemd knows nothing of, and return its pid."""
-        code = "from claude_mailbox.client import startup; print(startup.ensure()[0]['pid'])"
+        code = "from claude_mailbox.client.reach import startup; print(startup.ensure()[0]['pid'])"
         done = self.manager.run([sys.executable, "-c", code], self._environment)
         assert done.returncode == 0, done.stderr
         return int(done.stdout)

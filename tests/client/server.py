@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from claude_mailbox.client.address import Address
-from claude_mailbox.client.api import Daemon
-from claude_mailbox.client.wire import Connection
+from claude_mailbox.client.reach.address import Address
+from claude_mailbox.client.reach.api import Daemon
+from claude_mailbox.client.reach.connection import Connection
 from support.daemon import PATIENCE_SECONDS
 
 Script = Callable[["Peer"], None]

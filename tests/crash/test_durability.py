@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from claude_mailbox.daemon import store
-from claude_mailbox.daemon.schema import open_database
+from claude_mailbox.daemon.store.sqlite import mail as store
+from claude_mailbox.daemon.store.sqlite.schema import open_database
 
 # Runs one job through a real ledger and dies the moment that it is answered.
 WRITER = """
 import os, signal, sys
 import trio
-from claude_mailbox.daemon import store
-from claude_mailbox.daemon.database import Database
-from claude_mailbox.daemon.ledger import Ledger
+from claude_mailbox.daemon.store.sqlite import mail as store
+from claude_mailbox.daemon.store.sqlite.engine import Database
+from claude_mailbox.daemon.store.ledger import Ledger
 
 async def main(path, durable):
     ledger = Ledger((await Database.open(path)).run)

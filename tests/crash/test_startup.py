@@ -14,8 +14,8 @@ import apsw
 import httpx
 import pytest
 
+from daemon.store.test_schema import foreign, newer, ours
 from support.daemon import PATIENCE_SECONDS, DaemonProcess
-from unit.test_schema import foreign, newer, ours
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files and signals")
 

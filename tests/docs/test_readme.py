@@ -12,10 +12,10 @@ import pytest
 import claude_mailbox
 from claude_mailbox import config, paths
 from claude_mailbox.cli.app import cli
-from claude_mailbox.client.watch import EXIT_TIMEOUT
-from claude_mailbox.daemon.session_verbs import SessionVerbs
-from claude_mailbox.daemon.tools import TOOLS
-from claude_mailbox.daemon.verbs import Verbs
+from claude_mailbox.client.mail.watch import EXIT_TIMEOUT
+from claude_mailbox.daemon.mcp.tools import TOOLS
+from claude_mailbox.daemon.web.mail import Verbs
+from claude_mailbox.daemon.web.sessions import SessionVerbs
 from claude_mailbox.errors import MailboxError
 from docs.markdown import anchors, code_of, links, table
 from support.daemon import DaemonProcess

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import claude_mailbox
-from claude_mailbox.client import launcher
+from claude_mailbox.client.hooks import launcher
 
 ROOT = str(Path(claude_mailbox.__file__).parents[1])
 

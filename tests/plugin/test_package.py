@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from claude_mailbox import __version__
-from claude_mailbox.client.hook_entries import entries
+from claude_mailbox.client.settings.entries import entries
 from claude_mailbox.paths import DEFAULT_PORT
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ class TestHooks:
 
     def test_end_in_time(self) -> None:
         """The client gives SessionEnd one and a half seconds in all."""
-        from claude_mailbox.client.session_hooks import END_SECONDS
+        from claude_mailbox.client.hooks.session import END_SECONDS
 
         assert END_SECONDS < 1.5
 

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon import sweeper
-from claude_mailbox.daemon.handover import Custody
+from claude_mailbox.daemon.delivery import housekeeping as sweeper
+from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.errors import BadRequest, Renamed, TargetExists
 from claude_mailbox.model import Claim
-from unit.kit import World, custody, open_world
+from daemon.kit import World, custody, open_world
 
 names = st.sampled_from(["x", "x", "y", "z"])
 leases = st.sampled_from([None, None, 3.0])

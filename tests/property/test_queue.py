@@ -15,8 +15,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from claude_mailbox.daemon import lease_store, store
-from claude_mailbox.daemon.schema import open_database
+from claude_mailbox.daemon.store.sqlite import leases as lease_store
+from claude_mailbox.daemon.store.sqlite import mail as store
+from claude_mailbox.daemon.store.sqlite.schema import open_database
 from claude_mailbox.errors import BadRequest, MailboxError, QuotaFull, Renamed, TargetExists
 from property.queue_model import DELIVERED, LEASED, WAITING, Box, Letter, Queue
 

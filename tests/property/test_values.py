@@ -8,7 +8,7 @@ from typing import TypeVar
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from claude_mailbox.daemon.lease_store import _parse_token
+from claude_mailbox.daemon.store.sqlite.leases import _parse_token
 from claude_mailbox.errors import BadRequest, TooLarge
 from claude_mailbox.model import NAME_LIMIT, check_body, check_key, check_name, iso_time
 

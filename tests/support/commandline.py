@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from claude_mailbox.client.api import Daemon, Identity, Mail
+from claude_mailbox.client.reach.api import Daemon, Identity, Mail
 from support.daemon import PATIENCE_SECONDS, DaemonProcess
 
 

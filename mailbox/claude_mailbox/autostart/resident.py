@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from claude_mailbox import ports
-from claude_mailbox.client import lock, wire
-from claude_mailbox.client.address import Address, parse_url
+from claude_mailbox.client.reach import connection as wire
+from claude_mailbox.client.reach import lock
+from claude_mailbox.client.reach.address import Address, parse_url
 from claude_mailbox.errors import AutostartError, MailboxError, StartupError
 
 READY_SECONDS = 20.0

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from claude_mailbox import __version__, config, paths, ports
 from claude_mailbox.cli.database import examine_database
-from claude_mailbox.client import address, lock
-from claude_mailbox.client.api import Daemon, Identity
-from claude_mailbox.client.wire import ConnectionLost, NotOurs
+from claude_mailbox.client.reach import address, lock
+from claude_mailbox.client.reach.api import Daemon, Identity
+from claude_mailbox.client.reach.connection import ConnectionLost, NotOurs
 from claude_mailbox.errors import ConfigError, DaemonUnreachable, MailboxError
 
 OK, PROBLEM, NOTE = "ok", "problem", "note"

@@ -16,7 +16,7 @@ def examine_database(path: str, *, is_in_use: bool) -> tuple[str, str] | None:
         path: the file, which exists.
         is_in_use: whether a daemon has it open.
     """
-    from claude_mailbox.daemon.schema import APPLICATION_ID, MIGRATIONS
+    from claude_mailbox.daemon.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
     # Without a journal there is nothing to share, and SQLite need not make files to say so.
     is_alone = not is_in_use and not os.path.exists(f"{path}-wal")

@@ -16,7 +16,7 @@ _COMMON = {"--url": ("url", "text"), "--json": ("as_json", "flag")}
 # Verb -> module, function, {option: (keyword, kind)}, required keywords.
 VERBS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]]]" = {
     "send": (
-        "claude_mailbox.client.mail",
+        "claude_mailbox.client.mail.commands",
         "send",
         {
             "--from": ("sender", "text"),
@@ -27,19 +27,19 @@ VERBS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]]]"
         ("sender", "to", "body"),
     ),
     "peek": (
-        "claude_mailbox.client.mail",
+        "claude_mailbox.client.mail.commands",
         "peek",
         {"--name": ("name", "text"), **_COMMON},
         ("name",),
     ),
     "check": (
-        "claude_mailbox.client.mail",
+        "claude_mailbox.client.mail.commands",
         "check",
         {"--name": ("name", "text"), "--limit": ("limit", "whole"), **_COMMON},
         ("name",),
     ),
     "check --hook": (
-        "claude_mailbox.client.hooks",
+        "claude_mailbox.client.hooks.check",
         "check_hook",
         {
             "--hook": ("", "flag"),
@@ -50,20 +50,20 @@ VERBS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]]]"
         (),
     ),
     "rename": (
-        "claude_mailbox.client.mail",
+        "claude_mailbox.client.mail.commands",
         "rename",
         {"--name": ("name", "text"), "--to": ("to", "text"), **_COMMON},
         ("name", "to"),
     ),
     "session-announce": (
-        "claude_mailbox.client.session_hooks",
+        "claude_mailbox.client.hooks.session",
         "announce",
         {"--url": ("url", "text")},
         (),
     ),
-    "session-end": ("claude_mailbox.client.session_hooks", "end", {"--url": ("url", "text")}, ()),
-    "session-rearm": ("claude_mailbox.client.session_hooks", "rearm", {}, ()),
-    "client-headers": ("claude_mailbox.client.session_hooks", "client_headers", {}, ()),
+    "session-end": ("claude_mailbox.client.hooks.session", "end", {"--url": ("url", "text")}, ()),
+    "session-rearm": ("claude_mailbox.client.hooks.session", "rearm", {}, ()),
+    "client-headers": ("claude_mailbox.client.hooks.session", "client_headers", {}, ()),
     "serve": (
         "claude_mailbox.cli.serving",
         "serve",
@@ -80,7 +80,7 @@ VERBS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]]]"
         (),
     ),
     "watch": (
-        "claude_mailbox.client.watch",
+        "claude_mailbox.client.mail.watch",
         "watch",
         {
             "--name": ("name", "text"),

@@ -9,8 +9,11 @@ import sys
 import rich_click as click
 
 from claude_mailbox.cli import options
-from claude_mailbox.client import codec, identity, output, session_hooks, settings_patch
-from claude_mailbox.client.hook_entries import entries
+from claude_mailbox.client import codec, output
+from claude_mailbox.client.hooks import identity
+from claude_mailbox.client.hooks import session as session_hooks
+from claude_mailbox.client.settings import patch as settings_patch
+from claude_mailbox.client.settings.entries import entries
 from claude_mailbox.model import check_name
 
 TYPE_CHECKING = False

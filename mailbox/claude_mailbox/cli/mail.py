@@ -3,8 +3,10 @@
 import rich_click as click
 
 from claude_mailbox.cli import options, tables
-from claude_mailbox.client import codec, hooks, mail, output
-from claude_mailbox.client import watch as watching
+from claude_mailbox.client import codec, output
+from claude_mailbox.client.hooks import check as hooks
+from claude_mailbox.client.mail import commands as mail
+from claude_mailbox.client.mail import watch as watching
 
 
 @click.command()

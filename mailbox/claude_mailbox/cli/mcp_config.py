@@ -6,7 +6,8 @@ import sys
 import rich_click as click
 
 from claude_mailbox.cli import options
-from claude_mailbox.client import address, output
+from claude_mailbox.client import output
+from claude_mailbox.client.reach import address
 from claude_mailbox.model import check_name
 
 _SERVER = "mailbox"

@@ -3,7 +3,7 @@
 import rich_click as click
 from click.shell_completion import CompletionItem
 
-from claude_mailbox.client import mail
+from claude_mailbox.client.mail import commands as mail
 from claude_mailbox.errors import MailboxError
 
 TYPE_CHECKING = False

@@ -1,7 +1,7 @@
 """What a verb comes to: an exit code, and one sentence on standard error when it failed."""
 
 from claude_mailbox.client import output
-from claude_mailbox.client.interrupts import Interrupted
+from claude_mailbox.client.mail.interrupts import Interrupted
 from claude_mailbox.errors import MailboxError
 
 TYPE_CHECKING = False

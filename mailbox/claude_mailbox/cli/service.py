@@ -6,8 +6,10 @@ import rich_click as click
 
 from claude_mailbox import paths
 from claude_mailbox.cli import options, serving, tables
-from claude_mailbox.client import address, codec, lock, mail, output, startup
-from claude_mailbox.client.api import Daemon
+from claude_mailbox.client import codec, output
+from claude_mailbox.client.mail import commands as mail
+from claude_mailbox.client.reach import address, lock, startup
+from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.text import visible
 from claude_mailbox.errors import DaemonUnreachable, MailboxError
 

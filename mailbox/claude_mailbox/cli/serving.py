@@ -9,7 +9,8 @@ import os
 from collections.abc import Mapping, Sequence
 
 from claude_mailbox import __version__, config
-from claude_mailbox.client import codec, launcher, output
+from claude_mailbox.client import codec, output
+from claude_mailbox.client.hooks import launcher
 from claude_mailbox.errors import OutputLost
 
 

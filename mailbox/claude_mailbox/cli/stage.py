@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 from claude_mailbox import paths
-from claude_mailbox.client.api import Daemon, Identity
+from claude_mailbox.client.reach.api import Daemon, Identity
 from claude_mailbox.errors import DaemonUnreachable, MailboxError
 
 # A step that takes longer has failed, and so has the demo.

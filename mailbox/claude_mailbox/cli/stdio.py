@@ -19,6 +19,6 @@ def mcp_stdio(name: str | None, url: str | None) -> int:
     Example, in the configuration of a client:
       {"command": "claude-mailbox", "args": ["mcp-stdio", "--name", "my-mailbox"]}
     """
-    from claude_mailbox.client.stdio import Proxy
+    from claude_mailbox.client.stdio.proxy import Proxy
 
     return Proxy(url, name).run()

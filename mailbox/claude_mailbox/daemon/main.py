@@ -19,27 +19,28 @@ import trio
 
 from claude_mailbox import __version__, paths
 from claude_mailbox.config import Config
-from claude_mailbox.daemon import session_store, sweeper
-from claude_mailbox.daemon.asgi import App, Receive, Scope, Send, end_last
-from claude_mailbox.daemon.callers import Callers
-from claude_mailbox.daemon.database import Database
-from claude_mailbox.daemon.doorbell import Doorbell
-from claude_mailbox.daemon.doors import Server, open_doors
-from claude_mailbox.daemon.fastlane import FastLane
-from claude_mailbox.daemon.follow import Follow
-from claude_mailbox.daemon.guard import Guard
-from claude_mailbox.daemon.handover import Handover
-from claude_mailbox.daemon.late import Late
-from claude_mailbox.daemon.ledger import Ledger
-from claude_mailbox.daemon.listeners import open_tcp, open_unix
+from claude_mailbox.daemon.delivery import housekeeping as sweeper
+from claude_mailbox.daemon.delivery.broker import Office
+from claude_mailbox.daemon.delivery.doorbell import Doorbell
+from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.delivery.sessions import Sessions
+from claude_mailbox.daemon.delivery.waiters import Lines
+from claude_mailbox.daemon.edge.callers import Callers
+from claude_mailbox.daemon.edge.guard import Guard
+from claude_mailbox.daemon.edge.handover import Handover
+from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send, end_last
+from claude_mailbox.daemon.http.server import Server, open_doors
+from claude_mailbox.daemon.http.sockets import open_tcp, open_unix
 from claude_mailbox.daemon.lock import HomeLock
-from claude_mailbox.daemon.mcp_gate import McpGate
-from claude_mailbox.daemon.office import Office
-from claude_mailbox.daemon.presence import Presence
-from claude_mailbox.daemon.session_verbs import SessionVerbs
-from claude_mailbox.daemon.sessions import Sessions
-from claude_mailbox.daemon.verbs import Verbs
-from claude_mailbox.daemon.waiters import Lines
+from claude_mailbox.daemon.mcp.endpoint import McpGate
+from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.sqlite import sessions as session_store
+from claude_mailbox.daemon.store.sqlite.engine import Database
+from claude_mailbox.daemon.web.fastlane import FastLane
+from claude_mailbox.daemon.web.follow import Follow
+from claude_mailbox.daemon.web.late import Late
+from claude_mailbox.daemon.web.mail import Verbs
+from claude_mailbox.daemon.web.sessions import SessionVerbs
 from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
 
 logger = logging.getLogger(__name__)
@@ -156,7 +157,12 @@ async def _serve(
 
     async with trio.open_nursery() as background:
         background.start_soon(sweeper.expire_leases, office, _clock)
-        background.start_soon(sweeper.tidy, office, handover, follow)
+        background.start_soon(
+            sweeper.tidy,
+            office,
+            handover.catch_up,
+            lambda: [*handover.held(), *follow.held()],
+        )
         background.start_soon(
             sweeper.sweep_mailboxes, office, sessions, config.sweep_interval_minutes
         )
@@ -182,13 +188,13 @@ async def _serve(
 
 
 def _make_rest(verbs: Verbs) -> App:
-    from claude_mailbox.daemon.rest import create_app
+    from claude_mailbox.daemon.web.app import create_app
 
     return end_last(cast("App", create_app(verbs)))
 
 
 def _make_hypercorn(app: App) -> Server:
-    from claude_mailbox.daemon.hypercorn_server import HypercornServer
+    from claude_mailbox.daemon.edge.network import HypercornServer
 
     return HypercornServer(app, GRACE_SECONDS)
 

@@ -1,0 +1,391 @@
+"""The post office: the verbs of the domain. The only room that joins ledger and waiters.
+
+Whoever takes messages out brings a custodian along, which answers for them until it is known
+whether they arrived (see handover.py).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import apsw
+import trio
+
+from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery.bell import Bell, NoBell
+from claude_mailbox.daemon.delivery.custody import Custodian, Follower
+from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.delivery.waiters import Lines
+from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.sqlite import leases as lease_store
+from claude_mailbox.daemon.store.sqlite import mail as store
+from claude_mailbox.errors import Renamed
+from claude_mailbox.model import (
+    CHECK_BYTES,
+    CHECK_LIMIT,
+    Backlog,
+    Claim,
+    Listing,
+    Receipt,
+    Rename,
+    Verdict,
+)
+
+T = TypeVar("T")
+
+MINUTE = 60_000
+
+# What a brief job of the ledger may have to do at most.
+BRIEF_CHARACTERS = 64 * 1024
+BRIEF_TOKENS = 256
+
+
+class Office:
+    """All that can be done with mail. Every method may raise what ``Ledger.run`` raises.
+
+    Args:
+        ledger: where mail is kept.
+        lines: who waits for it.
+        presence: who was seen.
+        config: limits and ages.
+        clock: returns the time in milliseconds since the epoch.
+        bell: told of mail that no waiter takes.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        lines: Lines,
+        presence: Presence,
+        config: Config,
+        clock: Callable[[], int],
+        bell: Bell | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._lines = lines
+        self._config = config
+        self._clock = clock
+        self.presence = presence
+        self._next_expiry: int | None = None
+        self._knows_expiry = False
+        self._expiry_moved = trio.Event()
+        self._suspects: set[str] = set()
+        self._followers: set[Follower] = set()
+        self._bell = bell or NoBell()
+
+    def __repr__(self) -> str:
+        return f"<Office: {self._lines!r}, {self._ledger!r}>"
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Limit of one message, in bytes of UTF-8."""
+        return self._config.max_body_bytes
+
+    def announce(self, mailboxes: Iterable[str]) -> None:
+        """Say that mail waits in *mailboxes*: wake the first waiter of each, or ring."""
+        for name in mailboxes:
+            if not self._lines.call_front(name):
+                self._bell.ring(name)
+
+    async def send(self, sender: str, to: str, body: str, key: str | None = None) -> Receipt:
+        """Store a message durably, then wake its receiver.
+
+        Raises:
+            QuotaFull: if the mailbox is full.
+        """
+        now = self._clock()
+        limit = self._config.max_pending_per_mailbox
+        receipt = await self._ledger.run(
+            lambda c: store.send(
+                c, sender, to, body, now, self._glance, key=key, max_pending=limit
+            ),
+            brief=len(body) <= BRIEF_CHARACTERS,
+        )
+        self.presence.note(receipt.sender)
+        if not receipt.duplicate:
+            self.announce([receipt.recipient])
+        return receipt
+
+    def _glance(self, name: str) -> tuple[int | None, bool]:
+        """Say of a mailbox when it was seen last, as memory knows, and whether it is watched.
+
+        Called within the job, perhaps on the ledger's thread: two look-ups in dicts, no more.
+        """
+        return self.presence.last_seen(name), self._lines.count(name) > 0
+
+    async def check(
+        self,
+        name: str,
+        custodian: Custodian,
+        *,
+        limit: int = CHECK_LIMIT,
+        max_characters: int | None = None,
+        at_least_one: bool = True,
+    ) -> Claim:
+        """Lease what waits, oldest first: at most *limit* messages or 8 MiB.
+
+        With *max_characters*, stop there; with *at_least_one*, not before the first message.
+        """
+        return await self._claim(
+            name, custodian, limit, max_characters=max_characters, at_least_one=at_least_one
+        )
+
+    async def watch(
+        self, name: str, seconds: float, custodian: Custodian, *, limit: int = 1
+    ) -> Claim | None:
+        """Wait for up to *seconds* for mail; lease at most *limit* messages of it.
+
+        Returns:
+            The claim, or None when the time is over or the client has gone.
+
+        Raises:
+            Renamed: if the mailbox has, or gets, another name.
+            QuotaFull: if too many wait there.
+            ShuttingDown: if the daemon stops.
+        """
+        deadline = trio.current_time() + seconds
+        try:
+            with self._lines.join(name) as waiter:
+                while True:
+                    if not waiter.is_called:
+                        with trio.move_on_at(deadline):
+                            await custodian.attend(waiter)
+                        if not waiter.is_called:
+                            return None
+                    await waiter.turn()
+                    claim = await self._claim(name, custodian, limit, present_name_only=True)
+                    if claim.deliveries:
+                        return claim
+        finally:
+            # Mail that counted on this waiter may be left: it took one message of many, or none.
+            if not self._lines.count(name):
+                self._bell.ring(name)
+
+    async def _claim(
+        self,
+        name: str,
+        custodian: Custodian,
+        limit: int,
+        *,
+        max_characters: int | None = None,
+        at_least_one: bool = True,
+        present_name_only: bool = False,
+    ) -> Claim:
+        now = self._clock()
+        seconds = custodian.lease_seconds
+        until = None if seconds is None else now + round(seconds * 1000)
+        self._bell.looking(name)
+        # A lease is never half made: either the ledger was not asked, or its custodian knows the
+        # tokens. From the answer to ``take`` there is nothing that could be cancelled.
+        claim = await self._run_after_expiry(
+            now,
+            lambda c: lease_store.claim(
+                c,
+                name,
+                now,
+                limit=limit,
+                max_bytes=CHECK_BYTES,
+                lease_until=until,
+                max_characters=max_characters,
+                at_least_one=at_least_one,
+                present_name_only=present_name_only,
+            ),
+            # Otherwise it may read megabytes.
+            brief=limit == 1 or max_characters is not None,
+        )
+        self._bell.looked(claim.mailbox)
+        self.presence.note(claim.mailbox)
+        if claim.deliveries:
+            custodian.take([delivery.lease for delivery in claim.deliveries])
+            if until is not None:
+                self._note_expiry(until)
+        return claim
+
+    async def _run_after_expiry(
+        self, now: int, look: Callable[[apsw.Connection], T], *, brief: bool = True
+    ) -> T:
+        """Put back what has run out by *now*, then *look*, all in one; wake who waits for it."""
+        next_expiry = self._next_expiry
+        is_due = not self._knows_expiry or (next_expiry is not None and next_expiry <= now)
+        expired, seen = await self._ledger.run(
+            lambda c: (lease_store.expire(c, now), look(c)),
+            durable=False,
+            brief=brief and not is_due,
+        )
+        self.announce(expired)
+        return seen
+
+    async def peek(self, name: str) -> Backlog:
+        """Count what waits, without touching it."""
+        return await self._run_after_expiry(self._clock(), lambda c: store.peek(c, name))
+
+    async def list_mailboxes(self, caller: str | None = None) -> list[tuple[Listing, bool]]:
+        """Return the mailboxes that are not hidden, each with whether somebody watches it."""
+        age = self._config.hide_after_minutes * MINUTE
+        seen_since = self._clock() - age if age else 0
+        watched = self._lines.watched()
+        seen = self.presence.take()
+
+        def job(connection: apsw.Connection) -> list[Listing]:
+            store.mark_seen(connection, seen)
+            return store.list_mailboxes(connection, caller, seen_since, watched)
+
+        try:
+            listings = await self._ledger.run(job, durable=False)
+        except BaseException:
+            self.presence.restore(seen)
+            raise
+        return [(listing, self._lines.count(listing.name) > 0) for listing in listings]
+
+    async def rename(self, current: str, to: str) -> Rename:
+        """Give a mailbox a new name; its mail comes along, its waiters leave with ``Renamed``.
+
+        Raises:
+            TargetExists: if the new name is taken.
+            BadRequest: if it is the present one.
+        """
+        now = self._clock()
+        renamed = await self._ledger.run(lambda c: store.rename(c, current, to, now))
+        self.presence.forget_names()
+        self.presence.note(renamed.new)
+        for name in {renamed.old, current}:
+            self._lines.dismiss(name, Renamed(name, renamed.new))
+        if renamed.transferred:
+            self.announce([renamed.new])
+        return renamed
+
+    async def delete(self, name: str) -> bool:
+        """Delete a mailbox if nothing pends in either direction; return whether that was done."""
+        deleted = await self._ledger.run(lambda c: store.delete(c, name))
+        self.presence.forget_names()
+        return deleted
+
+    async def ack(self, tokens: Sequence[str], holder: str | None = None) -> Verdict:
+        """Mark leased messages delivered, for good; with *holder*, only those of that mailbox."""
+        now = self._clock()
+        verdict = await self._ledger.run(
+            lambda c: lease_store.settle(c, tokens, now, holder),
+            brief=len(tokens) <= BRIEF_TOKENS,
+        )
+        self._tell_followers(tokens)
+        return verdict
+
+    async def settle(self, tokens: Sequence[str]) -> Verdict:
+        """Mark messages delivered whose response has left.
+
+        Unlike an ack it is not flushed to the disk at once: nobody said that he has them, and all
+        that a power cut can do is to bring them once more.
+        """
+        now = self._clock()
+        return await self._ledger.run(
+            lambda c: lease_store.settle(c, tokens, now),
+            durable=False,
+            brief=len(tokens) <= BRIEF_TOKENS,
+        )
+
+    async def release(self, tokens: Sequence[str], holder: str | None = None) -> Verdict:
+        """Put leased messages back in their places, and wake who waits for them."""
+        verdict, mailboxes = await self._ledger.run(
+            lambda c: lease_store.release(c, tokens, holder),
+            durable=False,
+            brief=len(tokens) <= BRIEF_TOKENS,
+        )
+        self._tell_followers(tokens)
+        self.announce(mailboxes)
+        return verdict
+
+    @contextmanager
+    def following(self, follower: Follower) -> Iterator[None]:
+        """Tell *follower* of every lease that ends during the ``with`` block."""
+        self._followers.add(follower)
+        try:
+            yield
+        finally:
+            self._followers.discard(follower)
+
+    def _tell_followers(self, tokens: Sequence[str]) -> None:
+        for follower in self._followers:
+            follower.ended(tokens)
+
+    async def extend(
+        self, tokens: Sequence[str], seconds: float, holder: str | None = None
+    ) -> Verdict:
+        """Let explicit leases last *seconds* from now."""
+        until = self._clock() + round(seconds * 1000)
+        verdict = await self._ledger.run(
+            lambda c: lease_store.extend(c, tokens, until, holder), durable=False
+        )
+        self._note_expiry(until)
+        return verdict
+
+    async def expire(self) -> int | None:
+        """Put messages back whose lease has run out; return when the next one does."""
+        now = self._clock()
+        self._next_expiry, self._knows_expiry = None, False
+
+        def job(connection: apsw.Connection) -> tuple[Sequence[str], int | None]:
+            return lease_store.expire(connection, now), lease_store.next_expiry(connection)
+
+        mailboxes, following = await self._ledger.run(job, durable=False)
+        self._knows_expiry = True
+        if following is not None:
+            self._note_expiry(following)
+        self.announce(mailboxes)
+        return self._next_expiry
+
+    async def expiry_moved(self) -> int:
+        """Wait until some lease runs out sooner than was known; return when."""
+        await self._expiry_moved.wait()
+        self._expiry_moved = trio.Event()
+        if self._next_expiry is None:
+            return self._clock()
+        return self._next_expiry
+
+    def _note_expiry(self, until: int) -> None:
+        if self._next_expiry is None or until < self._next_expiry:
+            self._next_expiry = until
+            self._expiry_moved.set()
+
+    async def release_all_bound(self) -> None:
+        """Release every connection-bound lease: at the start, their connections are gone."""
+        bound = await self._ledger.run(lease_store.bound_tokens, durable=False)
+        await self.release(list(bound))
+
+    async def release_orphans(self, held: Iterable[str]) -> None:
+        """Release connection-bound leases that nobody holds.
+
+        Only those that were suspect in the round before: a lease that was made a moment ago may
+        not have reached its holder yet.
+        """
+        held = set(held)
+        bound = await self._ledger.run(lease_store.bound_tokens, durable=False)
+        orphans = self._suspects & bound - held
+        self._suspects = bound - held - orphans
+        if orphans:
+            await self.release(sorted(orphans))
+
+    async def sweep(self, spare: Iterable[str] = ()) -> list[str]:
+        """Delete mailboxes that nobody used for long and where nothing pends, but not *spare*."""
+        age = self._config.delete_after_minutes * MINUTE
+        if not age:
+            return []
+        idle_since = self._clock() - age
+        watched = self._lines.watched()
+        for name in watched:
+            self.presence.note(name)
+        keep = [*watched, *spare]
+        seen = self.presence.take()
+
+        # One job: a mailbox that is used in between must not be judged by what was known before.
+        def job(connection: apsw.Connection) -> list[str]:
+            store.mark_seen(connection, seen)
+            return store.sweep(connection, idle_since, keep)
+
+        try:
+            gone = await self._ledger.run(job)
+        except BaseException:
+            self.presence.restore(seen)
+            raise
+        if gone:
+            self.presence.forget_names()
+        return gone

@@ -1,0 +1,145 @@
+"""Coding-agent sessions: each has a mailbox, which it keeps for as long as it lives.
+
+A session is known by its id. Its mailbox stays its own through renames, changes of the working
+folder, compaction, resumption and restarts of the daemon. ``/clear`` ends a session and starts
+another one in the same process, which takes the mailbox over.
+
+Tool calls come with the key of the client process instead of a session id, and a client connects
+before its session is announced: so a key is looked up at each call.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import apsw
+
+from claude_mailbox.daemon.delivery import processes
+from claude_mailbox.daemon.delivery.broker import MINUTE, Office
+from claude_mailbox.daemon.delivery.doorbell import Doorbell
+from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.sqlite import sessions as session_store
+from claude_mailbox.model import Listing
+
+PEERS_LIMIT = 10
+PEERS_MINUTES = 60
+# What the client calls it when a session is replaced by an empty one: `/clear`.
+CLEAR = "clear"
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """What a session is told when it starts.
+
+    Attributes:
+        name: its mailbox.
+        pending: messages that wait there.
+        bell: the file to watch, or None when the session cannot be rung.
+        peers: mailboxes used in the last hour, newest first, each with whether it is watched.
+    """
+
+    name: str
+    pending: int
+    bell: str | None
+    peers: Sequence[tuple[Listing, bool]]
+
+
+class Sessions:
+    """All sessions. Every method may raise what ``Ledger.run`` raises.
+
+    Args:
+        ledger: where they are kept.
+        office: where their mailboxes are.
+        doorbell: rings them.
+        clock: returns the time in milliseconds since the epoch.
+    """
+
+    def __init__(
+        self, ledger: Ledger, office: Office, doorbell: Doorbell, clock: Callable[[], int]
+    ) -> None:
+        self._ledger = ledger
+        self._office = office
+        self._doorbell = doorbell
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"<Sessions: {self._doorbell!r}>"
+
+    async def start(self, session: session_store.Start) -> Welcome:
+        """Give a session its mailbox, at its start and whenever it goes on."""
+        now = self._clock()
+        bell = await self._doorbell.add(session.session_id) if session.has_bell else None
+        started = await self._ledger.run(lambda c: session_store.start(c, session, now))
+        self._office.presence.note(started.mailbox)
+        if started.former is not None:
+            await self._doorbell.remove(started.former)
+        if started.pending and bell is not None:
+            self._doorbell.ring_later(started.mailbox)
+        peers = await self._peers(started.mailbox, now)
+        return Welcome(started.mailbox, started.pending, bell, peers)
+
+    async def _peers(self, own: str, now: int) -> Sequence[tuple[Listing, bool]]:
+        since = now - PEERS_MINUTES * MINUTE
+        rows = await self._office.list_mailboxes()
+        recent = [row for row in rows if row[0].name != own and (row[0].last_seen_at or 0) >= since]
+        return recent[:PEERS_LIMIT]
+
+    async def end(
+        self, session_id: str, reason: str, client: str | None
+    ) -> tuple[str | None, bool]:
+        """End a session; its mailbox goes when nothing pends there in either direction.
+
+        Returns:
+            The mailbox's name, None for an unknown session; and whether it was deleted.
+        """
+        now = self._clock()
+
+        def job(connection: apsw.Connection) -> tuple[str | None, bool, bool]:
+            name, deleted = session_store.end(
+                connection,
+                session_id,
+                client,
+                now,
+                hands_on=reason == CLEAR,
+                is_alive=processes.is_alive,
+            )
+            return name, deleted, session_id in session_store.listeners(connection)
+
+        name, deleted, goes_on = await self._ledger.run(job)
+        if deleted:
+            self._office.presence.forget_names()
+        if not goes_on:
+            await self._doorbell.remove(session_id)
+        return name, deleted
+
+    async def mailbox_of(self, session_id: str) -> str | None:
+        """Return the present name of a session's mailbox, or None."""
+        return await self._ledger.run(
+            lambda c: session_store.mailbox_of(c, session_id), durable=False, brief=True
+        )
+
+    async def session_of(self, client: str) -> str | None:
+        """Return the session that a client process runs now, or None."""
+        return await self._ledger.run(
+            lambda c: session_store.session_of_client(c, client), durable=False, brief=True
+        )
+
+    async def mailbox_of_client(self, client: str) -> str | None:
+        """Return the mailbox of the session that a client process runs now, or None."""
+
+        def job(connection: apsw.Connection) -> str | None:
+            session_id = session_store.session_of_client(connection, client)
+            return None if session_id is None else session_store.mailbox_of(connection, session_id)
+
+        return await self._ledger.run(job, durable=False)
+
+    async def living(self) -> list[str]:
+        """Return the mailboxes of sessions whose client still runs, however long it has idled."""
+        clients = await self._ledger.run(session_store.clients, durable=False)
+        return [mailbox for key, mailbox in clients if processes.is_alive(key)]
+
+    async def restore(self) -> None:
+        """Listen again for the sessions that were there when the daemon ended, and ring them."""
+        await self._doorbell.restore(await self._ledger.run(session_store.listeners, durable=False))
+        waiting = await self._ledger.run(session_store.waiting, durable=False)
+        for mailbox in {mailbox for mailbox, _ in waiting}:
+            self._doorbell.ring_later(mailbox)

@@ -1,0 +1,129 @@
+"""Who is calling: from the headers of a request to the present name of a mailbox.
+
+``X-Mailbox`` names the mailbox itself. ``X-Mailbox-Session`` names a coding-agent session and
+``X-Mailbox-Client`` the process that runs one; the daemon knows which mailbox that is. A caller
+known by session is bound to its mailbox: it cannot act for another one by mistake.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.http.asgi import Scope, headers_named
+from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
+from claude_mailbox.model import check_name
+
+MAILBOX_HEADER = b"x-mailbox"
+SESSION_HEADER = b"x-mailbox-session"
+CLIENT_HEADER = b"x-mailbox-client"
+
+Lookup = Callable[[str], Awaitable[str | None]]
+
+
+class UnknownSession(MailboxError):
+    """No mailbox is known for that session."""
+
+    code = "unknown-session"
+    status = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls.
+
+    Attributes:
+        name: present name of the mailbox, or None when the caller did not say.
+        is_bound: whether the name comes from a session, and so excludes any other.
+    """
+
+    name: str | None
+    is_bound: bool = False
+
+
+class Callers:
+    """Turns headers into callers.
+
+    Args:
+        presence: registers the mailbox of whoever calls.
+        by_session: finds the mailbox of a session id.
+        by_client: finds the mailbox of the session that a process runs now.
+    """
+
+    def __init__(self, presence: Presence, by_session: Lookup, by_client: Lookup) -> None:
+        self._presence = presence
+        self._by_session = by_session
+        self._by_client = by_client
+
+    async def identify(self, scope: Scope, *, register: bool = True) -> Caller:
+        """Return the caller; with *register* its mailbox is made and its presence noted.
+
+        Raises:
+            BadRequest: if a header is malformed or there more than once.
+            UnknownSession: if the session has no mailbox.
+        """
+        name = one_header(scope, MAILBOX_HEADER)
+        if name is not None:
+            name = check_name(name, "X-Mailbox")
+            return Caller(await self._presence.touch(name) if register else name)
+        session = one_header(scope, SESSION_HEADER)
+        if session is not None:
+            found = await self._by_session(session)
+            if found is None:
+                raise UnknownSession(
+                    f"Session '{session[:80]}' has no mailbox: announce it first, or give a name."
+                )
+            self._presence.note(found)
+            return Caller(found, is_bound=True)
+        client = one_header(scope, CLIENT_HEADER)
+        if client is not None:
+            found = await self._by_client(client)
+            if found is not None:
+                self._presence.note(found)
+                return Caller(found, is_bound=True)
+        return Caller(None)
+
+    async def present(self, name: str) -> str:
+        """Return the present name of the mailbox that *name* stands for."""
+        return await self._presence.present(name)
+
+    async def acting_as(self, caller: Caller, given: str | None, what: str) -> str:
+        """Return the name under which to act: the one *given*, else the caller's own.
+
+        Args:
+            caller: who calls.
+            given: the name in the request, checked, or None.
+            what: how the request spells that field.
+
+        Raises:
+            BadRequest: if there is neither.
+            NameMismatch: if the caller is bound to a mailbox and names another.
+        """
+        if given is None:
+            if caller.name is None:
+                raise BadRequest(f"'{what}' is missing: say which mailbox is yours.")
+            return caller.name
+        if caller.is_bound and caller.name is not None and given != caller.name:
+            present = await self.present(given)
+            if present != caller.name:
+                raise NameMismatch(
+                    f"Your mailbox is '{caller.name}', not '{given}': leave '{what}' out, or use"
+                    " rename to change your name."
+                )
+        return given
+
+
+def one_header(scope: Scope, name: bytes) -> str | None:
+    """Return the header's text, UTF-8 where it is that, or None when it is absent.
+
+    Raises:
+        BadRequest: if it is there more than once.
+    """
+    values = headers_named(scope, name)
+    if not values:
+        return None
+    if len(values) > 1:
+        raise BadRequest(f"Send the header {name.decode()} only once.")
+    try:
+        return values[0].decode()
+    except UnicodeDecodeError:
+        return values[0].decode("latin-1")

@@ -1,0 +1,226 @@
+"""ASGI: who may come in, and with what. Runs before every route, ``/mcp`` included.
+
+A web page in the user's browser can reach a loopback port. What keeps it out is the ``Host``
+header, which a page that rebinds its own name cannot forge, the ``Origin`` header, which the
+browser sets, and the content type, which forces a preflight that nobody here answers.
+"""
+
+import ipaddress
+from collections.abc import Collection
+from urllib.parse import unquote, urlsplit
+
+import trio
+
+from claude_mailbox.daemon.http.asgi import (
+    CLIENT_KEY,
+    App,
+    Client,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    answer_lifespan,
+    headers_named,
+    send_error,
+)
+from claude_mailbox.errors import (
+    BadRequest,
+    Forbidden,
+    MailboxError,
+    NotFound,
+    RequestTimeout,
+    TooLarge,
+    WrongContentType,
+)
+
+# The most that JSON escapes can blow up a character of a message: "\u0000" for one byte.
+_ESCAPE_FACTOR = 6
+_ENVELOPE_BYTES = 64 * 1024
+_BODY_SECONDS = 30
+
+# How much of a refused body is read and thrown away, how long for, and how long a client may
+# stop in the middle of it.
+_DRAIN_BYTES = 64 * 1024 * 1024
+_DRAIN_SECONDS = 10
+_DRAIN_PAUSE_SECONDS = 0.25
+
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Guard:
+    """Wraps an ASGI application; hands it requests that are whole and from one of ours.
+
+    Args:
+        app: what is guarded.
+        hosts: names that the daemon may be addressed by, besides the loopback ones.
+        max_body_bytes: limit of one message; a request may be larger by what JSON adds.
+    """
+
+    def __init__(self, app: App, hosts: Collection[str], max_body_bytes: int) -> None:
+        self._app = app
+        self._hosts = LOOPBACK_NAMES | {host.lower() for host in hosts}
+        self._max_request = max_body_bytes * _ESCAPE_FACTOR + _ENVELOPE_BYTES
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await answer_lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        try:
+            self._check_target(scope)
+            self._check_sender(scope)
+            has_body = self._check_body(scope)
+        except MailboxError as error:
+            await _refuse(error, scope, receive, send)
+            return
+        if not has_body:
+            await self._app(scope, receive, send)
+            return
+        try:
+            first = await self._read_body(scope, receive)
+        except MailboxError as error:
+            await _refuse(error, scope, receive, send)
+            return
+        if first is None:
+            return
+        messages = [first]
+
+        async def replay() -> Message:
+            return messages.pop() if messages else await receive()
+
+        await self._app(scope, replay, send)
+
+    def _check_target(self, scope: Scope) -> None:
+        """Insist on HTTP/1 and a path; reduce the absolute form of a target to its path."""
+        if scope["http_version"] not in {"1.0", "1.1"}:
+            raise BadRequest("Speak HTTP/1.1: the daemon understands no other version.")
+        if not scope["path"].startswith("/"):
+            self._reduce_target(scope)
+        if scope["path"].startswith("//"):
+            # Quart would take it for the route with one.
+            raise NotFound("The path begins with two slashes: leave one out.")
+
+    def _reduce_target(self, scope: Scope) -> None:
+        scheme, _, rest = scope["raw_path"].partition(b"://")
+        authority, slash, path = rest.partition(b"/")
+        if scheme.lower() != b"http" or not slash:
+            raise BadRequest("The request's target must be a path, such as /health.")
+        if _split_host(authority)[0] not in self._hosts:
+            raise self._foreign_host(authority)
+        scope["path"] = unquote("/" + path.decode("ascii"))
+
+    def _check_sender(self, scope: Scope) -> None:
+        hosts = headers_named(scope, b"host")
+        if len(hosts) != 1:
+            raise BadRequest("The request needs exactly one Host header.")
+        host, _ = _split_host(hosts[0])
+        if host not in self._hosts:
+            raise self._foreign_host(hosts[0])
+        for origin in headers_named(scope, b"origin"):
+            if not self._is_ours(origin, scope.get("server")):
+                raise Forbidden(
+                    f"Origin '{_show(origin)}' is not allowed: web pages have no access to mail."
+                )
+
+    def _foreign_host(self, host: bytes) -> Forbidden:
+        return Forbidden(
+            f"Host '{_show(host)}' is not allowed: address the daemon as 127.0.0.1 or"
+            " localhost, or add the name to 'allowedHosts' in mailbox.json."
+        )
+
+    def _is_ours(self, origin: bytes, server: tuple[str, int | None] | None) -> bool:
+        try:
+            parts = urlsplit(origin.decode("ascii"))
+            port = parts.port
+        except ValueError:
+            return False
+        if parts.scheme not in {"http", "https"} or (parts.hostname or "") not in self._hosts:
+            return False
+        own_port = server[1] if server is not None and len(server) > 1 else None
+        return not own_port or port == own_port
+
+    def _check_body(self, scope: Scope) -> bool:
+        """Judge the body by the headers; return whether there is one."""
+        lengths = headers_named(scope, b"content-length")
+        types = headers_named(scope, b"content-type")
+        is_chunked = bool(headers_named(scope, b"transfer-encoding"))
+        if lengths and is_chunked:
+            # Two readers of one such stream may disagree where a request ends.
+            raise BadRequest("Send Content-Length or Transfer-Encoding, not both.")
+        size = int(lengths[0]) if lengths else 0
+        has_body = is_chunked or size > 0
+        if (has_body or types) and not (
+            types and all(_media_type(value) == b"application/json" for value in types)
+        ):
+            raise WrongContentType("Send the body as JSON, with 'Content-Type: application/json'.")
+        if size > self._max_request:
+            raise self._too_large()
+        return has_body
+
+    async def _read_body(self, scope: Scope, receive: Receive) -> Message | None:
+        """Return the whole body as one message, or None when the client left in the middle."""
+        client: Client | None = scope.get(CLIENT_KEY)
+        if client is not None and client.has_whole_request():
+            return await self._gather(receive)
+        with trio.move_on_after(_BODY_SECONDS):
+            return await self._gather(receive)
+        raise RequestTimeout(f"The body did not arrive within {_BODY_SECONDS} seconds: send again.")
+
+    async def _gather(self, receive: Receive) -> Message | None:
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            if len(body) > self._max_request:
+                raise self._too_large()
+            if not message.get("more_body", False):
+                return {"type": "http.request", "body": bytes(body), "more_body": False}
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"The request is larger than {self._max_request} bytes: send the message in parts, or"
+            " send the path of a file."
+        )
+
+
+async def _refuse(error: MailboxError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with an error and end the connection, when the client has sent what it sends.
+
+    A close with bytes unread is a reset, for which the client would miss the answer.
+    """
+    if not headers_named(scope, b"expect"):
+        left = _DRAIN_BYTES
+        with trio.move_on_after(_DRAIN_SECONDS):
+            while left > 0:
+                message: Message = {"type": "nothing came"}
+                with trio.move_on_after(_DRAIN_PAUSE_SECONDS):
+                    message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    break
+                left -= len(message.get("body", b""))
+    await send_error(send, error, close=True)
+
+
+def _split_host(value: bytes) -> tuple[str, str]:
+    """Return name and port of a Host header; IPv6 addresses lose their brackets."""
+    text = value.decode("latin-1").strip().lower()
+    if text.startswith("["):
+        name, bracket, rest = text[1:].partition("]")
+        try:
+            return str(ipaddress.ip_address(name if bracket else "")), rest.removeprefix(":")
+        except ValueError:
+            return text, ""
+    name, _, port = text.partition(":")
+    return name, port
+
+
+def _media_type(value: bytes) -> bytes:
+    return value.partition(b";")[0].strip().lower()
+
+
+def _show(value: bytes) -> str:
+    return ascii(value.decode("latin-1"))[1:-1][:100]

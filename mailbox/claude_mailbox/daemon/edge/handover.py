@@ -1,0 +1,272 @@
+"""ASGI: a delivery is settled only after its response has left, and released if it did not.
+
+It sits below everything that hands mail out, REST and MCP alike, because neither can be relied
+on to notice that its client has gone. While a request waits for mail, it watches for the
+disconnect; and it owns the end of the response. A short one goes out in one piece, after a look
+whether the client is still there; of a long one all but the last byte goes out first, then comes
+the look, then the byte. So a client that has the whole response is never taken for gone, and one
+that left before was not given it.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+from urllib.parse import quote
+
+import trio
+
+from claude_mailbox.daemon.delivery.waiters import Waiter
+from claude_mailbox.daemon.http.asgi import CLIENT_KEY, App, Client, Message, Receive, Scope, Send
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.model import Verdict
+
+logger = logging.getLogger(__name__)
+
+
+SCOPE_KEY = "claude_mailbox.custody"
+
+# Turns of the event loop that it takes a closed connection to become a disconnect message: our
+# task starts, the reader wakes, the protocol queues it, we receive it. And some to spare.
+_TURNS_TO_NOTICE = 6
+
+# A body up to here goes out in one piece, after the look: it has room in any socket's buffer, so
+# there is no waiting for its reader during which he could leave.
+_ONE_PIECE_BYTES = 16 * 1024
+
+
+class Desk(Protocol):
+    """What of the post office settles and releases leases."""
+
+    async def settle(self, tokens: Sequence[str]) -> Verdict:
+        """Mark delivered."""
+        ...
+
+    async def release(self, tokens: Sequence[str]) -> Verdict:
+        """Put back."""
+        ...
+
+
+class Custody:
+    """The leases that one response carries out.
+
+    Attributes:
+        lease_seconds: explicit lease that the request asked for, or None. Explicit leases are
+            left to their holder once the response is out; bound ones are settled.
+        holder: mailbox to name, with the tokens, in headers of the response, because its body
+            cannot carry them; or None.
+        has_failed: whether the response tells of an error, whatever its status.
+    """
+
+    __slots__ = ("_far_end", "has_failed", "holder", "lease_seconds", "tokens")
+
+    def __init__(self, far_end: "_FarEnd | None" = None) -> None:
+        self.lease_seconds: float | None = None
+        self.holder: str | None = None
+        self.tokens: list[str] = []
+        self.has_failed = False
+        self._far_end = far_end
+
+    async def attend(self, waiter: Waiter) -> None:
+        """Wait until *waiter* is called, or the client has left."""
+        if self._far_end is None:
+            await waiter.called()
+        else:
+            await self._far_end.attend(waiter)
+
+    def take(self, tokens: Sequence[str]) -> None:
+        """Become responsible for these leases."""
+        self.tokens.extend(tokens)
+
+    def drop(self) -> None:
+        """Be responsible no more: the leases have ended otherwise."""
+        self.tokens = []
+
+
+class Handover:
+    """Wraps an ASGI application whose responses carry mail.
+
+    Args:
+        app: finds its ``Custody`` in the scope under ``SCOPE_KEY``.
+        desk: settles and releases.
+    """
+
+    def __init__(self, app: App, desk: Desk) -> None:
+        self._app = app
+        self._desk = desk
+        self._open: set[Custody] = set()
+        self._unsettled: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<Handover: {len(self._open)} open, {len(self._unsettled)} to settle>"
+
+    def held(self) -> list[str]:
+        """Return the tokens that living responses answer for."""
+        return [token for custody in self._open for token in custody.tokens] + self._unsettled
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The guard has put the body together, so the first message is the whole request.
+        request = await receive()
+        if request["type"] == "http.disconnect":
+            return
+        far_end = _FarEnd(receive, scope.get(CLIENT_KEY))
+        custody = Custody(far_end)
+        scope[SCOPE_KEY] = custody
+        self._open.add(custody)
+        response = _Response(custody, far_end, request, send, self._conclude)
+        try:
+            await self._app(scope, response.receive, response.send)
+        finally:
+            if custody.tokens:
+                with trio.CancelScope(shield=True):
+                    await self._conclude(custody, arrived=response.has_arrived)
+            self._open.discard(custody)
+        await response.finish()
+
+    async def _conclude(self, custody: Custody, *, arrived: bool) -> None:
+        if arrived and custody.lease_seconds is not None:
+            return
+        try:
+            if arrived:
+                await self._desk.settle(custody.tokens)
+            else:
+                await self._desk.release(custody.tokens)
+        except MailboxError as error:
+            # The ledger cannot write now. A release is made up for by the sweeper, which frees
+            # what nobody holds; a settlement must be remembered, or the mail would come twice.
+            logger.warning("could not %s: %s", "settle" if arrived else "release", error)
+            if arrived:
+                self._unsettled.extend(custody.tokens)
+
+    async def catch_up(self) -> None:
+        """Settle what could not be settled when its response left."""
+        if self._unsettled:
+            await self._desk.settle(tokens := list(self._unsettled))
+            self._unsettled = self._unsettled[len(tokens) :]
+
+
+class _FarEnd:
+    """Where the response goes, and whether anybody is there.
+
+    Args:
+        receive: the server's; after the request it returns nothing but the disconnect.
+        client: the quick way to look, where the server offers it.
+    """
+
+    def __init__(self, receive: Receive, client: Client | None) -> None:
+        self._receive = receive
+        self._client = client
+        self._has_left = False
+
+    async def leaving(self) -> None:
+        """Wait until the client has left."""
+        while not self._has_left:
+            self._has_left = (await self._receive())["type"] == "http.disconnect"
+
+    async def attend(self, waiter: Waiter) -> None:
+        """Wait until *waiter* is called, or the client has left.
+
+        What is waited for is the client; the call cancels that. So it takes no second task.
+        """
+        with trio.CancelScope() as scope, waiter.interrupting(scope.cancel):
+            await self.leaving()
+
+    async def look(self) -> bool:
+        """Return whether the client is there, as far as anybody can know by now."""
+        if self._client is not None:
+            self._has_left = self._has_left or not await self._client.look()
+            return not self._has_left
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.leaving)
+            for _ in range(_TURNS_TO_NOTICE):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        return not self._has_left
+
+    def is_broken(self) -> bool:
+        """Return whether something could not be written, where the server tells."""
+        return self._client is not None and self._client.is_broken()
+
+
+class Conclude(Protocol):
+    """Ends what a custody holds."""
+
+    async def __call__(self, custody: Custody, *, arrived: bool) -> None:
+        """Settle it, or release it if it has not *arrived*."""
+        ...
+
+
+class _Response:
+    """Passes messages both ways and keeps the end of the response back."""
+
+    def __init__(
+        self,
+        custody: Custody,
+        far_end: _FarEnd,
+        request: Message,
+        send: Send,
+        conclude: "Conclude",
+    ) -> None:
+        self._custody = custody
+        self._far_end = far_end
+        self._request: Message | None = request
+        self._send = send
+        self._conclude = conclude
+        self._kept = b""
+        self._ended = False
+        self.left = False
+        self._is_success = False
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether the client has the mail, and not an error in its place."""
+        return self.left and self._is_success and not self._custody.has_failed
+
+    async def receive(self) -> Message:
+        """The application's ``receive``: the whole request, then nothing but the disconnect."""
+        if self._request is not None:
+            message, self._request = self._request, None
+            return message
+        await self._far_end.leaving()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """The application's ``send``."""
+        if message["type"] == "http.response.start":
+            self._is_success = message["status"] < 300
+            if self._custody.tokens and self._custody.holder is not None:
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-mailbox-leases", ",".join(self._custody.tokens).encode()),
+                    (b"x-mailbox-holder", quote(self._custody.holder, safe="").encode()),
+                ]
+            await self._send(message)
+            return
+        if not self._custody.tokens:
+            self.left = self._ended = not message.get("more_body", False)
+            await self._send(message)
+            return
+        # Some frameworks send the whole body with more to come, and then an empty end: so
+        # something stays here whatever the message says.
+        body = self._kept + message.get("body", b"")
+        keep = len(body) if len(body) <= _ONE_PIECE_BYTES else 1
+        self._kept = body[-keep:]
+        if body[:-keep]:
+            await self._send({**message, "body": body[:-keep], "more_body": True})
+        if message.get("more_body", False):
+            return
+        if not await self._far_end.look() or self._far_end.is_broken():
+            return
+        # From here on the client may have it all: no cancellation, no second thoughts.
+        with trio.CancelScope(shield=True):
+            self.left = True
+            await self._send({**message, "body": self._kept, "more_body": True})
+            # Where the server can tell that this very piece did not leave, it does.
+            self.left = not self._far_end.is_broken()
+            if self.left:
+                await self._conclude(self._custody, arrived=self.has_arrived)
+                self._custody.drop()
+
+    async def finish(self) -> None:
+        """End the response, which lets the connection take its next request."""
+        if self.left and not self._ended:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})

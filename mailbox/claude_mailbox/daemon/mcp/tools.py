@@ -1,0 +1,273 @@
+"""MCP tools: the same verbs and the same sentences as REST. Knows no SDK.
+
+The schemas are written by hand, because every session carries them in its context window.
+Results are structured content with compact JSON beside it: clients show a model one or the other.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from claude_mailbox.daemon.delivery.broker import Office
+from claude_mailbox.daemon.edge.callers import Caller, Callers, one_header
+from claude_mailbox.daemon.edge.handover import SCOPE_KEY, Custody
+from claude_mailbox.daemon.edge.render import (
+    backlog_json,
+    compact,
+    delivery_json,
+    listing_json,
+    receipt_json,
+    rename_json,
+)
+from claude_mailbox.daemon.http.asgi import Scope
+from claude_mailbox.daemon.mcp.cancellation import Calls
+from claude_mailbox.errors import BadRequest, MailboxError
+from claude_mailbox.model import Claim, check_body, check_name
+
+logger = logging.getLogger(__name__)
+
+SERVER_NAME = "claude-mailbox"
+SERVER_TITLE = "Mailbox"
+
+CHECK_CHARACTERS = 60_000
+WATCH_DEFAULT = 25.0
+WATCH_LIMIT = 50.0
+LEASE_HEADER = b"x-mailbox-lease"
+_REQUEST_ID = "claude_mailbox.request_id"
+
+_NAME = {"type": "string", "description": "Your mailbox"}
+# Lets a client that caps tool output show a long message whole.
+_LONG = {"anthropic/maxResultSizeChars": 500_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What a client is told of a tool.
+
+    Attributes:
+        properties: its arguments, each with its JSON schema.
+        required: those that must be there.
+        meta: what goes into ``_meta``, or None.
+    """
+
+    name: str
+    description: str
+    properties: Mapping[str, object]
+    required: tuple[str, ...] = ()
+    is_read_only: bool = False
+    is_idempotent: bool = False
+    meta: Mapping[str, object] | None = None
+
+    def schema(self) -> dict[str, object]:
+        """Return the JSON schema of the arguments."""
+        schema = {"type": "object", "additionalProperties": False, "properties": self.properties}
+        return {**schema, "required": list(self.required)} if self.required else schema
+
+
+TOOLS = (
+    Tool(
+        "send",
+        "Send a message to a peer's mailbox. It is stored safely before this returns, and wakes"
+        " the peer. 'recipient.known' false: nobody has used that name yet.",
+        {
+            "to": {"type": "string", "description": "The peer's mailbox"},
+            "body": {"type": "string"},
+            "from": _NAME,
+        },
+        ("to", "body"),
+    ),
+    Tool(
+        "check_inbox",
+        "Take your waiting messages, oldest first. 'remaining' above 0: call again.",
+        {"name": _NAME},
+        meta=_LONG,
+    ),
+    Tool(
+        "peek_inbox",
+        "Count your waiting messages without taking them.",
+        {"name": _NAME},
+        is_read_only=True,
+        is_idempotent=True,
+    ),
+    Tool(
+        "list_mailboxes",
+        "List the mailboxes in use, and how many messages each has sent you that wait.",
+        {"name": _NAME},
+        is_read_only=True,
+        is_idempotent=True,
+    ),
+    Tool(
+        "rename",
+        "Give your mailbox another name. Mail and watchers move along; mail to the old name is"
+        " forwarded.",
+        {"current_name": _NAME, "new_name": {"type": "string"}},
+        ("new_name",),
+    ),
+    Tool(
+        "watch",
+        "Wait until a message comes and take it; 'message' is null when none came in time.",
+        {
+            "name": _NAME,
+            "timeout": {"type": "number", "description": "Seconds, at most 50; default 25"},
+        },
+        meta=_LONG,
+    ),
+)
+
+ARGUMENTS = {tool.name: frozenset(tool.properties) for tool in TOOLS}
+
+Arguments = Mapping[str, object]
+Answer = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a call comes to.
+
+    Attributes:
+        text: compact JSON, or a sentence.
+        structured: the same as an object; None of an error.
+    """
+
+    text: str
+    structured: Answer | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the text tells of an error."""
+        return self.structured is None
+
+
+class Tools:
+    """The tools' handlers.
+
+    Args:
+        office: what they talk to.
+        callers: finds out who calls.
+        calls: lets clients give up waiting.
+    """
+
+    def __init__(self, office: Office, callers: Callers, calls: Calls) -> None:
+        self._office = office
+        self._callers = callers
+        self._calls = calls
+        self._handlers: dict[str, Callable[[Scope, Arguments], Awaitable[Answer]]] = {
+            "send": self._send,
+            "check_inbox": self._check,
+            "peek_inbox": self._peek,
+            "list_mailboxes": self._list,
+            "rename": self._rename,
+            "watch": self._watch,
+        }
+
+    async def call(
+        self, scope: Scope, request_id: object, name: str, arguments: Arguments
+    ) -> Result:
+        """Carry out one call; whatever is wrong with it is told in the result."""
+        scope[_REQUEST_ID] = request_id
+        try:
+            answer = await self._answer(scope, name, arguments)
+            return Result(compact(answer), answer)
+        except MailboxError as error:
+            sentence = str(error)
+        except Exception:
+            logger.exception("unexpected error in the tool %s", name)
+            sentence = "The daemon has a bug here: its log says more. Try again."
+        custody: Custody = scope[SCOPE_KEY]
+        custody.has_failed = True
+        return Result(sentence)
+
+    async def _answer(self, scope: Scope, name: str, arguments: Arguments) -> Answer:
+        handler = self._handlers.get(name)
+        if handler is None:
+            known = ", ".join(self._handlers)
+            raise BadRequest(f"There is no tool '{name[:60]}'; the tools are: {known}.")
+        for key in arguments:
+            if key not in ARGUMENTS[name]:
+                known = ", ".join(next(t for t in TOOLS if t.name == name).properties)
+                raise BadRequest(f"'{name}' has no argument '{key[:60]}'; it takes: {known}.")
+        return await handler(scope, arguments)
+
+    async def _own_name(self, scope: Scope, arguments: Arguments, key: str) -> str:
+        caller = await self._callers.identify(scope)
+        return await self._acting_as(caller, arguments, key)
+
+    async def _acting_as(self, caller: Caller, arguments: Arguments, key: str) -> str:
+        given = arguments.get(key)
+        # Models that have nothing to say often say "" or null.
+        name = None if given in (None, "") else check_name(given, key)
+        return await self._callers.acting_as(caller, name, key)
+
+    async def _send(self, scope: Scope, arguments: Arguments) -> Answer:
+        sender = await self._own_name(scope, arguments, "from")
+        to = check_name(arguments.get("to"), "to")
+        body = check_body(arguments.get("body"), self._office.max_body_bytes)
+        return receipt_json(await self._office.send(sender, to, body))
+
+    async def _check(self, scope: Scope, arguments: Arguments) -> Answer:
+        name = await self._own_name(scope, arguments, "name")
+        custody = _custody(scope)
+        claim = await self._office.check(name, custody, max_characters=CHECK_CHARACTERS)
+        _name_holder(custody, claim)
+        return {"messages": _messages(claim), "remaining": claim.remaining}
+
+    async def _peek(self, scope: Scope, arguments: Arguments) -> Answer:
+        name = await self._own_name(scope, arguments, "name")
+        return backlog_json(await self._office.peek(name))
+
+    async def _list(self, scope: Scope, arguments: Arguments) -> Answer:
+        caller = await self._callers.identify(scope)
+        own = None
+        if caller.name is not None or arguments.get("name") not in (None, ""):
+            own = await self._callers.present(await self._acting_as(caller, arguments, "name"))
+        rows = await self._office.list_mailboxes(own)
+        return {
+            "you": own,
+            "mailboxes": [listing_json(listing, watching=watching) for listing, watching in rows],
+        }
+
+    async def _rename(self, scope: Scope, arguments: Arguments) -> Answer:
+        current = await self._own_name(scope, arguments, "current_name")
+        to = check_name(arguments.get("new_name"), "new_name")
+        return rename_json(await self._office.rename(current, to))
+
+    async def _watch(self, scope: Scope, arguments: Arguments) -> Answer:
+        name = await self._own_name(scope, arguments, "name")
+        timeout = arguments.get("timeout", WATCH_DEFAULT)
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
+            raise BadRequest("'timeout' must be a number of seconds.")
+        seconds = float(min(max(timeout, 0), WATCH_LIMIT))
+        custody = _custody(scope)
+        claim = None
+        with self._calls.waiting(scope, scope[_REQUEST_ID]) as patience:
+            claim = await self._office.watch(name, seconds, custody)
+        if patience.cancel_called:
+            # A claim that was under way is not cancelled, and now nobody wants it.
+            if custody.tokens:
+                await self._office.release(custody.tokens)
+                custody.drop()
+            return {"message": None}
+        if claim is None:
+            return {"message": None}
+        _name_holder(custody, claim)
+        return {"message": _messages(claim)[0], "remaining": claim.remaining}
+
+
+def _custody(scope: Scope) -> Custody:
+    custody: Custody = scope[SCOPE_KEY]
+    seconds = one_header(scope, LEASE_HEADER)
+    if seconds is not None:
+        if not (seconds.isascii() and seconds.isdigit() and 1 <= int(seconds[:9]) <= 3600):
+            raise BadRequest("The header X-Mailbox-Lease must be from 1 to 3600 seconds.")
+        custody.lease_seconds = float(seconds)
+    return custody
+
+
+def _name_holder(custody: Custody, claim: Claim) -> None:
+    """Have explicit leases named in headers: a tool's result has no place for them."""
+    if custody.lease_seconds is not None:
+        custody.holder = claim.mailbox
+
+
+def _messages(claim: Claim) -> list[dict[str, object]]:
+    return [delivery_json(delivery, with_lease=False) for delivery in claim.deliveries]

@@ -1,0 +1,223 @@
+"""Pragmas, tables and ordered migrations of the one SQLite file. No trio.
+
+States of a message::
+
+    send            claim              settle
+    -----> WAITING --------> LEASED --------> DELIVERED
+              ^                |
+              +----------------+
+               release, expiry, restart of the daemon (connection-bound leases only)
+
+A lease with ``lease_until`` is explicit; without it, it is bound to the connection that the
+message leaves by, and cannot survive the daemon.
+"""
+
+import os
+
+import apsw
+
+from claude_mailbox.errors import StartupError
+
+# "CMBX": what tells our file from a stranger's.
+APPLICATION_ID = 0x434D4258
+
+WAITING = 0
+LEASED = 1
+DELIVERED = 2
+
+# AUTOINCREMENT: a number that was given out never comes back, which first in, first out needs.
+# Bodies are apart from what a claim and a settlement change, because SQLite writes whole rows: so
+# handing out a large message costs no more than a small one.
+# The counts in `backlog` are kept by triggers, so that a look at a mailbox costs the same with a
+# million messages as with ten, and no code path can forget them.
+_FIRST = """
+CREATE TABLE mailbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL,
+    last_seen_at INTEGER
+) STRICT;
+
+CREATE TABLE alias (
+    name TEXT PRIMARY KEY,
+    mailbox_id INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alias_mailbox ON alias (mailbox_id);
+
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    recipient_id INTEGER NOT NULL,
+    sender_id INTEGER NOT NULL,
+    recipient TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    sent_at INTEGER NOT NULL,
+    state INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    lease TEXT,
+    lease_until INTEGER,
+    delivered_at INTEGER
+) STRICT;
+CREATE INDEX message_waiting ON message (recipient_id, id) WHERE state = 0;
+CREATE INDEX message_leased ON message (lease_until) WHERE state = 1;
+
+CREATE TABLE body (
+    message_id INTEGER PRIMARY KEY,
+    text TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE backlog (
+    recipient_id INTEGER NOT NULL,
+    sender_id INTEGER NOT NULL,
+    waiting INTEGER NOT NULL DEFAULT 0,
+    leased INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (recipient_id, sender_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX backlog_sender ON backlog (sender_id);
+
+CREATE TRIGGER message_sent AFTER INSERT ON message BEGIN
+    INSERT INTO backlog (recipient_id, sender_id, waiting)
+    VALUES (new.recipient_id, new.sender_id, 1)
+    ON CONFLICT DO UPDATE SET waiting = waiting + 1;
+END;
+CREATE TRIGGER message_moved AFTER UPDATE OF state ON message WHEN old.state <> new.state BEGIN
+    UPDATE backlog SET
+        waiting = waiting + (new.state = 0) - (old.state = 0),
+        leased = leased + (new.state = 1) - (old.state = 1)
+    WHERE recipient_id = new.recipient_id AND sender_id = new.sender_id;
+END;
+
+CREATE TABLE answer (
+    sender_id INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    message_id INTEGER NOT NULL,
+    recipient TEXT NOT NULL,
+    sent_at INTEGER NOT NULL,
+    known INTEGER NOT NULL,
+    last_seen_at INTEGER,
+    watching INTEGER NOT NULL,
+    pending INTEGER NOT NULL,
+    forwarded_from TEXT,
+    PRIMARY KEY (sender_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX answer_age ON answer (sent_at);
+
+CREATE TABLE session (
+    id TEXT PRIMARY KEY,
+    mailbox_id INTEGER REFERENCES mailbox (id) ON DELETE SET NULL,
+    name TEXT,
+    has_bell INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    ended_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_mailbox ON session (mailbox_id);
+CREATE INDEX session_listening ON session (id) WHERE ended_at IS NULL AND has_bell;
+CREATE INDEX session_without ON session (seen_at) WHERE mailbox_id IS NULL;
+-- A session that comes back finds its name again, though its empty mailbox was deleted.
+CREATE TRIGGER mailbox_gone BEFORE DELETE ON mailbox BEGIN
+    UPDATE session SET name = old.name, mailbox_id = NULL WHERE mailbox_id = old.id;
+END;
+
+CREATE TABLE client (
+    key TEXT PRIMARY KEY,
+    session_id TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX client_session ON client (session_id);
+"""
+
+# Appended to, never edited: each entry takes the database from its index to the next number.
+MIGRATIONS = (_FIRST,)
+
+
+def open_database(path: str) -> apsw.Connection:
+    """Open, check and migrate the database.
+
+    Returns:
+        A connection in WAL mode with ``synchronous=FULL`` and foreign keys on.
+
+    Raises:
+        StartupError: if the file is not ours, is damaged, was written by a newer version, or
+            its folder cannot be written. The file is left as it was.
+    """
+    try:
+        connection = apsw.Connection(path)
+    except (apsw.Error, ValueError) as error:  # ValueError: what no file name can be
+        raise StartupError(_cannot_open(path, error)) from error
+    try:
+        _prepare(connection, path)
+    except apsw.NotADBError:
+        connection.close()
+        raise StartupError(
+            f"{path} is not a SQLite database; nothing was changed. Move it away, or choose"
+            " another file with --db-path."
+        ) from None
+    except apsw.CorruptError as error:
+        connection.close()
+        raise StartupError(
+            f"The database {path} is damaged ({error}); nothing was overwritten. Restore it from a"
+            " backup, or move it away to start with an empty one."
+        ) from None
+    except apsw.Error as error:
+        connection.close()
+        raise StartupError(_cannot_open(path, error)) from error
+    except StartupError:
+        connection.close()
+        raise
+    return connection
+
+
+def _cannot_open(path: str, error: Exception) -> str:
+    return (
+        f"Cannot use the database {path} ({error}): check that its folder exists, can be written"
+        " by you and has free space, or choose another file with --db-path."
+    )
+
+
+def _number(connection: apsw.Connection, pragma: str) -> int:
+    return int(str(connection.pragma(pragma)))
+
+
+def _prepare(connection: apsw.Connection, path: str) -> None:
+    connection.set_busy_timeout(2000)  # later each transaction says (see ledger.py)
+    application_id = connection.pragma("application_id")
+    version = _number(connection, "user_version")
+    has_tables = bool(connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall())
+    if application_id != APPLICATION_ID and (has_tables or application_id):
+        raise StartupError(
+            f"{path} is a database of another program; nothing was changed. Choose another file"
+            " with --db-path."
+        )
+    if version > len(MIGRATIONS):
+        raise StartupError(
+            f"{path} was written by a newer claude-mailbox (schema {version}, this one knows"
+            f" {len(MIGRATIONS)}): update claude-mailbox."
+        )
+    if version < 0 or (has_tables and not version):
+        raise apsw.CorruptError(f"its schema number is {version}")
+    # A truncated file can keep a valid header; the page count in it gives that away.
+    if has_tables and os.path.getsize(path) % _number(connection, "page_size"):
+        raise apsw.CorruptError("its size is no multiple of its page size")
+    if connection.pragma("journal_mode", "wal") != "wal":
+        raise StartupError(
+            f"The database {path} is on a file system without shared memory files, which its"
+            " journal needs: choose a local disk with --db-path."
+        )
+    connection.pragma("synchronous", "full")
+    connection.pragma("foreign_keys", True)
+    # The journal is written back by whoever holds the connection (see database.py). Its file is
+    # cut after a burst.
+    connection.pragma("journal_size_limit", 64 * 1024 * 1024)
+    for number in range(version, len(MIGRATIONS)):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute(MIGRATIONS[number])
+            connection.pragma("application_id", APPLICATION_ID)
+            connection.pragma("user_version", number + 1)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+    # Touches every table's root and fails here, with a sentence, rather than on the first message.
+    for (table,) in connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table'"
+    ).fetchall():
+        connection.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchall()  # our names

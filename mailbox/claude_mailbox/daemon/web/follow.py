@@ -1,0 +1,178 @@
+"""ASGI: ``GET /v1/follow``, a stream of messages over one connection (NDJSON).
+
+Each line is a message with its lease; the reader acks in batches by ``POST /v1/ack``. Two things
+bound what the daemon holds for one reader: it claims the next batch only when the socket has
+taken the one before, and it stops while a window of messages is neither acked nor released.
+Without ``lease=`` the leases last as long as the stream does.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import trio
+
+from claude_mailbox.daemon.delivery.broker import Office
+from claude_mailbox.daemon.delivery.waiters import Waiter
+from claude_mailbox.daemon.edge.callers import Callers
+from claude_mailbox.daemon.edge.render import compact, delivery_json
+from claude_mailbox.daemon.http.asgi import Receive, Scope, Send, error_body, send_error
+from claude_mailbox.daemon.web.mail import LEASE_DEFAULT, LEASE_RANGE, Call, own_names
+from claude_mailbox.errors import MailboxError, MethodNotAllowed, Renamed, ShuttingDown
+
+BATCH = 256
+WINDOW = 1024
+HEARTBEAT_SECONDS = 15.0
+
+
+class Reader:
+    """Custodian of one stream: knows which of its leases are open."""
+
+    def __init__(self, lease_seconds: float | None) -> None:
+        self.lease_seconds = lease_seconds
+        self._open: dict[str, float] = {}
+        self._changed = trio.Event()
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<Reader: {len(self._open)} leases open>"
+
+    def take(self, tokens: Sequence[str]) -> None:
+        """Become responsible for these leases."""
+        ends = trio.current_time() + (self.lease_seconds or float("inf"))
+        self._open.update(dict.fromkeys(tokens, ends))
+
+    async def attend(self, waiter: Waiter) -> None:
+        """Wait until *waiter* is called; a stream whose client leaves is cancelled as a whole."""
+        await waiter.called()
+
+    def ended(self, tokens: Iterable[str]) -> None:
+        """Take note that these leases were acked or released."""
+        for token in tokens:
+            self._open.pop(token, None)
+        self._changed.set()
+
+    def tokens(self) -> list[str]:
+        """Return the open leases."""
+        return list(self._open)
+
+    async def room(self, seconds: float) -> int:
+        """Wait for up to *seconds* until the window has room; return for how many messages.
+
+        Raises:
+            ShuttingDown: if the daemon stops.
+        """
+        with trio.move_on_after(seconds):
+            while not self._room() and not self._is_closed:
+                self._changed = trio.Event()
+                with trio.move_on_at(next(iter(self._open.values()))):
+                    await self._changed.wait()
+        if self._is_closed:
+            raise ShuttingDown("The daemon is shutting down: connect again in a moment.")
+        return self._room()
+
+    def _room(self) -> int:
+        now = trio.current_time()
+        for token, ends in list(self._open.items()):
+            if ends > now:
+                break
+            del self._open[token]
+        return max(0, WINDOW - len(self._open))
+
+    def close(self) -> None:
+        """End the stream, though its window is full."""
+        self._is_closed = True
+        self._changed.set()
+
+
+class Follow:
+    """The endpoint.
+
+    Args:
+        office: where the mail comes from.
+        callers: finds out who calls.
+    """
+
+    def __init__(self, office: Office, callers: Callers) -> None:
+        self._office = office
+        self._callers = callers
+        self._readers: set[Reader] = set()
+
+    def held(self) -> list[str]:
+        """Return the tokens that living streams answer for."""
+        return [token for reader in self._readers for token in reader.tokens()]
+
+    def close(self) -> None:
+        """End all streams that wait for room; those that wait for mail end with the lines."""
+        for reader in self._readers:
+            reader.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = Call(scope, b"")
+        try:
+            if scope["method"] != "GET":
+                raise MethodNotAllowed("/v1/follow takes GET only.", "GET")
+            name, _ = await own_names(self._callers, call)
+            lease = call.number("lease", LEASE_DEFAULT, *LEASE_RANGE) if call.has("lease") else None
+        except MailboxError as error:
+            await send_error(send, error)
+            return
+        reader = Reader(lease)
+        self._readers.add(reader)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._cancel_on_disconnect, receive, nursery.cancel_scope)
+                with self._office.following(reader):
+                    await self._stream(name, reader, send)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._readers.discard(reader)
+            with trio.CancelScope(shield=True):
+                await self._release(reader)
+
+    async def _release(self, reader: Reader) -> None:
+        try:
+            await self._office.release(reader.tokens())
+        except MailboxError:
+            # The sweeper, or the next start of the daemon, frees what nobody holds.
+            return
+
+    async def _stream(self, name: str, reader: Reader, send: Send) -> None:
+        try:
+            # What is wrong with the mailbox or the line is told before the 200.
+            lines = await self._next_lines(name, reader, seconds=0)
+        except MailboxError as error:
+            await send_error(send, error)
+            return
+        headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        try:
+            while True:
+                # An empty line when there is nothing: the reader knows that we are here.
+                body = {"type": "http.response.body", "body": lines or b"\n", "more_body": True}
+                await send(body)
+                lines = await self._next_lines(name, reader, seconds=HEARTBEAT_SECONDS)
+        except Renamed as renamed:
+            lines = _line({"renamed": renamed.to})
+        except ShuttingDown:
+            lines = b""
+        except MailboxError as error:
+            lines = _line(error_body(error))
+        await send({"type": "http.response.body", "body": lines, "more_body": False})
+
+    async def _next_lines(self, name: str, reader: Reader, *, seconds: float) -> bytes:
+        """Return the next messages, or nothing when none came in time or the window is full."""
+        limit = min(BATCH, await reader.room(seconds))
+        if not limit:
+            return b""
+        claim = await self._office.watch(name, seconds, reader, limit=limit)
+        if claim is None:
+            return b""
+        return b"".join(_line(delivery_json(each, with_lease=True)) for each in claim.deliveries)
+
+    async def _cancel_on_disconnect(self, receive: Receive, scope: trio.CancelScope) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        scope.cancel()
+
+
+def _line(content: object) -> bytes:
+    return compact(content).encode() + b"\n"

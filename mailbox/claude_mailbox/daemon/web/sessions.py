@@ -1,0 +1,92 @@
+"""The REST verbs of sessions, which the hooks of a coding agent call."""
+
+from claude_mailbox.daemon.delivery.sessions import CLEAR, Sessions
+from claude_mailbox.daemon.edge.callers import UnknownSession
+from claude_mailbox.daemon.edge.render import listing_json
+from claude_mailbox.daemon.store.sqlite.sessions import Start
+from claude_mailbox.daemon.web.mail import Answer, Call, Verb
+from claude_mailbox.errors import BadRequest
+from claude_mailbox.model import check_name
+
+_ID_LIMIT = 200
+
+
+class SessionVerbs:
+    """The verbs, each a method that takes a call and returns its answer.
+
+    Args:
+        sessions: what they talk to.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self.routes: dict[tuple[str, str], Verb] = {
+            ("POST", "/v1/session"): self.start,
+            ("POST", "/v1/session/end"): self.end,
+            ("GET", "/v1/session"): self.find,
+        }
+
+    async def start(self, call: Call) -> Answer:
+        """``POST /v1/session``"""
+        content = call.content()
+        has_bell = content.get("bell", True)
+        if not isinstance(has_bell, bool):
+            raise BadRequest("'bell' must be true or false.")
+        welcome = await self._sessions.start(
+            Start(
+                session_id=_text(content.get("sessionId"), "sessionId"),
+                name=check_name(content.get("name"), "name"),
+                client=_optional(content.get("client"), "client"),
+                has_bell=has_bell,
+                takes_over=_optional(content.get("source"), "source") == CLEAR,
+            )
+        )
+        return Answer(
+            {
+                "name": welcome.name,
+                "pending": welcome.pending,
+                "bell": welcome.bell,
+                "peers": [
+                    listing_json(listing, watching=watching) for listing, watching in welcome.peers
+                ],
+            }
+        )
+
+    async def end(self, call: Call) -> Answer:
+        """``POST /v1/session/end``"""
+        content = call.content()
+        name, deleted = await self._sessions.end(
+            _text(content.get("sessionId"), "sessionId"),
+            _optional(content.get("reason"), "reason") or "",
+            _optional(content.get("client"), "client"),
+        )
+        return Answer({"name": name, "deleted": deleted})
+
+    async def find(self, call: Call) -> Answer:
+        """``GET /v1/session``"""
+        session_id = _optional(call.parameter("id"), "id")
+        client = _optional(call.parameter("client"), "client")
+        if session_id is None and client is not None:
+            session_id = await self._sessions.session_of(client)
+            if session_id is None:
+                raise UnknownSession(f"The client '{client}' runs no session that was announced.")
+        session_id = _text(session_id, "id")
+        name = await self._sessions.mailbox_of(session_id)
+        if name is None:
+            raise UnknownSession(f"Session '{session_id}' has no mailbox: announce it first.")
+        return Answer({"sessionId": session_id, "name": name})
+
+
+def _text(value: object, what: str) -> str:
+    """Return an id, or raise `BadRequest` when it is none."""
+    if not isinstance(value, str) or not value.strip():
+        raise BadRequest(f"'{what}' is missing or empty: give it as a string.")
+    if len(value) > _ID_LIMIT or not value.isprintable():
+        raise BadRequest(
+            f"'{what}' must have at most {_ID_LIMIT} characters and no control characters."
+        )
+    return value.strip()
+
+
+def _optional(value: object, what: str) -> str | None:
+    return None if value is None else _text(value, what)

@@ -1,0 +1,261 @@
+"""send, peek, check and rename, in processes against a real daemon."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from claude_mailbox.client.reach.api import Identity
+from support.commandline import CommandLine
+
+
+class TestSend:
+    def test_says_that_nobody_reads_there(self, shared: CommandLine) -> None:
+        """A name that nobody has used may be a mistake."""
+        done = shared.run("send", "--from", "s1", "--to", "s1-peer", "--body", "hi")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "to 's1-peer'; nobody has used that mailbox yet" in done.stdout
+        assert shared.bodies("s1-peer") == ["hi"]
+
+    def test_says_what_waits_there(self, shared: CommandLine) -> None:
+        """Count, and when the peer was last seen."""
+        shared.bodies("s2")
+        done = shared.run("send", "--from", "a", "--to", "s2", "--body", "hi")
+        assert "; 1 message waiting there, last seen 20" in done.stdout
+
+    def test_says_that_it_is_watched(self, shared: CommandLine) -> None:
+        """The peer waits for it."""
+        watcher = shared.spawn("watch", "--block", "--name", "s3")
+        shared.wait_until_watched("s3")
+        assert (
+            "it is being watched"
+            in shared.run("send", "--from", "a", "--to", "s3", "--body", "hi").stdout
+        )
+        assert watcher.wait() == 0
+
+    def test_says_where_it_was_forwarded(self, shared: CommandLine) -> None:
+        """After a rename."""
+        shared.bodies("s4-old")
+        shared.run("rename", "--name", "s4-old", "--to", "s4-new")
+        done = shared.run("send", "--from", "a", "--to", "s4-old", "--body", "hi")
+        assert "to 's4-new' (the name that 's4-old' has now)" in done.stdout
+
+    def test_json_is_the_daemons_answer(self, shared: CommandLine) -> None:
+        """One document."""
+        done = shared.run("send", "--from", "a", "--to", "s5", "--body", "hi", "--json")
+        receipt = json.loads(done.stdout)
+        assert (receipt["from"], receipt["to"], receipt["state"]) == ("a", "s5", "queued")
+
+    @pytest.mark.parametrize(
+        ("text", "body"),
+        [("one\n", "one"), ("one\r\n", "one"), ("one\ntwo\n\n", "one\ntwo\n"), ("é 🎉", "é 🎉")],
+    )
+    def test_reads_standard_input(self, shared: CommandLine, text: str, body: str) -> None:
+        """All of it but the one line feed that shells add."""
+        done = shared.run("send", "--from", "a", "--to", "s6", "--body", "-", text=text)
+        assert done.returncode == 0
+        assert shared.bodies("s6") == [body]
+
+    def test_standard_input_must_be_text(self, shared: CommandLine, tmp_path: Path) -> None:
+        """Bytes that are not UTF-8 are refused, and so is a closed input."""
+        (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+        with (tmp_path / "bytes").open() as file:
+            child = shared.spawn("send", "--from", "a", "--to", "s7", "--body", "-", stdin=file)
+            _, errors = child.communicate()
+        assert (child.returncode, errors) == (
+            1,
+            "Error: Standard input is not UTF-8: convert the text first.\n",
+        )
+        child = shared.spawn(
+            "send", "--from", "a", "--to", "s7", "--body", "-", preexec_fn=lambda: os.close(0)
+        )
+        _, errors = child.communicate()
+        assert (child.returncode, "Standard input is closed" in errors) == (1, True)
+
+    def test_names_of_all_kinds(self, shared: CommandLine) -> None:
+        """Blanks, quotes, accents, other scripts, and characters that mean something in a URL."""
+        for name in ("a b", "é&=?#%", "部门/前端", "🎉", "'\""):
+            assert shared.run("send", "--from", name, "--to", name, "--body", name).returncode == 0
+            assert shared.run("peek", "--name", name).stdout.startswith("1 pending")
+            assert shared.run("check", "--name", name).stdout == (
+                f"[Claude-Mailbox] Mail from {name}: {name}\n"
+            )
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--from", "", "--to", "b", "--body", "x"], "empty"),
+            (["--from", "a\nX-Evil: 1", "--to", "b", "--body", "x"], "control character"),
+            (["--from", "a", "--to", "b\x1b", "--body", "x"], "control character"),
+            (["--from", "a", "--to", "", "--body", "x"], "'to'"),
+            (["--from", "a", "--to", "b", "--body", ""], "'body'"),
+            (["--from", "a" * 129, "--to", "b", "--body", "x"], "128"),
+        ],
+    )
+    def test_refusals_are_one_sentence(
+        self, shared: CommandLine, arguments: list[str], words: str
+    ) -> None:
+        """Exit code 1, nothing on standard output."""
+        done = shared.run("send", *arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("Error: ")
+        assert done.stderr.count("\n") == 1
+        assert words in done.stderr
+
+
+class TestPeek:
+    def test_counts_and_consumes_nothing(self, shared: CommandLine) -> None:
+        """Twice the same."""
+        shared.send("p1", "x")
+        for _ in range(2):
+            assert shared.run("peek", "--name", "p1").stdout.startswith(
+                "1 pending, the oldest sent"
+            )
+        assert shared.run("peek", "--name", "p-none").stdout == "0 pending\n"
+        document = json.loads(shared.run("peek", "--name", "p1", "--json").stdout)
+        assert document["pending"] == 1
+
+    def test_is_no_sign_of_life(self, shared: CommandLine) -> None:
+        """Who looks at somebody's mailbox does not make him seen."""
+        shared.run("peek", "--name", "p-ghost")
+        done = shared.run("send", "--from", "a", "--to", "p-ghost", "--body", "x", "--json")
+        assert json.loads(done.stdout)["recipient"]["known"] is False
+
+
+class TestCheck:
+    def test_prints_all_in_order_and_takes_it(self, shared: CommandLine) -> None:
+        """Oldest first; the second time there is nothing, and nothing is printed."""
+        for number in range(3):
+            shared.send("c1", f"body {number}\nline two")
+        done = shared.run("check", "--name", "c1")
+        assert done.stdout == "".join(
+            f"[Claude-Mailbox] Mail from peer: body {n}\n  line two\n" for n in range(3)
+        )
+        done = shared.run("check", "--name", "c1")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    def test_more_than_the_daemon_gives_at_once(self, shared: CommandLine) -> None:
+        """It goes on until nothing is left."""
+        bodies = [str(number) * 1_000_000 for number in range(1, 10)]  # 8 MiB are its limit
+        for body in bodies:
+            shared.send("c2", body)
+        done = shared.run("check", "--name", "c2", "--json")
+        messages = json.loads(done.stdout)
+        assert [message["body"] for message in messages] == bodies
+        assert all("lease" not in message for message in messages)
+        assert shared.pending("c2") == 0
+
+    def test_a_limit(self, shared: CommandLine) -> None:
+        """The rest stays."""
+        for number in range(3):
+            shared.send("c3", str(number))
+        assert shared.run("check", "--name", "c3", "--limit", "2").stdout.count("Mail from") == 2
+        assert shared.bodies("c3") == ["2"]
+        assert shared.run("check", "--name", "c3", "--limit", "0").returncode == 1
+
+    @pytest.mark.parametrize("as_json", [[], ["--json"]])
+    def test_a_full_disk_puts_it_back(self, shared: CommandLine, as_json: list[str]) -> None:
+        """What was not printed stays, and the next one is told that it was tried."""
+        shared.send("c4", "precious")
+        with Path("/dev/full").open("w") as full:
+            child = shared.spawn("check", "--name", "c4", *as_json, stdout=full)
+            _, errors = child.communicate()
+        assert child.returncode == 1
+        assert errors == (
+            "Error: Standard output cannot be written: No space left on device."
+            " The mail was put back.\n"
+        )
+        [mail] = shared.claim("c4")
+        assert (mail.body, mail.attempts) == ("precious", 2)
+        with shared.client() as daemon:
+            daemon.ack([mail.lease], Identity("c4"))
+
+    def test_a_closed_output_puts_it_back(self, shared: CommandLine) -> None:
+        """`>&-` and a pipe whose reader is gone."""
+        shared.send("c5", "precious")
+        child = shared.spawn("check", "--name", "c5", stdout=None, preexec_fn=lambda: os.close(1))
+        assert child.wait() == 1
+        read, write = os.pipe()
+        os.close(read)
+        child = shared.spawn("check", "--name", "c5", stdout=write)
+        os.close(write)
+        assert child.wait() == 1
+        assert child.stderr is not None
+        assert "Broken pipe" in child.stderr.read()
+        assert shared.bodies("c5") == ["precious"]
+
+
+class TestRename:
+    def test_moves_the_mail(self, shared: CommandLine) -> None:
+        """And says how much."""
+        shared.bodies("r1")
+        shared.send("r1", "x")
+        done = shared.run("rename", "--name", "r1", "--to", "r1-new")
+        assert done.stdout == "'r1' is now 'r1-new'; 1 message moved along.\n"
+        assert shared.bodies("r1-new") == ["x"]
+
+    def test_a_taken_name(self, shared: CommandLine) -> None:
+        """Exit code 1 and the daemon's sentence."""
+        shared.bodies("r2")
+        shared.bodies("r2-taken")
+        done = shared.run("rename", "--name", "r2", "--to", "r2-taken", "--json")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "r2-taken" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["send", "--from", "a", "--to", "b", "--body", "x"],
+        ["peek", "--name", "a"],
+        ["check", "--name", "a"],
+        ["watch", "--name", "a"],
+        ["watch", "--follow", "--name", "a"],
+        ["rename", "--name", "a", "--to", "b"],
+        ["list"],
+    ],
+)
+def test_without_a_daemon_the_exit_code_is_2(shared: CommandLine, arguments: list[str]) -> None:
+    """One sentence that says where it was looked for and what to do."""
+    done = shared.run(*arguments, "--url", "http://127.0.0.1:9")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "Error: No daemon answers at http://127.0.0.1:9: start it with 'claude-mailbox start'.\n"
+    )
+
+
+def test_both_transports(shared: CommandLine) -> None:
+    """The address may be a TCP port or a Unix socket, from the flag or from the environment."""
+    for url in (shared.process.url, f"unix:{shared.process.socket_path}"):
+        assert shared.run("peek", "--name", "x", "--url", url).returncode == 0
+        variables = {"CLAUDE_MAILBOX_URL": url}
+        assert shared.run("peek", "--name", "x", environment=variables).returncode == 0
+
+
+def test_the_send_of_a_broken_connection_is_repeated(shared: CommandLine) -> None:
+    """Once, under the same key, so that it cannot be stored twice."""
+    from client.server import Server, says
+
+    with Server(says(), says()) as server:
+        done = shared.run(
+            "send", "--from", "a", "--to", "b", "--body", "x", "--url", str(server.address)
+        )
+    assert done.returncode == 2
+    assert "It is not known whether the message was stored." in done.stderr
+    first, second = (json.loads(request.partition(b"\r\n\r\n")[2]) for request in server.requests)
+    assert first == second
+    assert len(first["idempotencyKey"]) >= 16
+
+
+def test_an_orphan_of_a_terminal_says_no_mail(shared: CommandLine) -> None:
+    """A person sees that there was nothing; a program sees nothing."""
+    import pty
+
+    master, slave = pty.openpty()
+    child = shared.spawn("check", "--name", "nobody", stdout=slave, stderr=subprocess.STDOUT)
+    os.close(slave)
+    assert child.wait() == 0
+    assert os.read(master, 1000) == b"No mail.\r\n"
+    os.close(master)

@@ -1,0 +1,151 @@
+"""Where the daemon is looked for."""
+
+from pathlib import Path
+
+import pytest
+
+from claude_mailbox import paths
+from claude_mailbox.client.reach.address import (
+    Address,
+    candidates,
+    configured_tcp,
+    is_default,
+    parse_url,
+)
+from claude_mailbox.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder."""
+    monkeypatch.delenv("CLAUDE_MAILBOX_URL", raising=False)
+    # A short path of our own: pytest's may be too long for a Unix socket.
+    monkeypatch.setenv("CLAUDE_MAILBOX_HOME", str(tmp_path))
+    monkeypatch.setattr(paths, "SOCKET_PATH_LIMIT", 1000)
+    return tmp_path
+
+
+class TestParseUrl:
+    @pytest.mark.parametrize(
+        ("url", "text", "authority"),
+        [
+            ("http://127.0.0.1:37849", "http://127.0.0.1:37849", "127.0.0.1:37849"),
+            ("http://localhost:1/", "http://localhost:1", "localhost:1"),
+            ("HTTP://localhost", "http://localhost:80", "localhost:80"),
+            (" http://[::1]:8080 ", "http://[::1]:8080", "[::1]:8080"),
+            ("http://[::1]", "http://[::1]:80", "[::1]:80"),
+            ("unix:/tmp/x.sock", "unix:/tmp/x.sock", "localhost"),
+            ("unix:///tmp/x.sock", "unix:/tmp/x.sock", "localhost"),
+        ],
+    )
+    def test_understands(self, url: str, text: str, authority: str) -> None:
+        """Both transports, with and without the optional parts."""
+        address = parse_url(url)
+        assert (text, authority) == (str(address), address.authority)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "127.0.0.1:37849",
+            "https://127.0.0.1:37849",
+            "http:127.0.0.1",
+            "http://",
+            "http://host:port",
+            "http://host:0",
+            "http://host:65536",
+            "http://host:",
+            "http://:80",
+            "http://host:80/mcp",
+            "http://host:80?x=1",
+            "http://user@host:80",
+            "http://host:80#x",
+            "http://[::1:80",
+            "http://[::1]80",
+            "http://host:1²",
+            "http://ho st:80",
+            "http://host:80\r\nX: y",
+            "unix:relative.sock",
+            "unix:",
+        ],
+    )
+    def test_refuses(self, url: str) -> None:
+        """Everything else is an error that shows the two forms."""
+        with pytest.raises(ConfigError, match="http://HOST:PORT or unix:/PATH"):
+            parse_url(url)
+
+
+class TestCandidates:
+    def test_the_flag_wins_over_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What was said explicitly is all that is tried."""
+        monkeypatch.setenv("CLAUDE_MAILBOX_URL", "http://127.0.0.1:2")
+        assert list(map(str, candidates("http://127.0.0.1:1"))) == ["http://127.0.0.1:1"]
+        assert list(map(str, candidates())) == ["http://127.0.0.1:2"]
+        assert not is_default()
+        assert is_default() is False
+
+    def test_an_empty_variable_counts_as_absent(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`CLAUDE_MAILBOX_URL= claude-mailbox ...` means the default."""
+        monkeypatch.setenv("CLAUDE_MAILBOX_URL", "")
+        assert is_default()
+
+    def test_the_socket_comes_before_the_port(self, home: Path) -> None:
+        """The home folder's socket is tried when it is there, the port after it."""
+        assert list(map(str, candidates())) == ["http://127.0.0.1:37849"]
+        (home / "mailbox.sock").touch()
+        wanted = [f"unix:{home}/mailbox.sock", "http://127.0.0.1:37849"]
+        assert wanted == list(map(str, candidates()))
+
+    def test_a_hook_does_not_talk_to_the_port(self, home: Path) -> None:
+        """Another user may hold the port; the socket lies in our own folder."""
+        assert [f"unix:{home}/mailbox.sock"] == list(map(str, candidates(private=True)))
+
+    def test_a_path_too_long_for_a_socket_leaves_the_port(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where no Unix socket can be, everybody uses TCP."""
+        monkeypatch.setattr(paths, "SOCKET_PATH_LIMIT", 5)
+        assert list(map(str, candidates(private=True))) == ["http://127.0.0.1:37849"]
+
+
+class TestConfiguredTcp:
+    @pytest.mark.parametrize(
+        ("content", "text"),
+        [
+            ('{"port": 4000}', "http://127.0.0.1:4000"),
+            ('{"port": 4000, "bind": "0.0.0.0"}', "http://127.0.0.1:4000"),
+            ('{"bind": "::"}', "http://[::1]:37849"),
+            ('\ufeff{"bind": "127.0.0.2"}', "http://127.0.0.2:37849"),
+            ('{"dbPath": "/x"}', "http://127.0.0.1:37849"),
+        ],
+    )
+    def test_reads_mailbox_json(self, home: Path, content: str, text: str) -> None:
+        """Port and address are those of the configuration; "any" is reached by loopback."""
+        (home / "mailbox.json").write_text(content, encoding="utf-8")
+        assert text == str(configured_tcp())
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            ("{", "not valid JSON"),
+            ("[]", "one JSON object"),
+            ('{"port": "4000"}', "'port'"),
+            ('{"port": true}', "'port'"),
+            ('{"port": 70000}', "'port'"),
+            ('{"bind": 1}', "'bind'"),
+            ('{"bind": ""}', "'bind'"),
+        ],
+    )
+    def test_refuses_a_broken_one(self, home: Path, content: str, words: str) -> None:
+        """The sentence says what is wrong."""
+        (home / "mailbox.json").write_text(content)
+        with pytest.raises(ConfigError, match=words):
+            configured_tcp()
+
+
+def test_addresses_are_values() -> None:
+    """Equal addresses are equal, and say what they are."""
+    address = Address(host="::1", port=1)
+    assert {address} == {parse_url("http://[::1]:1")}
+    assert address != "http://[::1]:1"
+    assert repr(address) == "<Address http://[::1]:1>"

@@ -1,0 +1,137 @@
+"""The daemon's inner rooms put together without sockets, on a real database, in virtual time."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+import trio
+
+from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery.broker import Office
+from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.delivery.waiters import Lines
+from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.sqlite.schema import open_database
+
+T = TypeVar("T")
+
+EPOCH = 1_700_000_000_000
+STATES = ("waiting", "leased", "delivered")
+
+
+class InlineRunner:
+    """Runs a batch in the event loop, between two turns of it, as a hop onto a thread would.
+
+    The virtual clock may jump while a real thread works, so tests that use it need this one.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    async def __call__(
+        self, function: Callable[[apsw.Connection], T], *, in_place: bool = False
+    ) -> T:
+        with trio.CancelScope(shield=True):
+            await trio.lowlevel.checkpoint()
+            try:
+                return function(self._connection)
+            finally:
+                await trio.lowlevel.checkpoint()
+
+
+class RecordingBell:
+    """A bell that only notes which mailboxes it was rung for.
+
+    Attributes:
+        rung: names, in order.
+    """
+
+    def __init__(self) -> None:
+        self.rung: list[str] = []
+
+    def ring(self, mailbox: str) -> None:
+        """Mail waits that nobody stands in line for."""
+        self.rung.append(mailbox)
+
+    def looking(self, mailbox: str) -> None:
+        """Somebody begins to look."""
+
+    def looked(self, mailbox: str) -> None:
+        """Somebody has looked."""
+
+
+@dataclass(frozen=True)
+class World:
+    """A post office and what it stands on."""
+
+    connection: apsw.Connection
+    ledger: Ledger
+    lines: Lines
+    presence: Presence
+    office: Office
+    clock: Callable[[], int]
+    bell: RecordingBell
+
+    def states(self) -> dict[str, str]:
+        """Return the state of every message, by body."""
+        return {
+            body: STATES[state]
+            for body, state in self.connection.execute(
+                "SELECT text, state FROM message JOIN body ON message_id = id ORDER BY id"
+            )
+        }
+
+    def bound(self) -> set[str]:
+        """Return the tokens of the leases that the database holds, explicit ones too."""
+        return {
+            f"{number}-{nonce}"
+            for number, nonce in self.connection.execute(
+                "SELECT id, lease FROM message WHERE state = 1"
+            )
+        }
+
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Let SQLite refuse every write, as on a disk that was mounted read-only."""
+        self.connection.pragma("query_only", True)
+        try:
+            yield
+        finally:
+            self.connection.pragma("query_only", False)
+
+
+def virtual_clock() -> int:
+    """Return milliseconds since the epoch, going with trio's clock."""
+    return EPOCH + round(trio.current_time() * 1000)
+
+
+@asynccontextmanager
+async def open_world(folder: Path, **settings: int) -> AsyncIterator[World]:
+    """Open the database in *folder* and run the ledger; *settings* are fields of ``Config``."""
+    connection = open_database(str(folder / "mailbox.db"))
+    try:
+        ledger = Ledger(InlineRunner(connection))
+        config = Config(**settings)
+        lines = Lines(config.max_waiters_per_mailbox)
+        presence = Presence(ledger, virtual_clock)
+        bell = RecordingBell()
+        office = Office(ledger, lines, presence, config, virtual_clock, bell)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(ledger.serve)
+            try:
+                yield World(connection, ledger, lines, presence, office, virtual_clock, bell)
+            finally:
+                ledger.close()
+    finally:
+        connection.close()
+
+
+def custody(lease_seconds: float | None = None) -> Custody:
+    """Return a custodian that takes leases of that kind."""
+    custodian = Custody()
+    custodian.lease_seconds = lease_seconds
+    return custodian

@@ -1,0 +1,127 @@
+"""``/mcp`` over the daemon's life: before the SDK is imported, and while it stops."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from daemon.mcp.conftest import wait_until_ready
+from daemon.mcp.rpc import HANDSHAKE, MODERN, Rpc
+from support.daemon import DaemonProcess
+from wire.connection import Address
+from wire.mail import Mail
+
+eras = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
+
+
+@pytest.fixture
+def daemon() -> Iterator[DaemonProcess]:
+    """A daemon of the test's own, just started."""
+    with DaemonProcess() as process:
+        yield process
+
+
+def places(daemon: DaemonProcess) -> list[Address]:
+    """Return the daemon's addresses."""
+    found: list[Address] = [("127.0.0.1", daemon.port)]
+    return found if daemon.socket_path is None else [*found, daemon.socket_path]
+
+
+def test_calls_of_tools_need_not_wait_for_the_sdk(daemon: DaemonProcess) -> None:
+    """A client that called before a restart goes on at once, and nothing is lost."""
+    calls = [(Rpc(place), era) for place in places(daemon) for era in (HANDSHAKE, MODERN)]
+    for number, (rpc, era) in enumerate(calls):
+        arguments = {"from": "early", "to": "me", "body": str(number)}
+        rpc.begin_call("send", arguments, era=era)
+    with Mail(("127.0.0.1", daemon.port)) as mail:
+        mail.send("rest", "other")
+        for rpc, _ in calls:
+            assert rpc.answer()["state"] == "queued"
+            rpc.close()
+
+        assert sorted(mail.bodies("me")) == ["0", "1", "2", "3"]
+
+
+@eras
+def test_the_rest_is_held_until_the_sdk_is_there(daemon: DaemonProcess, era: str) -> None:
+    """Nobody is sent away."""
+    for place in places(daemon):
+        with Rpc(place) as rpc, Mail(place) as mail:
+            assert rpc.ask("tools/list", era=era)["tools"]
+
+            assert mail.health()["mcp"] == "ready"
+
+
+def test_a_client_leaves_while_it_is_held(daemon: DaemonProcess) -> None:
+    """Its call is not carried out behind its back, or its mail is not lost."""
+    with Mail(("127.0.0.1", daemon.port)) as mail:
+        mail.send("sender", "me")
+        rpc = Rpc(("127.0.0.1", daemon.port))
+        # An argument that it has not makes this the SDK's, which comes later.
+        rpc.begin_call("check_inbox", {"name": "me"}, Accept="Application/JSON")
+        rpc.close()
+        wait_until_ready(daemon)
+
+        message = mail.watch("me", timeout=60)
+
+        assert message is not None
+        assert message["body"] == "hello"
+
+
+def test_a_stop_while_it_is_held(daemon: DaemonProcess) -> None:
+    """503, or an answer when the import was quicker; and an end in order.
+
+    A request that the daemon has not read when it stops gets no answer at all.
+    """
+    with Rpc(("127.0.0.1", daemon.port)) as rpc:
+        rpc.begin("tools/list")
+        daemon.send_signal(signal.SIGTERM)
+
+        answer = rpc.read_to_end()
+
+    assert answer == b"" or answer.split(b" ")[1] in {b"200", b"503"}
+    assert daemon.wait() == 0
+
+
+@eras
+def test_a_watch_ends_when_the_daemon_stops(daemon: DaemonProcess, era: str) -> None:
+    """With a tool error that says so, or 503: never with silence."""
+    wait_until_ready(daemon)
+    with Mail(("127.0.0.1", daemon.port)) as mail, Rpc(("127.0.0.1", daemon.port)) as rpc:
+        rpc.begin_call("watch", {"name": "me", "timeout": 50}, era=era)
+        mail.wait_for_waiters(1)
+        daemon.send_signal(signal.SIGTERM)
+
+        reply = rpc.message()
+
+    assert reply.status in {200, 503}
+    if reply.status == 200:
+        result = reply.json()["result"]
+        assert result["isError"] is True
+        assert "shutting down" in result["content"][0]["text"]
+    assert daemon.wait() == 0
+
+
+@eras
+def test_new_calls_while_it_stops(daemon: DaemonProcess, era: str) -> None:
+    """503 with ``Retry-After``; never 404, which would make clients forget the server."""
+    wait_until_ready(daemon)
+    place = ("127.0.0.1", daemon.port)
+    with Mail(place) as watcher, Rpc(place) as rpc, Mail(place) as mail:
+        # A call whose last byte is still to come keeps its connection open.
+        rpc_bytes: list[bytes] = []
+        write, rpc.write = rpc.write, rpc_bytes.append  # type: ignore[method-assign]
+        rpc.begin_call("send", {"from": "late", "to": "me", "body": "x"}, era=era)
+        (data,) = rpc_bytes
+        write(data[:-1])
+        watcher.start_watch("me")
+        mail.wait_for_waiters(1)
+        daemon.send_signal(signal.SIGTERM)
+        assert watcher.read().status == 503
+
+        write(data[-1:])
+        reply = rpc.message()
+
+    reply.error(503, "shutting-down")
+    assert int(reply.headers["retry-after"]) > 0
+    assert daemon.wait() == 0

@@ -1,0 +1,382 @@
+"""The six tools: what they do, and that they say the same as REST, in both eras."""
+
+from typing import Any
+
+import pytest
+
+from daemon.mcp.conftest import wait_until_ready
+from daemon.mcp.rpc import HANDSHAKE, MODERN, Rpc
+from support.daemon import DaemonProcess
+from wire.conftest import Fresh
+from wire.connection import path
+from wire.mail import Mail
+
+pytestmark = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
+
+
+class TestSend:
+    """``send``"""
+
+    def test_the_receipt_is_that_of_rest(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
+    ) -> None:
+        """Field by field."""
+        sender = fresh("from")
+        receipt = rpc.call("send", {"from": sender, "to": fresh("to"), "body": "x"}, era=era)
+        other = mail.send(sender, fresh("to"), "x")
+
+        assert receipt.keys() == other.keys()
+        assert receipt["recipient"] == other["recipient"]
+
+    def test_it_wakes_a_watcher(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """Whoever waits, over whatever."""
+        to = fresh("to")
+        with Mail(mail.address) as watcher:
+            watcher.start_watch(to)
+            mail.wait_for_waiters(1)
+            receipt = rpc.call("send", {"from": "a", "to": to, "body": "wake up"}, era=era)
+
+            assert receipt["recipient"]["watching"] is True
+            assert watcher.read().json()["body"] == "wake up"
+
+    def test_forwarding(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """The receipt tells of it."""
+        old, new = fresh("old"), fresh("new")
+        mail.rename(old, new)
+
+        receipt = rpc.call("send", {"from": "a", "to": old, "body": "x"}, era=era)
+
+        assert (receipt["to"], receipt["forwardedFrom"]) == (new, old)
+
+
+class TestCheck:
+    """``check_inbox``"""
+
+    def test_messages(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """As REST shows them, once."""
+        name = fresh("me")
+        receipt = mail.send("sender", name, "žluť\n\0")
+
+        answer = rpc.call("check_inbox", {"name": name}, era=era)
+
+        assert answer == {
+            "messages": [
+                {
+                    "id": receipt["id"],
+                    "from": "sender",
+                    "body": "žluť\n\0",
+                    "sentAt": receipt["sentAt"],
+                    "attempts": 1,
+                }
+            ],
+            "remaining": 0,
+        }
+        assert rpc.call("check_inbox", {"name": name}, era=era)["messages"] == []
+
+    def test_it_stops_at_sixty_thousand_characters(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
+    ) -> None:
+        """Whole messages, and how many remain."""
+        name = fresh("me")
+        for number in range(5):
+            mail.send("sender", name, str(number) + "x" * 25_000)
+
+        answers = [rpc.call("check_inbox", {"name": name}, era=era) for _ in range(3)]
+
+        bodies = [[message["body"][0] for message in answer["messages"]] for answer in answers]
+        assert bodies == [["0", "1"], ["2", "3"], ["4"]]
+        assert [answer["remaining"] for answer in answers] == [3, 1, 0]
+
+    def test_a_long_message_comes_whole(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """Alone, as it cannot be cut."""
+        name = fresh("me")
+        for body in ("x" * 1_000_000, "short"):
+            mail.send("sender", name, body)
+
+        answer = rpc.call("check_inbox", {"name": name}, era=era)
+
+        assert [len(message["body"]) for message in answer["messages"]] == [1_000_000]
+        assert answer["remaining"] == 1
+
+
+class TestPeekAndList:
+    """``peek_inbox`` and ``list_mailboxes``"""
+
+    def test_peek(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """As REST."""
+        name = fresh("me")
+        mail.send("sender", name)
+
+        assert rpc.call("peek_inbox", {"name": name}, era=era) == mail.peek(name)
+
+    def test_list(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """The rows of REST, and who the caller is."""
+        name, peer = fresh("me"), fresh("peer")
+        mail.send(peer, name)
+
+        answer = rpc.call("list_mailboxes", {"name": name}, era=era)
+
+        assert answer["you"] == name
+        rows = {row["name"]: row for row in answer["mailboxes"]}
+        assert rows[peer] == mail.rows(name)[peer]
+        assert rows[peer]["pendingForYou"] == 1
+
+    def test_list_for_nobody(self, rpc: Rpc, era: str) -> None:
+        """Anybody may ask who there is."""
+        assert rpc.call("list_mailboxes", {}, era=era)["you"] is None
+
+
+class TestRename:
+    """``rename``"""
+
+    def test_mail_moves_along(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """As REST."""
+        old, new = fresh("old"), fresh("new")
+        mail.send("sender", old)
+
+        answer = rpc.call("rename", {"current_name": old, "new_name": new}, era=era)
+
+        assert answer == {"from": old, "to": new, "messagesTransferred": 1}
+        assert mail.bodies(new) == ["hello"]
+
+    def test_former_names_stand_for_the_present(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
+    ) -> None:
+        """In every tool but ``watch``, which says that there is a new name."""
+        old, new = fresh("old"), fresh("new")
+        mail.rename(old, new)
+        mail.send("sender", new, "one")
+        mail.send("sender", new, "two")
+
+        assert rpc.call("peek_inbox", {"name": old}, era=era)["pending"] == 2
+        assert rpc.call("list_mailboxes", {"name": old}, era=era)["you"] == new
+        assert new in rpc.refuse("watch", {"name": old}, era=era)
+        answer = rpc.call("check_inbox", {"name": old}, era=era)
+        assert [message["body"] for message in answer["messages"]] == ["one", "two"]
+
+
+class TestWatch:
+    """``watch``"""
+
+    def test_a_message_that_waits(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """One, and how many remain."""
+        name = fresh("me")
+        for number in range(2):
+            mail.send("sender", name, str(number))
+
+        answer = rpc.call("watch", {"name": name}, era=era)
+
+        assert answer["message"]["body"] == "0"
+        assert answer["remaining"] == 1
+
+    def test_a_message_that_comes(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """The call blocks until then."""
+        name = fresh("me")
+        rpc.begin_call("watch", {"name": name, "timeout": 50}, era=era)
+        mail.wait_for_waiters(1)
+
+        receipt = mail.send("sender", name)
+
+        assert rpc.answer()["message"]["id"] == receipt["id"]
+
+    @pytest.mark.parametrize("timeout", [0, -1, 0.01, -1e300])
+    def test_none_came(self, rpc: Rpc, fresh: Fresh, era: str, timeout: float) -> None:
+        """No error, and no message."""
+        answer = rpc.call("watch", {"name": fresh("me"), "timeout": timeout}, era=era)
+
+        assert answer == {"message": None}
+
+    @pytest.mark.parametrize("timeout", [51, 10**9, 10**400, 1e300])
+    def test_a_long_timeout_is_clamped(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str, timeout: float
+    ) -> None:
+        """It is no error."""
+        name = fresh("me")
+        mail.send("sender", name)
+
+        answer = rpc.call("watch", {"name": name, "timeout": timeout}, era=era)
+
+        assert answer["message"]["body"] == "hello"
+
+    def test_a_rename_ends_it(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """With the new name in the sentence."""
+        old, new = fresh("old"), fresh("new")
+        rpc.begin_call("watch", {"name": old, "timeout": 50}, era=era)
+        mail.wait_for_waiters(1)
+
+        mail.rename(old, new)
+
+        result = rpc.result()
+        assert result["isError"] is True
+        assert new in result["content"][0]["text"]
+
+
+class TestIdentity:
+    """Who acts: the argument, else the header."""
+
+    def test_the_header_stands_in(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """In every tool; blanks and null count as nothing said."""
+        name, new = fresh("me"), fresh("new")
+        mail.send("sender", name)
+
+        def call(tool: str, arguments: dict[str, Any]) -> Any:
+            return rpc.call(tool, arguments, era=era, X_Mailbox=name)
+
+        assert call("peek_inbox", {})["pending"] == 1
+        assert call("list_mailboxes", {"name": ""})["you"] == name
+        assert call("check_inbox", {"name": None})["messages"][0]["from"] == "sender"
+        assert call("send", {"to": name, "body": "x"})["from"] == name
+        assert call("watch", {})["message"]["from"] == name
+        assert call("rename", {"new_name": new})["from"] == name
+
+    def test_the_argument_wins(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """A client's header is only its default."""
+        name, header = fresh("me"), fresh("header")
+        mail.send("sender", name)
+
+        answer = rpc.call("check_inbox", {"name": name}, era=era, X_Mailbox=header)
+
+        assert len(answer["messages"]) == 1
+
+    def test_neither(self, rpc: Rpc, era: str) -> None:
+        """The sentence names the argument."""
+        for tool, argument, more in (
+            ("send", "from", {"to": "x", "body": "y"}),
+            ("check_inbox", "name", {}),
+            ("peek_inbox", "name", {}),
+            ("rename", "current_name", {"new_name": "x"}),
+            ("watch", "name", {}),
+        ):
+            assert f"'{argument}'" in rpc.refuse(tool, more, era=era)
+
+
+class TestErrors:
+    """Tool errors, with the sentences of REST."""
+
+    @pytest.mark.parametrize(
+        ("tool", "arguments", "method", "target", "content"),
+        [
+            ("send", {"body": "x"}, "POST", "/v1/send", {"body": "x"}),
+            ("send", {"to": 5, "body": "x"}, "POST", "/v1/send", {"to": 5, "body": "x"}),
+            ("send", {"to": "a\nb", "body": "x"}, "POST", "/v1/send", {"to": "a\nb", "body": "x"}),
+            ("send", {"to": "x" * 129, "body": "y"}, "POST", "/v1/send", {"to": "x" * 129}),
+            ("send", {"to": "x"}, "POST", "/v1/send", {"to": "x"}),
+            ("send", {"to": "x", "body": 5}, "POST", "/v1/send", {"to": "x", "body": 5}),
+            ("send", {"to": "x", "body": ""}, "POST", "/v1/send", {"to": "x", "body": ""}),
+            (
+                "send",
+                {"to": "x", "body": "x" * 1_048_577},
+                "POST",
+                "/v1/send",
+                {"to": "x", "body": "x" * 1_048_577},
+            ),
+        ],
+    )
+    def test_sending(
+        self,
+        rpc: Rpc,
+        mail: Mail,
+        era: str,
+        tool: str,
+        arguments: dict[str, Any],
+        method: str,
+        target: str,
+        content: dict[str, Any],
+    ) -> None:
+        """Missing, malformed and too large."""
+        reply = mail.request(method, target, "sender", content=content)
+
+        assert reply.status in {400, 413}
+        assert rpc.refuse(tool, arguments, era=era, X_Mailbox="sender") == reply.json()["error"]
+
+    def test_a_taken_name(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """409 in REST."""
+        mine, taken = fresh("mine"), fresh("taken")
+        mail.check(taken)
+        reply = mail.request("POST", "/v1/rename", mine, content={"to": taken})
+
+        sentence = rpc.refuse("rename", {"current_name": mine, "new_name": taken}, era=era)
+
+        assert sentence == reply.error(409, "target-exists")
+
+    def test_a_former_name(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """409 in REST."""
+        old = fresh("old")
+        mail.rename(old, fresh("new"))
+        reply = mail.request("GET", path("/v1/watch", name=old), old)
+
+        assert rpc.refuse("watch", {"name": old}, era=era) == reply.error(409, "renamed")
+
+    @pytest.mark.parametrize("timeout", ["5", None, True, [], {}, float("nan")])
+    def test_a_timeout_that_is_no_number(
+        self, rpc: Rpc, fresh: Fresh, era: str, timeout: object
+    ) -> None:
+        """The sentence names the argument."""
+        sentence = rpc.refuse("watch", {"name": fresh("me"), "timeout": timeout}, era=era)
+
+        assert "'timeout'" in sentence
+
+    @pytest.mark.parametrize("value", [5, True, [], {}, "a\0b", "x" * 129, "\u202e"])
+    def test_names_that_are_none(self, rpc: Rpc, era: str, value: object) -> None:
+        """In every tool."""
+        for tool, argument, more in (
+            ("send", "from", {"to": "x", "body": "y"}),
+            ("check_inbox", "name", {}),
+            ("peek_inbox", "name", {}),
+            ("list_mailboxes", "name", {}),
+            ("rename", "current_name", {"new_name": "x"}),
+            ("rename", "new_name", {"current_name": "x"}),
+            ("watch", "name", {}),
+        ):
+            assert f"'{argument}'" in rpc.refuse(tool, {**more, argument: value}, era=era)
+
+    def test_a_full_mailbox(self, era: str) -> None:
+        """429 in REST."""
+        with DaemonProcess({"maxPendingPerMailbox": 1}) as daemon:
+            wait_until_ready(daemon)
+            place = ("127.0.0.1", daemon.port)
+            with Mail(place) as mail, Rpc(place) as rpc:
+                mail.send("a", "b")
+                reply = mail.request("POST", "/v1/send", "a", content={"to": "b", "body": "x"})
+
+                sentence = rpc.refuse("send", {"from": "a", "to": "b", "body": "x"}, era=era)
+
+                assert sentence == reply.error(429, "quota-full")
+
+
+class TestLeases:
+    """``X-Mailbox-Lease``: for clients of ours that pass answers on, such as ``mcp-stdio``."""
+
+    @pytest.mark.parametrize("tool", ["check_inbox", "watch"])
+    def test_headers_name_the_leases(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str, tool: str
+    ) -> None:
+        """And the holder to end them with; until then the message is nobody else's."""
+        name = fresh("žofie")
+        mail.send("sender", name)
+        rpc.begin_call(tool, {"name": name}, era=era, X_Mailbox_Lease="60")
+        reply = rpc.message()
+
+        (token,) = reply.headers["x-mailbox-leases"].split(",")
+        assert reply.headers["x-mailbox-holder"] == path("", x=name).partition("=")[2]
+        assert mail.verdict("release", name, token)["done"] == [token]
+        assert mail.check(name)[0]["attempts"] == 2
+
+    def test_no_mail_no_headers(self, rpc: Rpc, fresh: Fresh, era: str) -> None:
+        """There is nothing to end."""
+        rpc.begin_call("check_inbox", {"name": fresh("me")}, era=era, X_Mailbox_Lease="60")
+
+        assert not [name for name in rpc.message().headers if name.startswith("x-mailbox")]
+
+    @pytest.mark.parametrize("seconds", ["0", "3601", "-1", "x", "", "1.5", "9" * 50])
+    def test_seconds_that_are_none(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str, seconds: str
+    ) -> None:
+        """The sentence names the header; nothing is taken."""
+        name = fresh("me")
+        mail.send("sender", name)
+
+        sentence = rpc.refuse("check_inbox", {"name": name}, era=era, X_Mailbox_Lease=seconds)
+
+        assert "X-Mailbox-Lease" in sentence
+        assert mail.peek(name)["pending"] == 1

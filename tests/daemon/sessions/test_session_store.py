@@ -1,0 +1,256 @@
+"""Which session has which mailbox: the rules, on a real database."""
+
+import apsw
+import pytest
+
+from claude_mailbox.daemon.store.sqlite import leases as lease_store
+from claude_mailbox.daemon.store.sqlite import mail as store
+from claude_mailbox.daemon.store.sqlite import sessions as session_store
+from claude_mailbox.daemon.store.sqlite.sessions import Start, Started
+
+ONE = "11111111-aaaa-4000-8000-000000000001"
+TWO = "22222222-bbbb-4000-8000-000000000002"
+# The same first eight digits as ONE.
+TWIN = "11111111-cccc-4000-8000-000000000003"
+DAY = 24 * 3600 * 1000
+
+
+class Registry:
+    """The rules, with the arguments that a test does not care about filled in."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.connection = connection
+        self.now = 1_700_000_000_000
+        self.alive: set[str] = set()
+
+    def start(
+        self,
+        session_id: str,
+        name: str | None = None,
+        *,
+        client: str | None = None,
+        takes_over: bool = False,
+        has_bell: bool = True,
+    ) -> Started:
+        """Start a session in the project `shop`."""
+        name = name or f"shop-{session_id[:8]}"
+        session = Start(session_id, name, client, has_bell, takes_over)
+        return session_store.start(self.connection, session, self.now)
+
+    def end(
+        self, session_id: str, *, client: str | None = None, hands_on: bool = False
+    ) -> tuple[str | None, bool]:
+        """End a session."""
+        return session_store.end(
+            self.connection,
+            session_id,
+            client,
+            self.now,
+            hands_on=hands_on,
+            is_alive=self.alive.__contains__,
+        )
+
+    def send(self, sender: str, to: str) -> None:
+        """Send a message."""
+        store.send(self.connection, sender, to, "hello", self.now)
+
+    def take(self, name: str) -> None:
+        """Take all mail for good."""
+        claim = lease_store.claim(self.connection, name, self.now, limit=100, max_bytes=10**6)
+        lease_store.settle(self.connection, [each.lease for each in claim.deliveries], self.now)
+
+    def mailbox_of(self, session_id: str) -> str | None:
+        """Return a session's mailbox."""
+        return session_store.mailbox_of(self.connection, session_id)
+
+
+@pytest.fixture
+def registry(connection: apsw.Connection) -> Registry:
+    """The rules on an empty database."""
+    return Registry(connection)
+
+
+class TestStart:
+    def test_gives_the_name_that_was_asked_for(self, registry: Registry) -> None:
+        """A new session gets what it proposes, and an empty mailbox."""
+        assert registry.start(ONE) == Started("shop-11111111", 0, None)
+
+    def test_keeps_the_mailbox_whatever_changes(self, registry: Registry) -> None:
+        """Another folder proposes another name, and a rename gave a third; the mailbox stays."""
+        registry.start(ONE)
+        store.rename(registry.connection, "shop-11111111", "frontend", registry.now)
+        registry.send("bob", "frontend")
+        assert registry.start(ONE, "elsewhere-11111111") == Started("frontend", 1, None)
+
+    def test_finds_mail_that_was_sent_ahead(self, registry: Registry) -> None:
+        """Somebody may write to a name before there is a session."""
+        registry.send("bob", "shop-11111111")
+        assert registry.start(ONE).pending == 1
+
+    def test_lengthens_a_name_that_another_session_has(self, registry: Registry) -> None:
+        """Two ids may begin alike; no session reads the other's mail."""
+        registry.start(ONE)
+        assert registry.start(TWIN).mailbox == "shop-11111111cccc"
+
+    def test_does_not_take_a_former_name(self, registry: Registry) -> None:
+        """Mail to a name that was left behind goes to the mailbox that left it."""
+        registry.start(ONE)
+        store.rename(registry.connection, "shop-11111111", "frontend", registry.now)
+        assert registry.start(TWIN).mailbox == "shop-11111111cccc"
+
+    def test_counts_when_a_name_cannot_be_lengthened(self, registry: Registry) -> None:
+        """Ids that are no longer than their suffix, and names without it, get a number."""
+        assert registry.start("11111111").mailbox == "shop-11111111"
+        assert registry.start("11111111", "x").mailbox == "shop-11111111"
+        assert registry.start("2", "shop-11111111").mailbox == "shop-11111111-2"
+        assert registry.start("3", "shop-11111111").mailbox == "shop-11111111-3"
+
+
+class TestTakingOver:
+    def test_hands_the_mailbox_and_its_mail_on(self, registry: Registry) -> None:
+        """`/clear`: another session in the same process, with the mail of the one before."""
+        registry.start(ONE, client="7-1")
+        registry.send("bob", "shop-11111111")
+        assert registry.end(ONE, client="7-1", hands_on=True) == ("shop-11111111", False)
+        assert registry.start(TWO, client="7-1", takes_over=True) == Started(
+            "shop-11111111", 1, ONE
+        )
+        assert session_store.session_of_client(registry.connection, "7-1") == TWO
+
+    def test_happens_though_the_end_was_not_told(self, registry: Registry) -> None:
+        """The daemon may have been down when the session before ended."""
+        registry.start(ONE, client="7-1")
+        assert registry.start(TWO, client="7-1", takes_over=True).mailbox == "shop-11111111"
+
+    def test_happens_again_and_again(self, registry: Registry) -> None:
+        """The mailbox goes down the line."""
+        registry.start(ONE, client="7-1")
+        for number in range(3):
+            started = registry.start(f"next-{number}", client="7-1", takes_over=True)
+            assert started.mailbox == "shop-11111111"
+
+    def test_is_for_the_same_client_alone(self, registry: Registry) -> None:
+        """A session that was cleared elsewhere, or in a process with the same id, is not ours."""
+        registry.start(ONE, client="7-1")
+        for client in ("8-1", "7-2", None):
+            started = registry.start(f"{client}-new", "other", client=client, takes_over=True)
+            assert started.mailbox != "shop-11111111"
+        assert registry.mailbox_of(ONE) == "shop-11111111"
+
+    def test_leaves_the_former_session_a_new_mailbox(self, registry: Registry) -> None:
+        """Resumed one day, the cleared session does not share with its successor."""
+        registry.start(ONE, client="7-1")
+        registry.start(TWO, client="7-1", takes_over=True)
+        assert registry.start(ONE, client="9-1").mailbox == "shop-11111111aaaa"
+        assert registry.mailbox_of(TWO) == "shop-11111111"
+
+    def test_a_session_with_a_mailbox_keeps_its_own(self, registry: Registry) -> None:
+        """One that is known does not take what another had."""
+        registry.start(ONE, client="7-1")
+        registry.start(TWO, client="8-1")
+        started = registry.start(TWO, client="7-1", takes_over=True)
+        assert (started.mailbox, started.former) == ("shop-22222222", None)
+
+
+class TestEnd:
+    def test_deletes_a_mailbox_where_nothing_pends(self, registry: Registry) -> None:
+        """A session that is through leaves no mailbox behind."""
+        registry.start(ONE, client="7-1")
+        assert registry.end(ONE, client="7-1") == ("shop-11111111", True)
+        assert store.resolve(registry.connection, "shop-11111111") is None
+
+    @pytest.mark.parametrize(("sender", "to"), [("bob", "shop-11111111"), ("shop-11111111", "bob")])
+    def test_keeps_a_mailbox_where_something_pends(
+        self, registry: Registry, sender: str, to: str
+    ) -> None:
+        """Mail to it is still wanted, and the answer to mail from it needs an address."""
+        registry.start(ONE)
+        registry.send(sender, to)
+        assert registry.end(ONE) == ("shop-11111111", False)
+        registry.take(to)
+        assert registry.end(ONE) == ("shop-11111111", True)
+
+    def test_brings_the_name_back_with_the_session(self, registry: Registry) -> None:
+        """A renamed session that ended and is resumed has its own name, not the derived one."""
+        registry.start(ONE)
+        store.rename(registry.connection, "shop-11111111", "frontend", registry.now)
+        registry.end(ONE)
+        assert registry.start(ONE).mailbox == "frontend"
+
+    def test_does_not_bring_back_a_name_that_is_taken(self, registry: Registry) -> None:
+        """Meanwhile another session may have chosen it."""
+        registry.start(ONE)
+        store.rename(registry.connection, "shop-11111111", "frontend", registry.now)
+        registry.end(ONE)
+        registry.start(TWO, "frontend")
+        assert registry.start(ONE).mailbox == "shop-11111111"
+
+    def test_waits_for_the_last_client(self, registry: Registry) -> None:
+        """The same session may be open in two terminals."""
+        registry.start(ONE, client="7-1")
+        registry.start(ONE, client="8-1")
+        registry.alive = {"7-1", "8-1"}
+        assert registry.end(ONE, client="8-1") == ("shop-11111111", False)
+        assert registry.end(ONE, client="7-1") == ("shop-11111111", True)
+
+    def test_does_not_wait_for_a_dead_client(self, registry: Registry) -> None:
+        """A client that was killed never says that the session ended."""
+        registry.start(ONE, client="7-1")
+        registry.start(ONE, client="8-1")
+        registry.alive = {"8-1"}
+        assert registry.end(ONE, client="8-1") == ("shop-11111111", True)
+
+    def test_of_an_unknown_session_is_no_error(self, registry: Registry) -> None:
+        """It may be older than the plugin."""
+        assert registry.end(ONE) == (None, False)
+
+    def test_is_forgotten_in_the_end(self, registry: Registry) -> None:
+        """A month after it was seen last, nothing is left of a session without a mailbox."""
+        registry.start(ONE)
+        registry.end(ONE)
+        registry.now += 31 * DAY
+        registry.start(TWO)
+        rows = registry.connection.execute("SELECT id FROM session").fetchall()
+        assert rows == [(TWO,)]
+
+
+class TestBells:
+    def test_ring_for_sessions_with_mail(self, registry: Registry) -> None:
+        """Only sessions that listen, have not ended, and have mail."""
+        registry.start(ONE)
+        registry.start(TWO, has_bell=False)
+        registry.start("ended")
+        registry.start("without mail")
+        for name in ("shop-11111111", "shop-22222222", "shop-ended"):
+            registry.send("bob", name)
+        registry.end("ended")
+        assert session_store.waiting(registry.connection) == [("shop-11111111", ONE)]
+        assert session_store.listeners(registry.connection) == {ONE, "without mail"}
+
+    def test_do_not_ring_for_mail_on_its_way(self, registry: Registry) -> None:
+        """Leased mail is with a reader already."""
+        registry.start(ONE)
+        registry.send("bob", "shop-11111111")
+        lease_store.claim(registry.connection, "shop-11111111", 1, limit=1, max_bytes=1000)
+        assert session_store.waiting(registry.connection) == []
+
+
+class TestClients:
+    def test_run_the_session_that_they_announced_last(self, registry: Registry) -> None:
+        """One process shows one session at a time."""
+        registry.start(ONE, client="7-1")
+        registry.start(TWO, client="7-1")
+        assert session_store.clients(registry.connection) == [("7-1", "shop-22222222")]
+
+    def test_lose_their_session_at_its_end(self, registry: Registry) -> None:
+        """What the process says later is not that session's."""
+        registry.start(ONE, client="7-1")
+        registry.end(ONE, client="7-1")
+        assert session_store.session_of_client(registry.connection, "7-1") is None
+
+    def test_keep_the_session_that_they_went_on_to(self, registry: Registry) -> None:
+        """The end of one session may be told after the start of the next."""
+        registry.start(ONE, client="7-1")
+        registry.start(TWO, client="7-1")
+        assert registry.end(ONE, client="7-1") == ("shop-11111111", True)
+        assert session_store.session_of_client(registry.connection, "7-1") == TWO
