@@ -77,7 +77,7 @@ def _run(options: argparse.Namespace) -> int:
     usual = os.path.join(_RESULTS, f"local-{options.scale}")
     _write(options.json or f"{usual}.json", report.to_json(result))
     _write(options.svg or f"{usual}.svg", plot.render(result))
-    missed = [verdict for verdict in judge(result.by_id()) if verdict.is_met is False]
+    missed = [outcome for outcome in judge(result.by_id()) if outcome.is_met is False]
     return 1 if options.check and missed else 0
 
 

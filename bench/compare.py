@@ -52,7 +52,7 @@ def _rows(pairs: Iterable[tuple[Figure, Figure]]) -> Iterable[Sequence[str]]:
             amount(old.p99, old.unit),
             amount(new.p99, new.unit),
             _change(old.p99, new.p99),
-            verdict(old, new),
+            outcome(old, new),
         ]
 
 
@@ -60,7 +60,7 @@ def _change(old: float, new: float) -> str:
     return f"{(new / old - 1) * 100:+.0f} %" if old else ""
 
 
-def verdict(old: Figure, new: Figure) -> str:
+def outcome(old: Figure, new: Figure) -> str:
     """Return ``better`` or ``worse``, or nothing when the medians differ by less than noise."""
     if not old.median or abs(new.median / old.median - 1) <= NOISE:
         return ""

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 from bench.report import Report
 from bench.stats import Figure
 from bench.table import amount, bound_text
-from bench.targets import Verdict, judge
+from bench.targets import LeaseOutcome, judge
 
 _WIDTH = 1170
 _LABELS = 400
@@ -31,9 +31,9 @@ _GRID = "#d8dee4"
 def render(report: Report) -> str:
     """Return the document."""
     rows = [
-        _Row(verdict, verdict.bound)
-        for verdict in judge(report.by_id())
-        if verdict.bound is not None
+        _Row(outcome, outcome.bound)
+        for outcome in judge(report.by_id())
+        if outcome.bound is not None
     ]
     axis = _Axis([value for row in rows for value in row.values()])
     height = _TOP + _ROW * len(rows) + _BOTTOM
@@ -54,13 +54,13 @@ def render(report: Report) -> str:
 class _Row:
     """A target as it is drawn."""
 
-    def __init__(self, verdict: Verdict, bound: float) -> None:
-        target, figure = verdict.target, verdict.figure
+    def __init__(self, outcome: LeaseOutcome, bound: float) -> None:
+        target, figure = outcome.target, outcome.figure
         which = ", p99" if target.statistic == "p99" else ""
         self.label = figure.title + which
-        self.shown = f"{amount(verdict.value, figure.unit)}, wanted {bound_text(verdict)}"
-        self.is_met = bool(verdict.is_met)
-        self.measured = _times(figure, verdict.value, bound)
+        self.shown = f"{amount(outcome.value, figure.unit)}, wanted {bound_text(outcome)}"
+        self.is_met = bool(outcome.is_met)
+        self.measured = _times(figure, outcome.value, bound)
         self.node = _times(figure, target.node[0], bound) if target.node else None
 
     def values(self) -> list[float]:

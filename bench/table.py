@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.report import Report
 from bench.stats import RATE
-from bench.targets import Verdict, judge
+from bench.targets import LeaseOutcome, judge
 
 _HEADS = ("figure", "median", "p99", "n", "at least", "", "on Node", "")
 _NUMERIC = frozenset({1, 2, 3})
@@ -26,9 +26,9 @@ def render(report: Report) -> str:
 def summary(report: Report) -> str:
     """Return one line: how many targets are met, and which are not."""
     verdicts = judge(report.by_id())
-    met = sum(verdict.is_met is True for verdict in verdicts)
-    missed = [verdict.target.figure for verdict in verdicts if verdict.is_met is False]
-    behind = [verdict.target.figure for verdict in verdicts if verdict.standing == "behind"]
+    met = sum(outcome.is_met is True for outcome in verdicts)
+    missed = [outcome.target.figure for outcome in verdicts if outcome.is_met is False]
+    behind = [outcome.target.figure for outcome in verdicts if outcome.standing == "behind"]
     line = f"targets: {met} met, {len(missed)} missed"
     if missed:
         line += f" ({', '.join(dict.fromkeys(missed))})"
@@ -37,9 +37,9 @@ def summary(report: Report) -> str:
 
 def _rows(report: Report) -> Iterable[Sequence[str]]:
     figures = report.by_id()
-    verdicts: dict[str, list[Verdict]] = {}
-    for verdict in judge(figures):
-        verdicts.setdefault(verdict.figure.id, []).append(verdict)
+    verdicts: dict[str, list[LeaseOutcome]] = {}
+    for outcome in judge(figures):
+        verdicts.setdefault(outcome.figure.id, []).append(outcome)
     group = ""
     for figure in report.figures:
         if figure.group != group:
@@ -57,28 +57,28 @@ def heading(group: str, columns: int) -> Sequence[str]:
     return [f"**{group}**"] + [""] * (columns - 1)
 
 
-def _target_cells(verdict: Verdict) -> list[str]:
-    target, unit = verdict.target, verdict.figure.unit
+def _target_cells(outcome: LeaseOutcome) -> list[str]:
+    target, unit = outcome.target, outcome.figure.unit
     which = " p99" if target.statistic == "p99" else ""
     node = " to ".join(amount(value, unit) for value in target.node)
     return [
-        bound_text(verdict) + which,
-        "" if verdict.is_met is None else "pass" if verdict.is_met else "MISS",
+        bound_text(outcome) + which,
+        "" if outcome.is_met is None else "pass" if outcome.is_met else "MISS",
         node + which if node else "",
-        verdict.standing,
+        outcome.standing,
     ]
 
 
-def bound_text(verdict: Verdict) -> str:
+def bound_text(outcome: LeaseOutcome) -> str:
     """Return the bound with its sign, and where it comes from; empty where there is none."""
-    target, figure = verdict.target, verdict.figure
+    target, figure = outcome.target, outcome.figure
     if target.limit is None:
         return ""
     sign = "≥" if figure.is_rate else "≤"
     source = "" if target.times is None else f"{target.limit:g} x {target.against}"
-    if verdict.bound is None:
+    if outcome.bound is None:
         return f"{sign} {source}"
-    text = f"{sign} {amount(verdict.bound, figure.unit)}"
+    text = f"{sign} {amount(outcome.bound, figure.unit)}"
     return f"{text} ({source})" if source else text
 
 

@@ -58,7 +58,7 @@ BACKLOG_LIMIT = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LeaseOutcome:
     """A target held against a run.
 
     Attributes:
@@ -80,13 +80,13 @@ class Verdict:
     standing: str
 
 
-def judge(figures: Mapping[str, Figure]) -> list[Verdict]:
+def judge(figures: Mapping[str, Figure]) -> list[LeaseOutcome]:
     """Hold every target whose figure was measured against it."""
     targets = [*TARGETS, *_backlog_targets(figures)]
     return [_judge(target, figures) for target in targets if target.figure in figures]
 
 
-def _judge(target: Target, figures: Mapping[str, Figure]) -> Verdict:
+def _judge(target: Target, figures: Mapping[str, Figure]) -> LeaseOutcome:
     figure = figures[target.figure]
     value = figure.p99 if target.statistic == "p99" else figure.median
     bound = target.limit
@@ -94,7 +94,7 @@ def _judge(target: Target, figures: Mapping[str, Figure]) -> Verdict:
         unit = figures.get(target.times)
         bound = None if unit is None else bound * unit.median
     is_met = None if bound is None else _keeps(figure, value, bound)
-    return Verdict(target, figure, value, bound, is_met, _standing(figure, value, target.node))
+    return LeaseOutcome(target, figure, value, bound, is_met, _standing(figure, value, target.node))
 
 
 def _standing(figure: Figure, value: float, node: tuple[float, ...]) -> str:

@@ -115,7 +115,7 @@ class Rename:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LeaseOutcome:
     """Which lease tokens an ack, release or extend reached, and which were lost before."""
 
     done: Sequence[str]

@@ -17,7 +17,7 @@ from support.daemon import DaemonProcess
 
 
 def examine(commandline: CommandLine, *arguments: str) -> tuple[bool, dict[str, dict[str, str]]]:
-    """Run it; return the verdict and the findings by name."""
+    """Run it; return the outcome and the findings by name."""
     done = commandline.run("doctor", "--json", *arguments)
     document = json.loads(done.stdout)
     assert done.returncode == (0 if document["ok"] else 1)

@@ -18,13 +18,13 @@ def _run_in_virtual_time(function: Callable[..., Any], **options: Any) -> object
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Run every test with a post office in virtual time: its clock stands still by itself."""
+    """Run every test with a broker in virtual time: its clock stands still by itself."""
     if "world" in getattr(item, "fixturenames", ()):
         item.add_marker(pytest.mark.trio(run=_run_in_virtual_time))
 
 
 @pytest.fixture
 async def world(scratch: Path) -> AsyncIterator[World]:
-    """A post office with an empty database, in virtual time."""
+    """A broker with an empty database, in virtual time."""
     async with open_world(scratch) as opened:
         yield opened

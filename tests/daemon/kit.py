@@ -10,9 +10,9 @@ import apsw
 import trio
 
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery.broker import Office
+from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.presence import Presence
-from claude_mailbox.daemon.delivery.waiters import Lines
+from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite.schema import open_database
@@ -66,13 +66,13 @@ class RecordingBell:
 
 @dataclass(frozen=True)
 class World:
-    """A post office and what it stands on."""
+    """A broker and what it stands on."""
 
     connection: apsw.Connection
     ledger: Ledger
-    lines: Lines
+    lines: WaiterLines
     presence: Presence
-    office: Office
+    broker: Broker
     clock: Callable[[], int]
     bell: RecordingBell
 
@@ -116,14 +116,14 @@ async def open_world(folder: Path, **settings: int) -> AsyncIterator[World]:
     try:
         ledger = Ledger(InlineRunner(connection))
         config = Config(**settings)
-        lines = Lines(config.max_waiters_per_mailbox)
+        lines = WaiterLines(config.max_waiters_per_mailbox)
         presence = Presence(ledger, virtual_clock)
         bell = RecordingBell()
-        office = Office(ledger, lines, presence, config, virtual_clock, bell)
+        broker = Broker(ledger, lines, presence, config, virtual_clock, bell)
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.serve)
             try:
-                yield World(connection, ledger, lines, presence, office, virtual_clock, bell)
+                yield World(connection, ledger, lines, presence, broker, virtual_clock, bell)
             finally:
                 ledger.close()
     finally:

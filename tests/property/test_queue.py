@@ -217,20 +217,20 @@ class Mail(RuleBasedStateMachine):
     def ack(self, data: st.DataObject) -> None:
         """Live leases, and those that delivered the message before, are done."""
         tokens, holder = self.answers(data)
-        verdict = self.commit(lambda c: lease_store.settle(c, tokens, self.now, holder))
+        outcome = self.commit(lambda c: lease_store.settle(c, tokens, self.now, holder))
         done, lost = [], []
         for token in tokens:
             letter = self.reached(token, holder, LEASED, DELIVERED)
             (lost if letter is None else done).append(token)
             if letter is not None:
                 letter.state, letter.until = DELIVERED, None
-        assert (verdict.done, verdict.lost) == (done, lost)
+        assert (outcome.done, outcome.lost) == (done, lost)
 
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
         """Live leases go back to their places; their mailboxes are named."""
         tokens, holder = self.answers(data)
-        verdict, mailboxes = self.commit(lambda c: lease_store.release(c, tokens, holder))
+        outcome, mailboxes = self.commit(lambda c: lease_store.release(c, tokens, holder))
         done, lost, boxes = [], [], set()
         for token in tokens:
             letter = self.reached(token, holder, LEASED)
@@ -238,7 +238,7 @@ class Mail(RuleBasedStateMachine):
             if letter is not None:
                 self.model.put_back(letter)
                 boxes.add(letter.recipient.name)
-        assert (verdict.done, verdict.lost) == (done, lost)
+        assert (outcome.done, outcome.lost) == (done, lost)
         assert set(mailboxes) == boxes
 
     @rule(data=st.data(), more=seconds)
@@ -246,7 +246,7 @@ class Mail(RuleBasedStateMachine):
         """Live explicit leases get a new end."""
         tokens, holder = self.answers(data)
         until = self.now + more * 1000
-        verdict = self.commit(lambda c: lease_store.extend(c, tokens, until, holder))
+        outcome = self.commit(lambda c: lease_store.extend(c, tokens, until, holder))
         done, lost = [], []
         for token in tokens:
             letter = self.reached(token, holder, LEASED)
@@ -254,7 +254,7 @@ class Mail(RuleBasedStateMachine):
             (done if is_explicit else lost).append(token)
             if letter is not None and is_explicit:
                 letter.until = until
-        assert (verdict.done, verdict.lost) == (done, lost)
+        assert (outcome.done, outcome.lost) == (done, lost)
 
     @rule(current=names, to=names)
     def rename(self, current: str, to: str) -> None:

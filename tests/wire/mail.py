@@ -61,7 +61,7 @@ class Mail(Connection):
         parameters = {"timeout": 60, **parameters}
         self.start("GET", path("/v1/watch", name=name, **parameters), name)
 
-    def verdict(self, verb: str, holder: str, *tokens: str, **more: object) -> dict[str, Any]:
+    def outcome(self, verb: str, holder: str, *tokens: str, **more: object) -> dict[str, Any]:
         """Ack, release or extend leases."""
         content = {"leases": list(tokens), **more}
         return self._good(self.request("POST", f"/v1/{verb}", holder, content=content)).json()

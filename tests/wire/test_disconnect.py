@@ -286,7 +286,7 @@ class TestAfterItsTurn:
 
         assert message is not None
         assert mail.bodies(name) == []
-        assert mail.verdict("ack", name, message["lease"])["done"] == [message["lease"]]
+        assert mail.outcome("ack", name, message["lease"])["done"] == [message["lease"]]
 
 
 class TestInTheMiddleOfEverything:

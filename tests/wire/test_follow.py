@@ -78,7 +78,7 @@ def test_acked_messages_are_done(mail: Mail, stream: tuple[Stream, str]) -> None
         mail.send("sender", name, str(number))
     tokens = [message["lease"] for message in reader.messages(3)]
 
-    assert mail.verdict("ack", name, tokens[0], tokens[2])["done"] == [tokens[0], tokens[2]]
+    assert mail.outcome("ack", name, tokens[0], tokens[2])["done"] == [tokens[0], tokens[2]]
     reader.connection.close()
 
     message = mail.watch(name, timeout=60)
@@ -101,7 +101,7 @@ def test_what_was_not_acked_comes_again(connect: Connect, fresh: Fresh, leave: A
     leave(reader.connection)
 
     assert watcher.read().json()["attempts"] == 2
-    assert mail.verdict("ack", name, token)["lost"] == [token]
+    assert mail.outcome("ack", name, token)["lost"] == [token]
 
 
 def test_a_released_message_comes_to_the_next(
@@ -112,7 +112,7 @@ def test_a_released_message_comes_to_the_next(
     mail.send("sender", name)
     token = reader.message()["lease"]
 
-    mail.verdict("release", name, token)
+    mail.outcome("release", name, token)
 
     message = reader.message()
     assert message["attempts"] == 2
@@ -132,7 +132,7 @@ def test_no_more_than_a_window_is_open(mail: Mail, stream: tuple[Stream, str]) -
     tokens = [message["lease"] for message in reader.messages(1024)]
     while mail.peek(name)["pending"] != 6:
         pass
-    mail.verdict("ack", name, *tokens[:2])
+    mail.outcome("ack", name, *tokens[:2])
 
     assert [message["body"] for message in reader.messages(2)] == ["1024", "1025"]
     assert mail.peek(name)["pending"] == 4

@@ -39,36 +39,36 @@ class TestAck:
         name = fresh("me")
         (token,) = take(mail, name)
 
-        assert mail.verdict("ack", name, token) == {"done": [token], "lost": []}
-        assert mail.verdict("release", name, token) == {"done": [], "lost": [token]}
+        assert mail.outcome("ack", name, token) == {"done": [token], "lost": []}
+        assert mail.outcome("release", name, token) == {"done": [], "lost": [token]}
         assert mail.bodies(name) == []
 
     def test_a_repeated_ack_is_done(self, mail: Mail, fresh: Fresh) -> None:
         """A client that missed the answer may ask again."""
         name = fresh("me")
         (token,) = take(mail, name)
-        mail.verdict("ack", name, token)
+        mail.outcome("ack", name, token)
 
-        assert mail.verdict("ack", name, token) == {"done": [token], "lost": []}
+        assert mail.outcome("ack", name, token) == {"done": [token], "lost": []}
 
     def test_after_a_release_it_is_lost(self, mail: Mail, fresh: Fresh) -> None:
         """The message is in line again, and may be in other hands."""
         name = fresh("me")
         (token,) = take(mail, name)
-        mail.verdict("release", name, token)
+        mail.outcome("release", name, token)
 
-        assert mail.verdict("ack", name, token) == {"done": [], "lost": [token]}
+        assert mail.outcome("ack", name, token) == {"done": [], "lost": [token]}
         assert mail.bodies(name) == ["hello"]
 
     def test_an_old_token_does_not_end_a_new_lease(self, mail: Mail, fresh: Fresh) -> None:
         """Each delivery has a token of its own."""
         name = fresh("me")
         (old,) = take(mail, name)
-        mail.verdict("release", name, old)
+        mail.outcome("release", name, old)
         (message,) = mail.check(name, lease=60)
 
-        assert mail.verdict("ack", name, old) == {"done": [], "lost": [old]}
-        assert mail.verdict("ack", name, message["lease"])["done"] == [message["lease"]]
+        assert mail.outcome("ack", name, old) == {"done": [], "lost": [old]}
+        assert mail.outcome("ack", name, message["lease"])["done"] == [message["lease"]]
 
 
 class TestRelease:
@@ -80,7 +80,7 @@ class TestRelease:
         tokens = take(mail, name, "1", "2")
         mail.send("sender", name, "3")
 
-        assert mail.verdict("release", name, *tokens) == {"done": tokens, "lost": []}
+        assert mail.outcome("release", name, *tokens) == {"done": tokens, "lost": []}
 
         messages = mail.check(name)
         assert [(m["body"], m["attempts"]) for m in messages] == [("1", 2), ("2", 2), ("3", 1)]
@@ -93,7 +93,7 @@ class TestRelease:
         watcher.start_watch(name)
         mail.wait_for_waiters(1)
 
-        mail.verdict("release", name, token)
+        mail.outcome("release", name, token)
 
         assert watcher.read().json()["attempts"] == 2
 
@@ -113,25 +113,25 @@ class TestExpiry:
         message = watcher.read().json()
 
         assert (message["body"], message["attempts"]) == ("hello", 2)
-        assert mail.verdict("ack", name, token) == {"done": [], "lost": [token]}
+        assert mail.outcome("ack", name, token) == {"done": [], "lost": [token]}
 
     def test_an_extension_keeps_it(self, connect: Connect, fresh: Fresh) -> None:
         """Of two equal leases the one that is extended stays."""
         name = fresh("me")
         mail, watcher = connect(), connect()
         first, second = take(mail, name, "short", "long", lease=1)
-        assert mail.verdict("extend", name, second, seconds=60) == {"done": [second], "lost": []}
+        assert mail.outcome("extend", name, second, seconds=60) == {"done": [second], "lost": []}
         watcher.start_watch(name)
 
         assert watcher.read().json()["body"] == "short"
-        assert mail.verdict("ack", name, first, second) == {"done": [second], "lost": [first]}
+        assert mail.outcome("ack", name, first, second) == {"done": [second], "lost": [first]}
 
     def test_an_extension_can_shorten(self, connect: Connect, fresh: Fresh) -> None:
         """The new end counts from now."""
         name = fresh("me")
         mail, watcher = connect(), connect()
         (token,) = take(mail, name, lease=3600)
-        mail.verdict("extend", name, token, seconds=1)
+        mail.outcome("extend", name, token, seconds=1)
         watcher.start_watch(name)
 
         assert watcher.read().json()["attempts"] == 2
@@ -144,14 +144,14 @@ class TestExpiry:
         watcher.start_watch(name)
         watcher.read()
 
-        assert mail.verdict("extend", name, token, seconds=60) == {"done": [], "lost": [token]}
+        assert mail.outcome("extend", name, token, seconds=60) == {"done": [], "lost": [token]}
 
     def test_seconds_may_be_left_out(self, mail: Mail, fresh: Fresh) -> None:
         """A minute, then."""
         name = fresh("me")
         (token,) = take(mail, name)
 
-        assert mail.verdict("extend", name, token)["done"] == [token]
+        assert mail.outcome("extend", name, token)["done"] == [token]
 
 
 class TestHolder:
@@ -163,8 +163,8 @@ class TestHolder:
         name = fresh("me")
         (token,) = take(mail, name)
 
-        assert mail.verdict(verb, fresh("thief"), token) == {"done": [], "lost": [token]}
-        assert mail.verdict("ack", name, token)["done"] == [token]
+        assert mail.outcome(verb, fresh("thief"), token) == {"done": [], "lost": [token]}
+        assert mail.outcome("ack", name, token)["done"] == [token]
 
     @pytest.mark.parametrize("verb", ["ack", "release", "extend"])
     def test_nobody_without_a_header(self, mail: Mail, verb: str) -> None:
@@ -179,8 +179,8 @@ class TestHolder:
         first, second = take(mail, name, "1", "2")
         mail.rename(name, new)
 
-        assert mail.verdict("ack", name, first)["done"] == [first]
-        assert mail.verdict("ack", new, second)["done"] == [second]
+        assert mail.outcome("ack", name, first)["done"] == [first]
+        assert mail.outcome("ack", new, second)["done"] == [second]
 
 
 class TestTokens:
@@ -189,7 +189,7 @@ class TestTokens:
     @pytest.mark.parametrize("verb", ["ack", "release", "extend"])
     def test_an_empty_list(self, mail: Mail, fresh: Fresh, verb: str) -> None:
         """Nothing asked, nothing done."""
-        assert mail.verdict(verb, fresh("me")) == {"done": [], "lost": []}
+        assert mail.outcome(verb, fresh("me")) == {"done": [], "lost": []}
 
     @pytest.mark.parametrize("verb", ["ack", "release", "extend"])
     @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ class TestTokens:
     )
     def test_a_token_that_never_was(self, mail: Mail, fresh: Fresh, verb: str, token: str) -> None:
         """It is lost."""
-        assert mail.verdict(verb, fresh("me"), token) == {"done": [], "lost": [token]}
+        assert mail.outcome(verb, fresh("me"), token) == {"done": [], "lost": [token]}
 
     @pytest.mark.parametrize("verb", ["ack", "release", "extend"])
     @pytest.mark.parametrize(
@@ -233,14 +233,14 @@ class TestTokens:
         reply = mail.request("POST", "/v1/extend", name, content=content)
 
         assert "'seconds'" in reply.error(400, "bad-request")
-        assert mail.verdict("ack", name, token)["done"] == [token]
+        assert mail.outcome("ack", name, token)["done"] == [token]
 
     def test_a_token_twice_in_a_list(self, mail: Mail, fresh: Fresh) -> None:
         """An ack is done both times, a release once."""
         name = fresh("me")
         (token,) = take(mail, name)
 
-        assert mail.verdict("release", name, token, token) == {"done": [token], "lost": [token]}
+        assert mail.outcome("release", name, token, token) == {"done": [token], "lost": [token]}
         (message,) = mail.check(name, lease=60)
         token = message["lease"]
-        assert mail.verdict("ack", name, token, token) == {"done": [token, token], "lost": []}
+        assert mail.outcome("ack", name, token, token) == {"done": [token, token], "lost": []}

@@ -64,7 +64,7 @@ class TestPending:
 
         refused(try_send(mail, "a", "leased"), "maxPendingPerMailbox")
 
-        mail.verdict("ack", "leased", tokens[0])
+        mail.outcome("ack", "leased", tokens[0])
         assert try_send(mail, "a", "leased").status == 200
 
     def test_a_repeated_key_is_answered_all_the_same(self, mails: list[Mail]) -> None:

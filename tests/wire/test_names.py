@@ -121,7 +121,7 @@ class TestRename:
 
         assert mail.rename(old, new) == {"from": old, "to": new, "messagesTransferred": 3}
 
-        mail.verdict("release", new, leased["lease"])
+        mail.outcome("release", new, leased["lease"])
         assert mail.bodies(new) == ["0", "1", "2"]
 
     def test_the_old_name_is_gone_from_the_list(self, mail: Mail, fresh: Fresh) -> None:
@@ -388,7 +388,7 @@ class TestDelete:
         (message,) = mail.check(name, lease=60)
 
         assert mail.delete(name) is False
-        mail.verdict("ack", name, message["lease"])
+        mail.outcome("ack", name, message["lease"])
         assert mail.delete(name) is True
 
     def test_a_deleted_name_is_free(self, mail: Mail, fresh: Fresh) -> None:

@@ -76,8 +76,8 @@ class TestKill:
             for body in ("acked", "leased", "released", "waiting"):
                 mail.send("sender", "me", body)
             tokens = [message["lease"] for message in mail.check("me", lease=3600, limit=3)]
-            mail.verdict("ack", "me", tokens[0])
-            mail.verdict("release", "me", tokens[2])
+            mail.outcome("ack", "me", tokens[0])
+            mail.outcome("release", "me", tokens[2])
         daemon.kill()
         daemon.start()
         with tcp(daemon) as mail:
@@ -86,7 +86,7 @@ class TestKill:
                 ("released", 2),
                 ("waiting", 1),
             ]
-            assert mail.verdict("ack", "me", *tokens) == {"done": tokens[:2], "lost": tokens[2:]}
+            assert mail.outcome("ack", "me", *tokens) == {"done": tokens[:2], "lost": tokens[2:]}
 
     def test_a_lease_runs_out_while_nobody_is_there(self, daemon: DaemonProcess) -> None:
         """A watcher after the restart gets the message at the lease's end."""
@@ -123,7 +123,7 @@ class TestKill:
             reader.read_head()
             (first, *_) = [line for line in reader.read_chunk().split(b"\n") if line]
             token = first.partition(b'"lease":"')[2].partition(b'"')[0].decode()
-            mail.verdict("ack", "me", token)
+            mail.outcome("ack", "me", token)
             daemon.kill()
         daemon.start()
         with tcp(daemon) as mail:

@@ -31,9 +31,9 @@ def examine_database(path: str, *, is_in_use: bool) -> tuple[str, str] | None:
             if version > len(MIGRATIONS):
                 return f"was written by a newer version (schema {version})", "update claude-mailbox"
             if os.path.getsize(path) <= _SIZE_LIMIT:
-                verdict = connection.pragma("quick_check")
-                if verdict != "ok":
-                    return f"is damaged: {verdict}", _RESTORE
+                outcome = connection.pragma("quick_check")
+                if outcome != "ok":
+                    return f"is damaged: {outcome}", _RESTORE
         finally:
             connection.close()
     except apsw.NotADBError:

@@ -19,12 +19,12 @@ import trio
 
 from claude_mailbox import __version__, paths
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery import housekeeping as sweeper
-from claude_mailbox.daemon.delivery.broker import Office
+from claude_mailbox.daemon.delivery import housekeeping
+from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.sessions import Sessions
-from claude_mailbox.daemon.delivery.waiters import Lines
+from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.guard import Guard
 from claude_mailbox.daemon.edge.handover import Handover
@@ -131,40 +131,40 @@ async def _serve(
     on_ready: OnReady,
     closing: trio.Event,
 ) -> None:
-    lines = Lines(config.max_waiters_per_mailbox)
+    lines = WaiterLines(config.max_waiters_per_mailbox)
     presence = Presence(ledger, _clock)
     doorbell = Doorbell(partial(ledger.run, session_store.waiting, durable=False))
-    office = Office(ledger, lines, presence, config, _clock, doorbell)
-    sessions = Sessions(ledger, office, doorbell, _clock)
-    await office.release_all_bound()
+    broker = Broker(ledger, lines, presence, config, _clock, doorbell)
+    sessions = Sessions(ledger, broker, doorbell, _clock)
+    await broker.release_all_bound()
     await sessions.restore()
 
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
-    gate = McpGate(office, callers)
-    follow = Follow(office, callers)
+    gate = McpGate(broker, callers)
+    follow = Follow(broker, callers)
     listener = open_tcp(config.bind, config.port)
     local = open_unix(paths.socket_path())
     addresses = [each.address for each in (listener, local) if each is not None]
-    verbs = Verbs(office, callers, partial(_health, config, addresses, gate, lines))
+    verbs = Verbs(broker, callers, partial(_health, config, addresses, gate, lines))
     verbs.routes.update(SessionVerbs(sessions).routes)
     rest = Late(partial(_make_rest, verbs))
     verb_lane = FastLane(verbs, rest)
-    handover = Handover(_by_path(verb_lane, gate), office)
+    handover = Handover(_by_path(verb_lane, gate), broker)
     app = Guard(
         _by_custody(verb_lane, follow, handover), config.allowed_hosts, config.max_body_bytes
     )
     strangers = Late(partial(_make_hypercorn, app))
 
     async with trio.open_nursery() as background:
-        background.start_soon(sweeper.expire_leases, office, _clock)
+        background.start_soon(housekeeping.expire_leases, broker, _clock)
         background.start_soon(
-            sweeper.tidy,
-            office,
+            housekeeping.tidy,
+            broker,
             handover.catch_up,
             lambda: [*handover.held(), *follow.held()],
         )
         background.start_soon(
-            sweeper.sweep_mailboxes, office, sessions, config.sweep_interval_minutes
+            housekeeping.sweep_mailboxes, broker, sessions, config.sweep_interval_minutes
         )
         background.start_soon(doorbell.serve)
         async with trio.open_nursery() as server:
@@ -231,7 +231,7 @@ async def _leave_stuck_clients(ledger: Ledger, database: Database) -> None:
 
 
 def _health(
-    config: Config, addresses: Sequence[str], gate: McpGate, lines: Lines
+    config: Config, addresses: Sequence[str], gate: McpGate, lines: WaiterLines
 ) -> Mapping[str, object]:
     return {
         "status": "ok",

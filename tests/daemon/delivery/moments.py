@@ -47,10 +47,10 @@ def interruption(moment: int, interrupt: Callable[[], object]) -> Iterator[Inter
 
 
 class Trial:
-    """One run of an operation, with a post office and helpers of its own.
+    """One run of an operation, with a broker and helpers of its own.
 
     Attributes:
-        world: the post office.
+        world: the broker.
         nursery: for what goes on beside; cancelled at the end.
         scope: what the operation runs in.
         interrupt: what happens at the moment; cancels the scope unless told otherwise.

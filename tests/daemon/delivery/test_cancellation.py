@@ -39,7 +39,7 @@ class Watcher:
 
     async def _watch(self) -> None:
         try:
-            claim = await self._world.office.watch(self._name, 300, self.custody)
+            claim = await self._world.broker.watch(self._name, 300, self.custody)
         except Renamed as error:
             self.outcome = f"renamed to {error.to}"
         else:
@@ -64,7 +64,7 @@ class TestSend:
             first, second = Watcher(trial), await after(Watcher, trial)
             receipts = []
             async with trial.operation():
-                receipts.append(await trial.world.office.send("a", "b", "hello"))
+                receipts.append(await trial.world.broker.send("a", "b", "hello"))
             stored.add(len(trial.world.states()))
             if receipts or trial.world.states():
                 assert trial.world.states() == {"hello": "leased"}
@@ -90,10 +90,10 @@ class TestWatch:
         """The mail is with this watch or with the next one."""
 
         async def attempt(trial: Trial) -> None:
-            await trial.world.office.send("a", "b", "hello")
+            await trial.world.broker.send("a", "b", "hello")
             mine = custody()
             async with trial.operation():
-                await trial.world.office.watch("b", 300, mine)
+                await trial.world.broker.watch("b", 300, mine)
             behind = await after(Watcher, trial)
             assert trial.world.states() == {"hello": "leased"}
             assert behind.outcome == ("" if mine.tokens else "hello")
@@ -107,12 +107,12 @@ class TestWatch:
 
         async def attempt(trial: Trial) -> None:
             mine = custody()
-            watch = partial(trial.world.office.watch, "b", 300, mine)
+            watch = partial(trial.world.broker.watch, "b", 300, mine)
             trial.nursery.start_soon(trial.interruptible, watch)
             behind = [await after(Watcher, trial) for _ in range(2)]
             async with trial.observed():
-                await trial.world.office.send("a", "b", "1")
-                await trial.world.office.send("a", "b", "2")
+                await trial.world.broker.send("a", "b", "1")
+                await trial.world.broker.send("a", "b", "2")
             assert trial.world.states() == {"1": "leased", "2": "leased"}
             outcomes = [watcher.outcome for watcher in behind]
             assert outcomes == (["2", ""] if mine.tokens else ["1", "2"])
@@ -129,12 +129,12 @@ class TestWatch:
         async def attempt(trial: Trial) -> None:
             first = await after(Watcher, trial)
             mine = custody()
-            watch = partial(trial.world.office.watch, "b", 300, mine)
+            watch = partial(trial.world.broker.watch, "b", 300, mine)
             trial.nursery.start_soon(trial.interruptible, watch)
             last = await after(Watcher, trial)
             async with trial.observed():
                 for body in "12":
-                    await trial.world.office.send("a", "b", body)
+                    await trial.world.broker.send("a", "b", body)
             assert first.outcome == "1"
             assert last.outcome == ("" if mine.tokens else "2")
             assert_in_good_hands(trial.world, first.custody, mine, last.custody)
@@ -145,15 +145,15 @@ class TestWatch:
         """A check that takes the mail, while the front gives up, leaves the line in order."""
 
         async def attempt(trial: Trial) -> None:
-            watch = partial(trial.world.office.watch, "b", 300, mine := custody())
+            watch = partial(trial.world.broker.watch, "b", 300, mine := custody())
             trial.nursery.start_soon(trial.interruptible, watch)
             behind, check = await after(Watcher, trial), custody()
             async with trial.observed(), trio.open_nursery() as nursery:
-                nursery.start_soon(trial.world.office.send, "a", "b", "1")
-                nursery.start_soon(trial.world.office.check, "b", check)
+                nursery.start_soon(trial.world.broker.send, "a", "b", "1")
+                nursery.start_soon(trial.world.broker.check, "b", check)
             assert_in_good_hands(trial.world, mine, behind.custody, check)
             assert trial.world.states() == {"1": "leased"}
-            await trial.world.office.send("a", "b", "2")
+            await trial.world.broker.send("a", "b", "2")
             await wait_all_tasks_blocked()
             assert_in_good_hands(trial.world, mine, behind.custody, check)
             assert trial.world.states()["2"] == ("waiting" if behind.outcome == "1" else "leased")
@@ -164,14 +164,14 @@ class TestWatch:
         """The lines may close at any moment: a watch has mail or ends, and never both."""
 
         async def attempt(trial: Trial) -> None:
-            await trial.world.office.send("a", "b", "hello")
+            await trial.world.broker.send("a", "b", "hello")
             trial.interrupt = lambda lines=trial.world.lines: lines.close(ShuttingDown("bye"))
             mine, claims, ended = custody(), [], False
             async with trial.operation():
                 try:
-                    claims.append(await trial.world.office.watch("b", 300, mine))
+                    claims.append(await trial.world.broker.watch("b", 300, mine))
                     # A second one, for the moments when nothing waits.
-                    claims.append(await trial.world.office.watch("b", 1, custody()))
+                    claims.append(await trial.world.broker.watch("b", 1, custody()))
                 except ShuttingDown:
                     ended = True
             assert ended or not trial.is_interrupted or len(claims) == 2
@@ -190,10 +190,10 @@ class TestCheck:
 
         async def attempt(trial: Trial) -> None:
             for body in "123":
-                await trial.world.office.send("a", "b", body)
+                await trial.world.broker.send("a", "b", body)
             mine = custody(seconds)
             async with trial.operation():
-                await trial.world.office.check("b", mine)
+                await trial.world.broker.check("b", mine)
             assert_in_good_hands(trial.world, mine)
             sizes.add(len(mine.tokens))
 
@@ -207,11 +207,11 @@ class TestRename:
         done = set()
 
         async def attempt(trial: Trial) -> None:
-            await trial.world.office.send("a", "other", "x")
+            await trial.world.broker.send("a", "other", "x")
             watcher = await after(Watcher, trial)
             async with trial.operation():
-                await trial.world.office.rename("b", "new")
-            rows = await trial.world.office.list_mailboxes()
+                await trial.world.broker.rename("b", "new")
+            rows = await trial.world.broker.list_mailboxes()
             is_done = "new" in {row.name for row, _ in rows}
             done.add(is_done)
             assert watcher.outcome == ("renamed to new" if is_done else "")
@@ -225,12 +225,12 @@ class TestRelease:
         """If the message is back, the watcher has it."""
 
         async def attempt(trial: Trial) -> None:
-            await trial.world.office.send("a", "b", "hello")
+            await trial.world.broker.send("a", "b", "hello")
             mine = custody(60)
-            await trial.world.office.check("b", mine)
+            await trial.world.broker.check("b", mine)
             watcher = await after(Watcher, trial)
             async with trial.operation():
-                await trial.world.office.release(mine.tokens)
+                await trial.world.broker.release(mine.tokens)
             assert trial.world.states() == {"hello": "leased"}
             if watcher.custody.tokens:
                 assert_in_good_hands(trial.world, watcher.custody)
@@ -253,12 +253,12 @@ class TestHandover:
         outcomes = set()
 
         async def attempt(trial: Trial) -> None:
-            await trial.world.office.send("a", "b", "hello")
+            await trial.world.broker.send("a", "b", "hello")
             client = Client()
             if leaves:
                 trial.interrupt = client.leave
             app = delivering(trial.world, body=body, respond=respond)
-            handover = Handover(app, trial.world.office)
+            handover = Handover(app, trial.world.broker)
             async with trial.operation():
                 await handover({"type": "http"}, client.receive, client.send)
             behind = await after(Watcher, trial)
@@ -277,11 +277,11 @@ class TestHandover:
         """The client has its token, or the message is free again."""
 
         async def attempt(trial: Trial) -> None:
-            await trial.world.office.send("a", "b", "hello")
+            await trial.world.broker.send("a", "b", "hello")
             client = Client()
             if leaves:
                 trial.interrupt = client.leave
-            handover = Handover(delivering(trial.world, lease=60), trial.world.office)
+            handover = Handover(delivering(trial.world, lease=60), trial.world.broker)
             async with trial.operation():
                 await handover({"type": "http"}, client.receive, client.send)
             has_all = client.body == BODY
@@ -297,7 +297,7 @@ class TestHandover:
         async def attempt(trial: Trial) -> None:
             async def app(scope: Scope, receive: Receive, send: Send) -> None:
                 await receive()
-                claim = await trial.world.office.watch("b", 300, scope[SCOPE_KEY])
+                claim = await trial.world.broker.watch("b", 300, scope[SCOPE_KEY])
                 if claim is None:
                     return
                 await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -306,12 +306,12 @@ class TestHandover:
             client = Client()
             if leaves:
                 trial.interrupt = client.leave
-            handover = Handover(app, trial.world.office)
+            handover = Handover(app, trial.world.broker)
             request = partial(handover, {"type": "http"}, client.receive, client.send)
             trial.nursery.start_soon(trial.interruptible, request)
             behind = await after(Watcher, trial)
             async with trial.observed():
-                await trial.world.office.send("a", "b", "hello")
+                await trial.world.broker.send("a", "b", "hello")
             has_all = client.body == BODY
             assert behind.outcome == ("" if has_all else "hello")
             assert trial.world.states() == {"hello": "delivered" if has_all else "leased"}
@@ -335,11 +335,11 @@ class TestFollow:
 
         async def attempt(trial: Trial) -> None:
             world = trial.world
-            await world.office.send("a", "b", "1")
+            await world.broker.send("a", "b", "1")
             client = Client()
             if leaves:
                 trial.interrupt = client.leave
-            follow = Follow(world.office, Callers(world.presence, nobody, nobody))
+            follow = Follow(world.broker, Callers(world.presence, nobody, nobody))
             scope = {
                 "type": "http",
                 "method": "GET",
@@ -350,10 +350,10 @@ class TestFollow:
             async with trial.observed():
                 trial.nursery.start_soon(trial.interruptible, stream)
                 await wait_all_tasks_blocked()
-                await world.office.send("a", "b", "2")
+                await world.broker.send("a", "b", "2")
                 await wait_all_tasks_blocked()
-                acked = await world.office.ack(sorted(world.bound())[:1])
-                await world.office.send("a", "b", "3")
+                acked = await world.broker.ack(sorted(world.bound())[:1])
+                await world.broker.send("a", "b", "3")
             if not trial.is_interrupted:
                 client.leave()
                 await wait_all_tasks_blocked()

@@ -32,7 +32,7 @@ class TestTouch:
     async def test_a_former_name(self, world: World) -> None:
         """Counts for the present one."""
         await world.presence.touch("old")
-        await world.office.rename("old", "new")
+        await world.broker.rename("old", "new")
         await trio.sleep(5)
         assert await world.presence.touch("old") == "new"
         await world.presence.flush()
@@ -41,10 +41,10 @@ class TestTouch:
     @pytest.mark.parametrize("attempt", range(10))
     async def test_a_rename_meanwhile(self, world: World, attempt: int) -> None:
         """What was found out before a rename is not believed after it."""
-        await world.office.send("x", "old", "1")
+        await world.broker.send("x", "old", "1")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(world.presence.touch, "old")
-            nursery.start_soon(world.office.rename, "old", "new")
+            nursery.start_soon(world.broker.rename, "old", "new")
         assert await world.presence.touch("old") == "new"
 
     @pytest.mark.parametrize("attempt", range(10))
@@ -52,7 +52,7 @@ class TestTouch:
         """Whoever comes after it is registered again."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(world.presence.touch, "a")
-            nursery.start_soon(world.office.delete, "a")
+            nursery.start_soon(world.broker.delete, "a")
         await world.presence.touch("a")
         assert list(written(world)) == ["a"]
 
@@ -106,7 +106,7 @@ class TestFlush:
     async def test_names_that_are_gone(self, world: World) -> None:
         """A sight of a deleted mailbox brings nothing back."""
         await world.presence.touch("a")
-        await world.office.delete("a")
+        await world.broker.delete("a")
         world.presence.note("a")
         await world.presence.flush()
         assert written(world) == {}
@@ -116,7 +116,7 @@ class TestPresent:
     async def test_names(self, world: World) -> None:
         """A former name leads to the present one; an unknown one to itself, and is not made."""
         await world.presence.touch("old")
-        await world.office.rename("old", "new")
+        await world.broker.rename("old", "new")
         assert await world.presence.present("old") == "new"
         assert await world.presence.present("new") == "new"
         assert await world.presence.present("unknown") == "unknown"

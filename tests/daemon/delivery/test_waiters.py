@@ -1,4 +1,4 @@
-"""Lines of waiters: strictly first in, first out, and nobody is left sleeping."""
+"""WaiterLines of waiters: strictly first in, first out, and nobody is left sleeping."""
 
 from contextlib import suppress
 
@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.delivery.waiters import Lines, Waiter
+from claude_mailbox.daemon.delivery.waiters import Waiter, WaiterLines
 from claude_mailbox.errors import QuotaFull, Renamed, ShuttingDown
 
 
@@ -20,7 +20,7 @@ class Crowd:
         dismissed: who was sent away, and why.
     """
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: WaiterLines) -> None:
         self._lines = lines
         self.mail = 0
         self.found: list[str] = []
@@ -51,13 +51,13 @@ class Crowd:
 
 
 @pytest.fixture
-def lines() -> Lines:
-    """Lines that take up to a thousand people each."""
-    return Lines(1000)
+def lines() -> WaiterLines:
+    """WaiterLines that take up to a thousand people each."""
+    return WaiterLines(1000)
 
 
 @pytest.fixture
-def crowd(lines: Lines) -> Crowd:
+def crowd(lines: WaiterLines) -> Crowd:
     """Nobody yet."""
     return Crowd(lines)
 
@@ -111,7 +111,7 @@ class TestOrder:
         await crowd.stand("a")
         assert crowd.found == ["a"]
 
-    async def test_lines_do_not_mix(self, lines: Lines, crowd: Crowd) -> None:
+    async def test_lines_do_not_mix(self, lines: WaiterLines, crowd: Crowd) -> None:
         """A call at one mailbox wakes nobody at another."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(crowd.stand, "x", "other")
@@ -126,7 +126,7 @@ class TestOrder:
 
 
 class TestRearming:
-    async def test_a_call_during_the_look_is_not_missed(self, lines: Lines) -> None:
+    async def test_a_call_during_the_look_is_not_missed(self, lines: WaiterLines) -> None:
         """Mail that comes after the look has begun leads to another look."""
         with lines.join("box") as waiter:
             await waiter.turn()
@@ -177,7 +177,7 @@ class TestLeaving:
             nursery.cancel_scope.cancel()
 
     async def test_the_next_is_called_when_the_front_breaks(
-        self, lines: Lines, crowd: Crowd
+        self, lines: WaiterLines, crowd: Crowd
     ) -> None:
         """An error in the look is no reason for the others to sleep."""
 
@@ -207,13 +207,13 @@ class TestLeaving:
             await wait_all_tasks_blocked()
             assert crowd.found == ["a", "c", "d"]
 
-    async def test_an_empty_line_is_forgotten(self, lines: Lines, crowd: Crowd) -> None:
+    async def test_an_empty_line_is_forgotten(self, lines: WaiterLines, crowd: Crowd) -> None:
         """A million names that were watched once leave nothing behind."""
         async with trio.open_nursery() as nursery:
             await line_up(nursery, crowd, "abc")
-            assert repr(lines) == "<Lines: 3 waiters for 1 mailboxes>"
+            assert repr(lines) == "<WaiterLines: 3 waiters for 1 mailboxes>"
             nursery.cancel_scope.cancel()
-        assert repr(lines) == "<Lines: 0 waiters for 0 mailboxes>"
+        assert repr(lines) == "<WaiterLines: 0 waiters for 0 mailboxes>"
         assert lines.watched() == []
         assert not lines.call_front("box")
 
@@ -227,7 +227,7 @@ class TestLeaving:
             def __eq__(self, other: object) -> bool:
                 return NotImplemented if self is other else pytest.fail("searched the line")
 
-        lines = Lines(10)
+        lines = WaiterLines(10)
         waiters = [Incomparable("box") for _ in range(10)]
         line = dict.fromkeys(waiters)
         for waiter in [waiters[5], waiters[9], waiters[0]]:
@@ -237,7 +237,9 @@ class TestLeaving:
 
 
 class TestDismissal:
-    async def test_the_whole_line_leaves_with_the_reason(self, lines: Lines, crowd: Crowd) -> None:
+    async def test_the_whole_line_leaves_with_the_reason(
+        self, lines: WaiterLines, crowd: Crowd
+    ) -> None:
         """A rename sends everybody away, in order, and the name is free for a new line."""
         async with trio.open_nursery() as nursery:
             await line_up(nursery, crowd, "abc")
@@ -247,7 +249,7 @@ class TestDismissal:
         assert sorted(crowd.dismissed) == [("a", "new"), ("b", "new"), ("c", "new")]
 
     async def test_a_line_after_a_dismissal_is_another_one(
-        self, lines: Lines, crowd: Crowd
+        self, lines: WaiterLines, crowd: Crowd
     ) -> None:
         """Those who still leave the old line do not disturb the new one of that name."""
         async with trio.open_nursery() as nursery:
@@ -259,7 +261,7 @@ class TestDismissal:
                 assert lines.call_front("box")
         assert lines.count("box") == 0
 
-    async def test_who_is_looking_learns_of_it_afterwards(self, lines: Lines) -> None:
+    async def test_who_is_looking_learns_of_it_afterwards(self, lines: WaiterLines) -> None:
         """The look is finished; the next turn tells."""
         with lines.join("box") as waiter:
             await waiter.turn()
@@ -268,11 +270,11 @@ class TestDismissal:
             with pytest.raises(Renamed):
                 await waiter.turn()
 
-    async def test_an_unknown_name(self, lines: Lines) -> None:
+    async def test_an_unknown_name(self, lines: WaiterLines) -> None:
         """There is nobody to dismiss."""
         assert lines.dismiss("nobody", Renamed("nobody", "new")) == 0
 
-    async def test_closing_is_for_everybody_and_for_ever(self, lines: Lines) -> None:
+    async def test_closing_is_for_everybody_and_for_ever(self, lines: WaiterLines) -> None:
         """Those in line leave, newcomers are not let in."""
         reasons: list[str] = []
 
@@ -297,7 +299,7 @@ class TestDismissal:
 class TestLimit:
     def test_a_full_line_refuses(self) -> None:
         """One more than the limit is told so, and nothing changes for the others."""
-        lines = Lines(2)
+        lines = WaiterLines(2)
         with lines.join("box"), lines.join("box"):
             with (
                 pytest.raises(QuotaFull, match=r"2 watches.*maxWaitersPerMailbox"),
@@ -310,7 +312,7 @@ class TestLimit:
         with lines.join("box"):
             assert lines.count("box") == 1
 
-    def test_repr_of_a_waiter(self, lines: Lines) -> None:
+    def test_repr_of_a_waiter(self, lines: WaiterLines) -> None:
         """It tells name and state."""
         with lines.join("box") as first, lines.join("box") as second:
             assert repr(first) == "<Waiter for 'box': called>"

@@ -102,7 +102,7 @@ def delivering(
         custody: Custody = scope[SCOPE_KEY]
         custody.lease_seconds = lease
         await receive()
-        await world.office.check("b", custody)
+        await world.broker.check("b", custody)
         await send({"type": "http.response.start", "status": status, "headers": []})
         if respond is not None:
             await respond(send, body)
@@ -129,12 +129,12 @@ async def in_pieces(send: Send, body: bytes) -> None:
 
 async def send_one(world: World) -> None:
     """Put 'hello' into mailbox 'b'."""
-    await world.office.send("a", "b", "hello")
+    await world.broker.send("a", "b", "hello")
 
 
 async def call(world: World, app: App, client: Client) -> Handover:
     """Run one request through a handover."""
-    handover = Handover(app, world.office)
+    handover = Handover(app, world.broker)
     await handover({"type": "http"}, client.receive, client.send)
     return handover
 
@@ -181,7 +181,7 @@ class TestArrived:
             if client.is_answered:
                 states.append(world.states()["hello"])
 
-        await Handover(delivering(world), world.office)({"type": "http"}, client.receive, spy)
+        await Handover(delivering(world), world.broker)({"type": "http"}, client.receive, spy)
         assert states == ["delivered"]
 
     async def test_an_explicit_lease_is_left_to_its_holder(self, world: World) -> None:
@@ -197,7 +197,7 @@ class TestArrived:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             custody: Custody = scope[SCOPE_KEY]
             custody.lease_seconds = 60
-            await world.office.check("b", custody)
+            await world.broker.check("b", custody)
             custody.holder = "bé\r\n,"
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": BODY})
@@ -244,7 +244,7 @@ class TestNotArrived:
             await client.send(message)
             client.leave()
 
-        await Handover(app, world.office)({"type": "http"}, client.receive, leave_before_the_end)
+        await Handover(app, world.broker)({"type": "http"}, client.receive, leave_before_the_end)
         assert client.status == 200
         assert client.body == b""
         assert world.states() == {"hello": "waiting"}
@@ -258,12 +258,12 @@ class TestNotArrived:
             server = KnowingServer(*answers)
             scope = {"type": "http", CLIENT_KEY: server}
             app = delivering(world, body=body)
-            await Handover(app, world.office)(scope, client.receive, client.send)
+            await Handover(app, world.broker)(scope, client.receive, client.send)
             assert "leased" not in world.states().values()
             assert world.states() == {"hello": "waiting"}
             assert server.looks == 1
-            await world.office.check("b", claimed := Custody())
-            await world.office.ack(claimed.tokens)
+            await world.broker.check("b", claimed := Custody())
+            await world.broker.ack(claimed.tokens)
             assert world.states() == {"hello": "delivered"}
             world.connection.execute("DELETE FROM message")
 
@@ -275,7 +275,7 @@ class TestNotArrived:
             return {"type": "http.disconnect"}
 
         client = Client()
-        await Handover(delivering(world), world.office)({"type": "http"}, receive, client.send)
+        await Handover(delivering(world), world.broker)({"type": "http"}, receive, client.send)
         assert world.states() == {"hello": "waiting"}
         assert client.status is None
 
@@ -285,7 +285,7 @@ class TestNotArrived:
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
-            await world.office.watch("b", 300, scope[SCOPE_KEY])
+            await world.broker.watch("b", 300, scope[SCOPE_KEY])
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(call, world, app, client)
@@ -303,7 +303,7 @@ class TestNotArrived:
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
-            if await world.office.watch("b", 300, scope[SCOPE_KEY]):
+            if await world.broker.watch("b", 300, scope[SCOPE_KEY]):
                 await send({"type": "http.response.start", "status": 200, "headers": []})
                 await send({"type": "http.response.body", "body": BODY})
 
@@ -344,7 +344,7 @@ class TestNotArrived:
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             custody: Custody = scope[SCOPE_KEY]
-            await world.office.check("b", custody)
+            await world.broker.check("b", custody)
             custody.has_failed = True
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": body})
@@ -363,7 +363,7 @@ class TestNotArrived:
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            await Handover(delivering(world, status=500), world.office)(
+            await Handover(delivering(world, status=500), world.broker)(
                 {"type": "http"}, Client().receive, send
             )
         assert world.states() == {"hello": "waiting"}
@@ -373,7 +373,7 @@ class TestNotArrived:
         await send_one(world)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            await world.office.check("b", scope[SCOPE_KEY])
+            await world.broker.check("b", scope[SCOPE_KEY])
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
@@ -385,7 +385,7 @@ class TestNotArrived:
         await send_one(world)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            await world.office.check("b", scope[SCOPE_KEY])
+            await world.broker.check("b", scope[SCOPE_KEY])
 
         await call(world, app, Client())
         assert world.states() == {"hello": "waiting"}
@@ -397,11 +397,11 @@ class TestNotArrived:
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
-            await world.office.watch("b", 300, scope[SCOPE_KEY])
+            await world.broker.watch("b", 300, scope[SCOPE_KEY])
             await receive()
 
         async def next_in_line() -> None:
-            claims.append(await world.office.watch("b", 300, Custody()))
+            claims.append(await world.broker.watch("b", 300, Custody()))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(call, world, app, client)
@@ -435,7 +435,7 @@ class TestLedgerFails:
         assert world.states() == {"hello": "leased"}
         # What is remembered counts as held, so that the sweeper does not put it back.
         for _ in range(3):
-            await world.office.release_orphans(handover.held())
+            await world.broker.release_orphans(handover.held())
         assert world.states() == {"hello": "leased"}
         await handover.catch_up()
         assert world.states() == {"hello": "delivered"}
@@ -462,13 +462,13 @@ class TestLedgerFails:
         await send_one(world)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            await world.office.check("b", scope[SCOPE_KEY])
+            await world.broker.check("b", scope[SCOPE_KEY])
             world.connection.pragma("query_only", True)
 
         handover = await call(world, app, Client())
         world.connection.pragma("query_only", False)
         assert world.states() == {"hello": "leased"}
-        await world.office.release_orphans(handover.held())
+        await world.broker.release_orphans(handover.held())
         assert world.states() == {"hello": "leased"}
-        await world.office.release_orphans(handover.held())
+        await world.broker.release_orphans(handover.held())
         assert world.states() == {"hello": "waiting"}

@@ -181,7 +181,7 @@ async def test_the_short_cut_does_not_wait_for_the_sdk(world: World) -> None:
     async def no_session(_: str) -> str | None:
         return None
 
-    gate = McpGate(world.office, Callers(world.presence, no_session, no_session))
+    gate = McpGate(world.broker, Callers(world.presence, no_session, no_session))
     body = json.dumps(
         {**BODY, "params": {**PARAMS, "arguments": {"to": "b", "body": "hi", "from": "a"}}}
     )
@@ -191,7 +191,7 @@ async def test_the_short_cut_does_not_wait_for_the_sdk(world: World) -> None:
     async def receive() -> Message:
         return messages.pop() if messages else await client.receive()
 
-    await Handover(gate, world.office)(
+    await Handover(gate, world.broker)(
         {**scope_of(OLD_HEADERS), "path": "/mcp"}, receive, client.send
     )
     assert not gate.is_ready

@@ -359,7 +359,7 @@ class TestLeases:
 
         (token,) = reply.headers["x-mailbox-leases"].split(",")
         assert reply.headers["x-mailbox-holder"] == path("", x=name).partition("=")[2]
-        assert mail.verdict("release", name, token)["done"] == [token]
+        assert mail.outcome("release", name, token)["done"] == [token]
         assert mail.check(name)[0]["attempts"] == 2
 
     def test_no_mail_no_headers(self, rpc: Rpc, fresh: Fresh, era: str) -> None:

@@ -96,7 +96,7 @@ class Stream:
             return None
 
         self.client = Client()
-        self.follow = Follow(world.office, Callers(world.presence, nobody, nobody))
+        self.follow = Follow(world.broker, Callers(world.presence, nobody, nobody))
         self._scope: Scope = {
             "type": "http",
             "method": "GET",
@@ -121,7 +121,7 @@ class TestStream:
         await wait_all_tasks_blocked()
         assert stream.lines() == [None]
         for body in "12":
-            await world.office.send("a", "b", body)
+            await world.broker.send("a", "b", body)
             await wait_all_tasks_blocked()
         _, first, second = stream.lines()
         assert (first["body"], second["body"]) == ("1", "2")
@@ -148,7 +148,7 @@ class TestStream:
         assert bodies == [str(number) for number in range(WINDOW)]
         await trio.sleep(HEARTBEAT_SECONDS * 2 + 1)
         assert stream.lines()[WINDOW:] == [None, None]
-        await world.office.ack(stream.follow.held()[:3])
+        await world.broker.ack(stream.follow.held()[:3])
         await wait_all_tasks_blocked()
         assert [line["body"] for line in stream.lines()[WINDOW + 2 :]] == [
             str(number) for number in range(WINDOW, WINDOW + 3)
@@ -158,9 +158,9 @@ class TestStream:
         """To the same stream, with its attempts counted."""
         stream = Stream(world)
         nursery.start_soon(stream.run)
-        await world.office.send("a", "b", "1")
+        await world.broker.send("a", "b", "1")
         await wait_all_tasks_blocked()
-        await world.office.release(sorted(world.bound()))
+        await world.broker.release(sorted(world.bound()))
         await wait_all_tasks_blocked()
         assert [line["attempts"] for line in stream.lines() if line] == [1, 2]
 
@@ -170,9 +170,9 @@ class TestStream:
         """The reader did not ack in time."""
         stream = Stream(world, "name=b&lease=10")
         nursery.start_soon(stream.run)
-        await world.office.send("a", "b", "1")
+        await world.broker.send("a", "b", "1")
         await trio.sleep(10)
-        await world.office.expire()
+        await world.broker.expire()
         await wait_all_tasks_blocked()
         assert [line["attempts"] for line in stream.lines() if line] == [1, 2]
 
@@ -181,9 +181,9 @@ class TestStream:
         stream = Stream(world)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stream.run)
-            await world.office.send("a", "b", "1")
+            await world.broker.send("a", "b", "1")
             await wait_all_tasks_blocked()
-            await world.office.rename("b", "new")
+            await world.broker.rename("b", "new")
         assert stream.lines()[-1] == {"renamed": "new"}
         assert stream.client.is_answered
         assert world.states() == {"1": "waiting"}
@@ -213,7 +213,7 @@ class TestStream:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stream.run)
             await wait_all_tasks_blocked()
-            await world.office.send("a", "b", "1")
+            await world.broker.send("a", "b", "1")
             with world.read_only():
                 await wait_all_tasks_blocked()
                 await trio.sleep(HEARTBEAT_SECONDS + 1)
@@ -228,7 +228,7 @@ class TestStream:
         """Nobody holds the leases any more, so they count as orphans."""
         stream = Stream(world)
         nursery.start_soon(stream.run)
-        await world.office.send("a", "b", "1")
+        await world.broker.send("a", "b", "1")
         await wait_all_tasks_blocked()
         with world.read_only():
             stream.client.leave()
@@ -236,7 +236,7 @@ class TestStream:
         assert stream.follow.held() == []
         assert world.states() == {"1": "leased"}
         for _ in range(2):
-            await world.office.release_orphans(stream.follow.held())
+            await world.broker.release_orphans(stream.follow.held())
         assert world.states() == {"1": "waiting"}
 
     def test_a_batch_fits_the_window(self) -> None:

@@ -1,4 +1,4 @@
-"""What the post office wants of a doorbell (see doorbell.py), and the one that says nothing."""
+"""What the broker wants of a doorbell (see doorbell.py), and the one that says nothing."""
 
 from typing import Protocol
 

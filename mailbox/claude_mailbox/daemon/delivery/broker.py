@@ -1,4 +1,4 @@
-"""The post office: the verbs of the domain. The only room that joins ledger and waiters.
+"""The broker: the verbs of the domain. The only room that joins ledger and waiters.
 
 Whoever takes messages out brings a custodian along, which answers for them until it is known
 whether they arrived (see handover.py).
@@ -15,7 +15,7 @@ from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.bell import Bell, NoBell
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
 from claude_mailbox.daemon.delivery.presence import Presence
-from claude_mailbox.daemon.delivery.waiters import Lines
+from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite import leases as lease_store
 from claude_mailbox.daemon.store.sqlite import mail as store
@@ -25,10 +25,10 @@ from claude_mailbox.model import (
     CHECK_LIMIT,
     Backlog,
     Claim,
+    LeaseOutcome,
     Listing,
     Receipt,
     Rename,
-    Verdict,
 )
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ BRIEF_CHARACTERS = 64 * 1024
 BRIEF_TOKENS = 256
 
 
-class Office:
+class Broker:
     """All that can be done with mail. Every method may raise what ``Ledger.run`` raises.
 
     Args:
@@ -55,7 +55,7 @@ class Office:
     def __init__(
         self,
         ledger: Ledger,
-        lines: Lines,
+        lines: WaiterLines,
         presence: Presence,
         config: Config,
         clock: Callable[[], int],
@@ -74,7 +74,7 @@ class Office:
         self._bell = bell or NoBell()
 
     def __repr__(self) -> str:
-        return f"<Office: {self._lines!r}, {self._ledger!r}>"
+        return f"<Broker: {self._lines!r}, {self._ledger!r}>"
 
     @property
     def max_body_bytes(self) -> int:
@@ -260,17 +260,17 @@ class Office:
         self.presence.forget_names()
         return deleted
 
-    async def ack(self, tokens: Sequence[str], holder: str | None = None) -> Verdict:
+    async def ack(self, tokens: Sequence[str], holder: str | None = None) -> LeaseOutcome:
         """Mark leased messages delivered, for good; with *holder*, only those of that mailbox."""
         now = self._clock()
-        verdict = await self._ledger.run(
+        outcome = await self._ledger.run(
             lambda c: lease_store.settle(c, tokens, now, holder),
             brief=len(tokens) <= BRIEF_TOKENS,
         )
         self._tell_followers(tokens)
-        return verdict
+        return outcome
 
-    async def settle(self, tokens: Sequence[str]) -> Verdict:
+    async def settle(self, tokens: Sequence[str]) -> LeaseOutcome:
         """Mark messages delivered whose response has left.
 
         Unlike an ack it is not flushed to the disk at once: nobody said that he has them, and all
@@ -283,16 +283,16 @@ class Office:
             brief=len(tokens) <= BRIEF_TOKENS,
         )
 
-    async def release(self, tokens: Sequence[str], holder: str | None = None) -> Verdict:
+    async def release(self, tokens: Sequence[str], holder: str | None = None) -> LeaseOutcome:
         """Put leased messages back in their places, and wake who waits for them."""
-        verdict, mailboxes = await self._ledger.run(
+        outcome, mailboxes = await self._ledger.run(
             lambda c: lease_store.release(c, tokens, holder),
             durable=False,
             brief=len(tokens) <= BRIEF_TOKENS,
         )
         self._tell_followers(tokens)
         self.announce(mailboxes)
-        return verdict
+        return outcome
 
     @contextmanager
     def following(self, follower: Follower) -> Iterator[None]:
@@ -309,14 +309,14 @@ class Office:
 
     async def extend(
         self, tokens: Sequence[str], seconds: float, holder: str | None = None
-    ) -> Verdict:
+    ) -> LeaseOutcome:
         """Let explicit leases last *seconds* from now."""
         until = self._clock() + round(seconds * 1000)
-        verdict = await self._ledger.run(
+        outcome = await self._ledger.run(
             lambda c: lease_store.extend(c, tokens, until, holder), durable=False
         )
         self._note_expiry(until)
-        return verdict
+        return outcome
 
     async def expire(self) -> int | None:
         """Put messages back whose lease has run out; return when the next one does."""

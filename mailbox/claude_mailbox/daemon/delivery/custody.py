@@ -1,4 +1,4 @@
-"""Who answers for leased messages on their way out of the office."""
+"""Who answers for leased messages on their way out of the broker."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol

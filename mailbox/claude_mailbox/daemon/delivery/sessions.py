@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import apsw
 
 from claude_mailbox.daemon.delivery import processes
-from claude_mailbox.daemon.delivery.broker import MINUTE, Office
+from claude_mailbox.daemon.delivery.broker import MINUTE, Broker
 from claude_mailbox.daemon.delivery.doorbell import Doorbell
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite import sessions as session_store
@@ -48,16 +48,16 @@ class Sessions:
 
     Args:
         ledger: where they are kept.
-        office: where their mailboxes are.
+        broker: where their mailboxes are.
         doorbell: rings them.
         clock: returns the time in milliseconds since the epoch.
     """
 
     def __init__(
-        self, ledger: Ledger, office: Office, doorbell: Doorbell, clock: Callable[[], int]
+        self, ledger: Ledger, broker: Broker, doorbell: Doorbell, clock: Callable[[], int]
     ) -> None:
         self._ledger = ledger
-        self._office = office
+        self._broker = broker
         self._doorbell = doorbell
         self._clock = clock
 
@@ -69,7 +69,7 @@ class Sessions:
         now = self._clock()
         bell = await self._doorbell.add(session.session_id) if session.has_bell else None
         started = await self._ledger.run(lambda c: session_store.start(c, session, now))
-        self._office.presence.note(started.mailbox)
+        self._broker.presence.note(started.mailbox)
         if started.former is not None:
             await self._doorbell.remove(started.former)
         if started.pending and bell is not None:
@@ -79,7 +79,7 @@ class Sessions:
 
     async def _peers(self, own: str, now: int) -> Sequence[tuple[Listing, bool]]:
         since = now - PEERS_MINUTES * MINUTE
-        rows = await self._office.list_mailboxes()
+        rows = await self._broker.list_mailboxes()
         recent = [row for row in rows if row[0].name != own and (row[0].last_seen_at or 0) >= since]
         return recent[:PEERS_LIMIT]
 
@@ -106,7 +106,7 @@ class Sessions:
 
         name, deleted, goes_on = await self._ledger.run(job)
         if deleted:
-            self._office.presence.forget_names()
+            self._broker.presence.forget_names()
         if not goes_on:
             await self._doorbell.remove(session_id)
         return name, deleted

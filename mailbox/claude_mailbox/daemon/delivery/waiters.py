@@ -1,4 +1,4 @@
-"""Lines of waiters, one a mailbox, first in, first out. Knows no SQL and no HTTP.
+"""WaiterLines of waiters, one a mailbox, first in, first out. Knows no SQL and no HTTP.
 
 The rule that makes it right: everybody joins the line before looking for mail, even when some is
 there; only the front of the line looks; and whoever leaves, for whatever reason, calls the next.
@@ -74,7 +74,7 @@ class Waiter:
         self._called = trio.Event()
 
 
-class Lines:
+class WaiterLines:
     """All lines. Every method but ``Waiter.turn`` is synchronous and does no I/O.
 
     Args:
@@ -87,7 +87,7 @@ class Lines:
         self._closed: MailboxError | None = None
 
     def __repr__(self) -> str:
-        return f"<Lines: {self.total()} waiters for {len(self._lines)} mailboxes>"
+        return f"<WaiterLines: {self.total()} waiters for {len(self._lines)} mailboxes>"
 
     @contextmanager
     def join(self, name: str) -> Iterator[Waiter]:

@@ -18,7 +18,7 @@ import trio
 from claude_mailbox.daemon.delivery.waiters import Waiter
 from claude_mailbox.daemon.http.asgi import CLIENT_KEY, App, Client, Message, Receive, Scope, Send
 from claude_mailbox.errors import MailboxError
-from claude_mailbox.model import Verdict
+from claude_mailbox.model import LeaseOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +35,13 @@ _ONE_PIECE_BYTES = 16 * 1024
 
 
 class Desk(Protocol):
-    """What of the post office settles and releases leases."""
+    """What of the broker settles and releases leases."""
 
-    async def settle(self, tokens: Sequence[str]) -> Verdict:
+    async def settle(self, tokens: Sequence[str]) -> LeaseOutcome:
         """Mark delivered."""
         ...
 
-    async def release(self, tokens: Sequence[str]) -> Verdict:
+    async def release(self, tokens: Sequence[str]) -> LeaseOutcome:
         """Put back."""
         ...
 

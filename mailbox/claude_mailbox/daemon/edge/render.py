@@ -2,7 +2,7 @@
 
 import json
 
-from claude_mailbox.model import Backlog, Delivery, Listing, Receipt, Rename, Verdict, iso_time
+from claude_mailbox.model import Backlog, Delivery, LeaseOutcome, Listing, Receipt, Rename, iso_time
 
 # Made once: ``json.dumps`` would make one for every call that is not by default.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -70,6 +70,6 @@ def rename_json(renamed: Rename) -> dict[str, object]:
     return {"from": renamed.old, "to": renamed.new, "messagesTransferred": renamed.transferred}
 
 
-def verdict_json(verdict: Verdict) -> dict[str, object]:
+def lease_outcome_json(outcome: LeaseOutcome) -> dict[str, object]:
     """Return the answer to an ack, a release or an extension."""
-    return {"done": list(verdict.done), "lost": list(verdict.lost)}
+    return {"done": list(outcome.done), "lost": list(outcome.lost)}

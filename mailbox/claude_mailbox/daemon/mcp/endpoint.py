@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from claude_mailbox.daemon.delivery.broker import Office
+from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.callers import MAILBOX_HEADER, Callers
 from claude_mailbox.daemon.http.asgi import (
     Message,
@@ -42,14 +42,14 @@ class McpGate:
     """The MCP endpoint, from before it is ready until after it has stopped.
 
     Args:
-        office: what the tools talk to.
+        broker: what the tools talk to.
         callers: finds out who calls.
     """
 
-    def __init__(self, office: Office, callers: Callers) -> None:
+    def __init__(self, broker: Broker, callers: Callers) -> None:
         self._callers = callers
         self._calls = Calls()
-        self._tools = Tools(office, callers, self._calls)
+        self._tools = Tools(broker, callers, self._calls)
         self._manager: Manager | None = None
         self._decided = trio.Event()
         self.is_closed = False

@@ -1,7 +1,7 @@
 """A short cut around the MCP SDK for tool calls that are just as they should be.
 
 The SDK's path for one request (models, validation, a dispatcher, in the older era streams and
-tasks of its own) costs more than all that the office does for it, and the SDK is not there yet
+tasks of its own) costs more than all that the broker does for it, and the SDK is not there yet
 when the daemon begins to answer. So a call that needs none of that is read and answered here, by
 the same tools; every other one, also the slightest irregular, is the SDK's, which knows what to
 say about it. Both say the same of what both take: a test holds them side by side.

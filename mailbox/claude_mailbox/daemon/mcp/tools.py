@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from claude_mailbox.daemon.delivery.broker import Office
+from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.callers import Caller, Callers, one_header
 from claude_mailbox.daemon.edge.handover import SCOPE_KEY, Custody
 from claude_mailbox.daemon.edge.render import (
@@ -142,13 +142,13 @@ class Tools:
     """The tools' handlers.
 
     Args:
-        office: what they talk to.
+        broker: what they talk to.
         callers: finds out who calls.
         calls: lets clients give up waiting.
     """
 
-    def __init__(self, office: Office, callers: Callers, calls: Calls) -> None:
-        self._office = office
+    def __init__(self, broker: Broker, callers: Callers, calls: Calls) -> None:
+        self._broker = broker
         self._callers = callers
         self._calls = calls
         self._handlers: dict[str, Callable[[Scope, Arguments], Awaitable[Answer]]] = {
@@ -201,26 +201,26 @@ class Tools:
     async def _send(self, scope: Scope, arguments: Arguments) -> Answer:
         sender = await self._own_name(scope, arguments, "from")
         to = check_name(arguments.get("to"), "to")
-        body = check_body(arguments.get("body"), self._office.max_body_bytes)
-        return receipt_json(await self._office.send(sender, to, body))
+        body = check_body(arguments.get("body"), self._broker.max_body_bytes)
+        return receipt_json(await self._broker.send(sender, to, body))
 
     async def _check(self, scope: Scope, arguments: Arguments) -> Answer:
         name = await self._own_name(scope, arguments, "name")
         custody = _custody(scope)
-        claim = await self._office.check(name, custody, max_characters=CHECK_CHARACTERS)
+        claim = await self._broker.check(name, custody, max_characters=CHECK_CHARACTERS)
         _name_holder(custody, claim)
         return {"messages": _messages(claim), "remaining": claim.remaining}
 
     async def _peek(self, scope: Scope, arguments: Arguments) -> Answer:
         name = await self._own_name(scope, arguments, "name")
-        return backlog_json(await self._office.peek(name))
+        return backlog_json(await self._broker.peek(name))
 
     async def _list(self, scope: Scope, arguments: Arguments) -> Answer:
         caller = await self._callers.identify(scope)
         own = None
         if caller.name is not None or arguments.get("name") not in (None, ""):
             own = await self._callers.present(await self._acting_as(caller, arguments, "name"))
-        rows = await self._office.list_mailboxes(own)
+        rows = await self._broker.list_mailboxes(own)
         return {
             "you": own,
             "mailboxes": [listing_json(listing, watching=watching) for listing, watching in rows],
@@ -229,7 +229,7 @@ class Tools:
     async def _rename(self, scope: Scope, arguments: Arguments) -> Answer:
         current = await self._own_name(scope, arguments, "current_name")
         to = check_name(arguments.get("new_name"), "new_name")
-        return rename_json(await self._office.rename(current, to))
+        return rename_json(await self._broker.rename(current, to))
 
     async def _watch(self, scope: Scope, arguments: Arguments) -> Answer:
         name = await self._own_name(scope, arguments, "name")
@@ -240,11 +240,11 @@ class Tools:
         custody = _custody(scope)
         claim = None
         with self._calls.waiting(scope, scope[_REQUEST_ID]) as patience:
-            claim = await self._office.watch(name, seconds, custody)
+            claim = await self._broker.watch(name, seconds, custody)
         if patience.cancel_called:
             # A claim that was under way is not cancelled, and now nobody wants it.
             if custody.tokens:
-                await self._office.release(custody.tokens)
+                await self._broker.release(custody.tokens)
                 custody.drop()
             return {"message": None}
         if claim is None:

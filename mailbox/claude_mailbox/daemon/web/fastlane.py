@@ -1,7 +1,7 @@
 """ASGI: a short cut around Quart for requests that match a route exactly.
 
 Quart's path for a request (its context, request and response objects, signals, two tasks) costs
-more than all that the office does for a durable send. Requests that need none of that go straight
+more than all that the broker does for a durable send. Requests that need none of that go straight
 to the same verbs; everything else, such as an unknown route or a wrong method, is Quart's. And so
 the daemon can answer before Quart is imported.
 """

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import trio
 
-from claude_mailbox.daemon.delivery.broker import Office
+from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.waiters import Waiter
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.render import compact, delivery_json
@@ -87,12 +87,12 @@ class Follow:
     """The endpoint.
 
     Args:
-        office: where the mail comes from.
+        broker: where the mail comes from.
         callers: finds out who calls.
     """
 
-    def __init__(self, office: Office, callers: Callers) -> None:
-        self._office = office
+    def __init__(self, broker: Broker, callers: Callers) -> None:
+        self._broker = broker
         self._callers = callers
         self._readers: set[Reader] = set()
 
@@ -120,7 +120,7 @@ class Follow:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._cancel_on_disconnect, receive, nursery.cancel_scope)
-                with self._office.following(reader):
+                with self._broker.following(reader):
                     await self._stream(name, reader, send)
                 nursery.cancel_scope.cancel()
         finally:
@@ -130,7 +130,7 @@ class Follow:
 
     async def _release(self, reader: Reader) -> None:
         try:
-            await self._office.release(reader.tokens())
+            await self._broker.release(reader.tokens())
         except MailboxError:
             # The sweeper, or the next start of the daemon, frees what nobody holds.
             return
@@ -163,7 +163,7 @@ class Follow:
         limit = min(BATCH, await reader.room(seconds))
         if not limit:
             return b""
-        claim = await self._office.watch(name, seconds, reader, limit=limit)
+        claim = await self._broker.watch(name, seconds, reader, limit=limit)
         if claim is None:
             return b""
         return b"".join(_line(delivery_json(each, with_lease=True)) for each in claim.deliveries)

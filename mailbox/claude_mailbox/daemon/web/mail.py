@@ -1,4 +1,4 @@
-"""The REST verbs: parse a call, ask the post office, render the answer. Knows no framework.
+"""The REST verbs: parse a call, ask the broker, render the answer. Knows no framework.
 
 Two front ends share them: Quart (rest.py) for everything, and a short cut around it for the
 exact routes below (fastlane.py).
@@ -10,21 +10,21 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import parse_qsl
 
-from claude_mailbox.daemon.delivery.broker import Office
+from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.callers import MAILBOX_HEADER, Caller, Callers, one_header
 from claude_mailbox.daemon.edge.handover import SCOPE_KEY, Custody
 from claude_mailbox.daemon.edge.render import (
     backlog_json,
     compact,
     delivery_json,
+    lease_outcome_json,
     listing_json,
     receipt_json,
     rename_json,
-    verdict_json,
 )
 from claude_mailbox.daemon.http.asgi import Scope, error_body, error_headers
 from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
-from claude_mailbox.model import CHECK_LIMIT, Verdict, check_body, check_key, check_name
+from claude_mailbox.model import CHECK_LIMIT, LeaseOutcome, check_body, check_key, check_name
 
 logger = logging.getLogger(__name__)
 
@@ -152,15 +152,15 @@ class Verbs:
     """The verbs, each a method that takes a call and returns its answer.
 
     Args:
-        office: what they talk to.
+        broker: what they talk to.
         callers: finds out who calls.
         health: returns what ``/health`` answers.
     """
 
     def __init__(
-        self, office: Office, callers: Callers, health: Callable[[], Mapping[str, object]]
+        self, broker: Broker, callers: Callers, health: Callable[[], Mapping[str, object]]
     ) -> None:
-        self._office = office
+        self._broker = broker
         self._callers = callers
         self._health = health
         self.routes: dict[tuple[str, str], Verb] = {
@@ -186,10 +186,10 @@ class Verbs:
         """``POST /v1/send``"""
         sender = _require(await self._callers.identify(call.scope))
         content = call.content()
-        receipt = await self._office.send(
+        receipt = await self._broker.send(
             sender,
             check_name(content.get("to"), "to"),
-            check_body(content.get("body"), self._office.max_body_bytes),
+            check_body(content.get("body"), self._broker.max_body_bytes),
             check_key(content.get("idempotencyKey")),
         )
         return Answer(receipt_json(receipt))
@@ -201,7 +201,7 @@ class Verbs:
             name = caller.name
         else:
             name = check_name(call.parameter("name"))
-        return Answer(backlog_json(await self._office.peek(name)))
+        return Answer(backlog_json(await self._broker.peek(name)))
 
     async def check(self, call: Call) -> Answer:
         """``POST /v1/check-inbox``"""
@@ -210,7 +210,7 @@ class Verbs:
         characters = call.number("maxChars", math.inf, 0, math.inf)
         is_capped = characters != math.inf
         custody = call.custody()
-        claim = await self._office.check(
+        claim = await self._broker.check(
             name,
             custody,
             limit=int(min(limit, CHECK_LIMIT)),
@@ -228,7 +228,7 @@ class Verbs:
         name, _ = await own_names(self._callers, call)
         seconds = call.number("timeout", WATCH_DEFAULT, -math.inf, math.inf)
         custody = call.custody()
-        claim = await self._office.watch(name, min(max(seconds, 0.0), WATCH_LIMIT), custody)
+        claim = await self._broker.watch(name, min(max(seconds, 0.0), WATCH_LIMIT), custody)
         if claim is None:
             return Answer(status=204)
         with_lease = custody.lease_seconds is not None
@@ -236,17 +236,17 @@ class Verbs:
 
     async def ack(self, call: Call) -> Answer:
         """``POST /v1/ack``"""
-        return await self._judge(call, self._office.ack)
+        return await self._judge(call, self._broker.ack)
 
     async def release(self, call: Call) -> Answer:
         """``POST /v1/release``"""
-        return await self._judge(call, self._office.release)
+        return await self._judge(call, self._broker.release)
 
     async def _judge(
-        self, call: Call, verb: Callable[[Sequence[str], str], Awaitable[Verdict]]
+        self, call: Call, verb: Callable[[Sequence[str], str], Awaitable[LeaseOutcome]]
     ) -> Answer:
         holder = _require(await self._callers.identify(call.scope))
-        return Answer(verdict_json(await verb(_tokens(call.content()), holder)))
+        return Answer(lease_outcome_json(await verb(_tokens(call.content()), holder)))
 
     async def extend(self, call: Call) -> Answer:
         """``POST /v1/extend``"""
@@ -256,25 +256,25 @@ class Verbs:
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             raise BadRequest("'seconds' must be a number.")
         _in_range("seconds", seconds, *LEASE_RANGE)
-        verdict = await self._office.extend(_tokens(content), float(seconds), holder)
-        return Answer(verdict_json(verdict))
+        outcome = await self._broker.extend(_tokens(content), float(seconds), holder)
+        return Answer(lease_outcome_json(outcome))
 
     async def list_mailboxes(self, call: Call) -> Answer:
         """``GET /v1/list``"""
         caller = await self._callers.identify(call.scope)
-        rows = await self._office.list_mailboxes(caller.name)
+        rows = await self._broker.list_mailboxes(caller.name)
         return Answer([listing_json(listing, watching=watching) for listing, watching in rows])
 
     async def rename(self, call: Call) -> Answer:
         """``POST /v1/rename``"""
         current = _require(await self._callers.identify(call.scope))
         to = check_name(call.content().get("to"), "to")
-        return Answer(rename_json(await self._office.rename(current, to)))
+        return Answer(rename_json(await self._broker.rename(current, to)))
 
     async def delete(self, call: Call) -> Answer:
         """``DELETE /v1/mailbox``"""
         _, name = await own_names(self._callers, call, register=False)
-        return Answer({"deleted": await self._office.delete(name)})
+        return Answer({"deleted": await self._broker.delete(name)})
 
 
 async def own_names(callers: Callers, call: Call, *, register: bool = True) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import apsw
 from claude_mailbox.daemon.store.sqlite import mail as store
 from claude_mailbox.daemon.store.sqlite.schema import DELIVERED, LEASED, WAITING
 from claude_mailbox.errors import Renamed
-from claude_mailbox.model import Claim, Delivery, Verdict
+from claude_mailbox.model import Claim, Delivery, LeaseOutcome
 
 # What the framing around a message adds when it is shown to a model, in characters.
 FRAME_CHARACTERS = 200
@@ -69,7 +69,7 @@ def claim(
 
 def settle(
     connection: apsw.Connection, tokens: Iterable[str], now: int, holder: str | None = None
-) -> Verdict:
+) -> LeaseOutcome:
     """Mark leased messages delivered. Doing it again with the same token is done, not lost.
 
     With *holder*, only leases on messages of that mailbox count; so in the next two functions.
@@ -95,12 +95,12 @@ def settle(
             done.append(token)
         else:
             lost.append(token)
-    return Verdict(done, lost)
+    return LeaseOutcome(done, lost)
 
 
 def release(
     connection: apsw.Connection, tokens: Iterable[str], holder: str | None = None
-) -> tuple[Verdict, Sequence[str]]:
+) -> tuple[LeaseOutcome, Sequence[str]]:
     """Put leased messages back in their places; also return the mailboxes that got some."""
     holder_id = _holder_id(connection, holder)
     done: list[str] = []
@@ -118,7 +118,7 @@ def release(
             reached = True
             mailboxes.add(mailbox_id)
         (done if reached else lost).append(token)
-    return Verdict(done, lost), _names(connection, mailboxes)
+    return LeaseOutcome(done, lost), _names(connection, mailboxes)
 
 
 def extend(
@@ -126,7 +126,7 @@ def extend(
     tokens: Iterable[str],
     lease_until: int,
     holder: str | None = None,
-) -> Verdict:
+) -> LeaseOutcome:
     """Give explicit leases a new end."""
     holder_id = _holder_id(connection, holder)
     done: list[str] = []
@@ -139,7 +139,7 @@ def extend(
             (lease_until, number, nonce, holder_id),
         )
         (done if connection.changes() else lost).append(token)
-    return Verdict(done, lost)
+    return LeaseOutcome(done, lost)
 
 
 def _holder_id(connection: apsw.Connection, holder: str | None) -> int | None:

@@ -1,4 +1,4 @@
-"""The post office in random company: people who come, wait, take, give back, give up and rename.
+"""The broker in random company: people who come, wait, take, give back, give up and rename.
 
 Whatever happens at once and in whatever order: when everything has come to rest, nobody waits
 where mail waits, nobody was overtaken, and every lease is in somebody's hands.
@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.delivery import housekeeping as sweeper
+from claude_mailbox.daemon.delivery import housekeeping
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.errors import BadRequest, Renamed, TargetExists
 from claude_mailbox.model import Claim
@@ -68,7 +68,7 @@ class Company:
 
     def __init__(self, world: World, nursery: trio.Nursery) -> None:
         self._world = world
-        self._office = world.office
+        self._broker = world.broker
         self._nursery = nursery
         self.visitors: list[Visitor] = []
         self.ended: set[str] = set()
@@ -132,15 +132,15 @@ class Company:
 
     async def _watch(self, name: str, seconds: float, lease: float | None) -> None:
         visitor = Visitor(name, len(self.visitors), custody(lease))
-        await self._visit(visitor, partial(self._office.watch, name, seconds, visitor.custody))
+        await self._visit(visitor, partial(self._broker.watch, name, seconds, visitor.custody))
 
     async def _check(self, name: str, limit: int, lease: float | None) -> None:
         visitor = Visitor("", len(self.visitors), custody(lease))
-        await self._visit(visitor, partial(self._office.check, name, visitor.custody, limit=limit))
+        await self._visit(visitor, partial(self._broker.check, name, visitor.custody, limit=limit))
 
     async def _send(self, name: str) -> None:
         self.sent += 1
-        await self._office.send("sender", name, str(self.sent))
+        await self._broker.send("sender", name, str(self.sent))
 
     async def _cancel(self, number: int) -> None:
         if self.visitors:
@@ -151,33 +151,33 @@ class Company:
         return list(with_mail[number % len(with_mail)].custody.tokens) if with_mail else []
 
     async def _ack(self, number: int) -> None:
-        self.ended.update((await self._office.ack(self._tokens(number))).done)
+        self.ended.update((await self._broker.ack(self._tokens(number))).done)
 
     async def _release(self, number: int) -> None:
-        self.ended.update((await self._office.release(self._tokens(number))).done)
+        self.ended.update((await self._broker.release(self._tokens(number))).done)
 
     async def _extend(self, number: int) -> None:
-        await self._office.extend(self._tokens(number), 5)
+        await self._broker.extend(self._tokens(number), 5)
 
     async def _rename(self, current: str, to: str) -> None:
         try:
-            await self._office.rename(current, to)
+            await self._broker.rename(current, to)
         except (BadRequest, TargetExists):
             return
 
     async def _peek(self, name: str) -> None:
-        await self._office.peek(name)
+        await self._broker.peek(name)
 
     async def _delete(self, name: str) -> None:
-        await self._office.delete(name)
+        await self._broker.delete(name)
 
     async def _sweep(self) -> None:
-        await self._office.sweep()
+        await self._broker.sweep()
 
 
 async def _perform(story: list[list[tuple[object, ...]]], folder: Path) -> None:
     async with open_world(folder, delete_after_minutes=1) as world, trio.open_nursery() as nursery:
-        nursery.start_soon(sweeper.expire_leases, world.office, world.clock)
+        nursery.start_soon(housekeeping.expire_leases, world.broker, world.clock)
         company = Company(world, nursery)
         for step in story:
             await company.play(step)
@@ -188,7 +188,7 @@ async def _perform(story: list[list[tuple[object, ...]]], folder: Path) -> None:
         # Explicit leases end by themselves; after that, everything is where it was or delivered.
         await trio.sleep(60)
         await wait_all_tasks_blocked()
-        await world.office.release_all_bound()
+        await world.broker.release_all_bound()
         states = world.states()
         assert len(states) == company.sent
         assert set(states.values()) <= {"waiting", "delivered"}
