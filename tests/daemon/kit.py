@@ -14,6 +14,9 @@ from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.routing import MailRoute
+from claude_mailbox.daemon.http.asgi import Receive, Scope, Send
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite.schema import open_database
 
@@ -135,3 +138,9 @@ def custody(lease_seconds: float | None = None) -> Custody:
     custodian = Custody()
     custodian.lease_seconds = lease_seconds
     return custodian
+
+
+async def respond(route: MailRoute, scope: Scope, receive: Receive, send: Send) -> None:
+    """Run a route that answers for its mail itself, as the application does."""
+    response = await route.respond(Request(scope, b""), Custody())
+    await response(scope, receive, send)

@@ -14,8 +14,9 @@ from claude_mailbox import config, paths
 from claude_mailbox.cli.app import cli
 from claude_mailbox.client.mail.watch import EXIT_TIMEOUT
 from claude_mailbox.daemon.mcp.tools import TOOLS
-from claude_mailbox.daemon.web.mail import Verbs
-from claude_mailbox.daemon.web.sessions import SessionVerbs
+from claude_mailbox.daemon.web.mail import MailRoutes
+from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
+from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.errors import MailboxError
 from docs.markdown import anchors, code_of, links, table
 from support.daemon import DaemonProcess
@@ -128,7 +129,8 @@ class TestEndpoints:
 
     def test_all_are_there_and_no_others(self) -> None:
         """By method and path."""
-        routes = {**Verbs(*[None] * 3).routes, **SessionVerbs(None).routes}  # type: ignore[arg-type]
+        tables = (MailRoutes(None, None), MailboxRoutes(None, None, dict), SessionRoutes(None))  # type: ignore[arg-type]
+        routes = {(route.method, route.path) for table in tables for route in table.routes()}
 
         assert sorted(self.written()) == sorted({*routes, *FURTHER_ROUTES})
 
@@ -153,7 +155,7 @@ class TestEndpoints:
         read = {
             name
             for module in source()
-            for name in re.findall(r"call\.(?:number|parameter|has)\(\s*\"(\w+)\"", module)
+            for name in re.findall(r"request\.(?:number|parameter|has)\(\s*\"(\w+)\"", module)
         }
 
         assert written == read

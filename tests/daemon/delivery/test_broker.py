@@ -438,7 +438,7 @@ class TestExpiry:
         await trio.sleep(10)
         assert watchers.got == []
 
-    async def test_noticed_by_the_sweeper(self, world: World, watchers: Watchers) -> None:
+    async def test_noticed_by_housekeeping(self, world: World, watchers: Watchers) -> None:
         """All that came back is handed out."""
         await self.leased_with_a_watcher(world, watchers)
         await world.broker.expire()

@@ -13,13 +13,13 @@ import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.edge.callers import Callers
-from claude_mailbox.daemon.edge.handover import SCOPE_KEY, Custody, Handover
-from claude_mailbox.daemon.http.asgi import Receive, Scope, Send
+from claude_mailbox.daemon.edge.handover import Custody, Handover
+from claude_mailbox.daemon.http.asgi import Receive, Send
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.errors import Renamed, ShuttingDown
 from daemon.delivery.moments import Trial, at_every_moment
 from daemon.edge.test_handover import BODY, LONG, Client, delivering, in_pieces
-from daemon.kit import World, custody
+from daemon.kit import World, custody, respond
 
 
 class Watcher:
@@ -257,10 +257,10 @@ class TestHandover:
             client = Client()
             if leaves:
                 trial.interrupt = client.leave
-            app = delivering(trial.world, body=body, respond=respond)
-            handover = Handover(app, trial.world.broker)
+            handler = delivering(trial.world, body=body, respond=respond)
+            handover = Handover(trial.world.broker)
             async with trial.operation():
-                await handover({"type": "http"}, client.receive, client.send)
+                await handover.run(handler, {"type": "http"}, client.receive, client.send)
             behind = await after(Watcher, trial)
             has_all = client.body == body
             assert trial.world.states() == {"hello": "delivered" if has_all else "leased"}
@@ -281,9 +281,10 @@ class TestHandover:
             client = Client()
             if leaves:
                 trial.interrupt = client.leave
-            handover = Handover(delivering(trial.world, lease=60), trial.world.broker)
+            handler = delivering(trial.world, lease=60)
+            handover = Handover(trial.world.broker)
             async with trial.operation():
-                await handover({"type": "http"}, client.receive, client.send)
+                await handover.run(handler, {"type": "http"}, client.receive, client.send)
             has_all = client.body == BODY
             assert trial.world.states() == {"hello": "leased" if has_all else "waiting"}
 
@@ -295,9 +296,9 @@ class TestHandover:
         outcomes = set()
 
         async def attempt(trial: Trial) -> None:
-            async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            async def handle(custody: Custody, receive: Receive, send: Send) -> None:
                 await receive()
-                claim = await trial.world.broker.watch("b", 300, scope[SCOPE_KEY])
+                claim = await trial.world.broker.watch("b", 300, custody)
                 if claim is None:
                     return
                 await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -306,8 +307,8 @@ class TestHandover:
             client = Client()
             if leaves:
                 trial.interrupt = client.leave
-            handover = Handover(app, trial.world.broker)
-            request = partial(handover, {"type": "http"}, client.receive, client.send)
+            handover = Handover(trial.world.broker)
+            request = partial(handover.run, handle, {"type": "http"}, client.receive, client.send)
             trial.nursery.start_soon(trial.interruptible, request)
             behind = await after(Watcher, trial)
             async with trial.observed():
@@ -346,7 +347,8 @@ class TestFollow:
                 "query_string": f"name=b{lease}".encode(),
                 "headers": [(b"x-mailbox", b"b")],
             }
-            stream = partial(follow, scope, client.receive, client.send)
+            (route,) = follow.routes()
+            stream = partial(respond, route, scope, client.receive, client.send)
             async with trial.observed():
                 trial.nursery.start_soon(trial.interruptible, stream)
                 await wait_all_tasks_blocked()

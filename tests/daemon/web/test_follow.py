@@ -11,7 +11,7 @@ from claude_mailbox.daemon.store.sqlite import mail as store
 from claude_mailbox.daemon.web.follow import BATCH, HEARTBEAT_SECONDS, WINDOW, Follow, Reader
 from claude_mailbox.errors import ShuttingDown
 from daemon.edge.test_handover import Client
-from daemon.kit import World
+from daemon.kit import World, respond
 
 
 def tokens(count: int, start: int = 0) -> list[str]:
@@ -106,7 +106,8 @@ class Stream:
 
     async def run(self) -> None:
         """Be the request."""
-        await self.follow(self._scope, self.client.receive, self.client.send)
+        (route,) = self.follow.routes()
+        await respond(route, self._scope, self.client.receive, self.client.send)
 
     def lines(self) -> list[object]:
         """Return what came, a heartbeat as None."""
@@ -222,7 +223,7 @@ class TestStream:
         assert stream.lines()[-1]["reason"] == "unavailable"
         assert world.states() == {"1": "waiting"}
 
-    async def test_a_release_that_fails_is_left_to_the_sweeper(
+    async def test_a_release_that_fails_is_made_up_for_by_housekeeping(
         self, world: World, nursery: trio.Nursery
     ) -> None:
         """Nobody holds the leases any more, so they count as orphans."""
