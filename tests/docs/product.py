@@ -1,0 +1,51 @@
+"""What the code has: its commands, its errors, its text."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+import claude_mailbox
+from claude_mailbox.cli.app import cli
+from claude_mailbox.errors import MailboxError
+
+PACKAGE = Path(claude_mailbox.__file__).parent
+
+
+def source(*folders: str) -> Iterator[str]:
+    """Yield the text of each module, of the whole package or of some folders."""
+    for folder in folders or (".",):
+        for path in (PACKAGE / folder).rglob("*.py"):
+            yield path.read_text()
+
+
+def commands() -> dict[str, click.Command]:
+    """Return the commands by name."""
+    with click.Context(cli) as context:
+        found = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
+def options(command: click.Command) -> set[str]:
+    """Return the long options of a command."""
+    return {
+        spelling
+        for parameter in command.params
+        for spelling in (*parameter.opts, *parameter.secondary_opts)
+        if spelling.startswith("--")
+    }
+
+
+def errors() -> list[type[MailboxError]]:
+    """Return all classes of errors, wherever they are."""
+    for module in pkgutil.walk_packages([str(PACKAGE)], "claude_mailbox."):
+        if not module.name.endswith("__main__") and "windows" not in module.name:
+            importlib.import_module(module.name)
+    found, todo = [], [MailboxError]
+    while todo:
+        each = todo.pop()
+        found.append(each)
+        todo += each.__subclasses__()
+    return found
