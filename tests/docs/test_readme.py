@@ -13,7 +13,7 @@ LINES_LIMIT = 125
 
 
 def test_it_is_short() -> None:
-    """It is the front door; details are in docs/."""
+    """Details are in docs/."""
     assert len(README.encode()) <= SIZE_LIMIT
     assert len(README.splitlines()) <= LINES_LIMIT
 
