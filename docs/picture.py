@@ -164,12 +164,12 @@ def play(home: Home) -> tuple[Pane, Pane]:
     rang_at = int(_read(bell)) / 1e9
     check = ("check", "--hook", "--wake")
     rung = {**event, "hook_event_name": "FileChanged", "file_path": bell}
-    letter = home.run(*check, event=rung, code=2)
+    shown = home.run(*check, event=rung, code=2)
     right.rows.append([])
-    milliseconds = 1000 * (rang_at - _sent_at(letter))
+    milliseconds = 1000 * (rang_at - _sent_at(shown))
     right.comment(f"idle; {milliseconds:.0f} ms after the send its doorbell rings:")
     right.command(check)
-    right.output(letter)
+    right.output(shown)
 
     follow = ("watch", "--follow", "--name", "backend")
     left.rows.append([])
@@ -215,9 +215,9 @@ def _read(path: str) -> str:
         return file.read()
 
 
-def _sent_at(letter: str) -> float:
+def _sent_at(shown: str) -> float:
     """Return the time in a line such as ``From backend, 2026-01-31T12:00:00.000Z, id 1:``."""
-    line = next(line for line in letter.splitlines() if line.startswith("From "))
+    line = next(line for line in shown.splitlines() if line.startswith("From "))
     return datetime.fromisoformat(line.split(", ")[1]).timestamp()
 
 
@@ -232,9 +232,13 @@ def _wait_for(what: str, condition: Callable[[], bool]) -> None:
 def main() -> None:
     """Play, draw, write."""
     with tempfile.TemporaryDirectory(prefix="mailbox-picture-") as folder:
+        # Any free port, for every daemon of this home: the usual one may be in use.
+        with open(os.path.join(folder, "mailbox.json"), "w", encoding="utf-8") as file:
+            json.dump({"port": 0}, file)
         home = Home(folder)
-        with home.running("serve", "--port", "0") as next_line:
-            next_line()  # it says so when it is ready
+        with home.running("serve") as next_line:
+            if not next_line():
+                raise SystemExit("The daemon did not start: the line above says why.")
             picture = draw(*play(home))
     with open(sys.argv[1] if len(sys.argv) > 1 else FILE, "w", encoding="utf-8") as file:
         file.write(picture)
