@@ -148,7 +148,7 @@ async def _on_http_error(error: HTTPException) -> QuartResponse:
     path, method = quart_request.path, quart_request.method
     if error.code == NotFound.status:
         return _to_quart(
-            Response.of_error(NotFound(f"There is no {path}: see the README for the routes."))
+            Response.of_error(NotFound(f"There is no {path}: docs/rest.md has the routes."))
         )
     if error.code == MethodNotAllowed.status:
         allowed = sorted(getattr(error, "valid_methods", None) or ())
