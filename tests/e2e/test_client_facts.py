@@ -4,40 +4,12 @@ When a new version of the client breaks the plugin, the fact that went is found 
 involved: the plugins are toys of a few shell commands.
 """
 
-import time
 from pathlib import Path
 
 from e2e.conftest import Cast, Measure
 from e2e.stage.claude import Claude, Session
 from e2e.stage.messages import Call, Request, Say, call, quiet, say
-from e2e.stage.toy import Hook, answer, shell, write_plugin
-
-# Reads the doorbell file to the model, and only wakes it when there is something in it.
-WAKE = shell(
-    'test -s "$BELL" && cat "$BELL" >&2 && exit 2; exit 0',
-    asyncRewake=True,
-    rewakeMessage="For you:",
-    rewakeSummary="The bell rang",
-)
-
-
-class Bell:
-    """A file that a toy plugin has the client watch, by the name of ``$BELL``."""
-
-    def __init__(self, folder: Path, claude: Claude) -> None:
-        self.path = folder / "bell"
-        self.path.touch()
-        claude.env["BELL"] = str(self.path)
-        watch = answer("SessionStart", watchPaths=[str(self.path)])
-        self.hooks: dict[str, Hook | list[Hook]] = {
-            "SessionStart": shell(watch),
-            "FileChanged": [WAKE, shell(answer("FileChanged", watchPaths=[str(self.path)]))],
-        }
-
-    def ring(self, text: str) -> float:
-        """Write *text*, and return when."""
-        self.path.write_text(text)
-        return time.monotonic()
+from e2e.stage.toy import WAKE, Bell, answer, shell, write_plugin
 
 
 class TestFileChanged:
