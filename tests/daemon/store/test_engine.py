@@ -63,64 +63,6 @@ async def test_the_journal_stays_small(opened: Database, scratch: Path, monkeypa
     assert (scratch / "mailbox.db").stat().st_size > 25 * 400_000
 
 
-async def test_the_journal_is_long_from_the_first_answer_on(
-    opened: Database, scratch: Path
-) -> None:
-    """So that no flush has to make it longer; in the database there is no trace of that."""
-    journal, path = scratch / "mailbox.db-wal", scratch / "mailbox.db"
-    before = journal.stat().st_size
-    await opened.upkeep()
-    assert journal.stat().st_size == before, "nothing was written yet"
-    settings = [await opened.run(_settings), None]
-    await opened.run(fill)
-    await opened.upkeep()
-    length = journal.stat().st_size
-    assert length > 3_900_000
-    for _ in range(5):
-        await opened.run(fill)
-        await opened.upkeep()
-    assert journal.stat().st_size == length
-    settings[1] = await opened.run(_settings)
-    assert settings[0] == settings[1]
-    other = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    assert other.execute("SELECT count(*), sum(length(bytes)) FROM filler").get == (6, 2_400_000)
-    assert not other.execute("SELECT 1 FROM sqlite_schema WHERE name = 'stretch'").fetchall()
-    assert other.pragma("integrity_check") == "ok"
-    other.close()
-
-
-def _settings(connection: apsw.Connection) -> list[object]:
-    names = ("cache_size", "synchronous", "user_version", "application_id", "foreign_keys")
-    return [connection.pragma(name) for name in names]
-
-
-async def test_without_room_for_a_long_journal(opened: Database, scratch: Path) -> None:
-    """It stays short, and everything else goes on."""
-    await opened.run(lambda connection: connection.pragma("max_page_count", 200))
-    await opened.run(fill)
-    before = await opened.run(_settings)
-    await opened.upkeep()
-    assert await opened.run(_settings) == before
-    assert (scratch / "mailbox.db-wal").stat().st_size < 1_000_000
-    assert not await opened.run(lambda connection: connection.in_transaction)
-    with pytest.raises(apsw.FullError):
-        await opened.run(fill)
-
-
-async def test_a_lock_in_the_way_of_a_long_journal(opened: Database, scratch: Path) -> None:
-    """Another program's: all is as before."""
-    await opened.run(fill)
-    before = await opened.run(_settings)
-    other = apsw.Connection(str(scratch / "mailbox.db"))
-    other.execute("BEGIN IMMEDIATE")
-    await opened.run(lambda connection: connection.set_busy_timeout(0))
-    await opened.upkeep()
-    assert await opened.run(_settings) == before
-    other.execute("ROLLBACK")
-    other.close()
-    await opened.run(fill)
-
-
 async def test_nothing_is_written_back_within_a_commit(opened: Database, scratch: Path) -> None:
     """What SQLite would do by itself after 1,000 pages is left to upkeep."""
     before = (scratch / "mailbox.db").stat().st_size

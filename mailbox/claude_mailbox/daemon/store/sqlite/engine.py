@@ -32,7 +32,6 @@ class Database:
         self._is_open = True
         self._journal_pages = 0
         self._tried_at = 0
-        self._is_short = True
         connection.set_wal_hook(self._note_journal)
 
     @classmethod
@@ -58,15 +57,7 @@ class Database:
         return apsw.SQLITE_OK
 
     async def upkeep(self) -> None:
-        """Write the journal back when it has grown; what fails is tried again later.
-
-        The first time it makes the journal's file as long as it becomes sooner or later: a flush
-        of a file that grows takes twice the time of one that does not.
-        """
-        if self._is_short and self._journal_pages:
-            self._is_short = False
-            with contextlib.suppress(apsw.Error):  # without room for it things go on as they are
-                await self.run(_stretch_journal)
+        """Write the journal back when it has grown; what fails is tried again later."""
         if self._journal_pages - self._tried_at < _JOURNAL_PAGES:
             return
         self._tried_at = self._journal_pages
@@ -88,25 +79,6 @@ async def _on_thread(controller: apsw.aio.Trio, call: Callable[[], T]) -> T:
     with trio.CancelScope(shield=True):
         value: T = await controller.send(call)
     return value
-
-
-def _stretch_journal(connection: apsw.Connection) -> None:
-    """Fill the journal with a transaction that is too large for the cache, and roll it back."""
-    cache_size, synchronous = connection.pragma("cache_size"), connection.pragma("synchronous")
-    try:
-        connection.pragma("cache_size", 100)
-        connection.pragma("synchronous", "full")
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("CREATE TABLE stretch (filler BLOB)")
-        connection.execute("INSERT INTO stretch VALUES (zeroblob(?))", (_JOURNAL_PAGES * 4096,))
-        connection.execute("ROLLBACK")
-        # Write something, so that the new length is on the disk before anybody waits for it.
-        connection.pragma("user_version", connection.pragma("user_version"))
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        connection.pragma("cache_size", cache_size)
-        connection.pragma("synchronous", synchronous)
 
 
 def _checkpoint_and_close(connection: apsw.Connection) -> None:
