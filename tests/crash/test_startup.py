@@ -14,7 +14,7 @@ import apsw
 import httpx
 import pytest
 
-from daemon.store.test_schema import foreign, newer, ours
+from daemon.store.sqlite.test_schema import foreign, newer, ours
 from support.daemon import PATIENCE_SECONDS, DaemonProcess
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files and signals")

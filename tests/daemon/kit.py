@@ -1,4 +1,4 @@
-"""The daemon's inner rooms put together without sockets, on a real database, in virtual time."""
+"""A broker and what it stands on, without sockets: a real database, in virtual time."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,6 +15,7 @@ from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.daemon.store.sqlite.schema import open_database
 
 T = TypeVar("T")
@@ -23,24 +24,23 @@ EPOCH = 1_700_000_000_000
 STATES = ("waiting", "leased", "delivered")
 
 
-class InlineRunner:
-    """Runs a batch in the event loop, between two turns of it, as a hop onto a thread would.
+class InlineWorker:
+    """Runs functions in the event loop, between two turns of it, as a hop onto a thread would.
 
     The virtual clock may jump while a real thread works, so tests that use it need this one.
     """
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-
-    async def __call__(
-        self, function: Callable[[apsw.Connection], T], *, in_place: bool = False
-    ) -> T:
+    async def run(self, function: Callable[[], T]) -> T:
+        """Return what *function* returns."""
         with trio.CancelScope(shield=True):
             await trio.lowlevel.checkpoint()
             try:
-                return function(self._connection)
+                return function()
             finally:
                 await trio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        """Nothing to close."""
 
 
 class RecordingBell:
@@ -113,8 +113,9 @@ def virtual_clock() -> int:
 async def open_world(folder: Path, **settings: int) -> AsyncIterator[World]:
     """Open the database in *folder* and run the ledger; *settings* are fields of ``Config``."""
     connection = open_database(str(folder / "mailbox.db"))
+    engine = SqliteEngine(connection, InlineWorker())
     try:
-        ledger = Ledger(InlineRunner(connection))
+        ledger = Ledger(engine)
         config = Config(**settings)
         lines = WaiterLines(config.max_waiters_per_mailbox)
         presence = Presence(ledger, virtual_clock)
@@ -127,7 +128,7 @@ async def open_world(folder: Path, **settings: int) -> AsyncIterator[World]:
             finally:
                 ledger.close()
     finally:
-        connection.close()
+        await engine.close()
 
 
 def custody(lease_seconds: float | None = None) -> Custody:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import apsw
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -15,10 +14,11 @@ from hypothesis.stateful import (
     rule,
 )
 
-from claude_mailbox.daemon.store.sqlite import leases as lease_store
-from claude_mailbox.daemon.store.sqlite import mail as store
+from claude_mailbox.daemon.store.engine import Transaction
 from claude_mailbox.daemon.store.sqlite.schema import open_database
+from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import BadRequest, MailboxError, QuotaFull, Renamed, TargetExists
+from claude_mailbox.model import FRAME_CHARACTERS
 from property.queue_model import DELIVERED, LEASED, WAITING, Box, Letter, Queue
 
 T = TypeVar("T")
@@ -39,12 +39,17 @@ class Mail(RuleBasedStateMachine):
             dir="/dev/shm" if Path("/dev/shm").is_dir() else None
         )
         self._path = str(Path(self._folder.name) / "mailbox.db")
-        self.connection = open_database(self._path)
-        self.connection.pragma("synchronous", "off")
+        self.open()
         self.model = Queue()
         self.now = START
         self.last_id = 0
         self.issued: list[str] = []
+
+    def open(self) -> None:
+        """Open the database, as a daemon does at its start."""
+        self.connection = open_database(self._path)
+        self.connection.pragma("synchronous", "off")
+        self.transaction = create_transaction(self.connection)
 
     def teardown(self) -> None:
         """Check the file, and remove it."""
@@ -52,11 +57,11 @@ class Mail(RuleBasedStateMachine):
         self.connection.close()
         self._folder.cleanup()
 
-    def commit(self, job: Callable[[apsw.Connection], T]) -> T:
+    def commit(self, job: Callable[[Transaction], T]) -> T:
         """Run a job as the ledger does; an error undoes it."""
         self.connection.execute("BEGIN IMMEDIATE")
         try:
-            value = job(self.connection)
+            value = job(self.transaction)
         except MailboxError:
             self.connection.execute("ROLLBACK")
             raise
@@ -85,7 +90,9 @@ class Mail(RuleBasedStateMachine):
         is_full = target is not None and self.model.pending(target) >= LIMIT
         try:
             receipt = self.commit(
-                lambda c: store.send(c, sender, to, body, self.now, key=key, max_pending=LIMIT)
+                lambda transaction: transaction.mail.send(
+                    sender, to, body, self.now, key=key, max_pending=LIMIT
+                )
             )
         except QuotaFull:
             assert is_full
@@ -154,8 +161,7 @@ class Mail(RuleBasedStateMachine):
         renamed_to = claim = None
         try:
             claim = self.commit(
-                lambda c: lease_store.claim(
-                    c,
+                lambda transaction: transaction.leases.claim(
                     name,
                     self.now,
                     limit=limit,
@@ -179,7 +185,7 @@ class Mail(RuleBasedStateMachine):
         size = characters = 0
         for letter in self.model.of(box, WAITING)[:limit]:
             size += len(letter.body.encode())
-            characters += len(letter.body) + lease_store.FRAME_CHARACTERS
+            characters += len(letter.body) + FRAME_CHARACTERS
             fits = size <= max_bytes and (max_characters is None or characters <= max_characters)
             if not fits and not (at_least_one and not expected):
                 break
@@ -217,7 +223,9 @@ class Mail(RuleBasedStateMachine):
     def ack(self, data: st.DataObject) -> None:
         """Live leases, and those that delivered the message before, are done."""
         tokens, holder = self.answers(data)
-        outcome = self.commit(lambda c: lease_store.settle(c, tokens, self.now, holder))
+        outcome = self.commit(
+            lambda transaction: transaction.leases.settle(tokens, self.now, holder)
+        )
         done, lost = [], []
         for token in tokens:
             letter = self.reached(token, holder, LEASED, DELIVERED)
@@ -230,7 +238,9 @@ class Mail(RuleBasedStateMachine):
     def release(self, data: st.DataObject) -> None:
         """Live leases go back to their places; their mailboxes are named."""
         tokens, holder = self.answers(data)
-        outcome, mailboxes = self.commit(lambda c: lease_store.release(c, tokens, holder))
+        outcome, mailboxes = self.commit(
+            lambda transaction: transaction.leases.release(tokens, holder)
+        )
         done, lost, boxes = [], [], set()
         for token in tokens:
             letter = self.reached(token, holder, LEASED)
@@ -246,7 +256,7 @@ class Mail(RuleBasedStateMachine):
         """Live explicit leases get a new end."""
         tokens, holder = self.answers(data)
         until = self.now + more * 1000
-        outcome = self.commit(lambda c: lease_store.extend(c, tokens, until, holder))
+        outcome = self.commit(lambda transaction: transaction.leases.extend(tokens, until, holder))
         done, lost = [], []
         for token in tokens:
             letter = self.reached(token, holder, LEASED)
@@ -261,7 +271,9 @@ class Mail(RuleBasedStateMachine):
         """A name is given up for another that is free, or was one's own."""
         box, owner = self.model.find(current), self.model.find(to)
         try:
-            renamed = self.commit(lambda c: store.rename(c, current, to, self.now))
+            renamed = self.commit(
+                lambda transaction: transaction.mailboxes.rename(current, to, self.now)
+            )
         except BadRequest:
             assert (box.name if box else current) == to
             return
@@ -280,7 +292,7 @@ class Mail(RuleBasedStateMachine):
     @rule(name=names)
     def delete(self, name: str) -> None:
         """Only what has nothing pending in either direction goes."""
-        deleted = self.commit(lambda c: store.delete(c, name))
+        deleted = self.commit(lambda transaction: transaction.mailboxes.delete(name))
         box = self.model.find(name)
         assert deleted is (box is not None and self.model.delete(box))
 
@@ -288,7 +300,7 @@ class Mail(RuleBasedStateMachine):
     def mark_seen(self, seen: dict[str, int]) -> None:
         """Sights are written down by any name; an older one changes nothing."""
         sights = {name: self.now + ago * 60_000 for name, ago in seen.items()}
-        self.commit(lambda c: store.mark_seen(c, sights))
+        self.commit(lambda transaction: transaction.mailboxes.mark_seen(sights))
         for name, at in sights.items():
             box = self.model.find(name)
             if box is not None:
@@ -304,26 +316,27 @@ class Mail(RuleBasedStateMachine):
     @rule()
     def time_passes_until_the_next_end(self) -> None:
         """The clock goes to the very moment at which a lease runs out."""
-        self.now = max(self.now, lease_store.next_expiry(self.connection) or 0)
+        self.now = max(self.now, self.transaction.leases.next_expiry() or 0)
 
     @rule()
     def expire(self) -> None:
         """What has run out goes back; the next end is known."""
-        mailboxes = self.commit(lambda c: lease_store.expire(c, self.now))
+        mailboxes = self.commit(lambda transaction: transaction.leases.expire(self.now))
         assert set(mailboxes) == self.model.expire(self.now)
         ends = [x.until for x in self.model.letters if x.state == LEASED and x.until is not None]
-        assert self.commit(lease_store.next_expiry) == min(ends, default=None)
+        assert self.commit(lambda transaction: transaction.leases.next_expiry()) == min(
+            ends, default=None
+        )
 
     @rule()
     def restart(self) -> None:
         """The daemon dies and comes back: only leases bound to a connection end."""
         self.connection.close()
-        self.connection = open_database(self._path)
-        self.connection.pragma("synchronous", "off")
-        bound = self.commit(lease_store.bound_tokens)
+        self.open()
+        bound = self.commit(lambda transaction: transaction.leases.bound_tokens())
         held = [x for x in self.model.letters if x.state == LEASED and x.until is None]
         assert bound == {letter.token for letter in held}
-        self.commit(lambda c: lease_store.release(c, bound))
+        self.commit(lambda transaction: transaction.leases.release(bound))
         for letter in held:
             self.model.put_back(letter)
 
@@ -331,8 +344,8 @@ class Mail(RuleBasedStateMachine):
     def die_before_the_commit(self, sender: str, to: str, body: str) -> None:
         """What was not committed never was."""
         self.connection.execute("BEGIN IMMEDIATE")
-        store.send(self.connection, sender, to, body, self.now)
-        lease_store.claim(self.connection, to, self.now, limit=9, max_bytes=10**6)
+        self.transaction.mail.send(sender, to, body, self.now)
+        self.transaction.leases.claim(to, self.now, limit=9, max_bytes=10**6)
         self.connection.execute("ROLLBACK")
         self.restart()
 
@@ -340,7 +353,7 @@ class Mail(RuleBasedStateMachine):
     def sweep(self, idle: int, spare: list[str]) -> None:
         """Idle mailboxes go, unless something pends or they are spared; old answers, too."""
         since = self.now - idle
-        gone = self.commit(lambda c: store.sweep(c, since, spare))
+        gone = self.commit(lambda transaction: transaction.mailboxes.delete_idle(since, spare))
         stale: list[Box] = []
         for box in list(self.model.boxes):
             used = box.seen_at if box.seen_at is not None else box.created_at
@@ -389,7 +402,7 @@ class Mail(RuleBasedStateMachine):
     def peeks_agree(self) -> None:
         """A peek counts what waits, and changes nothing."""
         for name in ["ann", "bob", "nobody"]:
-            backlog = store.peek(self.connection, name)
+            backlog = self.transaction.mail.peek(name)
             box = self.model.find(name)
             waiting = self.model.of(box, WAITING) if box else []
             assert backlog.pending == len(waiting)
@@ -408,7 +421,7 @@ class Mail(RuleBasedStateMachine):
             if used >= since or box is own or for_caller:
                 waiting = self.model.of(box, WAITING)
                 expected[box.name] = (len(waiting), len(for_caller))
-        rows = store.list_mailboxes(self.connection, caller, since)
+        rows = self.transaction.mailboxes.listings(caller, since)
         assert {row.name: (row.pending, row.pending_for_you) for row in rows} == expected
 
 

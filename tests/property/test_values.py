@@ -8,7 +8,7 @@ from typing import TypeVar
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from claude_mailbox.daemon.store.sqlite.leases import _parse_token
+from claude_mailbox.daemon.store.sqlite.leases import parse_token
 from claude_mailbox.errors import BadRequest, TooLarge
 from claude_mailbox.model import NAME_LIMIT, check_body, check_key, check_name, iso_time
 
@@ -112,6 +112,6 @@ def test_times_sort_as_text(moments: list[int]) -> None:
 @example("\u0661-x")
 def test_a_token_is_a_number_and_a_word(text: str) -> None:
     """Whatever a client sends, the number fits into SQLite; what was never ours finds nothing."""
-    number, nonce = _parse_token(text)
+    number, nonce = parse_token(text)
     assert -1 <= number < 2**63
     assert number == -1 or f"{number}-{nonce}".lstrip("0") == text.lstrip("0") or number == 0

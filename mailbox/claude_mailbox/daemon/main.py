@@ -34,8 +34,7 @@ from claude_mailbox.daemon.http.sockets import open_tcp, open_unix
 from claude_mailbox.daemon.lock import HomeLock
 from claude_mailbox.daemon.mcp.endpoint import McpGate
 from claude_mailbox.daemon.store.ledger import Ledger
-from claude_mailbox.daemon.store.sqlite import sessions as session_store
-from claude_mailbox.daemon.store.sqlite.engine import Database
+from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.daemon.web.fastlane import FastLane
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.late import Late
@@ -109,9 +108,9 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
     async with trio.open_nursery() as signals:
         # First of all: a signal that comes during the start ends it in order, too.
         await signals.start(_wait_for_signal, closing)
-        database = await Database.open(config.db_path)
+        database = await SqliteEngine.open(config.db_path)
         try:
-            ledger = Ledger(database.run, database.upkeep)
+            ledger = Ledger(database)
             async with trio.open_nursery() as nursery:
                 await nursery.start(ledger.serve)
                 try:
@@ -127,13 +126,15 @@ async def _serve(
     config: Config,
     lock: HomeLock,
     ledger: Ledger,
-    database: Database,
+    database: SqliteEngine,
     on_ready: OnReady,
     closing: trio.Event,
 ) -> None:
     lines = WaiterLines(config.max_waiters_per_mailbox)
     presence = Presence(ledger, _clock)
-    doorbell = Doorbell(partial(ledger.run, session_store.waiting, durable=False))
+    doorbell = Doorbell(
+        partial(ledger.run, lambda transaction: transaction.sessions.waiting(), durable=False)
+    )
     broker = Broker(ledger, lines, presence, config, _clock, doorbell)
     sessions = Sessions(ledger, broker, doorbell, _clock)
     await broker.release_all_bound()
@@ -215,7 +216,7 @@ async def _finish_importing(rest: Late[App], strangers: Late[Server], gate: McpG
         ) from error
 
 
-async def _leave_stuck_clients(ledger: Ledger, database: Database) -> None:
+async def _leave_stuck_clients(ledger: Ledger, database: SqliteEngine) -> None:
     """End the process though some client takes no bytes; cancelled when none does.
 
     Hypercorn shields its sends, so such a client would keep the nursery open for ever. By now

@@ -3,10 +3,9 @@
 from claude_mailbox.daemon.delivery.sessions import CLEAR, Sessions
 from claude_mailbox.daemon.edge.callers import UnknownSession
 from claude_mailbox.daemon.edge.render import listing_json
-from claude_mailbox.daemon.store.sqlite.sessions import Start
 from claude_mailbox.daemon.web.mail import Answer, Call, Verb
 from claude_mailbox.errors import BadRequest
-from claude_mailbox.model import check_name
+from claude_mailbox.model import Start, check_name
 
 _ID_LIMIT = 200
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import apsw
 import pytest
 
-from claude_mailbox.daemon.store.sqlite import mail as store
 from claude_mailbox.daemon.store.sqlite.schema import APPLICATION_ID, MIGRATIONS, open_database
+from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import StartupError
-from daemon.store.disk import watched_disk
+from daemon.store.sqlite.disk import watched_disk
 
 
 def foreign(path: Path) -> None:
@@ -48,7 +48,7 @@ def ours(path: Path, messages: int = 100) -> None:
     connection = open_database(str(path))
     with connection:
         for number in range(messages):
-            store.send(connection, "a", "b", f"{number} " + "x" * 300, 1)
+            create_transaction(connection).mail.send("a", "b", f"{number} " + "x" * 300, 1)
     connection.close()
 
 
@@ -85,7 +85,7 @@ class TestOpen:
         ours(scratch / "old.db")
         for _ in range(2):
             connection = open_database(str(scratch / "old.db"))
-            assert store.peek(connection, "b").pending == 100
+            assert create_transaction(connection).mail.peek("b").pending == 100
             assert connection.pragma("synchronous") == 2
             connection.close()
 
@@ -98,14 +98,14 @@ class TestOpen:
         """Mail that is in the journal only is found."""
         connection = open_database(str(scratch / "mailbox.db"))
         with connection:
-            store.send(connection, "a", "b", "hello", 1)
+            create_transaction(connection).mail.send("a", "b", "hello", 1)
         for name in ("mailbox.db", "mailbox.db-wal"):
             (scratch / f"copy-{name}").write_bytes((scratch / name).read_bytes())
         connection.close()
         (scratch / "copy-mailbox.db-wal").rename(scratch / "copy.db-wal")
         (scratch / "copy-mailbox.db").rename(scratch / "copy.db")
         copy = open_database(str(scratch / "copy.db"))
-        assert store.peek(copy, "b").pending == 1
+        assert create_transaction(copy).mail.peek("b").pending == 1
         copy.close()
 
     def test_a_journal_that_ends_in_the_middle(self, scratch: Path) -> None:
@@ -113,7 +113,7 @@ class TestOpen:
         connection = open_database(str(scratch / "mailbox.db"))
         for number in range(5):
             with connection:
-                store.send(connection, "a", "b", str(number), 1)
+                create_transaction(connection).mail.send("a", "b", str(number), 1)
         journal = (scratch / "mailbox.db-wal").read_bytes()
         database = (scratch / "mailbox.db").read_bytes()
         connection.close()
@@ -123,7 +123,7 @@ class TestOpen:
             (scratch / "cut.db-wal").write_bytes(journal[:size])
             cut = open_database(str(scratch / "cut.db"))
             assert cut.pragma("integrity_check") == "ok"
-            counts.append(store.peek(cut, "b").pending)
+            counts.append(create_transaction(cut).mail.peek("b").pending)
             cut.close()
         assert counts == sorted(counts)
         assert set(counts) == {0, 1, 2, 3, 4} | {counts[-1]}
