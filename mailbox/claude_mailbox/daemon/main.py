@@ -112,14 +112,28 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
         try:
             ledger = Ledger(database)
             async with trio.open_nursery() as nursery:
-                await nursery.start(ledger.serve)
+                await nursery.start(_run_ledger, ledger, closing)
                 try:
-                    await _serve(config, lock, ledger, database, on_ready, closing)
+                    # If the ledger fails, requests are answered before the daemon ends.
+                    with trio.CancelScope(shield=True):
+                        await _serve(config, lock, ledger, database, on_ready, closing)
                 finally:
                     ledger.close()
         finally:
             await database.close()
         signals.cancel_scope.cancel()
+
+
+async def _run_ledger(
+    ledger: Ledger,
+    closing: trio.Event,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    try:
+        await ledger.serve(task_status=task_status)
+    finally:
+        closing.set()
 
 
 async def _serve(

@@ -69,23 +69,16 @@ class ObservedEngine(SqliteEngine):
 
     Attributes:
         places: where each batch began, ``WORKER`` or ``EVENT_LOOP``.
-        upkeep_error: what the next upkeep raises, or None.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
         self.worker = HeldWorker()
         self.places: list[str] = []
-        self.upkeep_error: BaseException | None = None
         super().__init__(connection, self.worker)
 
     def begin(self, *, flush: bool, wait: bool) -> Transaction | None:
         self.places.append(WORKER if self.worker.is_running else EVENT_LOOP)
         return super().begin(flush=flush, wait=wait)
-
-    async def upkeep(self) -> None:
-        if self.upkeep_error is not None:
-            raise self.upkeep_error
-        await super().upkeep()
 
 
 class Harness:

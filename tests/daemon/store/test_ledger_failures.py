@@ -1,14 +1,20 @@
 """What callers learn when a job, a commit or the whole task fails."""
 
 import logging
+from pathlib import Path
+from typing import NoReturn
 
 import apsw
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.ledger import QUEUE_LIMIT
 from claude_mailbox.daemon.store.sqlite import engine as sqlite_engine
+from claude_mailbox.daemon.store.sqlite.schema import open_database
 from claude_mailbox.errors import BadRequest, QuotaFull, Unavailable
-from daemon.store.harness import Harness, add, stored
+from daemon.store.harness import Harness, ObservedEngine, add, look, stored
 from daemon.store.sqlite.disk import Disk
 
 
@@ -146,3 +152,66 @@ class TestFailingCommit:
         assert harness.stored() == []
         assert await harness.ledger.run(add("c")) == "c"
         assert harness.stored() == ["c"]
+
+
+class TestFailingTask:
+    """An error that is not the database's: a bug, or a thread that died."""
+
+    @pytest.mark.parametrize("method", ["begin", "savepoint", "commit", "on_thread", "upkeep"])
+    async def test_ends_and_tells_every_caller(
+        self,
+        scratch: Path,
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
+        method: str,
+    ) -> None:
+        """Those in the batch, in the queue, before the full queue, and all who come later."""
+        engine = ObservedEngine(open_database(str(scratch / "mailbox.db")))
+        harness = Harness(engine)
+
+        def fail(*arguments: object, **options: object) -> NoReturn:
+            raise RuntimeError("a surprise")
+
+        async def serve() -> None:
+            with pytest.raises(RuntimeError, match="a surprise"):
+                await harness.ledger.serve()
+
+        engine.worker.hold()
+        async with trio.open_nursery() as nursery:
+            for _ in range(QUEUE_LIMIT + 3):
+                nursery.start_soon(harness.note, look)
+            await wait_all_tasks_blocked()
+            monkeypatch.setattr(engine, method, fail)
+            nursery.start_soon(serve)
+            await wait_all_tasks_blocked()
+            engine.worker.is_free.set()
+        # Upkeep comes after the first batch, whose callers have their answers.
+        answered = QUEUE_LIMIT + 1 if method == "upkeep" else 0
+        assert harness.outcomes.count(0) == answered
+        assert harness.outcomes.count("Unavailable") == QUEUE_LIMIT + 3 - answered
+        with pytest.raises(Unavailable, match="failed and is ending: try again") as caught:
+            await harness.ledger.run(look)
+        assert caught.value.retry_after
+        assert "a surprise" in caplog.text
+        assert harness.ledger.drained.is_set()
+        monkeypatch.undo()
+        await engine.close()
+
+    async def test_stores_nothing_of_the_batch(
+        self, scratch: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """When it fails before the commit."""
+        path = str(scratch / "mailbox.db")
+        engine = ObservedEngine(open_database(path))
+        harness = Harness(engine)
+        monkeypatch.setattr(engine, "commit", lambda: 1 // 0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(harness.note, add("a"))
+            await wait_all_tasks_blocked()
+            with pytest.raises(ZeroDivisionError):
+                await harness.ledger.serve()
+        await engine.close()
+        assert harness.outcomes == ["Unavailable"]
+        connection = open_database(path)
+        assert stored(connection) == []
+        connection.close()

@@ -64,8 +64,9 @@ class Ledger:
         self._engine = engine
         self._flush_seconds = _UNPROVEN_SECONDS
         self._jobs, self._inbox = trio.open_memory_channel[Job](QUEUE_LIMIT)
+        self._has_failed = False
         self.drained = trio.Event()
-        """Set when ``serve`` has done all that it was given before ``close``."""
+        """Set when ``serve`` has ended: everybody who ran a job has its outcome."""
 
     def __repr__(self) -> str:
         waiting = self._jobs.statistics().current_buffer_used
@@ -90,7 +91,8 @@ class Ledger:
 
         Raises:
             ShuttingDown: if the ledger is closed.
-            Unavailable: if the database cannot be read or written; nothing was stored.
+            Unavailable: if the database cannot be read or written, and nothing was stored; or if
+                the task has failed.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         job = Job(function, durable=durable, brief=brief)
@@ -101,6 +103,8 @@ class Ledger:
             except trio.WouldBlock:
                 await self._jobs.send(job)
         except (trio.ClosedResourceError, trio.BrokenResourceError):
+            if self._has_failed:
+                raise _failure() from None
             raise ShuttingDown("The daemon is shutting down: try again in a moment.") from None
         with trio.CancelScope(shield=True):
             await job.done.wait()
@@ -113,15 +117,31 @@ class Ledger:
         self._jobs.close()
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Work until ``close`` is called and everything queued is done."""
+        """Work until ``close`` is called and everything queued is done.
+
+        What is not the database's failure is a bug, and is raised. All callers have been told by
+        then, and later ones will be: the daemon must end.
+        """
         task_status.started()
-        with trio.CancelScope(shield=True):
-            async with self._inbox:
+        batch: list[Job] = []
+        try:
+            with trio.CancelScope(shield=True):
                 async for job in self._inbox:
                     batch = [job, *self._queued()]
-                    await self._finish(batch)
+                    await self._commit_where_it_suits(batch)
+                    for job in batch:
+                        job.done.set()
                     await self._engine.upkeep()
-        self.drained.set()
+        except BaseException:
+            logger.critical("the ledger has failed, so the daemon ends", exc_info=True)
+            self._has_failed = True
+            self._refuse(batch)
+            while batch := self._queued():
+                self._refuse(batch)
+            raise
+        finally:
+            self._inbox.close()
+            self.drained.set()
 
     def _queued(self) -> list[Job]:
         jobs: list[Job] = []
@@ -132,7 +152,13 @@ class Ledger:
             pass
         return jobs
 
-    async def _finish(self, batch: Sequence[Job]) -> None:
+    def _refuse(self, batch: Sequence[Job]) -> None:
+        for job in batch:
+            if not job.done.is_set():
+                job.error = _failure()
+                job.done.set()
+
+    async def _commit_where_it_suits(self, batch: Sequence[Job]) -> None:
         flush = any(job.durable for job in batch)
         in_place = (
             self._engine.works_in_place
@@ -140,15 +166,8 @@ class Ledger:
             and all(job.brief for job in batch)
             and not (flush and self._flush_seconds > _QUICK_SECONDS)
         )
-        try:
-            if not (in_place and self._commit(batch, flush=flush, wait=False)):
-                await self._engine.on_thread(lambda: self._commit(batch, flush=flush, wait=True))
-        except Exception as error:  # a caller must never wait for ever
-            logger.exception("a batch of %d jobs failed", len(batch))
-            for job in batch:
-                job.error = self._translate(error)
-        for job in batch:
-            job.done.set()
+        if not (in_place and self._commit(batch, flush=flush, wait=False)):
+            await self._engine.on_thread(lambda: self._commit(batch, flush=flush, wait=True))
 
     def _commit(self, batch: Sequence[Job], *, flush: bool, wait: bool) -> bool:
         """Run the jobs in one transaction and note each one's outcome in it.
@@ -166,7 +185,7 @@ class Ledger:
             self._engine.commit()
             if flush:
                 self._note_flush(time.perf_counter() - started)
-        except Exception as error:  # the batch fails, the daemon goes on
+        except self._engine.errors as error:  # the batch fails, the daemon goes on
             self._engine.rollback()
             logger.error("a commit of %d jobs failed: %s", len(batch), error)
             for job in batch:
@@ -201,3 +220,7 @@ class Ledger:
 
     def _note_flush(self, seconds: float) -> None:
         self._flush_seconds = max(seconds, (self._flush_seconds + seconds) / 2)
+
+
+def _failure() -> Unavailable:
+    return Unavailable("The daemon has failed and is ending: try again in a moment.")

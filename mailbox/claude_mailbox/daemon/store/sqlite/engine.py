@@ -147,8 +147,10 @@ class SqliteEngine(Engine):
     async def close(self) -> None:
         if self._is_open:
             self._is_open = False
-            await self._worker.run(self._checkpoint_and_close)
-            self._worker.close()
+            try:
+                await self._worker.run(self._checkpoint_and_close)
+            finally:
+                self._worker.close()
 
     def _checkpoint_and_close(self) -> None:
         with contextlib.suppress(apsw.Error):
