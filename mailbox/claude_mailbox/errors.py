@@ -38,7 +38,7 @@ class InvalidName(BadRequest):
 
 
 class Forbidden(MailboxError):
-    """A stranger's Host or Origin."""
+    """The Host or Origin is not one of ours, or the caller may not do that."""
 
     code = "forbidden"
     status = 403
@@ -93,6 +93,13 @@ class TargetExists(MailboxError):
     """The new name of a rename is taken."""
 
     code = "target-exists"
+    status = 409
+
+
+class KeyReused(MailboxError):
+    """An idempotency key comes again with another text or receiver."""
+
+    code = "key-reused"
     status = 409
 
 

@@ -10,6 +10,8 @@ from claude_mailbox.errors import BadRequest, InvalidName, TooLarge
 
 NAME_LIMIT = 128
 KEY_LIMIT = 200
+# How long an idempotency key is remembered.
+KEY_MILLISECONDS = 24 * 3600 * 1000
 CHECK_LIMIT = 1000
 CHECK_BYTES = 8 * 1024 * 1024
 # What the framing around a message adds when it is shown to a model.

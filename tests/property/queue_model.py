@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from claude_mailbox.model import KEY_MILLISECONDS
+
 WAITING, LEASED, DELIVERED = "waiting", "leased", "delivered"
 
 
@@ -13,8 +15,6 @@ class Box:
     created_at: int
     seen_at: int | None = None
     former: set[str] = field(default_factory=set)
-    answers: dict[str, tuple[object, ...]] = field(default_factory=dict)
-    answered_at: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -32,12 +32,23 @@ class Letter:
     until: int | None = None
 
 
+@dataclass(frozen=True)
+class Keyed:
+    """A letter that was sent with a key: to which name, and what was answered."""
+
+    letter: Letter
+    to: str
+    recipient: str
+    pending: int
+
+
 class Queue:
-    """All mailboxes and messages."""
+    """All mailboxes and messages, and the keys of messages by the sender's name."""
 
     def __init__(self) -> None:
         self.boxes: list[Box] = []
         self.letters: list[Letter] = []
+        self.keys: dict[tuple[str, str], Keyed] = {}
 
     def find(self, name: str) -> Box | None:
         """Return the mailbox that has the name, or left it behind."""
@@ -88,6 +99,31 @@ class Queue:
                 self.put_back(letter)
                 names.add(letter.recipient.name)
         return names
+
+    def keyed(self, sender: str, key: str, now: int) -> Keyed | None:
+        """Return what the sender, by that name, sent with the key within a day."""
+        found = self.keys.get((sender, key))
+        return found if found and self.is_fresh(found, now) else None
+
+    def is_fresh(self, keyed: Keyed, now: int) -> bool:
+        """Whether a key still counts."""
+        return keyed.letter.sent_at > now - KEY_MILLISECONDS
+
+    def is_repeat(self, keyed: Keyed, to: str, body: str) -> bool:
+        """Whether the same is sent to the same mailbox, by whatever name."""
+        names = (keyed.to, keyed.recipient)
+        return body == keyed.letter.body and (
+            to in names or self.find(to) is keyed.letter.recipient
+        )
+
+    def rename(self, box: Box, to: str, now: int) -> None:
+        """Give a mailbox another name; its keys are found under that, too."""
+        for (sender, key), keyed in list(self.keys.items()):
+            if sender == box.name and self.is_fresh(keyed, now):
+                self.keys[to, key] = keyed
+        box.former.add(box.name)
+        box.former.discard(to)
+        box.name = to
 
     def is_involved(self, box: Box) -> bool:
         """Whether anything pends to or from a mailbox."""

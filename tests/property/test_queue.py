@@ -17,9 +17,16 @@ from hypothesis.stateful import (
 from claude_mailbox.daemon.store.engine import Transaction
 from claude_mailbox.daemon.store.sqlite.schema import open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
-from claude_mailbox.errors import BadRequest, MailboxError, QuotaFull, Renamed, TargetExists
-from claude_mailbox.model import FRAME_CHARACTERS
-from property.queue_model import DELIVERED, LEASED, WAITING, Box, Letter, Queue
+from claude_mailbox.errors import (
+    BadRequest,
+    KeyReused,
+    MailboxError,
+    QuotaFull,
+    Renamed,
+    TargetExists,
+)
+from claude_mailbox.model import FRAME_CHARACTERS, KEY_MILLISECONDS
+from property.queue_model import DELIVERED, LEASED, WAITING, Box, Keyed, Letter, Queue
 
 T = TypeVar("T")
 
@@ -76,16 +83,22 @@ class Mail(RuleBasedStateMachine):
         for body in texts:
             self.send(sender, to, body, None)
 
-    @rule(sender=names, to=names, body=bodies, key=st.sampled_from(["k1", "k2"]))
+    @rule(
+        sender=names,
+        to=names,
+        body=st.sampled_from(["one", "two"]),
+        key=st.sampled_from(["k1", "k2"]),
+    )
     def send_with_a_key(self, sender: str, to: str, body: str, key: str) -> None:
         """A message that may have been sent before."""
         self.send(sender, to, body, key)
 
     def send(self, sender: str, to: str, body: str, key: str | None) -> None:
         """A message is stored once, or refused because the mailbox is full."""
-        is_new_sender = self.model.find(sender) is None
         box = self.model.find(sender)
-        first = box.answers.get(key) if box is not None and key is not None else None
+        present = box.name if box is not None else sender
+        first = self.model.keyed(present, key, self.now) if key is not None else None
+        is_repeat = first is not None and self.model.is_repeat(first, to, body)
         target = self.model.find(to)
         is_full = target is not None and self.model.pending(target) >= LIMIT
         try:
@@ -98,27 +111,32 @@ class Mail(RuleBasedStateMachine):
             assert is_full
             assert first is None
             return
+        except KeyReused:
+            assert first is not None
+            assert not is_repeat
+            return
         box = self.model.use(sender, self.now)
         assert receipt.sender == box.name
+        assert receipt.duplicate is is_repeat
         if first is not None:
-            assert receipt.duplicate
-            assert (receipt.id, receipt.recipient, receipt.sent_at, receipt.pending) == first
+            letter = first.letter
+            assert (receipt.id, receipt.sent_at) == (letter.id, letter.sent_at)
+            assert (receipt.recipient, receipt.pending) == (first.recipient, first.pending)
             return
         assert not is_full
-        assert not receipt.duplicate
         assert receipt.id > self.last_id
         recipient = self.model.address(to, self.now)
         assert receipt.known is (recipient.seen_at is not None)
         assert receipt.last_seen_at == recipient.seen_at
         assert receipt.recipient == recipient.name
         assert receipt.forwarded_from == (to if to != recipient.name else None)
-        self.model.letters.append(Letter(receipt.id, box, recipient, body, self.now))
+        letter = Letter(receipt.id, box, recipient, body, self.now)
+        self.model.letters.append(letter)
         assert receipt.pending == len(self.model.of(recipient, WAITING))
         self.last_id = receipt.id
         if key is not None:
-            box.answers[key] = (receipt.id, receipt.recipient, self.now, receipt.pending)
-            box.answered_at[key] = self.now
-        assert is_new_sender is False or box.created_at == self.now
+            keyed = Keyed(letter, to, receipt.recipient, receipt.pending)
+            self.model.keys[sender, key] = self.model.keys[box.name, key] = keyed
 
     @rule(name=names, limit=st.integers(1, 4), lease=st.none() | seconds)
     def take(self, name: str, limit: int, lease: int | None) -> None:
@@ -285,9 +303,7 @@ class Mail(RuleBasedStateMachine):
         box = self.model.use(current, self.now)
         assert renamed.old == box.name
         assert renamed.transferred == self.model.pending(box)
-        box.former.add(box.name)
-        box.former.discard(to)
-        box.name = to
+        self.model.rename(box, to, self.now)
 
     @rule(name=names)
     def delete(self, name: str) -> None:
@@ -312,6 +328,11 @@ class Mail(RuleBasedStateMachine):
     def time_passes(self, passed: int) -> None:
         """The clock goes on."""
         self.now += passed
+
+    @rule()
+    def a_day_passes(self) -> None:
+        """The keys of before count no more."""
+        self.now += KEY_MILLISECONDS
 
     @rule()
     def time_passes_until_the_next_end(self) -> None:
@@ -351,7 +372,7 @@ class Mail(RuleBasedStateMachine):
 
     @rule(idle=st.sampled_from([60_000, 3_600_000]), spare=st.lists(names, max_size=2))
     def sweep(self, idle: int, spare: list[str]) -> None:
-        """Idle mailboxes go, unless something pends or they are spared; old answers, too."""
+        """Idle mailboxes go, unless something pends or they are spared."""
         since = self.now - idle
         gone = self.commit(lambda transaction: transaction.mailboxes.delete_idle(since, spare))
         stale: list[Box] = []
@@ -359,9 +380,17 @@ class Mail(RuleBasedStateMachine):
             used = box.seen_at if box.seen_at is not None else box.created_at
             if used < since and box.name not in spare and self.model.delete(box):
                 stale.append(box)
-            for key in [key for key, at in box.answered_at.items() if at < since]:
-                del box.answers[key], box.answered_at[key]
         assert set(gone) == {box.name for box in stale}
+
+    @rule()
+    def forget_keys(self) -> None:
+        """Keys that count no more are removed."""
+        before = self.now - KEY_MILLISECONDS
+        count = self.commit(lambda transaction: transaction.mail.forget_keys(before))
+        old = [name for name, x in self.model.keys.items() if x.letter.sent_at < before]
+        assert count == len(old)
+        for name in old:
+            del self.model.keys[name]
 
     # What must always be true.
 
@@ -386,6 +415,13 @@ class Mail(RuleBasedStateMachine):
             " WHERE state < 2 GROUP BY 1, 2 ORDER BY 1, 2"
         ).fetchall()
         assert kept == counted
+
+    @invariant()
+    def keys_agree(self) -> None:
+        """Each key leads to the message that it was sent with."""
+        rows = self.connection.execute("SELECT sender, key, message_id FROM idempotency_key")
+        kept = {(sender, key): number for sender, key, number in rows}
+        assert kept == {name: keyed.letter.id for name, keyed in self.model.keys.items()}
 
     @invariant()
     def names_agree(self) -> None:

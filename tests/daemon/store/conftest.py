@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import trio
 
+from claude_mailbox.daemon.store.engine import Transaction
 from claude_mailbox.daemon.store.sqlite.schema import open_database
+from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from daemon.store.harness import Harness, ObservedEngine
 from daemon.store.sqlite.disk import Disk, watched_disk
 
@@ -16,6 +18,14 @@ def disk() -> Iterator[Disk]:
     """The disk below the ledger's database."""
     with watched_disk() as disk:
         yield disk
+
+
+@pytest.fixture
+def transaction(scratch: Path) -> Iterator[Transaction]:
+    """The operations of an empty database, each of which commits by itself."""
+    connection = open_database(str(scratch / "mailbox.db"))
+    yield create_transaction(connection)
+    connection.close()
 
 
 @pytest.fixture

@@ -97,12 +97,17 @@ class MailStore(Protocol):
     ) -> Receipt:
         """Store a message; both mailboxes are made if they are new.
 
-        With a *key* that this sender used before, store nothing and give that receipt again.
-        *presence* is asked about the recipient, for the receipt.
+        With a *key* that this sender, by any of its names, used within a day, store nothing and
+        give that receipt again. *presence* is asked about the recipient, for the receipt.
 
         Raises:
+            KeyReused: if the *key* was used for another text or recipient.
             QuotaFull: if the mailbox holds *max_pending* undelivered messages.
         """
+        ...
+
+    def forget_keys(self, before: int) -> int:
+        """Delete the keys of what was sent before that time; return how many there were."""
         ...
 
     def peek(self, name: str) -> Backlog:

@@ -3,16 +3,20 @@
 import apsw
 
 from claude_mailbox.daemon.store.engine import LookUpPresence, MailStore
+from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys, digest_of
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import WAITING
-from claude_mailbox.errors import QuotaFull
+from claude_mailbox.errors import KeyReused, QuotaFull
 from claude_mailbox.model import Backlog, Receipt
 
 
 class SqliteMail(MailStore):
-    def __init__(self, connection: apsw.Connection, mailboxes: SqliteMailboxes) -> None:
+    def __init__(
+        self, connection: apsw.Connection, mailboxes: SqliteMailboxes, keys: SqliteKeys
+    ) -> None:
         self._connection = connection
         self._mailboxes = mailboxes
+        self._keys = keys
 
     def send(
         self,
@@ -26,9 +30,17 @@ class SqliteMail(MailStore):
         presence: LookUpPresence = lambda name: (None, False),
     ) -> Receipt:
         sender_id, sender_name = self._mailboxes.find_or_make(sender, now)
+        digest = b""
         if key is not None:
-            first = self._first_receipt(sender_id, sender_name, key)
-            if first is not None:
+            digest = digest_of(body)
+            found = self._keys.find(sender_name, key, now)
+            if found is not None:
+                first, first_digest = found
+                if digest != first_digest or not self._is_recipient(to, first):
+                    raise KeyReused(
+                        "This idempotency key was used for another message: send this one with a"
+                        " new key."
+                    )
                 return first
         recipient_id, recipient = self._mailboxes.find_or_make(to, now, seen=False)
         waiting, leased = self._mailboxes.counts(recipient_id)
@@ -64,46 +76,21 @@ class SqliteMail(MailStore):
             forwarded_from=to if recipient != to else None,
         )
         if key is not None:
-            self._connection.execute(
-                "INSERT INTO answer (sender_id, key, message_id, recipient, sent_at, known,"
-                " last_seen_at, watching, pending, forwarded_from)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    sender_id,
-                    key,
-                    receipt.id,
-                    recipient,
-                    now,
-                    receipt.known,
-                    last_seen_at,
-                    watching,
-                    receipt.pending,
-                    receipt.forwarded_from,
-                ),
-            )
+            self._keys.keep(sender, key, receipt, digest)
         return receipt
 
-    def _first_receipt(self, sender_id: int, sender: str, key: str) -> Receipt | None:
-        found = self._connection.execute(
-            "SELECT message_id, recipient, sent_at, known, last_seen_at, watching, pending,"
-            " forwarded_from FROM answer WHERE sender_id = ? AND key = ?",
-            (sender_id, key),
+    def _is_recipient(self, name: str, receipt: Receipt) -> bool:
+        """Say whether *name* was given then, or stands for the same mailbox now."""
+        if name in (receipt.forwarded_from, receipt.recipient):
+            return True
+        found = self._mailboxes.find(name)
+        recipient_id = self._connection.execute(
+            "SELECT recipient_id FROM message WHERE id = ?", (receipt.id,)
         ).get
-        if found is None:
-            return None
-        number, recipient, sent_at, known, last_seen_at, watching, pending, forwarded_from = found
-        return Receipt(
-            id=number,
-            sender=sender,
-            recipient=recipient,
-            sent_at=sent_at,
-            known=bool(known),
-            last_seen_at=last_seen_at,
-            watching=bool(watching),
-            pending=pending,
-            forwarded_from=forwarded_from,
-            duplicate=True,
-        )
+        return found is not None and found[0] == recipient_id
+
+    def forget_keys(self, before: int) -> int:
+        return self._keys.delete_before(before)
 
     def peek(self, name: str) -> Backlog:
         found = self._mailboxes.find(name)

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Mapping
 import apsw
 
 from claude_mailbox.daemon.store.engine import MailboxStore
+from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
 from claude_mailbox.errors import BadRequest, TargetExists
 from claude_mailbox.model import Listing, Rename
 
 
 class SqliteMailboxes(MailboxStore):
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, keys: SqliteKeys) -> None:
         self._connection = connection
+        self._keys = keys
 
     def find(self, name: str) -> tuple[int, str] | None:
         """Return id and present name of the mailbox that *name* stands for, or None."""
@@ -106,6 +108,7 @@ class SqliteMailboxes(MailboxStore):
         execute("DELETE FROM alias WHERE name = ?", (to,))
         execute("UPDATE mailbox SET name = ? WHERE id = ?", (to, mailbox_id))
         execute("INSERT INTO alias (name, mailbox_id) VALUES (?, ?)", (old, mailbox_id))
+        self._keys.copy(old, to, now)
         return Rename(old, to, sum(self.counts(mailbox_id)))
 
     def delete(self, name: str) -> bool:
@@ -136,6 +139,4 @@ class SqliteMailboxes(MailboxStore):
                 (idle_since,),
             )
         ]
-        gone = [name for name in idle if name not in keep and self.delete(name)]
-        self._connection.execute("DELETE FROM answer WHERE sent_at < ?", (idle_since,))
-        return gone
+        return [name for name in idle if name not in keep and self.delete(name)]

@@ -3,6 +3,7 @@
 import apsw
 
 from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.leases import SqliteLeases
 from claude_mailbox.daemon.store.sqlite.mail import SqliteMail
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
@@ -11,10 +12,11 @@ from claude_mailbox.daemon.store.sqlite.sessions import SqliteSessions
 
 def create_transaction(connection: apsw.Connection) -> Transaction:
     """Return the operations; one such object serves all transactions of the connection."""
-    mailboxes = SqliteMailboxes(connection)
+    keys = SqliteKeys(connection)
+    mailboxes = SqliteMailboxes(connection, keys)
     return Transaction(
         mailboxes=mailboxes,
-        mail=SqliteMail(connection, mailboxes),
+        mail=SqliteMail(connection, mailboxes, keys),
         leases=SqliteLeases(connection, mailboxes),
         sessions=SqliteSessions(connection, mailboxes),
     )
