@@ -125,7 +125,7 @@ class WrongContentType(MailboxError):
 
 
 class QuotaFull(MailboxError):
-    """A limit on pending messages or on waiters is reached; nothing was stored."""
+    """A limit on mailboxes, pending messages or waiters is reached; nothing was stored."""
 
     code = "quota-full"
     status = 429

@@ -113,10 +113,10 @@ def virtual_clock() -> int:
 async def open_world(folder: Path, **settings: int) -> AsyncIterator[World]:
     """Open the database in *folder* and run the ledger; *settings* are fields of ``Config``."""
     connection = open_database(str(folder / "mailbox.db"))
-    engine = SqliteEngine(connection, InlineWorker())
+    config = Config(**settings)
+    engine = SqliteEngine(connection, InlineWorker(), max_mailboxes=config.max_mailboxes)
     try:
         ledger = Ledger(engine)
-        config = Config(**settings)
         lines = WaiterLines(config.max_waiters_per_mailbox)
         presence = Presence(ledger, virtual_clock)
         bell = RecordingBell()

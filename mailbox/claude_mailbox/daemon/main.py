@@ -108,7 +108,7 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
     async with trio.open_nursery() as signals:
         # First of all: a signal that comes during the start ends it in order, too.
         await signals.start(_wait_for_signal, closing)
-        database = await SqliteEngine.open(config.db_path)
+        database = await SqliteEngine.open(config.db_path, max_mailboxes=config.max_mailboxes)
         try:
             ledger = Ledger(database)
             async with trio.open_nursery() as nursery:

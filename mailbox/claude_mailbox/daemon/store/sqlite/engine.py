@@ -64,10 +64,12 @@ class SqliteEngine(Engine):
     errors = (apsw.Error,)
     works_in_place = True
 
-    def __init__(self, connection: apsw.Connection, worker: Worker) -> None:
+    def __init__(
+        self, connection: apsw.Connection, worker: Worker, *, max_mailboxes: int | None = None
+    ) -> None:
         self.connection = connection
         self._worker = worker
-        self._transaction = create_transaction(connection)
+        self._transaction = create_transaction(connection, max_mailboxes=max_mailboxes)
         self._flushes = True
         self._is_open = True
         self._journal_pages = 0
@@ -75,7 +77,7 @@ class SqliteEngine(Engine):
         connection.set_wal_hook(self._note_journal)
 
     @classmethod
-    async def open(cls, path: str) -> "SqliteEngine":
+    async def open(cls, path: str, *, max_mailboxes: int | None = None) -> "SqliteEngine":
         """Open the database at *path* on a thread of its own.
 
         Raises:
@@ -83,7 +85,8 @@ class SqliteEngine(Engine):
         """
         thread = Thread()
         try:
-            return cls(await thread.run(partial(open_database, path)), thread)
+            connection = await thread.run(partial(open_database, path))
+            return cls(connection, thread, max_mailboxes=max_mailboxes)
         except BaseException:
             thread.close()
             raise

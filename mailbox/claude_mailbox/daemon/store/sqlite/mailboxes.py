@@ -6,14 +6,15 @@ import apsw
 
 from claude_mailbox.daemon.store.engine import MailboxStore
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
-from claude_mailbox.errors import BadRequest, TargetExists
+from claude_mailbox.errors import BadRequest, QuotaFull, TargetExists
 from claude_mailbox.model import Listing, Rename
 
 
 class SqliteMailboxes(MailboxStore):
-    def __init__(self, connection: apsw.Connection, keys: SqliteKeys) -> None:
+    def __init__(self, connection: apsw.Connection, keys: SqliteKeys, limit: int | None) -> None:
         self._connection = connection
         self._keys = keys
+        self._limit = limit
 
     def find(self, name: str) -> tuple[int, str] | None:
         """Return id and present name of the mailbox that *name* stands for, or None."""
@@ -35,6 +36,7 @@ class SqliteMailboxes(MailboxStore):
         """
         found = self.find(name)
         if found is None:
+            self._check_limit()
             self._connection.execute(
                 "INSERT INTO mailbox (name, created_at, last_seen_at) VALUES (?, ?, ?)",
                 (name, now, now if seen else None),
@@ -46,6 +48,18 @@ class SqliteMailboxes(MailboxStore):
                 (now, found[0]),
             )
         return found
+
+    def _check_limit(self) -> None:
+        if self._limit is None:
+            return
+        # Counts an index, page by page: 10 us for the 10,000 mailboxes of the default.
+        count = self._connection.execute("SELECT count(*) FROM mailbox").get
+        if count >= self._limit:
+            raise QuotaFull(
+                f"There are {count} mailboxes already (the limit is {self._limit}, maxMailboxes):"
+                " use one of them, delete one that nobody needs, or raise the limit. Nothing was"
+                " stored."
+            )
 
     def counts(self, mailbox_id: int) -> tuple[int, int]:
         """Return how many messages wait in a mailbox, and how many are leased."""

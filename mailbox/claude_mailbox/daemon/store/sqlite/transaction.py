@@ -10,10 +10,12 @@ from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.sessions import SqliteSessions
 
 
-def create_transaction(connection: apsw.Connection) -> Transaction:
+def create_transaction(
+    connection: apsw.Connection, *, max_mailboxes: int | None = None
+) -> Transaction:
     """Return the operations; one such object serves all transactions of the connection."""
     keys = SqliteKeys(connection)
-    mailboxes = SqliteMailboxes(connection, keys)
+    mailboxes = SqliteMailboxes(connection, keys, max_mailboxes)
     return Transaction(
         mailboxes=mailboxes,
         mail=SqliteMail(connection, mailboxes, keys),
