@@ -11,6 +11,7 @@ import trio
 
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.handover import Custody
@@ -73,7 +74,7 @@ class World:
     lines: WaiterLines
     presence: Presence
     broker: Broker
-    clock: Callable[[], int]
+    housekeeping: Housekeeping
     bell: RecordingBell
 
     def states(self) -> dict[str, str]:
@@ -121,10 +122,11 @@ async def open_world(folder: Path, **settings: int) -> AsyncIterator[World]:
         presence = Presence(ledger, virtual_clock)
         bell = RecordingBell()
         broker = Broker(ledger, lines, presence, config, virtual_clock, bell)
+        housekeeping = Housekeeping(ledger, broker, lines, presence, config, virtual_clock)
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.serve)
             try:
-                yield World(connection, ledger, lines, presence, broker, virtual_clock, bell)
+                yield World(connection, ledger, lines, presence, broker, housekeeping, bell)
             finally:
                 ledger.close()
     finally:

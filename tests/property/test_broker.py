@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.delivery import housekeeping
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.errors import BadRequest, Renamed, TargetExists
 from claude_mailbox.model import Claim
@@ -172,12 +171,12 @@ class Company:
         await self._broker.delete(name)
 
     async def _sweep(self) -> None:
-        await self._broker.sweep()
+        await self._world.housekeeping.sweep()
 
 
 async def _perform(story: list[list[tuple[object, ...]]], folder: Path) -> None:
     async with open_world(folder, delete_after_minutes=1) as world, trio.open_nursery() as nursery:
-        nursery.start_soon(housekeeping.expire_leases, world.broker, world.clock)
+        nursery.start_soon(world.broker.expiry.serve)
         company = Company(world, nursery)
         for step in story:
             await company.play(step)
@@ -188,7 +187,7 @@ async def _perform(story: list[list[tuple[object, ...]]], folder: Path) -> None:
         # Explicit leases end by themselves; after that, everything is where it was or delivered.
         await trio.sleep(60)
         await wait_all_tasks_blocked()
-        await world.broker.release_all_bound()
+        await world.housekeeping.release_bound()
         states = world.states()
         assert len(states) == company.sent
         assert set(states.values()) <= {"waiting", "delivered"}

@@ -19,9 +19,9 @@ import trio
 
 from claude_mailbox import __version__, paths
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery import housekeeping
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.doorbell import Doorbell
+from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.sessions import Sessions
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
@@ -151,7 +151,8 @@ async def _serve(
     )
     broker = Broker(ledger, lines, presence, config, _clock, doorbell)
     sessions = Sessions(ledger, broker, doorbell, _clock)
-    await broker.release_all_bound()
+    housekeeping = Housekeeping(ledger, broker, lines, presence, config, _clock)
+    await housekeeping.release_bound()
     await sessions.restore()
 
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
@@ -171,16 +172,11 @@ async def _serve(
     strangers = Late(partial(_make_hypercorn, app))
 
     async with trio.open_nursery() as background:
-        background.start_soon(housekeeping.expire_leases, broker, _clock)
+        background.start_soon(broker.expiry.serve)
         background.start_soon(
-            housekeeping.tidy,
-            broker,
-            handover.catch_up,
-            lambda: [*handover.held(), *follow.held()],
+            housekeeping.tidy, handover.catch_up, lambda: [*handover.held(), *follow.held()]
         )
-        background.start_soon(
-            housekeeping.sweep_mailboxes, broker, sessions, config.sweep_interval_minutes
-        )
+        background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
         background.start_soon(doorbell.serve)
         async with trio.open_nursery() as server:
             serve = partial(open_doors, app, closing=closing, grace_seconds=GRACE_SECONDS)

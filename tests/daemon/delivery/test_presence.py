@@ -121,3 +121,16 @@ class TestPresent:
         assert await world.presence.present("new") == "new"
         assert await world.presence.present("unknown") == "unknown"
         assert list(written(world)) == ["new"]
+
+    async def test_a_known_name_costs_no_job(self, world: World) -> None:
+        """It was looked up when its owner was seen, and nothing was renamed since."""
+        await world.presence.touch("a")
+        world.ledger.close()
+        assert await world.presence.present("a") == "a"
+
+    async def test_it_is_no_sight_of_the_owner(self, world: World) -> None:
+        await world.presence.touch("a")
+        await world.presence.flush()
+        await trio.sleep(5)
+        await world.presence.present("a")
+        assert world.presence.last_seen("a") is None

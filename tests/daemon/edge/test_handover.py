@@ -435,7 +435,7 @@ class TestLedgerFails:
         assert world.states() == {"hello": "leased"}
         # What is remembered counts as held, so that the sweeper does not put it back.
         for _ in range(3):
-            await world.broker.release_orphans(handover.held())
+            await world.housekeeping.release_orphans(handover.held())
         assert world.states() == {"hello": "leased"}
         await handover.catch_up()
         assert world.states() == {"hello": "delivered"}
@@ -468,7 +468,7 @@ class TestLedgerFails:
         handover = await call(world, app, Client())
         world.connection.pragma("query_only", False)
         assert world.states() == {"hello": "leased"}
-        await world.broker.release_orphans(handover.held())
+        await world.housekeeping.release_orphans(handover.held())
         assert world.states() == {"hello": "leased"}
-        await world.broker.release_orphans(handover.held())
+        await world.housekeeping.release_orphans(handover.held())
         assert world.states() == {"hello": "waiting"}

@@ -172,7 +172,7 @@ class TestStream:
         nursery.start_soon(stream.run)
         await world.broker.send("a", "b", "1")
         await trio.sleep(10)
-        await world.broker.expire()
+        await world.broker.expiry.expire()
         await wait_all_tasks_blocked()
         assert [line["attempts"] for line in stream.lines() if line] == [1, 2]
 
@@ -236,7 +236,7 @@ class TestStream:
         assert stream.follow.held() == []
         assert world.states() == {"1": "leased"}
         for _ in range(2):
-            await world.broker.release_orphans(stream.follow.held())
+            await world.housekeeping.release_orphans(stream.follow.held())
         assert world.states() == {"1": "waiting"}
 
     def test_a_batch_fits_the_window(self) -> None:

@@ -1,4 +1,4 @@
-"""The broker: the verbs of the domain. The only room that joins ledger and waiters.
+"""The broker: the verbs of the domain, which join the ledger and the waiters.
 
 Whoever takes messages out brings a custodian along, which answers for them until it is known
 whether they arrived (see handover.py).
@@ -6,13 +6,13 @@ whether they arrived (see handover.py).
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
 
 import trio
 
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery.bell import Bell, NoBell
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
+from claude_mailbox.daemon.delivery.doorbell import Bell
+from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.store.engine import Transaction
@@ -28,8 +28,6 @@ from claude_mailbox.model import (
     Receipt,
     Rename,
 )
-
-T = TypeVar("T")
 
 MINUTE = 60_000
 
@@ -57,19 +55,16 @@ class Broker:
         presence: Presence,
         config: Config,
         clock: Callable[[], int],
-        bell: Bell | None = None,
+        bell: Bell,
     ) -> None:
         self._ledger = ledger
         self._lines = lines
         self._config = config
         self._clock = clock
-        self.presence = presence
-        self._next_expiry: int | None = None
-        self._knows_expiry = False
-        self._expiry_moved = trio.Event()
-        self._suspects: set[str] = set()
+        self._bell = bell
         self._followers: set[Follower] = set()
-        self._bell = bell or NoBell()
+        self.presence = presence
+        self.expiry = Expiry(ledger, clock, self.announce)
 
     def __repr__(self) -> str:
         return f"<Broker: {self._lines!r}, {self._ledger!r}>"
@@ -175,7 +170,7 @@ class Broker:
         self._bell.looking(name)
         # A lease is never half made: either the ledger was not asked, or its custodian knows the
         # tokens. From the answer to ``take`` there is nothing that could be cancelled.
-        claim = await self._run_after_expiry(
+        claim = await self.expiry.run_after(
             now,
             lambda transaction: transaction.leases.claim(
                 name,
@@ -195,26 +190,12 @@ class Broker:
         if claim.deliveries:
             custodian.take([delivery.lease for delivery in claim.deliveries])
             if until is not None:
-                self._note_expiry(until)
+                self.expiry.note(until)
         return claim
-
-    async def _run_after_expiry(
-        self, now: int, look: Callable[[Transaction], T], *, brief: bool = True
-    ) -> T:
-        """Put back what has run out by *now*, then *look*, all in one; wake who waits for it."""
-        next_expiry = self._next_expiry
-        is_due = not self._knows_expiry or (next_expiry is not None and next_expiry <= now)
-        expired, seen = await self._ledger.run(
-            lambda transaction: (transaction.leases.expire(now), look(transaction)),
-            durable=False,
-            brief=brief and not is_due,
-        )
-        self.announce(expired)
-        return seen
 
     async def peek(self, name: str) -> Backlog:
         """Count what waits, without touching it."""
-        return await self._run_after_expiry(
+        return await self.expiry.run_after(
             self._clock(), lambda transaction: transaction.mail.peek(name)
         )
 
@@ -316,81 +297,5 @@ class Broker:
         outcome = await self._ledger.run(
             lambda transaction: transaction.leases.extend(tokens, until, mailbox), durable=False
         )
-        self._note_expiry(until)
+        self.expiry.note(until)
         return outcome
-
-    async def expire(self) -> int | None:
-        """Put messages back whose lease has run out; return when the next one does."""
-        now = self._clock()
-        self._next_expiry, self._knows_expiry = None, False
-
-        def job(transaction: Transaction) -> tuple[Sequence[str], int | None]:
-            return transaction.leases.expire(now), transaction.leases.next_expiry()
-
-        mailboxes, following = await self._ledger.run(job, durable=False)
-        self._knows_expiry = True
-        if following is not None:
-            self._note_expiry(following)
-        self.announce(mailboxes)
-        return self._next_expiry
-
-    async def expiry_moved(self) -> int:
-        """Wait until some lease runs out sooner than was known; return when."""
-        await self._expiry_moved.wait()
-        self._expiry_moved = trio.Event()
-        if self._next_expiry is None:
-            return self._clock()
-        return self._next_expiry
-
-    def _note_expiry(self, until: int) -> None:
-        if self._next_expiry is None or until < self._next_expiry:
-            self._next_expiry = until
-            self._expiry_moved.set()
-
-    async def release_all_bound(self) -> None:
-        """Release every connection-bound lease: at the start, their connections are gone."""
-        bound = await self._ledger.run(
-            lambda transaction: transaction.leases.bound_tokens(), durable=False
-        )
-        await self.release(list(bound))
-
-    async def release_orphans(self, held: Iterable[str]) -> None:
-        """Release connection-bound leases that nobody holds.
-
-        Only those that were suspect in the round before: a lease that was made a moment ago may
-        not have reached its holder yet.
-        """
-        held = set(held)
-        bound = await self._ledger.run(
-            lambda transaction: transaction.leases.bound_tokens(), durable=False
-        )
-        orphans = self._suspects & bound - held
-        self._suspects = bound - held - orphans
-        if orphans:
-            await self.release(sorted(orphans))
-
-    async def sweep(self, spare: Iterable[str] = ()) -> list[str]:
-        """Delete mailboxes that nobody used for long and where nothing pends, but not *spare*."""
-        age = self._config.delete_after_minutes * MINUTE
-        if not age:
-            return []
-        idle_since = self._clock() - age
-        watched = self._lines.watched()
-        for name in watched:
-            self.presence.note(name)
-        keep = [*watched, *spare]
-        seen = self.presence.take()
-
-        # One job: a mailbox that is used in between must not be judged by what was known before.
-        def job(transaction: Transaction) -> list[str]:
-            transaction.mailboxes.mark_seen(seen)
-            return transaction.mailboxes.delete_idle(idle_since, keep)
-
-        try:
-            gone = await self._ledger.run(job)
-        except BaseException:
-            self.presence.restore(seen)
-            raise
-        if gone:
-            self.presence.forget_names()
-        return gone

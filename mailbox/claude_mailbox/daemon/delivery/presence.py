@@ -46,7 +46,13 @@ class Presence:
         return present
 
     async def present(self, name: str) -> str:
-        """Return the present name for *name*, which is itself when it is unknown."""
+        """Return the present name for *name*, which is itself when it is unknown.
+
+        It makes no mailbox, and is no sight of its owner.
+        """
+        known = self._present.get(name)
+        if known is not None:
+            return known
         found = await self._ledger.run(
             lambda transaction: transaction.mailboxes.present_name(name), durable=False, brief=True
         )
