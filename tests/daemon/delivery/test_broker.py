@@ -17,7 +17,7 @@ from daemon.kit import EPOCH, World, custody, open_world
 
 
 class TestSend:
-    async def test_the_answer_is_honest_about_the_receiver(self, world: World) -> None:
+    async def test_the_receipt_tells_of_the_recipient(self, world: World) -> None:
         """Unknown, then known, then watching; and how much waits."""
         first = await world.broker.send("a", "b", "1")
         assert (first.known, first.last_seen_at, first.watching, first.pending) == (
@@ -31,7 +31,7 @@ class TestSend:
         second = await world.broker.send("a", "b", "2")
         assert (second.known, second.last_seen_at, second.pending) == (True, EPOCH, 2)
 
-    async def test_watching_is_told_though_the_watcher_leaves_with_it(
+    async def test_the_receipt_counts_a_watcher_that_leaves_with_the_message(
         self, world: World, watchers: Watchers
     ) -> None:
         """It counts who stood there when the message came."""
@@ -48,7 +48,7 @@ class TestSend:
         await world.broker.check("b", custody())
         assert (await world.broker.send("a", "b", "3")).known
 
-    async def test_to_oneself(self, world: World) -> None:
+    async def test_a_message_to_oneself(self, world: World) -> None:
         """Is a send like any other."""
         receipt = await world.broker.send("a", "a", "note")
         assert (receipt.sender, receipt.recipient, receipt.known) == ("a", "a", True)
@@ -81,7 +81,7 @@ class TestSend:
         await wait_all_tasks_blocked()
         assert watchers.got == [("w", "1")]
 
-    async def test_a_full_mailbox(
+    async def test_a_full_mailbox_refuses_until_something_is_acked(
         self, scratch: Path, autojump_clock: trio.testing.MockClock
     ) -> None:
         """Leased messages count; reading makes room; a repeated key gets its old answer."""
@@ -99,7 +99,7 @@ class TestSend:
             await world.broker.send("a", "b", "3")
             assert list(world.states()) == ["1", "2", "3"]
 
-    async def test_mail_for_nobody_in_line_rings(self, world: World, watchers: Watchers) -> None:
+    async def test_mail_without_a_watcher_rings(self, world: World, watchers: Watchers) -> None:
         """The bell rings for a mailbox without a watcher; a watcher that stands there is called."""
         await watchers.add("w", "watched")
         world.broker.announce(["watched"])
@@ -109,7 +109,7 @@ class TestSend:
 
 
 class TestCheck:
-    async def test_the_limits(self, world: World) -> None:
+    async def test_the_limits_count_whole_messages(self, world: World) -> None:
         """Whole messages, the oldest first; what remains is counted."""
         for body in ("x" * 100, "y" * 100, "z" * 100):
             await world.broker.send("a", "b", body)
@@ -118,7 +118,7 @@ class TestCheck:
         claim = await world.broker.check("b", custody(), max_characters=600)
         assert (len(claim.deliveries), claim.remaining) == (2, 0)
 
-    async def test_a_message_over_the_limit(self, world: World) -> None:
+    async def test_a_message_over_the_limit_comes_alone_or_waits(self, world: World) -> None:
         """Comes alone where something must come, and waits where nothing need come."""
         await world.broker.send("a", "b", "x" * 1000)
         claim = await world.broker.check("b", custody(), max_characters=10, at_least_one=False)
@@ -144,7 +144,9 @@ class TestCheck:
 
 
 class TestListAndDelete:
-    async def test_hidden_and_shown(self, world: World, watchers: Watchers) -> None:
+    async def test_idle_mailboxes_are_hidden_except_those_that_matter_to_the_caller(
+        self, world: World, watchers: Watchers
+    ) -> None:
         """Idle ones are hidden, except mine, those with mail for me and those watched."""
         for name in ("old", "mine", "writes-me", "watched", "mailed"):
             await world.presence.touch(name)
@@ -164,7 +166,7 @@ class TestListAndDelete:
         }
         assert rows[0][0].name == "fresh"
 
-    async def test_a_list_that_fails_forgets_no_sight(self, world: World) -> None:
+    async def test_a_list_that_fails_keeps_presence(self, world: World) -> None:
         """Presence that could not be written is kept."""
         await world.presence.touch("b")
         await trio.sleep(9)
@@ -175,7 +177,9 @@ class TestListAndDelete:
         assert row.last_seen_at == EPOCH + 9000
 
     @pytest.mark.parametrize("name", ["a", "b"])
-    async def test_pending_mail_keeps_both_ends(self, world: World, name: str) -> None:
+    async def test_pending_mail_keeps_its_sender_and_its_recipient(
+        self, world: World, name: str
+    ) -> None:
         """Neither who wrote it nor who is to get it may go, waiting or leased."""
         await world.broker.send("a", "b", "1")
         assert not await world.broker.delete(name)
@@ -214,7 +218,7 @@ class TestRename:
         assert sorted(watchers.got) == [(who, "renamed to new") for who in "xyz"]
         assert world.lines.total() == 0
 
-    async def test_mail_moves_and_wakes_who_waits_there(
+    async def test_mail_moves_and_wakes_a_watcher_of_the_new_name(
         self, world: World, watchers: Watchers
     ) -> None:
         """A watch that stands at the new name already gets the mail that came along."""
@@ -233,7 +237,7 @@ class TestRename:
         assert (await world.broker.rename("old", "new")).transferred == 1
         assert world.bell.rung == ["new"]
 
-    async def test_a_lease_survives(self, world: World) -> None:
+    async def test_a_lease_outlives_the_rename(self, world: World) -> None:
         """What is out may be acked or released under the new name."""
         await world.broker.send("a", "old", "1")
         await world.broker.send("a", "old", "2")
@@ -245,7 +249,7 @@ class TestRename:
         assert (await world.broker.release([second], "old")).done == [second]
         assert world.states() == {"1": "delivered", "2": "waiting"}
 
-    async def test_back_and_forth(self, world: World, watchers: Watchers) -> None:
+    async def test_a_former_name_can_be_taken_back(self, world: World, watchers: Watchers) -> None:
         """The mailbox that left a name may have it again, and watch it."""
         await world.broker.check("old", custody())
         await world.broker.rename("old", "new")
@@ -257,7 +261,7 @@ class TestRename:
         await wait_all_tasks_blocked()
         assert watchers.got[1:] == [("x", "1")]
 
-    async def test_a_taken_name(self, world: World) -> None:
+    async def test_a_taken_name_is_refused(self, world: World) -> None:
         """Neither another mailbox's name nor one that another left behind."""
         await world.broker.send("a", "b", "1")
         await world.broker.rename("b", "c")

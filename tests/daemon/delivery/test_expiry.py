@@ -9,7 +9,7 @@ from daemon.kit import World, custody
 
 
 class TestServe:
-    async def test_to_the_moment(self, world: World, nursery: trio.Nursery) -> None:
+    async def test_each_lease_ends_at_its_moment(self, world: World, nursery: trio.Nursery) -> None:
         """Each lease ends when it should, in whatever order they were made."""
         nursery.start_soon(world.broker.expiry.serve)
         await lease(world, "late", 100)
@@ -38,7 +38,9 @@ class TestServe:
         await wait_all_tasks_blocked()
         assert world.states()["longer"] == "waiting"
 
-    async def test_leases_of_a_former_life(self, world: World, nursery: trio.Nursery) -> None:
+    async def test_leases_that_ran_out_while_no_daemon_ran_end_at_the_start(
+        self, world: World, nursery: trio.Nursery
+    ) -> None:
         """Those that ran out while no daemon ran end at the start."""
         await lease(world, "old", 10)
         await lease(world, "older", 5)
@@ -50,7 +52,7 @@ class TestServe:
         await wait_all_tasks_blocked()
         assert world.states()["old"] == "waiting"
 
-    async def test_it_rests_when_there_is_nothing(
+    async def test_it_does_nothing_while_there_is_no_lease(
         self, world: World, nursery: trio.Nursery
     ) -> None:
         """No lease, no work: the clock could jump for years."""
@@ -88,7 +90,7 @@ class TestExpiry:
         await trio.sleep(10)
         assert watchers.got == []
 
-    async def test_noticed_by_the_sweeper(self, world: World, watchers: Watchers) -> None:
+    async def test_noticed_by_expire(self, world: World, watchers: Watchers) -> None:
         """All that came back is handed out."""
         await self.leased_with_a_watcher(world, watchers)
         await world.broker.expiry.expire()

@@ -38,7 +38,7 @@ async def no_sessions() -> list[str]:
 
 
 class TestStart:
-    async def test_a_restart_releases_bound_leases_only(self, world: World) -> None:
+    async def test_releases_bound_leases_and_no_explicit_ones(self, world: World) -> None:
         """Explicit ones belong to somebody who may still be there."""
         await world.broker.send("a", "b", "1")
         await world.broker.check("b", custody())
@@ -49,7 +49,7 @@ class TestStart:
 
 
 class TestTidy:
-    async def test_presence_settlements_and_orphans(
+    async def test_writes_presence_settles_and_releases_orphans(
         self, world: World, nursery: trio.Nursery
     ) -> None:
         """Each round writes presence down and settles; an orphan goes back in the second."""
@@ -93,7 +93,9 @@ class TestTidy:
 
 
 class TestSweep:
-    async def test_only_what_is_stale_and_empty(self, world: World, watchers: Watchers) -> None:
+    async def test_deletes_only_what_is_idle_and_empty(
+        self, world: World, watchers: Watchers
+    ) -> None:
         """Pending mail, a watcher, a recent sight or a word for it keep a mailbox."""
         for name in ("stale", "spared", "seen"):
             await world.presence.touch(name)
@@ -105,7 +107,7 @@ class TestSweep:
         await trio.sleep(2)
         assert await world.housekeeping.sweep(["spared"]) == ["stale"]
 
-    async def test_zero_switches_it_off(
+    async def test_an_age_of_zero_switches_it_off(
         self, scratch: Path, autojump_clock: trio.testing.MockClock
     ) -> None:
         """Nothing is ever too old."""
@@ -117,7 +119,7 @@ class TestSweep:
 
 
 class TestSweepMailboxes:
-    async def test_at_the_start_and_then_at_intervals(
+    async def test_sweeps_at_the_start_and_then_at_intervals(
         self, world: World, nursery: trio.Nursery, caplog
     ) -> None:
         """Stale mailboxes go; their names are logged."""

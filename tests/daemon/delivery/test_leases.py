@@ -10,7 +10,7 @@ from daemon.kit import EPOCH, World, custody
 
 
 class TestLeases:
-    async def test_ack_is_for_good(self, world: World) -> None:
+    async def test_an_acked_message_never_comes_back(self, world: World) -> None:
         """Again with the same token it is done; nothing brings the message back."""
         await world.broker.send("a", "b", "1")
         custodian = custody(60)
@@ -43,7 +43,7 @@ class TestLeases:
         await wait_all_tasks_blocked()
         assert watchers.got == [("x", "1")]
 
-    async def test_release_with_nobody_in_line_rings(self, world: World) -> None:
+    async def test_release_without_a_watcher_rings(self, world: World) -> None:
         """Mail that came back to an idle mailbox is news."""
         await world.broker.send("a", "b", "1")
         custodian = custody(60)
@@ -63,7 +63,7 @@ class TestLeases:
         assert (await world.broker.extend(first.tokens, 5)).lost == first.tokens
         assert (await world.broker.ack(second.tokens)).done == second.tokens
 
-    async def test_only_the_holder_may_answer(self, world: World) -> None:
+    async def test_another_mailbox_cannot_end_a_lease(self, world: World) -> None:
         """Another mailbox's token is lost, whatever the verb."""
         await world.broker.send("a", "b", "1")
         custodian = custody(60)
@@ -80,7 +80,7 @@ class TestLeases:
         "token",
         ["", "-", "1", "1-", "-1", "x-y", "1-\x00", "²-a", "9" * 30 + "-a", "1-é", "\uff11-a"],
     )
-    async def test_what_is_no_token_is_lost(self, world: World, token: str) -> None:
+    async def test_a_malformed_token_is_lost(self, world: World, token: str) -> None:
         """Whatever a client makes up is an answer, not an error."""
         await world.broker.send("a", "b", "1")
         await world.broker.check("b", custody(60))
@@ -89,7 +89,7 @@ class TestLeases:
         assert (await world.broker.extend([token], 5)).lost == [token]
         assert world.states() == {"1": "leased"}
 
-    async def test_extension_counts_from_now(self, world: World) -> None:
+    async def test_an_extension_counts_from_now(self, world: World) -> None:
         """A lease may be made longer or shorter."""
         await world.broker.send("a", "b", "1")
         custodian = custody(10)

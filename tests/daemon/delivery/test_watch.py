@@ -37,7 +37,7 @@ class TestWatch:
         order = [body for _, (body,) in ((who, tuple(got)) for who, got in watchers.got)]
         assert order == list(world.states())
 
-    async def test_mail_that_waits_already(self, world: World) -> None:
+    async def test_mail_that_waits_already_comes_at_once(self, world: World) -> None:
         """Is handed out at once, one message a watch, the oldest first."""
         await world.broker.send("a", "b", "1")
         await world.broker.send("a", "b", "2")
@@ -47,13 +47,13 @@ class TestWatch:
         assert claim.remaining == 1
         assert trio.current_time() == 0
 
-    async def test_time_is_over(self, world: World) -> None:
+    async def test_without_mail_it_ends_at_its_timeout(self, world: World) -> None:
         """Then there is nothing, at the moment asked for."""
         start = trio.current_time()
         assert await world.broker.watch("b", 25, custody()) is None
         assert trio.current_time() - start == 25
 
-    async def test_no_time_looks_once(self, world: World) -> None:
+    async def test_a_timeout_of_zero_looks_once(self, world: World) -> None:
         """A time-out of zero is a look."""
         await world.broker.send("a", "b", "1")
         assert bodies(await world.broker.watch("b", 0, custody())) == ["1"]
@@ -77,14 +77,16 @@ class TestWatch:
         else:
             assert watchers.got == [("x", "1"), ("y", "2")]
 
-    async def test_it_counts_as_being_there(self, world: World) -> None:
+    async def test_a_watch_counts_as_presence(self, world: World) -> None:
         """Who watches is known, and was seen when the watch looked."""
         await trio.sleep(7)
         await world.broker.watch("b", 0, custody())
         receipt = await world.broker.send("a", "b", "1")
         assert (receipt.known, receipt.last_seen_at) == (True, EPOCH + 7000)
 
-    async def test_too_many(self, scratch: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async def test_one_watch_too_many_is_refused(
+        self, scratch: Path, autojump_clock: trio.testing.MockClock
+    ) -> None:
         """The one too many is refused, the others wait on."""
         async with open_world(scratch, max_waiters_per_mailbox=1) as world:
             async with trio.open_nursery() as nursery:
@@ -95,7 +97,9 @@ class TestWatch:
                 await world.broker.send("a", "b", "1")
             assert watchers.got == [("x", "1")]
 
-    async def test_shutting_down_ends_all(self, world: World, watchers: Watchers) -> None:
+    async def test_shutting_down_ends_all_watches_and_refuses_new_ones(
+        self, world: World, watchers: Watchers
+    ) -> None:
         """Long-polls end at once when the lines close, new ones do not begin."""
         await watchers.add("x")
         world.lines.close(ShuttingDown("bye"))
