@@ -16,9 +16,10 @@ import os
 
 import apsw
 
+from claude_mailbox.daemon.store.sqlite.keys import digest_of
 from claude_mailbox.errors import StartupError
 
-# "CMBX": what tells our file from a stranger's.
+# "CMBX": what tells our file from another program's.
 APPLICATION_ID = 0x434D4258
 
 WAITING = 0
@@ -124,8 +125,37 @@ CREATE TABLE client (
 CREATE INDEX client_session ON client (session_id);
 """
 
+# Keys of sends, by the sender's name. With them goes what was answered, and a digest of the text.
+_KEYS_BY_NAME = """
+CREATE TABLE idempotency_key (
+    sender TEXT NOT NULL,
+    key TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    message_id INTEGER NOT NULL,
+    recipient TEXT NOT NULL,
+    sent_at INTEGER NOT NULL,
+    known INTEGER NOT NULL,
+    last_seen_at INTEGER,
+    watching INTEGER NOT NULL,
+    pending INTEGER NOT NULL,
+    forwarded_from TEXT,
+    PRIMARY KEY (sender, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_key_age ON idempotency_key (sent_at);
+
+INSERT INTO idempotency_key
+SELECT sender.name, key, sha256(text), answer.message_id, recipient, sent_at, known, last_seen_at,
+    watching, pending, forwarded_from
+FROM answer
+JOIN (SELECT id, name FROM mailbox UNION ALL SELECT mailbox_id, name FROM alias) AS sender
+    ON sender.id = answer.sender_id
+JOIN body ON body.message_id = answer.message_id;
+
+DROP TABLE answer;
+"""
+
 # Appended to, never edited: each entry takes the database from its index to the next number.
-MIGRATIONS = (_FIRST,)
+MIGRATIONS = (_FIRST, _KEYS_BY_NAME)
 
 
 def open_database(path: str) -> apsw.Connection:
@@ -177,7 +207,7 @@ def _number(connection: apsw.Connection, pragma: str) -> int:
 
 
 def _prepare(connection: apsw.Connection, path: str) -> None:
-    connection.set_busy_timeout(2000)  # later each transaction says (see ledger.py)
+    connection.set_busy_timeout(2000)  # later each transaction says (see engine.py)
     application_id = connection.pragma("application_id")
     version = _number(connection, "user_version")
     has_tables = bool(connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall())
@@ -203,9 +233,20 @@ def _prepare(connection: apsw.Connection, path: str) -> None:
         )
     connection.pragma("synchronous", "full")
     connection.pragma("foreign_keys", True)
-    # The journal is written back by whoever holds the connection (see database.py). Its file is
+    # The journal is written back between the commits (see engine.py). Its file is
     # cut after a burst.
     connection.pragma("journal_size_limit", 64 * 1024 * 1024)
+    _migrate(connection, version)
+    # Touches every table's root and fails here, with a sentence, rather than on the first message.
+    for (table,) in connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table'"
+    ).fetchall():
+        connection.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchall()  # our names
+
+
+def _migrate(connection: apsw.Connection, version: int) -> None:
+    # SQLite has none of its own. Its type asks for any number of arguments.
+    connection.create_scalar_function("sha256", digest_of, 1)  # type: ignore[arg-type]
     for number in range(version, len(MIGRATIONS)):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -214,10 +255,7 @@ def _prepare(connection: apsw.Connection, path: str) -> None:
             connection.pragma("user_version", number + 1)
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
-    # Touches every table's root and fails here, with a sentence, rather than on the first message.
-    for (table,) in connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'table'"
-    ).fetchall():
-        connection.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchall()  # our names
+    connection.create_scalar_function("sha256", None, 1)
