@@ -112,6 +112,14 @@ def test_keys_keep_their_age(transaction: Transaction) -> None:
     assert transaction.mail.send("ann", "robert", "bound", later, key="k3").duplicate
 
 
+def test_damaged_text_does_not_get_in_the_way(old: Path) -> None:
+    """Bytes of a message that are no text any more."""
+    old.write_bytes(old.read_bytes().replace(b"after the rename", b"after \xff\xff\xff rename"))
+    connection = open_database(str(old))
+    assert create_transaction(connection).mail.peek("ann").pending == 2
+    connection.close()
+
+
 def test_a_migration_that_fails_leaves_the_database_as_it_was(old: Path) -> None:
     """And is done when there is room again."""
     before = old.read_bytes()

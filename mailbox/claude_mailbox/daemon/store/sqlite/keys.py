@@ -10,6 +10,9 @@ import apsw
 
 from claude_mailbox.model import KEY_MILLISECONDS, Receipt
 
+# What is kept of a receipt.
+_RECEIPT = "message_id, recipient, sent_at, known, last_seen_at, watching, pending, forwarded_from"
+
 
 class SqliteKeys:
     def __init__(self, connection: apsw.Connection) -> None:
@@ -18,8 +21,8 @@ class SqliteKeys:
     def find(self, sender: str, key: str, now: int) -> tuple[Receipt, bytes] | None:
         """Return what was answered the last time, marked as a duplicate, and the text's digest."""
         found = self._connection.execute(
-            "SELECT digest, message_id, recipient, sent_at, known, last_seen_at, watching, pending,"
-            " forwarded_from FROM idempotency_key WHERE sender = ? AND key = ? AND sent_at > ?",
+            f"SELECT digest, {_RECEIPT} FROM idempotency_key"
+            " WHERE sender = ? AND key = ? AND sent_at > ?",
             (sender, key, now - KEY_MILLISECONDS),
         ).get
         if found is None:
@@ -42,8 +45,7 @@ class SqliteKeys:
     def keep(self, sender: str, key: str, receipt: Receipt, digest: bytes) -> None:
         """Remember the receipt for *key* under the sender's present name, and under *sender*."""
         self._connection.executemany(
-            "REPLACE INTO idempotency_key (sender, key, digest, message_id, recipient, sent_at,"
-            " known, last_seen_at, watching, pending, forwarded_from)"
+            f"REPLACE INTO idempotency_key (sender, key, digest, {_RECEIPT})"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
@@ -66,10 +68,9 @@ class SqliteKeys:
     def copy(self, old: str, new: str, now: int) -> None:
         """Let the keys of a mailbox be found under its new name, too."""
         self._connection.execute(
-            "REPLACE INTO idempotency_key (sender, key, digest, message_id, recipient, sent_at,"
-            " known, last_seen_at, watching, pending, forwarded_from)"
-            " SELECT ?, key, digest, message_id, recipient, sent_at, known, last_seen_at, watching,"
-            " pending, forwarded_from FROM idempotency_key WHERE sender = ? AND sent_at > ?",
+            f"REPLACE INTO idempotency_key (sender, key, digest, {_RECEIPT})"
+            f" SELECT ?, key, digest, {_RECEIPT} FROM idempotency_key"
+            " WHERE sender = ? AND sent_at > ?",
             (new, old, now - KEY_MILLISECONDS),
         )
 

@@ -13,10 +13,11 @@ message leaves by, and cannot survive the daemon.
 """
 
 import os
+from hashlib import sha256
+from typing import Any
 
 import apsw
 
-from claude_mailbox.daemon.store.sqlite.keys import digest_of
 from claude_mailbox.errors import StartupError
 
 # "CMBX": what tells our file from another program's.
@@ -144,7 +145,7 @@ CREATE TABLE idempotency_key (
 CREATE INDEX idempotency_key_age ON idempotency_key (sent_at);
 
 INSERT INTO idempotency_key
-SELECT sender.name, key, sha256(text), answer.message_id, recipient, sent_at, known, last_seen_at,
+SELECT sender.name, key, sha256(CAST(text AS BLOB)), answer.message_id, recipient, sent_at, known, last_seen_at,
     watching, pending, forwarded_from
 FROM answer
 JOIN (SELECT id, name FROM mailbox UNION ALL SELECT mailbox_id, name FROM alias) AS sender
@@ -233,8 +234,7 @@ def _prepare(connection: apsw.Connection, path: str) -> None:
         )
     connection.pragma("synchronous", "full")
     connection.pragma("foreign_keys", True)
-    # The journal is written back between the commits (see engine.py). Its file is
-    # cut after a burst.
+    # The journal is written back between the commits (see engine.py). Its file is cut after a burst.
     connection.pragma("journal_size_limit", 64 * 1024 * 1024)
     _migrate(connection, version)
     # Touches every table's root and fails here, with a sentence, rather than on the first message.
@@ -244,9 +244,13 @@ def _prepare(connection: apsw.Connection, path: str) -> None:
         connection.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchall()  # our names
 
 
+def _sha256(*values: Any) -> bytes:
+    """SQLite has none of its own; it takes bytes, so that damaged text does no harm."""
+    return sha256(*values).digest()
+
+
 def _migrate(connection: apsw.Connection, version: int) -> None:
-    # SQLite has none of its own. Its type asks for any number of arguments.
-    connection.create_scalar_function("sha256", digest_of, 1)  # type: ignore[arg-type]
+    connection.create_scalar_function("sha256", _sha256, 1)
     for number in range(version, len(MIGRATIONS)):
         connection.execute("BEGIN IMMEDIATE")
         try:
