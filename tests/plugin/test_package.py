@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from claude_mailbox import __version__
-from claude_mailbox.client.settings.entries import entries
+from claude_mailbox.client.settings.handlers import handlers_by_event
 from claude_mailbox.paths import DEFAULT_PORT
 
 ROOT = Path(__file__).parents[2]
@@ -59,11 +59,11 @@ class TestHooks:
         for groups in hooks.values():
             assert [set(group) for group in groups] == [{"hooks"}]
         handlers = {event: groups[0]["hooks"] for event, groups in hooks.items()}
-        assert handlers == entries(f"exec {LAUNCHER}")
+        assert handlers == handlers_by_event(f"exec {LAUNCHER}")
 
     def test_never_take_mail_where_it_would_be_lost(self) -> None:
         """What SubagentStop and TaskCompleted say reaches the session only when it wakes."""
-        for event, handlers in entries("x").items():
+        for event, handlers in handlers_by_event("x").items():
             for handler in handlers:
                 takes = "check --hook" in str(handler["command"])
                 is_plain = event == "UserPromptSubmit"

@@ -1,7 +1,7 @@
-"""Changes a JSON document as text, so that all else in it stays as its owner wrote it.
+"""Edits a JSON document as text, so that the rest of it stays byte for byte as it was.
 
-`parse` tells where every value is; the other functions return the text with one value more or
-less, laid out like its neighbors.
+`parse` finds the position of every value. The other functions return the text with one value
+added or removed; what is added is laid out like its neighbors.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from json.decoder import scanstring  # type: ignore[attr-defined]  # its stubs lack it
 
-_BLANKS = " \t\n\r"
+_WHITESPACE = " \t\n\r"
 _DEFAULT_INDENT = "  "
 
 
@@ -18,12 +18,12 @@ class Node:
     """One value of a document.
 
     Attributes:
-        start: where its text begins.
-        end: where its text ends.
-        value: what it stands for.
-        keys: an object's keys, in order.
-        children: the values of an object's keys, or the items of an array.
-        begins: where each child begins, its key included.
+        start: position of its first character.
+        end: position after its last character.
+        value: the decoded value.
+        keys: keys of an object, in order.
+        children: members of an object, or items of an array.
+        begins: position where each child begins, its key included.
     """
 
     start: int
@@ -34,7 +34,7 @@ class Node:
     begins: list[int] = field(default_factory=list)
 
     def child(self, key: str) -> "Node | None":
-        """Return an object's value for *key*, or None."""
+        """Return the member *key* of an object, or None."""
         return self.children[self.keys.index(key)] if key in self.keys else None
 
 
@@ -42,34 +42,34 @@ def parse(text: str) -> Node:
     """Return the root of a JSON document.
 
     Raises:
-        ValueError: if it is no JSON, or an object in it has a key twice; it says where.
+        ValueError: if it is not JSON, or an object in it has a key twice; it says where.
     """
     try:
         root = _value(text, _skip(text, 0))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{_place(text, error.pos)}: {error.msg}") from None
+        raise ValueError(f"{_position(text, error.pos)}: {error.msg}") from None
     except IndexError:
         raise ValueError("it ends too early") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     end = _skip(text, root.end)
     if end != len(text):
-        raise ValueError(f"{_place(text, end)}: something follows the end")
+        raise ValueError(f"{_position(text, end)}: there is more text after the end")
     return root
 
 
 def add_member(text: str, container: Node, key: str, value: object) -> str:
-    """Return the text with a new last member of an object."""
+    """Return the text with a new member at the end of an object."""
     return _add(text, container, value, f"{json.dumps(key, ensure_ascii=False)}: ")
 
 
 def add_item(text: str, container: Node, value: object) -> str:
-    """Return the text with a new last item of an array."""
+    """Return the text with a new item at the end of an array."""
     return _add(text, container, value, "")
 
 
 def remove(text: str, container: Node, index: int) -> str:
-    """Return the text without a child of an object or array, nor what set it apart."""
+    """Return the text without one child of an object or array and the comma beside it."""
     if index + 1 < len(container.children):
         return text[: container.begins[index]] + text[container.begins[index + 1] :]
     if index:
@@ -80,15 +80,15 @@ def remove(text: str, container: Node, index: int) -> str:
 def _value(text: str, at: int) -> Node:
     node = Node(at)
     if text[at] == "{":
-        for place in _parts(text, node, "}"):
+        for place in _children(text, node, "}"):
             key, colon = _key(text, place)
             if key in node.keys:
-                raise ValueError(f"{_place(text, place)}: the key {key!r} is there again")
+                raise ValueError(f"{_position(text, place)}: the key {key!r} is repeated")
             node.keys.append(key)
             node.children.append(_value(text, _skip(text, colon + 1)))
         node.value = dict(zip(node.keys, [each.value for each in node.children], strict=True))
     elif text[at] == "[":
-        for place in _parts(text, node, "]"):
+        for place in _children(text, node, "]"):
             node.children.append(_value(text, place))
         node.value = [each.value for each in node.children]
     else:
@@ -96,8 +96,8 @@ def _value(text: str, at: int) -> Node:
     return node
 
 
-def _parts(text: str, node: Node, closing: str) -> Iterator[int]:
-    """Yield where each part of a container begins; the caller parses it before it asks on."""
+def _children(text: str, node: Node, closing: str) -> Iterator[int]:
+    """Yield the position of each child; the caller parses the child before the next step."""
     at = _skip(text, node.start + 1)
     while text[at] != closing or node.children:
         node.begins.append(at)
@@ -106,19 +106,19 @@ def _parts(text: str, node: Node, closing: str) -> Iterator[int]:
         if text[at] == closing:
             break
         if text[at] != ",":
-            raise ValueError(f"{_place(text, at)}: ',' or '{closing}' is missing")
+            raise ValueError(f"{_position(text, at)}: ',' or '{closing}' is missing")
         at = _skip(text, at + 1)
     node.end = at + 1
 
 
 def _key(text: str, at: int) -> tuple[str, int]:
-    """Return a member's key, and where its colon is."""
+    """Return a key and the position of the colon after it."""
     if text[at] != '"':
-        raise ValueError(f"{_place(text, at)}: a key in double quotes is missing")
+        raise ValueError(f"{_position(text, at)}: a key in double quotes is missing")
     key, end = scanstring(text, at + 1, True)
     colon = _skip(text, end)
     if text[colon] != ":":
-        raise ValueError(f"{_place(text, colon)}: ':' is missing")
+        raise ValueError(f"{_position(text, colon)}: ':' is missing")
     return key, colon
 
 
@@ -127,12 +127,12 @@ def _refuse(name: str) -> object:
 
 
 def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _BLANKS:
+    while at < len(text) and text[at] in _WHITESPACE:
         at += 1
     return at
 
 
-def _place(text: str, at: int) -> str:
+def _position(text: str, at: int) -> str:
     return f"line {text.count(chr(10), 0, at) + 1}, column {at - text.rfind(chr(10), 0, at)}"
 
 
@@ -143,15 +143,15 @@ def _add(text: str, container: Node, value: object, prefix: str) -> str:
         head, gap = text[:before] + ",", text[container.start + 1 : container.begins[0]]
         tail = text[before:]
         if "\n" not in gap:
-            # Its children stand in one line.
+            # The children are all on one line.
             return f"{head} {prefix}{json.dumps(value, ensure_ascii=False)}{tail}"
         indent = gap.rpartition("\n")[2]
     else:
         head, tail = text[: container.start + 1], text[container.end - 1 :]
         outer = _indent_of_line(text, container.start)
-        indent = outer + _unit(text)
+        indent = outer + _indent_unit(text)
         tail = newline + outer + tail
-    lines = json.dumps(value, ensure_ascii=False, indent=_unit(text)).split("\n")
+    lines = json.dumps(value, ensure_ascii=False, indent=_indent_unit(text)).split("\n")
     return head + newline + indent + prefix + f"{newline}{indent}".join(lines) + tail
 
 
@@ -160,8 +160,8 @@ def _indent_of_line(text: str, at: int) -> str:
     return line[: len(line) - len(line.lstrip())]
 
 
-def _unit(text: str) -> str:
-    """Return how the document indents one level."""
+def _indent_unit(text: str) -> str:
+    """Return the indentation of one level in this document."""
     for line in text.splitlines():
         if line[:1] in (" ", "\t") and line.strip():
             return line[: len(line) - len(line.lstrip())]

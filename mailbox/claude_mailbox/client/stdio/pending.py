@@ -1,16 +1,22 @@
-"""One request of an MCP client, from its line until its answer; it may be given up in between."""
+"""One request of the MCP client that is not answered yet, and how it is cancelled."""
 
 import threading
 
 from claude_mailbox.client.reach.connection import Connection, ConnectionLost
 from claude_mailbox.client.stdio.jsonrpc import Fields
 
-# What may be sent again although the daemon may have begun it: everything but these tools.
+# Calls of these tools must not be repeated once the daemon may have begun them.
 _ONCE_ONLY = frozenset({"send", "rename"})
 
 
-class Call:
-    """One request of the client that is not answered yet."""
+class PendingRequest:
+    """A request from its line on standard input until its response.
+
+    Attributes:
+        message: the JSON-RPC request.
+        body: the same as bytes.
+        cancelled: set when the client has cancelled it.
+    """
 
     def __init__(self, message: Fields, body: bytes) -> None:
         self.message = message
@@ -21,16 +27,16 @@ class Call:
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether it does no harm when the daemon gets it twice."""
+        """Whether the daemon may get the request twice."""
         params = self.message.get("params")
         name = params.get("name") if isinstance(params, dict) else None
         return self.message.get("method") != "tools/call" or name not in _ONCE_ONLY
 
     def use(self, connection: Connection | None) -> None:
-        """Say which connection the call waits on.
+        """Set the connection that the request waits on, so that `cancel` can end the wait.
 
         Raises:
-            ConnectionLost: if it was cancelled.
+            ConnectionLost: if the request has been cancelled.
         """
         with self._lock:
             self._connection = connection
@@ -39,7 +45,7 @@ class Call:
                 raise ConnectionLost("The request was cancelled.")
 
     def cancel(self) -> None:
-        """Give up: the daemon sees the connection end, and puts back what it was handing out."""
+        """Cancel the request. The daemon sees the connection end, and releases its mail."""
         with self._lock:
             self.cancelled.set()
             if self._connection is not None:

@@ -1,4 +1,4 @@
-"""Who holds the home folder's lock: the daemon that runs there."""
+"""Reads the lock file of a home folder: it tells which daemon runs there."""
 
 import os
 import sys
@@ -6,16 +6,19 @@ import sys
 from claude_mailbox import paths
 from claude_mailbox.client import codec
 
-# Windows locks bytes and not files, and the daemon takes one far behind the content.
+# Windows locks ranges of bytes; the daemon locks one far behind the content.
 _LOCKED_BYTE = 1 << 20
 _CONTENT_LIMIT = 64 * 1024
 
 
-def holder(path: str | None = None) -> dict[str, object] | None:
-    """Return what the running daemon wrote into the lock file, or None when none runs.
+def running_daemon(path: str | None = None) -> dict[str, object] | None:
+    """Return what the running daemon wrote into the lock file, or None if no daemon runs.
 
-    The object is empty while a daemon is starting and has not written it yet, or when the file
-    cannot be read. *path* is the lock file of another home folder than ours.
+    The result is empty while a starting daemon has not written to the file yet, and when the
+    file cannot be read.
+
+    Args:
+        path: the lock file of another home folder than ours.
     """
     try:
         descriptor = os.open(path or paths.lock_path(), os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -52,7 +55,7 @@ else:
     import fcntl
 
     def _is_locked(descriptor: int) -> bool:
-        # The daemon waits a moment for somebody who only asks.
+        # This takes the lock for a moment; a daemon that starts just then tries again.
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Changing a JSON document as text: what is not meant stays byte for byte."""
+"""Editing a JSON document as text: the rest of it stays byte for byte."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_mailbox.client.settings import json_text
+from claude_mailbox.client.settings import json_edit
 
 keys = st.text(max_size=5)
 values = st.recursive(
@@ -23,23 +23,25 @@ layouts = st.sampled_from([None, 2, 4, "\t", 0])
 
 class TestParse:
     @given(values, layouts)
-    def test_understands_what_json_does(self, value: object, indent: int | str | None) -> None:
-        """The value is the same, and the root is where the document is."""
+    def test_accepts_what_the_json_package_accepts(
+        self, value: object, indent: int | str | None
+    ) -> None:
+        """The value is the same, and the root spans the document."""
         text = f" \r\n{json.dumps(value, indent=indent)}\n"
-        root = json_text.parse(text)
+        root = json_edit.parse(text)
         assert root.value == value
         assert json.loads(text[root.start : root.end]) == value
 
     @given(st.text(alphabet='{}[]":,0a\\ \n', max_size=12))
-    def test_refuses_what_json_does(self, text: str) -> None:
-        """Nothing broken passes, and a key that is there twice does not either."""
+    def test_refuses_what_the_json_package_refuses(self, text: str) -> None:
+        """And also a key that is repeated."""
         try:
             expected = json.loads(text, object_pairs_hook=_unique)
         except ValueError:
             with pytest.raises(ValueError, match=r"."):
-                json_text.parse(text)
+                json_edit.parse(text)
         else:
-            assert json_text.parse(text).value == expected
+            assert json_edit.parse(text).value == expected
 
     @pytest.mark.parametrize(
         ("text", "place"),
@@ -47,7 +49,7 @@ class TestParse:
             ('{\n  "a": 1,\n}', "line 3, column 1"),
             ('{"a" 1}', "line 1, column 6: ':'"),
             ('{"a": 1 "b": 2}', "line 1, column 9"),
-            ('{"a": 1, "a": 2}', "'a' is there again"),
+            ('{"a": 1, "a": 2}', "'a' is repeated"),
             ("{} {}", "line 1, column 4"),
             ('{"a": tru}', "line 1, column 7"),
             ('{"a": "\n"}', "line 1, column 8"),
@@ -57,45 +59,45 @@ class TestParse:
             ("[NaN]", "NaN"),
         ],
     )
-    def test_says_where(self, text: str, place: str) -> None:
-        """So that a person finds it."""
+    def test_says_where_the_document_is_broken(self, text: str, place: str) -> None:
+        """By line and column, if there is a place to name."""
         with pytest.raises(ValueError, match=r".") as caught:
-            json_text.parse(text)
+            json_edit.parse(text)
         assert place in str(caught.value)
 
 
-class TestChange:
+class TestEdit:
     @given(st.dictionaries(keys, values, max_size=4), values, layouts)
-    def test_a_member_added_and_removed_leaves_no_trace(
-        self, value: dict[str, object], news: object, indent: int | str | None
+    def test_removing_an_added_member_restores_the_text(
+        self, value: dict[str, object], new: object, indent: int | str | None
     ) -> None:
-        """What was there before is there again, to the byte, and all of it in between."""
+        """All other members are there in between."""
         text = json.dumps(value, indent=indent)
-        longer = json_text.add_member(text, json_text.parse(text), "a new key", news)
-        assert json.loads(longer) == {**value, "a new key": news}
-        root = json_text.parse(longer)
-        back = json_text.remove(longer, root, root.keys.index("a new key"))
+        longer = json_edit.add_member(text, json_edit.parse(text), "a new key", new)
+        assert json.loads(longer) == {**value, "a new key": new}
+        root = json_edit.parse(longer)
+        back = json_edit.remove(longer, root, root.keys.index("a new key"))
         assert back == text or (not value and json.loads(back) == {})
 
     @given(st.lists(values, max_size=4), values, layouts)
-    def test_an_item_added_and_removed_leaves_no_trace(
-        self, value: list[object], news: object, indent: int | str | None
+    def test_removing_an_added_item_restores_the_text(
+        self, value: list[object], new: object, indent: int | str | None
     ) -> None:
-        """So for lists."""
+        """All other items are there in between."""
         text = json.dumps(value, indent=indent)
-        longer = json_text.add_item(text, json_text.parse(text), news)
-        assert json.loads(longer) == [*value, news]
-        back = json_text.remove(longer, json_text.parse(longer), len(value))
+        longer = json_edit.add_item(text, json_edit.parse(text), new)
+        assert json.loads(longer) == [*value, new]
+        back = json_edit.remove(longer, json_edit.parse(longer), len(value))
         assert back == text or (not value and json.loads(back) == [])
 
     @given(st.lists(values, min_size=1, max_size=5), st.data(), layouts)
-    def test_any_item_can_go(
+    def test_any_item_can_be_removed(
         self, value: list[object], data: st.DataObject, indent: int | str | None
     ) -> None:
-        """The first, the last, one between."""
+        """The first, the last, or one between."""
         index = data.draw(st.integers(0, len(value) - 1))
         text = json.dumps(value, indent=indent)
-        shorter = json_text.remove(text, json_text.parse(text), index)
+        shorter = json_edit.remove(text, json_edit.parse(text), index)
         assert json.loads(shorter) == value[:index] + value[index + 1 :]
 
     @pytest.mark.parametrize(
@@ -108,13 +110,13 @@ class TestChange:
             ('{\r\n  "a": 1\r\n}', '{\r\n  "a": 1,\r\n  "k": [\r\n    1\r\n  ]\r\n}'),
         ],
     )
-    def test_looks_like_its_neighbors(self, text: str, longer: str) -> None:
-        """The document's own indentation and line ends."""
-        assert json_text.add_member(text, json_text.parse(text), "k", [1]) == longer
+    def test_a_new_member_is_laid_out_like_its_neighbors(self, text: str, longer: str) -> None:
+        """With the indentation and the line ends of the document."""
+        assert json_edit.add_member(text, json_edit.parse(text), "k", [1]) == longer
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key is repeated")
     return found
