@@ -1,4 +1,4 @@
-"""What a verb comes to: an exit code, and one sentence on standard error when it failed."""
+"""Runs a command, and turns the errors it raises into an exit code and a sentence."""
 
 from claude_mailbox.client import output
 from claude_mailbox.client.mail.interrupts import Interrupted
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 EXIT_INTERRUPTED = 130
 
 
-def outcome(verb: "Callable[..., int]", keywords: "Mapping[str, object]") -> int:
-    """Run a verb and return its exit code; say on standard error why it failed."""
+def exit_status(function: "Callable[..., int]", keywords: "Mapping[str, object]") -> int:
+    """Call *function* and return its exit code; write errors to standard error."""
     try:
-        return verb(**keywords)
+        return function(**keywords)
     except MailboxError as error:
-        # A reader that has gone without missing anything is no reason to complain.
+        # There is no sentence if the reader of a pipe left before there was anything to print.
         if str(error):
-            output.complain(str(error))
+            output.report_error(str(error))
         return error.exit_code
     except Interrupted as signal:
         return signal.exit_code

@@ -1,9 +1,9 @@
-"""Commands that let the platform start the daemon at login, and stop it doing so."""
+"""The commands that let the platform start the daemon at login, and that undo it."""
 
 import rich_click as click
 
 from claude_mailbox.autostart import Outcome, current, manager
-from claude_mailbox.cli import options, serving
+from claude_mailbox.cli import options, serve
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.text import visible
 
@@ -16,19 +16,19 @@ _STATES = {
 }
 
 
-def fields(outcome: Outcome) -> dict[str, object]:
+def as_fields(outcome: Outcome) -> dict[str, object]:
     """Return the outcome as the fields of a JSON document."""
-    found: dict[str, object] = {"state": outcome.state, "entry": outcome.entry}
+    fields: dict[str, object] = {"state": outcome.state, "entry": outcome.entry}
     if outcome.daemon is not None:
-        found["pid"] = outcome.daemon.pid
-        found["addresses"] = list(outcome.daemon.addresses)
+        fields["pid"] = outcome.daemon.pid
+        fields["addresses"] = list(outcome.daemon.addresses)
     if outcome.logs:
-        found["logs"] = outcome.logs
-    found["notes"] = list(outcome.notes)
+        fields["logs"] = outcome.logs
+    fields["notes"] = list(outcome.notes)
     if outcome.state in ("removed", "absent"):
-        found["deleted"] = list(outcome.deleted)
-        found["left"] = list(outcome.left)
-    return found
+        fields["deleted"] = list(outcome.deleted)
+        fields["left"] = list(outcome.left)
+    return fields
 
 
 def as_text(outcome: Outcome) -> str:
@@ -45,7 +45,7 @@ def as_text(outcome: Outcome) -> str:
 
 
 def _print(outcome: Outcome, *, as_json: bool) -> None:
-    output.write(f"{codec.encode(fields(outcome))}\n" if as_json else as_text(outcome))
+    output.write(f"{codec.encode(as_fields(outcome))}\n" if as_json else as_text(outcome))
 
 
 @click.command("install-autostart")
@@ -57,31 +57,31 @@ def _print(outcome: Outcome, *, as_json: bool) -> None:
 def install_autostart(
     service: bool, as_json: bool, config_path: str | None, **flags: int | str | None
 ) -> None:
-    """Start the daemon now and at every login, and again when it fails.
+    """Start the daemon now, at every login, and again when it fails.
 
     Linux: a unit of systemd --user. macOS: a LaunchAgent. Windows: a scheduled task, or the
     Run key where tasks are forbidden. None of them needs an administrator.
 
-    Running it again is safe: what is the same stays, what changed is rewritten and restarted. A
-    daemon that was started by hand is handed over. The other flags are those of serve.
+    It can be run again: it rewrites and restarts only what has changed. It stops a daemon that
+    was started by hand, and the platform starts it again. The other flags are those of serve.
 
     \b
     Examples:
       claude-mailbox install-autostart
       claude-mailbox install-autostart --port 40000
     """
-    program = current(serving.by_key(flags), config_path)
+    program = current(serve.by_config_key(flags), config_path)
     _print(manager(program).install(service=service), as_json=as_json)
 
 
 @click.command("uninstall-autostart")
-@click.option("--purge", is_flag=True, help="Delete the home folder with its database too.")
+@click.option("--purge", is_flag=True, help="Also delete the home folder with the database.")
 @options.as_json
 def uninstall_autostart(purge: bool, as_json: bool) -> None:
-    """Stop the daemon and take every trace of autostart away.
+    """Stop the daemon and remove all that install-autostart has written.
 
     With --purge the home folder goes too, with all mail. Files in it that are not ours stay, and
-    are named.
+    are listed.
 
     \b
     Examples:

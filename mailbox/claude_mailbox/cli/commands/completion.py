@@ -1,4 +1,4 @@
-"""Shell completion, in click's own words."""
+"""``completion``: the script that click has for each shell."""
 
 import rich_click as click
 from click.shell_completion import get_completion_class
@@ -22,7 +22,7 @@ def completion(shell: str) -> int:
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101  # click has all three
     variable = "_" + PROGRAM.replace("-", "_").upper() + "_COMPLETE"
-    # Not through `source()`, which starts a bash to look at its version.
+    # `source()` would start a bash to look at its version.
     script = kind(cli, {}, PROGRAM, variable)
     output.write(script.source_template % script.source_vars())
     return 0

@@ -5,11 +5,14 @@ from typing import Any
 import rich_click as click
 
 from claude_mailbox import paths
-from claude_mailbox.cli import options, serving, tables
+from claude_mailbox.cli import options, tables
+from claude_mailbox.cli.serve import serve as run_daemon
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.mail import commands as mail
-from claude_mailbox.client.reach import address, lock, startup
+from claude_mailbox.client.reach import startup
+from claude_mailbox.client.reach.address import candidates, is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
+from claude_mailbox.client.reach.lock_file import running_daemon
 from claude_mailbox.client.text import visible
 from claude_mailbox.errors import DaemonUnreachable, MailboxError
 
@@ -26,21 +29,21 @@ RUNNING, STOPPED, NOT_INSTALLED = "Running", "Stopped", "NotInstalled"
 def serve(**flags: Any) -> int:
     """Run the daemon in the foreground; Ctrl-C ends it.
 
-    A flag wins over mailbox.json in the home folder, which wins over the default.
+    Flags override mailbox.json in the home folder.
 
     \b
     Examples:
       claude-mailbox serve
       claude-mailbox serve --port 0 --db-path /tmp/test.db
     """
-    return serving.serve(**flags)
+    return run_daemon(**flags)
 
 
 @click.command()
 @options.url
 @options.as_json
 def status(url: str | None, as_json: bool) -> int:
-    """Say whether the daemon runs: Running, Stopped or NotInstalled is the first word.
+    """Say whether the daemon runs. The first word is Running, Stopped or NotInstalled.
 
     \b
     Examples:
@@ -48,10 +51,10 @@ def status(url: str | None, as_json: bool) -> int:
       claude-mailbox status --json
     """
     fields: dict[str, object] = {"state": STOPPED}
-    autostart = _autostart_words()
+    autostart = _autostart_entry()
     daemon = Daemon(url, seconds=startup.HEALTH_SECONDS)
     try:
-        fields |= {"state": RUNNING} | _place(daemon.health())
+        fields |= {"state": RUNNING} | _essentials(daemon.health())
         rows = mail.mailboxes(url=url)
     except DaemonUnreachable as error:
         fields["state"] = STOPPED if autostart else NOT_INSTALLED
@@ -70,16 +73,16 @@ def status(url: str | None, as_json: bool) -> int:
 def start(url: str | None, as_json: bool) -> int:
     """Start the daemon in the background, and return when it answers.
 
-    Where autostart is installed, the platform starts it.
+    If autostart is installed, the platform starts it.
 
     \b
     Example:
       claude-mailbox start
     """
-    health = startup.find(url)
+    health = startup.find_running(url)
     is_new = health is None
     if health is None:
-        _require_own(url)
+        _require_own_daemon(url)
         health = _start()
     _print_started(health, is_new=is_new, as_json=as_json)
     return 0
@@ -89,15 +92,15 @@ def start(url: str | None, as_json: bool) -> int:
 @options.url
 @options.as_json
 def stop(url: str | None, as_json: bool) -> int:
-    """Stop the daemon, and return when it has left. Mail stays where it is.
+    """Stop the daemon, and return when it has ended. No mail is lost.
 
-    Where autostart is installed, it comes back at the next login.
+    If autostart is installed, the daemon starts again at the next login.
 
     \b
     Example:
       claude-mailbox stop
     """
-    _require_own(url)
+    _require_own_daemon(url)
     pid = _stop()
     if as_json:
         output.write(codec.encode({"stopped": pid is not None, "pid": pid}) + "\n")
@@ -110,105 +113,105 @@ def stop(url: str | None, as_json: bool) -> int:
 @options.url
 @options.as_json
 def restart(url: str | None, as_json: bool) -> int:
-    """Stop the daemon and start it again. Watchers with --follow and MCP clients go on.
+    """Stop the daemon and start it again. Watchers with --follow and MCP clients reconnect.
 
     \b
     Example:
       claude-mailbox restart
     """
-    _require_own(url)
+    _require_own_daemon(url)
     _stop()
     _print_started(_start(), is_new=True, as_json=as_json)
     return 0
 
 
-def _require_own(url: str | None) -> None:
-    """Make sure that an address, when one is given, leads to this home folder's daemon.
+def _require_own_daemon(url: str | None) -> None:
+    """Check that the address leads to the daemon of this home folder.
 
     Raises:
         MailboxError: if it does not: we can start and stop no other.
     """
-    if address.is_default(url):
+    if is_own_daemon(url):
         return
-    health = startup.find(url)
-    holder = lock.holder()
-    if health is None or holder is None or health.get("pid") != holder.get("pid"):
+    health = startup.find_running(url)
+    running = running_daemon()
+    if health is None or running is None or health.get("pid") != running.get("pid"):
         raise MailboxError(
-            f"The daemon at {address.candidates(url)[0]} is not that of the home folder"
+            f"The daemon at {candidates(url)[0]} is not that of the home folder"
             f" {paths.home()}: start and stop it where it belongs, or leave out --url and"
             " CLAUDE_MAILBOX_URL."
         )
 
 
 def _start() -> dict[str, object]:
-    """Start the daemon the way it is installed, and return its health."""
-    manager = _manager()
+    """Start the daemon, through autostart if that is installed, and return its health."""
+    manager = _installed_manager()
     if manager is None:
-        return startup.ensure()[0]
+        return startup.ensure_running()[0]
     manager.start()
     return startup.await_health(None)
 
 
 def _stop() -> int | None:
-    """Stop the home folder's daemon; return its pid, or None if there was none."""
-    from claude_mailbox.autostart.resident import Resident
+    """Stop the daemon of the home folder; return its pid, or None if none runs."""
+    from claude_mailbox.autostart.home_daemon import HomeDaemon
 
-    manager = _manager()
-    # A service of Windows has a home folder of its own.
-    resident = Resident(paths.home()) if manager is None else manager.resident
-    found = resident.running()
-    if found is None:
+    manager = _installed_manager()
+    # The Windows service has a home folder of its own, which its manager knows.
+    home_daemon = HomeDaemon(paths.home()) if manager is None else manager.home_daemon
+    running = home_daemon.running()
+    if running is None:
         return None
-    if manager is not None and manager.owns(found):
+    if manager is not None and manager.runs(running):
         manager.stop()
-        resident.await_end(found)
+        home_daemon.await_end(running)
     else:
-        resident.stop()
-    return found.pid
+        home_daemon.stop()
+    return running.pid
 
 
-def _manager() -> "Manager | None":
-    """Return the platform's autostart where it is installed."""
+def _installed_manager() -> "Manager | None":
+    """Return the autostart of this platform if it is installed."""
     from claude_mailbox import autostart
 
     manager = autostart.manager()
-    return manager if manager.installed() else None
+    return manager if manager.is_installed() else None
 
 
-def _autostart_words() -> str | None:
-    """Return the autostart entry in words, or None when there is none."""
+def _autostart_entry() -> str | None:
+    """Return a description of the autostart entry, or None if there is none."""
     try:
-        manager = _manager()
+        manager = _installed_manager()
         return manager.describe() if manager else None
     except MailboxError as error:
         return f"unknown: {error}"
 
 
-def _place(health: "dict[str, object]") -> "dict[str, object]":
-    """Return what people want to know of a daemon's health."""
+def _essentials(health: "dict[str, object]") -> "dict[str, object]":
+    """Return the fields of a daemon's health that people want to know."""
     return {key: health.get(key) for key in ("version", "pid", "addresses", "dbPath")}
 
 
 def _print_started(health: "dict[str, object]", *, is_new: bool, as_json: bool) -> None:
     title = "Started" if is_new else "Already running"
-    _print({"started": is_new} | _place(health), as_json=as_json, title=title)
+    _print({"started": is_new} | _essentials(health), as_json=as_json, title=title)
 
 
-_WORDS = {"dbPath": "database"}
-_UNSAID = ("state", "started")
+_LABELS = {"dbPath": "database"}
+_IN_TITLE = ("state", "started")
 
 
 def _print(fields: "dict[str, object]", *, as_json: bool, title: str) -> None:
     if as_json:
         output.write(codec.encode(fields) + "\n")
         return
-    said = {
-        _WORDS.get(key, key): _word(value) for key, value in fields.items() if key not in _UNSAID
+    labelled = {
+        _LABELS.get(key, key): _text(value) for key, value in fields.items() if key not in _IN_TITLE
     }
-    tables.print_fields(title, said)
+    tables.print_fields(title, labelled)
 
 
-def _word(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, list):
         return " ".join(map(str, value))
     return "no" if value is None else visible(str(value))

@@ -1,10 +1,10 @@
-"""The commands that send and receive: the options of `claude_mailbox.client`'s verbs."""
+"""The commands that send and receive mail."""
 
 import rich_click as click
 
 from claude_mailbox.cli import options, tables
 from claude_mailbox.client import codec, output
-from claude_mailbox.client.hooks import check as hooks
+from claude_mailbox.client.hooks.check import check_hook
 from claude_mailbox.client.mail import commands as mail
 from claude_mailbox.client.mail import watch as watching
 
@@ -16,9 +16,9 @@ from claude_mailbox.client.mail import watch as watching
 @options.url
 @options.as_json
 def send(sender: str, to: str, body: str, url: str | None, as_json: bool) -> int:
-    """Send a message. When it says so, the message is on disk.
+    """Send a message. It is on disk when the command says that it was sent.
 
-    The answer tells whether anybody reads that mailbox.
+    The output also says whether anybody reads that mailbox.
 
     \b
     Examples:
@@ -33,7 +33,7 @@ def send(sender: str, to: str, body: str, url: str | None, as_json: bool) -> int
 @options.url
 @options.as_json
 def peek(name: str, url: str | None, as_json: bool) -> int:
-    """Say how many messages wait, and consume none.
+    """Print how many messages wait, without taking any.
 
     \b
     Example:
@@ -43,27 +43,27 @@ def peek(name: str, url: str | None, as_json: bool) -> int:
 
 
 @click.command()
-@options.mailbox("--name", "name", "The mailbox; --hook can do without.", required=False)
+@options.mailbox("--name", "name", "The mailbox; not needed with --hook.", required=False)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Take at most N messages.")
 @click.option(
     "--hook",
     is_flag=True,
-    help="For hooks: the session's JSON comes on standard input, mail goes out framed for the"
-    " model, and the exit code is always 0.",
+    help="For hooks: read the hook's JSON from standard input, print mail for the model, and"
+    " always exit with 0.",
 )
 @click.option(
     "--wake",
     is_flag=True,
-    help="With --hook, for asyncRewake hooks: mail goes to standard error with exit code 2.",
+    help="With --hook, for asyncRewake hooks: write mail to standard error and exit with 2.",
 )
 @options.url
 @options.as_json
 def check(
     name: str | None, limit: int | None, hook: bool, wake: bool, url: str | None, as_json: bool
 ) -> int:
-    """Print all that waits and take it out of the mailbox.
+    """Print all waiting messages and take them out of the mailbox.
 
-    A message is taken once it is printed. When the output breaks, it stays.
+    A message is taken when it has been printed. If the output breaks, it stays.
 
     \b
     Examples:
@@ -73,7 +73,7 @@ def check(
     if hook:
         if limit is not None or as_json:
             raise click.UsageError("'--hook' goes with '--name', '--wake' and '--url' only.")
-        return hooks.check_hook(name=name, wake=wake, url=url)
+        return check_hook(name=name, wake=wake, url=url)
     if wake:
         raise click.UsageError("'--wake' goes with '--hook' only.")
     if name is None:
@@ -83,13 +83,13 @@ def check(
 
 @click.command()
 @options.mailbox("--name", "name", "The mailbox.")
-@click.option("--block", is_flag=True, help="Wait for one message, print it, exit. The default.")
-@click.option("--follow", is_flag=True, help="Keep printing until you end it.")
+@click.option("--block", is_flag=True, help="Wait for one message, print it, exit (the default).")
+@click.option("--follow", is_flag=True, help="Keep printing messages until you end it.")
 @click.option(
     "--timeout",
     type=float,
     metavar="SECONDS",
-    help="With --block: how long to wait; 25 if not given.",
+    help="With --block: how long to wait; 25 by default.",
 )
 @options.url
 @options.as_json
@@ -101,10 +101,10 @@ def watch(
     url: str | None,
     as_json: bool,
 ) -> int:
-    """Wait for mail, and react the moment that it comes.
+    """Wait for mail, and print it as soon as it comes.
 
-    A message is taken once it is printed. Ctrl-C, or an output that breaks, puts it back.
-    With --follow it comes through restarts of the daemon and renames of the mailbox.
+    A message is taken when it has been printed. On Ctrl-C, or if the output breaks, it is put back.
+    With --follow the command keeps going when the daemon restarts or the mailbox is renamed.
 
     Exit codes: 0 one message (or renamed), 1 error, 2 daemon unreachable, 3 time-out.
 
@@ -119,12 +119,12 @@ def watch(
 
 
 @click.command()
-@options.mailbox("--name", "name", "The mailbox as it is called now.")
-@click.option("--to", required=True, metavar="NEW", help="The name that it gets.")
+@options.mailbox("--name", "name", "The present name of the mailbox.")
+@click.option("--to", required=True, metavar="NEW", help="The new name.")
 @options.url
 @options.as_json
 def rename(name: str, to: str, url: str | None, as_json: bool) -> int:
-    """Give a mailbox another name. Its mail moves along, and mail to the old name is forwarded.
+    """Rename a mailbox. Its mail moves along, and mail to the old name is forwarded.
 
     \b
     Example:
@@ -138,9 +138,9 @@ def rename(name: str, to: str, url: str | None, as_json: bool) -> int:
 @options.url
 @options.as_json
 def list_mailboxes(name: str | None, url: str | None, as_json: bool) -> int:
-    """List the mailboxes: when each was last seen, and what waits in it.
+    """List the mailboxes: when each was last seen, and how many messages wait in it.
 
-    Mailboxes that have been idle for long (a day, if not configured) are left out.
+    Mailboxes that have been idle for long (by default a day) are left out.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``mcp-config``: what to write into a client's configuration so that it has our tools."""
+"""``mcp-config``: the entry that gives an MCP client our tools, in each client's own form."""
 
 import json
 import sys
@@ -7,13 +7,13 @@ import rich_click as click
 
 from claude_mailbox.cli import options
 from claude_mailbox.client import output
-from claude_mailbox.client.reach import address
+from claude_mailbox.client.reach.address import Address, configured_tcp, explicit_address
 from claude_mailbox.model import check_name
 
 _SERVER = "mailbox"
 _PROGRAM = "claude-mailbox"
 
-# Client -> the file that its configuration is in.
+# Client -> the file with its configuration.
 FILES = {
     "claude-code": ".mcp.json in the project, or: claude mcp add-json",
     "codex": "~/.codex/config.toml",
@@ -27,15 +27,15 @@ FILES = {
 @click.command("mcp-config")
 @click.argument("client", type=click.Choice(list(FILES)))
 @options.mailbox(
-    "--name", "name", "The client's mailbox, so that calls need not say it.", required=False
+    "--name", "name", "The client's mailbox, so that calls need not name it.", required=False
 )
-@click.option("--stdio", is_flag=True, help="Over standard input and output instead of HTTP.")
+@click.option("--stdio", is_flag=True, help="Use standard input and output instead of HTTP.")
 @options.url
 def mcp_config(client: str, name: str | None, stdio: bool, url: str | None) -> int:
-    """Print the configuration with which CLIENT gets the mailbox's tools.
+    """Print the configuration that gives CLIENT the tools of the mailbox.
 
-    The file that it belongs into is named on standard error. Where that file has other servers,
-    add this one to them.
+    Standard error names the file that it belongs in. If the file has other servers already, add
+    this one to them.
 
     \b
     Examples:
@@ -44,20 +44,20 @@ def mcp_config(client: str, name: str | None, stdio: bool, url: str | None) -> i
     """
     if name is not None:
         name = check_name(name, "--name")
-    place = _place(url)
-    # Clients speak HTTP to TCP only; on standard input we find the socket ourselves.
-    is_stdio = stdio or place is None
-    server = _stdio(name, url) if is_stdio else _http(name, str(place))
+    address = _tcp_address(url)
+    # Clients speak HTTP over TCP only; mcp-stdio can use the Unix socket.
+    is_stdio = stdio or address is None
+    server = _stdio(name, url) if is_stdio else _http(name, str(address))
     output.write(render(client, server) + "\n")
     sys.stderr.write(f"For {FILES[client]}\n")
     return 0
 
 
 def render(client: str, server: dict[str, object]) -> str:
-    """Return the configuration in the client's form.
+    """Return the configuration in the form of one client.
 
     Args:
-        client: one of `FILES`.
+        client: a key of `FILES`.
         server: ``url`` and perhaps ``headers``, or ``command`` and ``args``.
     """
     is_stdio = "command" in server
@@ -76,20 +76,20 @@ def render(client: str, server: dict[str, object]) -> str:
         server = {("httpUrl" if key == "url" else key): value for key, value in server.items()}
     if client == "claude-code" and not is_stdio:
         server = {"type": "http", **server}
-        # Without a mailbox of its own, each session gets one by its hooks.
+        # Without a given mailbox, each session has one of its own.
         if "headers" not in server:
             server["headersHelper"] = f"{_PROGRAM} client-headers"
     return _json({"mcpServers": {_SERVER: server}})
 
 
-def _place(url: str | None) -> address.Address | None:
-    """Return the daemon's TCP address, or None when it has none that is known."""
-    place = address.given(url) or address.configured_tcp()
-    return place if place.path is None and place.port else None
+def _tcp_address(url: str | None) -> Address | None:
+    """Return the daemon's TCP address, or None if it has none or it is not fixed."""
+    address = explicit_address(url) or configured_tcp()
+    return address if address.path is None and address.port else None
 
 
-def _http(name: str | None, place: str) -> dict[str, object]:
-    server: dict[str, object] = {"url": f"{place}/mcp"}
+def _http(name: str | None, address: str) -> dict[str, object]:
+    server: dict[str, object] = {"url": f"{address}/mcp"}
     if name is not None:
         server["headers"] = {"X-Mailbox": name}
     return server
@@ -114,7 +114,7 @@ def _json(value: object) -> str:
 
 
 def _toml(server: dict[str, object]) -> str:
-    """Return the table; JSON's strings and lists of them are TOML's too."""
+    """Return a TOML table; strings and lists of strings are written as in JSON."""
     lines = [f"[mcp_servers.{_SERVER}]"]
     for key, value in server.items():
         if isinstance(value, dict):
@@ -126,5 +126,5 @@ def _toml(server: dict[str, object]) -> str:
 
 
 def _toml_text(value: object) -> str:
-    # TOML has no \/ and wants DEL escaped; neither can be in a name or a URL of ours.
+    # JSON and TOML differ in \/ and DEL, which neither names nor URLs of ours have.
     return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The MCP server for clients that speak standard input and output only."""
+"""``mcp-stdio``: the MCP server for clients that cannot speak HTTP."""
 
 import rich_click as click
 
@@ -7,13 +7,13 @@ from claude_mailbox.cli import options
 
 @click.command("mcp-stdio")
 @options.mailbox(
-    "--name", "name", "The mailbox of this client, for calls that do not say.", required=False
+    "--name", "name", "The mailbox of this client, for calls that do not name one.", required=False
 )
 @options.url
 def mcp_stdio(name: str | None, url: str | None) -> int:
     """Serve MCP on standard input and output, for clients that cannot speak HTTP.
 
-    It passes everything on to the daemon, and starts that when it does not run.
+    It forwards everything to the daemon, which it starts if need be.
 
     \b
     Example, in the configuration of a client:

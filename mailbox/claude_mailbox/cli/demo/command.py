@@ -1,4 +1,4 @@
-"""``demo``: two peers and a real daemon, in a home folder that is gone afterwards."""
+"""``demo``: the command."""
 
 import rich_click as click
 
@@ -9,23 +9,24 @@ from claude_mailbox.client import codec, output
 @click.command()
 @options.as_json
 def demo(as_json: bool) -> int:
-    """See it work: a watcher wakes, a backlog drains, the daemon is killed, nothing is lost.
+    """Watch two peers at work: a waiting one wakes, mail survives a kill of the daemon.
 
-    It runs a real daemon on a free port in a temporary home folder, prints a timeline with the
-    times that it measured, and leaves nothing behind. Your own daemon is not touched.
+    The demo runs a real daemon on a free port in a temporary home folder, prints a timeline with
+    measured times, and leaves nothing behind. Your own daemon is not touched.
 
     \b
     Example:
       claude-mailbox demo
     """
-    from claude_mailbox.cli.stage import Stage, play
+    from claude_mailbox.cli.demo.sandbox import Sandbox
+    from claude_mailbox.cli.demo.scenes import run_scenes
 
-    def tell(line: str) -> None:
+    def print_line(line: str) -> None:
         if not as_json:
             output.write(line + "\n")
 
-    with Stage(tell) as stage:
-        scenes = play(stage)
+    with Sandbox() as sandbox:
+        scenes = run_scenes(sandbox, print_line)
     if as_json:
         output.write(codec.encode({"ok": True, "scenes": scenes}) + "\n")
     return 0

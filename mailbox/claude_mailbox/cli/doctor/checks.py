@@ -1,4 +1,4 @@
-"""What ``doctor`` looks at, one function a concern. Nothing here changes anything."""
+"""The checks of ``doctor``, one function each. None of them changes anything."""
 
 import os
 import shutil
@@ -10,10 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from claude_mailbox import __version__, config, paths, ports
-from claude_mailbox.cli.database import examine_database
-from claude_mailbox.client.reach import address, lock
+from claude_mailbox.cli.doctor.database import database_problem
+from claude_mailbox.client.reach.address import (
+    Address,
+    configured_tcp,
+    is_own_daemon,
+    parse_url,
+)
 from claude_mailbox.client.reach.api import Daemon, Identity
-from claude_mailbox.client.reach.connection import ConnectionLost, NotOurs
+from claude_mailbox.client.reach.connection import ConnectionLost, WrongServer
+from claude_mailbox.client.reach.lock_file import running_daemon
 from claude_mailbox.errors import ConfigError, DaemonUnreachable, MailboxError
 
 OK, PROBLEM, NOTE = "ok", "problem", "note"
@@ -23,10 +29,10 @@ _FREE_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The outcome of one check.
+    """The result of one check.
 
     Attributes:
-        check: what was looked at.
+        check: name of what was checked.
         state: ``ok``, ``problem``, or ``note`` for what is good to know.
         detail: what was found.
         remedy: what to do about a problem.
@@ -39,43 +45,43 @@ class Finding:
 
 
 def examine(url: str | None) -> Iterator[Finding]:
-    """Yield the findings, in an order in which the first problem explains the later ones."""
+    """Run all checks, in an order in which the first problem explains later ones."""
     yield check_python()
     yield check_command()
     yield check_home()
     yield check_config()
     try:
-        target = Daemon(url, seconds=_ANSWER_SECONDS, private=True)
+        daemon = Daemon(url, seconds=_ANSWER_SECONDS, unix_only=True)
     except ConfigError as error:
         yield Finding(
             "Address", PROBLEM, str(error), "correct --url, CLAUDE_MAILBOX_URL or the file"
         )
         return
-    health, finding = check_daemon(target)
+    health, finding = check_daemon(daemon)
     yield finding
-    if address.is_default(url):
+    if is_own_daemon(url):
         yield check_database(health)
         yield check_port(health)
     if health is not None:
         yield check_version(health)
         yield check_mcp(health)
-        yield check_round_trip(target)
+        yield check_round_trip(daemon)
     yield check_autostart()
 
 
 def check_python() -> Finding:
-    """Say which Python runs this."""
-    # Nothing older gets as far as here.
+    """Report the Python that runs this."""
+    # A version that is too old does not get this far.
     version = ".".join(map(str, sys.version_info[:3]))
     return Finding("Python", OK, f"{version}, {sys.executable}")
 
 
 def check_command() -> Finding:
-    """Look whether hooks and shells find the command, and find this one."""
+    """Check that the command is on the PATH, and is the same version as this one."""
     found = shutil.which("claude-mailbox")
     if found is None:
-        place = sysconfig.get_path("scripts")
-        remedy = f"put the folder of the command (probably {place}) on the PATH"
+        folder = sysconfig.get_path("scripts")
+        remedy = f"put the folder of the command (probably {folder}) on the PATH"
         return Finding("Command", PROBLEM, "claude-mailbox is not on the PATH", remedy)
     try:
         done = subprocess.run(
@@ -85,7 +91,9 @@ def check_command() -> Finding:
     except (OSError, subprocess.SubprocessError) as error:
         return Finding("Command", PROBLEM, f"{found} does not run: {error}", "install it again")
     if done.returncode or not words:
-        return Finding("Command", PROBLEM, f"{found} fails", "run it by hand, or install it again")
+        return Finding(
+            "Command", PROBLEM, f"{found} fails", "run it by hand to see why, or install it again"
+        )
     if words[-1] != __version__:
         detail = f"{found} is version {words[-1]}, this one is {__version__}"
         return Finding("Command", PROBLEM, detail, "remove the one you do not want from the PATH")
@@ -93,12 +101,12 @@ def check_command() -> Finding:
 
 
 def check_home() -> Finding:
-    """Look at the home folder: ours, private, writable, with room on its disk."""
+    """Check that the home folder is ours, private and writable, with space left on its disk."""
     home = paths.home()
     try:
         status = os.stat(home)
     except FileNotFoundError:
-        return Finding("Home", OK, f"{home} is not there yet; the first start makes it")
+        return Finding("Home", OK, f"{home} does not exist yet; the first start creates it")
     except OSError as error:
         return Finding("Home", PROBLEM, f"{home}: {error.strerror}", "correct its permissions")
     if sys.platform != "win32":
@@ -113,13 +121,13 @@ def check_home() -> Finding:
     free = shutil.disk_usage(home).free
     if free < _FREE_BYTES:
         detail = f"{home}: only {free // 1024 // 1024} MB free on its disk"
-        return Finding("Home", PROBLEM, detail, "make room: without it no mail can be stored")
+        return Finding("Home", PROBLEM, detail, "free some space: without it no mail can be stored")
     return Finding("Home", OK, home)
 
 
 def check_config() -> Finding:
-    """Look at ``mailbox.json``."""
-    found = [place for place in paths.config_paths() if os.path.exists(place)]
+    """Check ``mailbox.json``."""
+    found = [path for path in paths.config_paths() if os.path.exists(path)]
     try:
         config.load()
     except ConfigError as error:
@@ -127,23 +135,23 @@ def check_config() -> Finding:
     return Finding("Config", OK, " and ".join(found) or "defaults; there is no mailbox.json")
 
 
-def check_daemon(target: Daemon) -> tuple[dict[str, object] | None, Finding]:
-    """Ask the daemon for its health; where it lives in our home, by the Unix socket."""
+def check_daemon(daemon: Daemon) -> tuple[dict[str, object] | None, Finding]:
+    """Check that the daemon answers, and return its health."""
     try:
-        health = target.health()
+        health = daemon.health()
     except DaemonUnreachable as error:
-        holder = lock.holder()
-        if holder is None:
+        running = running_daemon()
+        if running is None:
             return None, Finding("Daemon", PROBLEM, str(error), "claude-mailbox start")
-        detail = f"it runs (pid {holder.get('pid', 'unknown')}) and does not answer: {error}"
+        detail = f"it runs (pid {running.get('pid', 'unknown')}) but does not answer: {error}"
         return None, Finding("Daemon", PROBLEM, detail, "claude-mailbox restart")
     except MailboxError as error:
         return None, Finding("Daemon", PROBLEM, str(error), "claude-mailbox restart")
-    return health, Finding("Daemon", OK, f"pid {health.get('pid')} answers at {target.place}")
+    return health, Finding("Daemon", OK, f"pid {health.get('pid')} answers at {daemon.address}")
 
 
 def check_version(health: dict[str, object]) -> Finding:
-    """Compare the daemon's version to ours."""
+    """Check that the daemon has the same version as this command."""
     version = health.get("version")
     if version != __version__:
         detail = f"the daemon is version {version}, this command is {__version__}"
@@ -152,96 +160,97 @@ def check_version(health: dict[str, object]) -> Finding:
 
 
 def check_mcp(health: dict[str, object]) -> Finding:
-    """Look whether MCP clients are served yet."""
+    """Check that the daemon serves MCP clients yet."""
     if health.get("mcp") == "starting":
-        return Finding("MCP", NOTE, "/mcp is still starting; clients wait for it")
+        return Finding("MCP", NOTE, "/mcp is still starting; clients wait until it is ready")
     return Finding("MCP", OK, "/mcp is ready")
 
 
 def check_database(health: dict[str, object] | None) -> Finding:
-    """Look at the database file, read-only."""
+    """Check the database file."""
     try:
         path = str(health["dbPath"]) if health else config.load().db_path
     except (ConfigError, KeyError):
-        return Finding(
-            "Database", NOTE, "not looked at: the configuration does not say where it is"
-        )
+        return Finding("Database", NOTE, "not checked: the configuration does not say where it is")
     if not os.path.exists(path):
-        return Finding("Database", OK, f"{path} is not there yet; the first start makes it")
-    trouble = examine_database(path, is_in_use=lock.holder() is not None)
-    if trouble is not None:
-        return Finding("Database", PROBLEM, f"{path} {trouble[0]}", trouble[1])
-    return Finding("Database", OK, f"{path} is sound ({_size(path)})")
+        return Finding("Database", OK, f"{path} does not exist yet; the first start creates it")
+    problem = database_problem(path, is_in_use=running_daemon() is not None)
+    if problem is not None:
+        return Finding("Database", PROBLEM, f"{path} {problem[0]}", problem[1])
+    return Finding("Database", OK, f"{path} is intact ({_size(path)})")
 
 
 def check_port(health: dict[str, object] | None) -> Finding:
-    """Look who answers at the TCP port, which MCP clients use."""
+    """Check that the daemon, and nobody else, answers at the TCP port that MCP clients use."""
     try:
-        place = _tcp_address(health)
+        address = _tcp_address(health)
     except ConfigError as error:
         return Finding("Port", PROBLEM, str(error), "correct mailbox.json")
-    if place is None:
-        return Finding("Port", NOTE, "not looked at: it is chosen at each start")
+    if address is None:
+        return Finding("Port", NOTE, "not checked: it is chosen at each start")
     remedy = 'stop that program, or set another "port" in mailbox.json'
     try:
-        answer = Daemon(str(place), seconds=_ANSWER_SECONDS).health()
-    except (ConnectionLost, NotOurs):
-        who = ports.holder(place.host, place.port) or "another program"
-        if lock.holder() is not None and health is None:
-            return Finding("Port", NOTE, f"{place} is held by {who} and does not answer")
-        return Finding("Port", PROBLEM, f"{place} is held by {who}, which is not ours", remedy)
+        answer = Daemon(str(address), seconds=_ANSWER_SECONDS).health()
+    except (ConnectionLost, WrongServer):
+        owner = ports.port_owner(address.host, address.port) or "another program"
+        if running_daemon() is not None and health is None:
+            return Finding("Port", NOTE, f"{address} is used by {owner}, which does not answer")
+        detail = f"{address} is used by {owner}, which is not claude-mailbox"
+        return Finding("Port", PROBLEM, detail, remedy)
     except DaemonUnreachable:
         if health is None:
-            return Finding("Port", OK, f"{place} is free")
-        return Finding("Port", PROBLEM, f"nobody answers at {place}", "claude-mailbox restart")
+            return Finding("Port", OK, f"{address} is free")
+        return Finding("Port", PROBLEM, f"nobody answers at {address}", "claude-mailbox restart")
     except MailboxError as error:
-        return Finding("Port", PROBLEM, f"{place} refuses us: {error}", remedy)
+        return Finding("Port", PROBLEM, f"{address} refuses us: {error}", remedy)
     if health is None or answer.get("pid") != health.get("pid"):
-        who = f"the claude-mailbox daemon with pid {answer.get('pid')} and another home folder"
-        return Finding("Port", PROBLEM, f"{place} is held by {who}", remedy)
-    return Finding("Port", OK, f"the daemon answers at {place}")
+        owner = f"the claude-mailbox daemon of another home folder (pid {answer.get('pid')})"
+        return Finding("Port", PROBLEM, f"{address} is used by {owner}", remedy)
+    return Finding("Port", OK, f"the daemon answers at {address}")
 
 
-def check_round_trip(target: Daemon) -> Finding:
-    """Send a message to ourselves, take it, and remove the mailbox again."""
+def check_round_trip(daemon: Daemon) -> Finding:
+    """Send a message to a mailbox of our own, take it, and delete the mailbox again."""
     me = Identity(f"doctor-{os.getpid()}")
     name, text = me.headers[0][1], os.urandom(8).hex()
-    remedy = "claude-mailbox restart; the daemon's log says more"
+    remedy = "claude-mailbox restart; the log of the daemon says more"
     began = time.perf_counter()
     try:
-        target.call("POST", "/v1/send", identity=me, body={"to": name, "body": text})
-        mails, _ = target.claim(me)
-        target.ack([mail.lease for mail in mails], me)
+        daemon.call("POST", "/v1/send", identity=me, body={"to": name, "body": text})
+        deliveries, _ = daemon.claim(me)
+        daemon.ack([delivery.lease for delivery in deliveries], me)
         took = (time.perf_counter() - began) * 1000
-        target.call("DELETE", "/v1/mailbox", identity=me, query=tuple(me.query))
+        daemon.call("DELETE", "/v1/mailbox", identity=me, query=tuple(me.query))
     except MailboxError as error:
         return Finding("Round trip", PROBLEM, str(error), remedy)
-    if [mail.body for mail in mails] != [text]:
+    if [delivery.body for delivery in deliveries] != [text]:
         return Finding("Round trip", PROBLEM, "the message did not come back", remedy)
     return Finding("Round trip", OK, f"a message to ourselves and back took {took:.0f} ms")
 
 
 def check_autostart() -> Finding:
-    """Look whether the platform starts the daemon at login."""
+    """Check whether the platform starts the daemon at login."""
     from claude_mailbox import autostart
 
     try:
         manager = autostart.manager()
-        if manager.installed():
+        if manager.is_installed():
             return Finding("Autostart", OK, manager.describe())
     except MailboxError as error:
         return Finding("Autostart", NOTE, f"unknown: {error}")
-    return Finding("Autostart", NOTE, "not installed; 'claude-mailbox install-autostart' does it")
+    return Finding(
+        "Autostart", NOTE, "not installed; 'claude-mailbox install-autostart' installs it"
+    )
 
 
-def _tcp_address(health: dict[str, object] | None) -> address.Address | None:
-    """Return where the daemon listens on TCP, or would; None when that is not fixed."""
+def _tcp_address(health: dict[str, object] | None) -> Address | None:
+    """Return the TCP address of the daemon, running or not; None if it is not fixed."""
     addresses = health.get("addresses") if health else None
     for text in addresses if isinstance(addresses, list) else []:
         if isinstance(text, str) and text.startswith("http:"):
-            return address.parse_url(text)
-    place = address.configured_tcp()
-    return place if place.port else None
+            return parse_url(text)
+    configured = configured_tcp()
+    return configured if configured.port else None
 
 
 def _size(path: str) -> str:

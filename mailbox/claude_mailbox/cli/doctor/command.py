@@ -1,11 +1,11 @@
-"""``doctor``: look at everything that can be wrong, and say what to do about it."""
+"""``doctor``: run all checks and print what they found."""
 
 from dataclasses import asdict
 
 import rich_click as click
 
 from claude_mailbox.cli import options
-from claude_mailbox.cli.checks import OK, PROBLEM, Finding, examine
+from claude_mailbox.cli.doctor.checks import OK, PROBLEM, Finding, examine
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.text import visible
 
@@ -17,9 +17,9 @@ _INDENT = 9
 @options.url
 @options.as_json
 def doctor(url: str | None, as_json: bool) -> int:
-    """Check the installation from Python to a message's round trip; it changes nothing.
+    """Check the installation, from Python to the round trip of a message. Changes nothing.
 
-    Each line says OK, or what the problem is and what to do. Exit code 1 when there is one.
+    Each line says OK, or what the problem is and what to do. The exit code is 1 if there is one.
 
     \b
     Examples:

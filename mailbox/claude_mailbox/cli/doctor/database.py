@@ -1,26 +1,27 @@
-"""A look at the database file that leaves no trace."""
+"""Checks the database file without changing it or making files beside it."""
 
 import os
 from urllib.parse import quote
 
 import apsw
 
-# Reading every page of a larger one would take too long for a look.
+# Reading every page of a larger file would take too long.
 _SIZE_LIMIT = 2 * 1024**3
 
 
-def examine_database(path: str, *, is_in_use: bool) -> tuple[str, str] | None:
-    """Return what is wrong with the database and what to do about it, or None.
+def database_problem(path: str, *, is_in_use: bool) -> tuple[str, str] | None:
+    """Return the problem with the database and what to do about it, or None.
 
     Args:
         path: the file, which exists.
         is_in_use: whether a daemon has it open.
     """
+    # The schema is the one thing that `doctor` shares with the inside of the daemon.
     from claude_mailbox.daemon.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
-    # Without a journal there is nothing to share, and SQLite need not make files to say so.
-    is_alone = not is_in_use and not os.path.exists(f"{path}-wal")
-    uri = f"file:{quote(os.path.abspath(path))}?mode=ro{'&immutable=1' if is_alone else ''}"
+    # If nobody uses the file, SQLite can read it as immutable, without making files beside it.
+    is_unused = not is_in_use and not os.path.exists(f"{path}-wal")
+    uri = f"file:{quote(os.path.abspath(path))}?mode=ro{'&immutable=1' if is_unused else ''}"
     try:
         connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
         try:
@@ -31,9 +32,9 @@ def examine_database(path: str, *, is_in_use: bool) -> tuple[str, str] | None:
             if version > len(MIGRATIONS):
                 return f"was written by a newer version (schema {version})", "update claude-mailbox"
             if os.path.getsize(path) <= _SIZE_LIMIT:
-                outcome = connection.pragma("quick_check")
-                if outcome != "ok":
-                    return f"is damaged: {outcome}", _RESTORE
+                result = connection.pragma("quick_check")
+                if result != "ok":
+                    return f"is damaged: {result}", _RESTORE
         finally:
             connection.close()
     except apsw.NotADBError:

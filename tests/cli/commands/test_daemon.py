@@ -9,16 +9,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.commandline import CommandLine, kill_all_in, until
+from support.commandline import CommandLine, kill_all_in
 from support.daemon import DaemonProcess
 
 
 @pytest.fixture
 def fresh() -> Iterator[CommandLine]:
-    """The command line with a home where nothing runs; what is started there is stopped."""
+    """The command line with a home folder without a daemon; what is started there is killed."""
     process = DaemonProcess()
     (process.home / "mailbox.json").write_text('{"port": 0}')
-    # No systemd, no launchctl: autostart of the machine is left alone.
+    # No unit is found in this folder, so the autostart of the machine is not touched.
     with CommandLine(process, {"XDG_CONFIG_HOME": str(process.home / "config")}) as commandline:
         try:
             yield commandline
@@ -28,8 +28,8 @@ def fresh() -> Iterator[CommandLine]:
 
 
 class TestStartAndStop:
-    def test_the_round(self, fresh: CommandLine) -> None:
-        """Start, start again, restart, stop, stop again: each says what it did, exit code 0."""
+    def test_start_restart_and_stop(self, fresh: CommandLine) -> None:
+        """Each says what it did, and can be repeated; exit code 0."""
         done = fresh.run("start")
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("Started\n")
@@ -46,7 +46,7 @@ class TestStartAndStop:
         assert json.loads(fresh.run("stop", "--json").stdout) == {"stopped": False, "pid": None}
 
     def test_a_start_that_fails_says_why(self, fresh: CommandLine) -> None:
-        """The port is taken."""
+        """Here the port is taken; one sentence."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             (fresh.process.home / "mailbox.json").write_text(json.dumps({"port": port}))
@@ -59,7 +59,7 @@ class TestStartAndStop:
     def test_another_daemon_is_left_alone(
         self, fresh: CommandLine, shared: CommandLine, verb: str
     ) -> None:
-        """An address of another home, or of nobody: we can only start and stop our own."""
+        """With the address of another home folder's daemon, or one where nobody answers."""
         for url in (shared.process.url, "http://127.0.0.1:9"):
             done = fresh.run(verb, "--url", url)
             if verb == "start" and url == shared.process.url:
@@ -69,15 +69,15 @@ class TestStartAndStop:
                 assert "is not that of the home folder" in done.stderr
         assert shared.run("status").stdout.startswith("Running\n")
 
-    def test_the_own_daemon_by_its_address(self, own: CommandLine) -> None:
-        """The same one, named by its port."""
+    def test_our_own_daemon_may_be_named_by_its_address(self, own: CommandLine) -> None:
+        """`stop --url` stops it."""
         assert own.run("stop", "--url", own.process.url).returncode == 0
         assert own.process.wait() == 0
 
 
 class TestStatus:
-    def test_running(self, shared: CommandLine) -> None:
-        """The first word, then what one wants to know."""
+    def test_a_running_daemon(self, shared: CommandLine) -> None:
+        """The first word is Running; the rest tells version, addresses, database and mail."""
         shared.send("status-box", "hi")
         done = shared.run("status")
         assert (done.returncode, done.stderr) == (0, "")
@@ -90,20 +90,20 @@ class TestStatus:
         assert status["mailboxes"] >= 1
         assert status["pending"] >= 1
 
-    def test_not_installed(self, fresh: CommandLine) -> None:
-        """It does not run, and nothing would start it."""
+    def test_without_a_daemon_and_autostart(self, fresh: CommandLine) -> None:
+        """The first word is NotInstalled, and the reason says how to start it."""
         done = fresh.run("status")
         assert (done.returncode, done.stdout.split()[0]) == (0, "NotInstalled")
         assert "claude-mailbox start" in done.stdout
 
-    def test_health_is_the_truth(self, own: CommandLine) -> None:
-        """A killed daemon leaves lock and socket behind, and is not running."""
+    def test_a_killed_daemon_is_not_running(self, own: CommandLine) -> None:
+        """It leaves lock file and socket behind, but does not answer."""
         own.process.kill()
         assert own.run("status", "--json").returncode == 0
         assert own.run("status").stdout.split()[0] in ("Stopped", "NotInstalled")
 
-    def test_a_table_for_people(self, shared: CommandLine) -> None:
-        """On a terminal, too, the first word is the state."""
+    def test_a_terminal_gets_a_table(self, shared: CommandLine) -> None:
+        """The first line is the state there, too."""
         master, slave = pty.openpty()
         child = shared.spawn("status", stdout=slave)
         os.close(slave)
@@ -114,8 +114,8 @@ class TestStatus:
 
 
 class TestServe:
-    def test_flags_win_over_the_file(self, fresh: CommandLine) -> None:
-        """One line when it is ready; Ctrl-C ends it well."""
+    def test_flags_override_the_configuration(self, fresh: CommandLine) -> None:
+        """It prints one line when it is ready; Ctrl-C ends it with exit code 0."""
         database = fresh.process.home / "other.db"
         child = fresh.spawn("serve", "--port", "0", "--db-path", str(database))
         assert child.stdout is not None
@@ -136,15 +136,17 @@ class TestServe:
             (["--bind", ""], "'bind'"),
         ],
     )
-    def test_mistakes(self, fresh: CommandLine, arguments: list[str], words: str) -> None:
-        """Exit code 1 and a sentence that names the key."""
+    def test_wrong_settings_are_one_sentence(
+        self, fresh: CommandLine, arguments: list[str], words: str
+    ) -> None:
+        """Exit code 1; the sentence names the key."""
         done = fresh.run("serve", *arguments)
         assert (done.returncode, done.stdout) == (1, "")
         assert words in done.stderr
 
-    def test_a_second_one_in_the_same_home(self, own: CommandLine) -> None:
-        """Refused, with the pid of the first."""
+    def test_a_second_daemon_in_the_same_home_folder_is_refused(self, own: CommandLine) -> None:
+        """The sentence has the pid of the first one, which still answers."""
         done = own.run("serve", "--port", "0")
         assert done.returncode == 1
         assert f"pid {own.process.pid}" in done.stderr
-        until(lambda: own.run("peek", "--name", "a").returncode == 0, "the first one's answer")
+        assert own.run("peek", "--name", "a").returncode == 0
