@@ -1,4 +1,4 @@
-"""Who holds a port: for real on this system, from recorded output for the others."""
+"""Which process listens on a port: on this system, and with recorded output of others."""
 
 import os
 import socket
@@ -35,8 +35,8 @@ Aktive Verbindungen
 """
 
 
-def recorded(answers: dict[str, str]) -> ports.Run:
-    """Return a runner that answers each program, by its name, with recorded output."""
+def recorded(answers: dict[str, str]) -> ports.CommandOutput:
+    """Return a function that answers each program with recorded output."""
 
     def run(command: list[str]) -> str:
         return answers[command[0]]
@@ -47,49 +47,49 @@ def recorded(answers: dict[str, str]) -> ports.Run:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 class TestLinux:
     def test_names_the_listening_process(self):
-        """The answer has the command line and the pid of the process that listens."""
+        """By its command line and pid."""
         with socket.create_server(("127.0.0.1", 0)) as server:
-            who = ports.holder("127.0.0.1", server.getsockname()[1])
+            who = ports.port_owner("127.0.0.1", server.getsockname()[1])
         assert who is not None
         assert who.endswith(f"(pid {os.getpid()})")
         assert "py" in who
 
-    def test_a_free_port_has_no_holder(self):
+    def test_a_free_port_has_no_owner(self):
         """A port that somebody listened on a moment ago is free."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-        assert ports.holder("127.0.0.1", port) is None
+        assert ports.port_owner("127.0.0.1", port) is None
 
-    def test_another_address_is_no_conflict(self):
-        """A listener on 127.0.0.2 leaves the port free on 127.0.0.1."""
+    def test_a_socket_on_another_address_does_not_count(self):
+        """A socket on 127.0.0.2 leaves the port free on 127.0.0.1."""
         with socket.create_server(("127.0.0.2", 0)) as server:
             port = server.getsockname()[1]
-            assert ports.holder("127.0.0.1", port) is None
-            assert ports.holder("127.0.0.2", port) is not None
+            assert ports.port_owner("127.0.0.1", port) is None
+            assert ports.port_owner("127.0.0.2", port) is not None
 
-    def test_a_listener_on_all_addresses_counts(self):
-        """A listener on 0.0.0.0 holds the port of every IPv4 address."""
+    def test_a_socket_on_all_addresses_counts(self):
+        """A socket on 0.0.0.0 has the port of every IPv4 address."""
         with socket.create_server(("0.0.0.0", 0)) as server:
             port = server.getsockname()[1]
-            assert ports.holder("localhost", port) is not None
+            assert ports.port_owner("localhost", port) is not None
 
-    def test_a_dual_stack_listener_counts_for_ipv4(self):
-        """A listener on :: that takes IPv4 as well holds the port of 127.0.0.1."""
+    def test_a_dual_stack_socket_counts_for_ipv4(self):
+        """A socket on :: that accepts IPv4 has the port of 127.0.0.1."""
         if not socket.has_dualstack_ipv6():
             pytest.skip("this machine has no IPv6")
         with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
-            assert ports.holder("127.0.0.1", server.getsockname()[1]) is not None
+            assert ports.port_owner("127.0.0.1", server.getsockname()[1]) is not None
 
-    def test_a_connection_is_no_listener(self):
-        """A client that happens to use the port number is not somebody who listens."""
+    def test_a_connection_does_not_count(self):
+        """A client that uses the port number does not listen on it."""
         with (
             socket.create_server(("127.0.0.1", 0)) as server,
             socket.create_connection(server.getsockname()) as client,
         ):
-            assert ports.holder("127.0.0.1", client.getsockname()[1]) is None
+            assert ports.port_owner("127.0.0.1", client.getsockname()[1]) is None
 
     def test_names_the_user_when_the_process_is_hidden(self, tmp_path):
-        """Without a look into the process there is still the owner of the socket."""
+        """The kernel shows the user of the socket, if not its process."""
         (tmp_path / "net").mkdir()
         word = (0x7F000001).to_bytes(4, sys.byteorder).hex().upper()
         row = f"   0: {word}:93D9 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 77 1\n"
@@ -110,8 +110,11 @@ class TestOthers:
         ],
     )
     def test_lsof(self, host, port, expected):
-        """The field output of lsof is read by process, command and name."""
-        assert ports.holder(host, port, run=recorded({"lsof": LSOF}), platform="darwin") == expected
+        """By the fields for process, command and name."""
+        assert (
+            ports.port_owner(host, port, run=recorded({"lsof": LSOF}), platform="darwin")
+            == expected
+        )
 
     @pytest.mark.parametrize(
         ("port", "listed", "expected"),
@@ -123,21 +126,21 @@ class TestOthers:
             (5353, "", None),
         ],
     )
-    def test_netstat_in_any_language(self, port, listed, expected):
-        """Listeners are told by the far end, not by a word that Windows translates."""
+    def test_netstat_in_another_language(self, port, listed, expected):
+        """Windows translates the state of a socket, but not the remote port."""
         run = recorded({"netstat": NETSTAT_GERMAN, "tasklist": listed})
-        assert ports.holder("127.0.0.1", port, run=run, platform="win32") == expected
+        assert ports.port_owner("127.0.0.1", port, run=run, platform="win32") == expected
 
-    def test_a_missing_program_means_that_nobody_can_tell(self):
-        """Without lsof the answer is None, not an error."""
-        assert ports.output(["/nonexistent/lsof"]) == ""
+    def test_a_missing_program_has_no_output(self):
+        """Without lsof there is no error."""
+        assert ports.command_output(["/nonexistent/lsof"]) == ""
 
-    def test_an_unknown_host_has_no_holder(self, monkeypatch):
-        """A bind address that does not resolve holds nothing."""
+    def test_an_unknown_host_has_no_owner(self, monkeypatch):
+        """A name that does not resolve has no ports."""
 
         def refuse(*_args: object, **_options: object) -> None:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
         monkeypatch.setattr(socket, "getaddrinfo", refuse)
         run = recorded({"lsof": LSOF})
-        assert ports.holder("no-such-host", 8080, run=run, platform="darwin") is None
+        assert ports.port_owner("no-such-host", 8080, run=run, platform="darwin") is None

@@ -1,4 +1,4 @@
-"""The one place that runs a platform's commands, so that tests can stand in for the platform."""
+"""Runs the platform's commands. Tests replace this class, and nothing else, by a fake."""
 
 import os
 import sys
@@ -12,29 +12,31 @@ NOT_FOUND = 127
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """A command that ended: its exit status, what it printed, and what it complained about."""
+class CommandResult:
+    """The exit status of a command, and what it wrote to standard output and standard error."""
 
     code: int
     output: str = ""
-    complaint: str = ""
+    errors: str = ""
 
     @property
     def reason(self) -> str:
-        """Its own last words, on one line and without a final full stop."""
-        words = " ".join((self.complaint.strip() or self.output.strip()).split())
-        return words.rstrip(".") or f"exit status {self.code}"
+        """What the command wrote about its failure, on one line without a full stop."""
+        text = " ".join((self.errors.strip() or self.output.strip()).split())
+        return text.rstrip(".") or f"exit status {self.code}"
 
 
-class Runner:
-    """Runs commands of this machine."""
+class CommandRunner:
+    """Runs commands of this machine, without a shell."""
 
-    def run(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Done:
-        """Run *command* to its end; a missing program yields status 127.
+    def run(
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> CommandResult:
+        """Run *command* to its end; a program that is not installed has the status 127.
 
         Args:
-            command: program and arguments; no shell is involved.
-            environment: variables to set for it on top of ours.
+            command: program and arguments.
+            environment: variables to set in addition to ours.
         """
         import subprocess
 
@@ -43,7 +45,7 @@ class Runner:
                 command,
                 capture_output=True,
                 stdin=subprocess.DEVNULL,
-                # Console programs of Windows speak its OEM code page.
+                # Console programs of Windows use the OEM code page.
                 encoding="oem" if sys.platform == "win32" else "utf-8",
                 errors="replace",
                 env={**os.environ, **(environment or {})},
@@ -51,12 +53,26 @@ class Runner:
                 check=False,
             )
         except FileNotFoundError:
-            return Done(NOT_FOUND, complaint=f"{command[0]} is not installed")
+            return CommandResult(NOT_FOUND, errors=f"{command[0]} is not installed")
         except OSError as error:
-            return Done(NOT_FOUND, complaint=f"{command[0]}: {error.strerror}")
+            return CommandResult(NOT_FOUND, errors=f"{command[0]}: {error.strerror}")
         except subprocess.TimeoutExpired:
-            return Done(-1, complaint=f"no answer within {_COMMAND_SECONDS} seconds")
-        return Done(done.returncode, done.stdout, done.stderr)
+            return CommandResult(-1, errors=f"no answer within {_COMMAND_SECONDS} seconds")
+        return CommandResult(done.returncode, done.stdout, done.stderr)
+
+    def run_checked(
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> CommandResult:
+        """Run *command*, which must succeed.
+
+        Raises:
+            AutostartError: if its exit status is not 0; the sentence has what it wrote about it.
+        """
+        result = self.run(command, environment)
+        if result.code:
+            shown = " ".join(command[:3])
+            raise AutostartError(f"'{shown}' failed: {result.reason}.")
+        return result
 
     def spawn(self, command: Sequence[str]) -> None:
         """Start *command* in the background, without a console, and leave it running.
@@ -79,17 +95,5 @@ class Runner:
             )
         except OSError as error:
             raise AutostartError(f"Cannot start {command[0]}: {error.strerror}.") from None
-        # It is on its own from here on, and nobody is to be warned that it still runs.
+        # Without this, Popen would warn that the process still runs.
         process.returncode = 0
-
-    def must(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Done:
-        """Run *command* and return how it ended.
-
-        Raises:
-            AutostartError: if its exit status is not 0; the sentence has its own last words.
-        """
-        done = self.run(command, environment)
-        if done.code:
-            shown = " ".join(command[:3])
-            raise AutostartError(f"'{shown}' failed: {done.reason}.")
-        return done

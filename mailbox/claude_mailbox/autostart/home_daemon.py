@@ -1,201 +1,146 @@
-"""The daemon that lives in a home folder, and whoever lives at its port, seen from outside."""
+"""The running daemon of a home folder, seen from outside."""
 
-import json
 import os
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from claude_mailbox import ports
-from claude_mailbox.client.reach import connection as wire
-from claude_mailbox.client.reach import lock
-from claude_mailbox.client.reach.address import Address, parse_url
-from claude_mailbox.errors import AutostartError, MailboxError, StartupError
+from claude_mailbox.client.reach.api import Daemon
+from claude_mailbox.client.reach.lock_file import running_daemon
+from claude_mailbox.errors import AutostartError, MailboxError
 
 READY_SECONDS = 20.0
 STOP_SECONDS = 20.0
-_HEALTH_SECONDS = 2.0
-_LOOK_SECONDS = 0.05
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # what one connects to instead
+HEALTH_SECONDS = 2.0
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A daemon that runs: its process id and its addresses, the first one first."""
+class RunningDaemon:
+    """A daemon that runs: its process id, and its addresses in the order of the lock file."""
 
     pid: int
     addresses: tuple[str, ...] = ()
 
 
-class Resident:
-    """The daemon of one home folder: is it there, is it ready, make it leave.
+class HomeDaemon:
+    """The daemon of one home folder: whether it runs and is ready, and how to stop it.
 
     Args:
-        home: the home folder; it need not exist.
+        home: the home folder, which need not exist.
     """
 
     def __init__(self, home: str) -> None:
-        self._lock = os.path.join(home, "mailbox.lock")
+        self._lock_path = os.path.join(home, "mailbox.lock")
 
-    def running(self) -> Running | None:
-        """Return the daemon that holds the home folder's lock, or None.
+    def running(self) -> RunningDaemon | None:
+        """Return the running daemon, or None.
 
         Raises:
-            AutostartError: if it does not say its pid, or the lock cannot be read.
+            AutostartError: if the lock file is held, but does not say by whom.
         """
-        found: list[Running] = []
+        found: list[RunningDaemon] = []
 
-        def is_settled() -> bool:
-            content = lock.holder(self._lock)
-            pid = (content or {}).get("pid")
-            if content is not None and isinstance(pid, int):
-                addresses = content.get("addresses")
+        def is_known() -> bool:
+            content = running_daemon(self._lock_path)
+            if content is None:
+                return True
+            pid, addresses = content.get("pid"), content.get("addresses")
+            if isinstance(pid, int):  # a daemon that is just starting has not written it yet
                 urls = map(str, addresses) if isinstance(addresses, list) else ()
-                found.append(Running(pid, tuple(urls)))
-            # One that is just starting has not written its line yet.
-            return content is None or bool(found)
+                found.append(RunningDaemon(pid, tuple(urls)))
+            return bool(found)
 
-        if not _await(is_settled, READY_SECONDS):
+        if not _wait_for(is_known, READY_SECONDS):
             raise AutostartError(
-                f"Something holds {self._lock} and does not say what it is, or you may not read"
-                " it: end it first."
+                f"A process holds {self._lock_path}, but the file does not say which, or you may"
+                " not read it: end that process first."
             )
         return found[0] if found else None
 
     def database(self) -> str | None:
-        """Return the path of the running daemon's database, or None when it does not answer."""
-        found = self.running()
-        for url in found.addresses if found else ():
+        """Return the path of the running daemon's database, or None if it does not answer."""
+        running = self.running()
+        for url in running.addresses if running else ():
             health = _health(url)
             if health is not None:
                 return str(health["dbPath"])
         return None
 
     def stop(self) -> None:
-        """Ask the daemon to end, and return when it has left the home folder.
+        """Ask the daemon to end, and wait until it has.
 
         Raises:
-            AutostartError: if it is somebody else's process, or does not leave in time.
+            AutostartError: if another user runs it, or it does not end in time.
         """
-        found = self.running()
-        if found is None:
+        running = self.running()
+        if running is None:
             return
         try:
-            os.kill(found.pid, signal.SIGTERM)
+            os.kill(running.pid, signal.SIGTERM)
         except PermissionError:
             raise AutostartError(
-                f"The daemon (pid {found.pid}) runs as another user: stop it there."
+                f"The daemon (pid {running.pid}) runs as another user: stop it there."
             ) from None
         except OSError:
             pass  # it has just ended; Windows has no error of its own for that
-        self.await_end(found)
+        self.await_end(running)
 
-    def await_end(self, found: Running) -> None:
-        """Return when *found* has left the home folder.
+    def await_end(self, running: RunningDaemon) -> None:
+        """Wait until this daemon has ended.
 
         Raises:
-            AutostartError: if it does not in time.
+            AutostartError: if it does not end in time.
         """
-        if not _await(lambda: self.running() != found, STOP_SECONDS):
+        if not _wait_for(lambda: self.running() != running, STOP_SECONDS):
             raise AutostartError(
-                f"The daemon (pid {found.pid}) did not end within {STOP_SECONDS:.0f} seconds:"
+                f"The daemon (pid {running.pid}) did not end within {STOP_SECONDS:.0f} seconds:"
                 " end that process yourself and try again."
             )
 
-    def await_ready(self, hint: str, has_failed: Callable[[], bool]) -> Running:
-        """Return the daemon once its ``/health`` answers.
+    def await_ready(self, log_hint: str, has_failed: Callable[[], bool]) -> RunningDaemon:
+        """Wait until the daemon answers, and return it.
 
         Args:
-            hint: how to read its log.
-            has_failed: says whether waiting is in vain.
+            log_hint: how to read its log.
+            has_failed: returns whether there is nothing to wait for.
 
         Raises:
-            AutostartError: if it fails or is not ready in time.
+            AutostartError: if it fails, or is not ready in time.
         """
-        ready: list[Running] = []
+        ready: list[RunningDaemon] = []
 
-        def look() -> bool:
-            found = self.running()
-            if found is not None and any(_health(url) for url in found.addresses):
-                ready.append(found)
+        def is_decided() -> bool:
+            running = self.running()
+            if running is not None and any(_health(url) for url in running.addresses):
+                ready.append(running)
             return bool(ready) or has_failed()
 
-        if not _await(look, READY_SECONDS):
+        if not _wait_for(is_decided, READY_SECONDS):
             problem = f"is not ready after {READY_SECONDS:.0f} seconds"
         elif not ready:
-            problem = "fails at its start"
+            problem = "fails when it starts"
         else:
             return ready[0]
         raise AutostartError(
-            f"Autostart is installed, but the daemon {problem}. Its log says why: {hint}"
+            f"Autostart is installed, but the daemon {problem}. Its log says why: {log_hint}"
         )
-
-
-def check_port(bind: str, port: int, own: Running | None) -> None:
-    """Make sure that nobody but our own daemon *own* answers where the daemon will listen.
-
-    Raises:
-        StartupError: if somebody does; the sentence says who.
-    """
-    if port == 0:
-        return
-    address = Address(host=_ANY_ADDRESS.get(bind, bind), port=port)
-    health: dict[str, object] | None = None
-    try:
-        health = ask_health(address)
-    except wire.ConnectionLost:
-        pass  # somebody accepts and says nothing
-    except wire.NotOurs:
-        pass
-    except MailboxError:
-        if ports.holder(bind, port) is None:
-            return
-    if health is not None and own is not None and health.get("pid") == own.pid:
-        return
-    who = ports.holder(bind, port) or "another process"
-    choice = "or choose another port with --port or in mailbox.json"
-    if health is not None:
-        raise StartupError(
-            f"Port {port} is taken by the claude-mailbox of another home folder: {who}, database"
-            f" {health.get('dbPath')}. Stop that one, {choice}."
-        )
-    raise StartupError(
-        f"Port {port} is taken by {who}, which is not claude-mailbox. Stop it, {choice}."
-    )
-
-
-def ask_health(address: Address) -> dict[str, object] | None:
-    """Return what ``/health`` says at *address*, or None when it is not a claude-mailbox daemon.
-
-    Raises:
-        DaemonUnreachable: if nobody answers, or not in HTTP.
-    """
-    connection = wire.Connection(address, _HEALTH_SECONDS)
-    try:
-        answer = connection.request("GET", "/health", [], seconds=_HEALTH_SECONDS)
-    finally:
-        connection.close()
-    try:
-        content = json.loads(answer.body)
-    except ValueError:
-        return None
-    is_ours = isinstance(content, dict) and {"status", "version", "dbPath"} <= content.keys()
-    return content if is_ours else None
 
 
 def _health(url: str) -> dict[str, object] | None:
     try:
-        return ask_health(parse_url(url))
+        with Daemon(url, seconds=HEALTH_SECONDS) as daemon:
+            return daemon.health()
     except MailboxError:
         return None
 
 
-def _await(condition: Callable[[], bool], seconds: float) -> bool:
-    """Look again and again until *condition* holds; False when time is up."""
+def _wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until *condition* is true; return False if it is not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     return True

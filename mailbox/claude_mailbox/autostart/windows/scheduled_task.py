@@ -1,20 +1,17 @@
-"""Windows: the scheduled task at logon, and the Run key where a policy forbids tasks."""
+"""The scheduled task that starts the daemon at logon."""
 
 import re
 from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
 from claude_mailbox.autostart.base import INSTALLED, NAME, SUMMARY, UNCHANGED, UPDATED
+from claude_mailbox.autostart.command_runner import CommandRunner
 from claude_mailbox.autostart.files import is_same, remove_file, write_file
-from claude_mailbox.autostart.runner import Runner
 from claude_mailbox.errors import AutostartError
 
 _NAMESPACE = "http://schemas.microsoft.com/windows/2004/02/mit/task"
-_RUN_KEY = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Run"
-# Windows ignores what is longer.
-_RUN_KEY_LIMIT = 260
-# SCHED_S_TASK_RUNNING; the word for it is translated, the number is not.
-_TASK_RUNS = "267009"
+# SCHED_S_TASK_RUNNING. Windows translates the word for it, but not the number.
+_TASK_RUNNING = "267009"
 
 _SETTINGS = {
     "MultipleInstancesPolicy": "IgnoreNew",
@@ -32,11 +29,8 @@ _SETTINGS = {
 }
 
 
-# Pure
-
-
-def is_expanded(text: str, environment: Mapping[str, str]) -> bool:
-    """Say whether Windows would replace a part of *text* by a variable; there is no escape."""
+def has_variable(text: str, environment: Mapping[str, str]) -> bool:
+    """Return whether Windows would replace a part of *text*, for which it knows no escape."""
     known = {name.upper() for name in environment}
     names = re.findall(r"(?=%([^%]+)%)", text)
     return any(name.upper() in known for name in names) or "$(Arg" in text
@@ -63,7 +57,7 @@ def task_xml(user: str, command: str, arguments: str) -> bytes:
     settings = _add(task, "Settings")
     for name, value in _SETTINGS.items():
         _add(settings, name, value)
-    # For a start that fails, say when the disk of the profile comes late.
+    # A start can fail, for example if the disk of the profile is not there yet.
     retry = _add(settings, "RestartOnFailure")
     _add(retry, "Interval", "PT1M")
     _add(retry, "Count", "255")
@@ -86,20 +80,17 @@ def _add(parent: ElementTree.Element, name: str, text: str | None = None) -> Ele
     return child
 
 
-# I/O
-
-
-class Task:
+class ScheduledTask:
     """The task in the Task Scheduler.
 
     Args:
         runner: runs the platform's commands.
-        definition: path of the file that keeps the definition as we last registered it.
+        definition: path of a file with the definition that we registered last.
     """
 
     entry = f"scheduled task '{NAME}'"
 
-    def __init__(self, runner: Runner, definition: str) -> None:
+    def __init__(self, runner: CommandRunner, definition: str) -> None:
         self._runner = runner
         self._definition = definition
 
@@ -108,10 +99,10 @@ class Task:
 
     def is_running(self) -> bool:
         shown = self._runner.run(["schtasks", "/Query", "/TN", NAME, "/V", "/FO", "CSV", "/NH"])
-        return _TASK_RUNS in shown.output
+        return _TASK_RUNNING in shown.output
 
     def write(self, command: Sequence[str], environment: Mapping[str, str]) -> str:
-        """Register the task that runs *command*, and return what that changed.
+        """Register the task so that *command* runs at logon, and return what changed.
 
         Raises:
             AutostartError: if the Task Scheduler refuses.
@@ -119,7 +110,7 @@ class Task:
         import subprocess
 
         for word in command:
-            if is_expanded(word, environment):
+            if has_variable(word, environment):
                 raise AutostartError(
                     f"Windows would replace the %NAME% or $(Arg) in {word}: rename that folder."
                 )
@@ -131,7 +122,7 @@ class Task:
         write_file(self._definition, content)
         create = ["schtasks", "/Create", "/TN", NAME, "/XML", self._definition, "/F"]
         try:
-            self._runner.must(create)
+            self._runner.run_checked(create)
         except AutostartError:
             remove_file(self._definition)
             raise
@@ -140,61 +131,21 @@ class Task:
     def remove(self) -> bool:
         is_there = self.exists()
         if is_there:
-            self._runner.must(["schtasks", "/Delete", "/TN", NAME, "/F"])
+            self._runner.run_checked(["schtasks", "/Delete", "/TN", NAME, "/F"])
         remove_file(self._definition)
         return is_there
 
     def start(self) -> None:
-        self._runner.must(["schtasks", "/Run", "/TN", NAME])
+        self._runner.run_checked(["schtasks", "/Run", "/TN", NAME])
 
     def stop(self) -> None:
-        # Fails when it does not run, and that is fine.
+        # This fails if the task does not run, which does not matter.
         self._runner.run(["schtasks", "/End", "/TN", NAME])
 
     def _user(self) -> str:
-        """Return our security identifier, which no language or domain changes."""
-        shown = self._runner.must(["whoami", "/user", "/fo", "csv", "/nh"])
+        """Return the user's security identifier, which is the same in every language."""
+        shown = self._runner.run_checked(["whoami", "/user", "/fo", "csv", "/nh"])
         found = re.search(r"S-1-[\d-]+", shown.output)
         if found is None:
-            raise AutostartError(f"'whoami /user' does not tell who you are: {shown.reason}.")
+            raise AutostartError(f"'whoami /user' does not say who you are: {shown.reason}.")
         return found[0]
-
-
-class RunKey:
-    """The value in the user's Run key; it starts the command and cares no further."""
-
-    entry = rf"Run key {_RUN_KEY}\{NAME}"
-
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-
-    def exists(self) -> bool:
-        return not self._runner.run(["reg", "query", _RUN_KEY, "/v", NAME]).code
-
-    def write(self, command: Sequence[str]) -> str:
-        """Set the value so that *command* runs at logon, and return what that changed.
-
-        Raises:
-            AutostartError: if the command is too long for the key, or the registry refuses.
-        """
-        import subprocess
-
-        line = subprocess.list2cmdline(command)
-        if len(line) > _RUN_KEY_LIMIT:
-            raise AutostartError(
-                f"The Run key takes commands of at most {_RUN_KEY_LIMIT} characters, and this has"
-                f" {len(line)}: put the flags into mailbox.json, or install Python in a folder"
-                " with a shorter path."
-            )
-        shown = self._runner.run(["reg", "query", _RUN_KEY, "/v", NAME])
-        if not shown.code and shown.output.strip().endswith(f" {line}"):
-            return UNCHANGED
-        add = ["reg", "add", _RUN_KEY, "/v", NAME, "/t", "REG_SZ", "/d", line, "/f"]
-        self._runner.must(add)
-        return INSTALLED if shown.code else UPDATED
-
-    def remove(self) -> bool:
-        if not self.exists():
-            return False
-        self._runner.must(["reg", "delete", _RUN_KEY, "/v", NAME, "/f"])
-        return True

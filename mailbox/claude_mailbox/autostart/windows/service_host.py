@@ -1,7 +1,7 @@
-"""The process of the Windows service: starts the daemon and answers the service manager.
+"""The program that Windows starts as our service: it runs the daemon.
 
-``sc.exe`` can register any program, but the service manager ends one that does not call
-``StartServiceCtrlDispatcherW`` within 30 seconds. This is the little that it asks for.
+``sc.exe`` can register any program, but the service manager ends a program that does not call
+``StartServiceCtrlDispatcherW`` within 30 seconds, and expects it to report its state.
 """
 
 import ctypes
@@ -14,7 +14,11 @@ from typing import Any
 
 from claude_mailbox import paths
 from claude_mailbox.autostart.base import NAME
-from claude_mailbox.autostart.keeper import child, launch, trim
+from claude_mailbox.autostart.windows.supervisor import (
+    daemon_command,
+    rotate_log,
+    start_daemon,
+)
 
 _OWN_PROCESS = 0x10
 _STOPPED, _START_PENDING, _STOP_PENDING, _RUNNING = 1, 2, 3, 4
@@ -23,7 +27,7 @@ _CONTROL_STOP, _CONTROL_INTERROGATE, _CONTROL_SHUTDOWN = 1, 4, 5
 _NO_ERROR, _CALL_NOT_IMPLEMENTED, _SERVICE_SPECIFIC_ERROR = 0, 120, 1066
 _STOP_SECONDS = 20
 
-# Tells the service manager a state and, for the stopped one, the daemon's exit status.
+# Reports a state to the service manager and, with "stopped", the daemon's exit status.
 Report = Callable[[int, int], None]
 
 
@@ -42,7 +46,7 @@ class ServiceStatus(ctypes.Structure):
 
 
 def status(state: int, code: int) -> ServiceStatus:
-    """Return what the service manager is to know about *state* and the exit status *code*."""
+    """Return the structure that reports *state* and the exit status *code*."""
     return ServiceStatus(
         type=_OWN_PROCESS,
         state=state,
@@ -53,12 +57,12 @@ def status(state: int, code: int) -> ServiceStatus:
     )
 
 
-class Host:
-    """Runs the daemon between the service manager's start and stop.
+class ServiceHost:
+    """Runs the daemon until it ends or the service manager stops it.
 
     Args:
-        start: starts the daemon's process.
-        report: tells the service manager a state.
+        start: starts the process of the daemon.
+        report: reports a state to the service manager.
     """
 
     def __init__(self, start: Callable[[], "subprocess.Popen[bytes]"], report: Report) -> None:
@@ -67,11 +71,11 @@ class Host:
         self._stop_wanted = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._has_ended = False
-        # The service manager asks on another thread than the one that runs us.
+        # `run` and `control` are called on different threads.
         self._lock = threading.Lock()
 
     def run(self) -> None:
-        """Run the daemon to its end; a failure is reported, so that the manager starts us again."""
+        """Run the daemon to its end; after a failure the service manager starts us again."""
         self._report(_START_PENDING, 0)
         try:
             with self._lock:
@@ -88,7 +92,7 @@ class Host:
             self._report(_STOPPED, 0 if self._stop_wanted.is_set() else code)
 
     def control(self, control: int) -> int:
-        """Do what the service manager asks for, and return the error code it gets."""
+        """Handle a control code of the service manager, and return an error code."""
         if control in (_CONTROL_STOP, _CONTROL_SHUTDOWN):
             self._stop_wanted.set()
             with self._lock:
@@ -101,7 +105,7 @@ class Host:
 
 
 def main() -> None:
-    """Hand the process over to the service manager; returns when the service has stopped."""
+    """Connect to the service manager, and return when the service has stopped."""
     library: Any = ctypes.WinDLL("advapi32", use_last_error=True)  # type: ignore[attr-defined]
     prototype: Any = ctypes.WINFUNCTYPE  # type: ignore[attr-defined]
     main_type = prototype(None, ctypes.c_uint32, ctypes.POINTER(ctypes.c_wchar_p))
@@ -125,17 +129,17 @@ def main() -> None:
     handle: Any = None
 
     def start() -> "subprocess.Popen[bytes]":
-        command, environment = child(arguments, sys.executable)
+        command, environment = daemon_command(arguments, sys.executable)
         os.environ.update(environment)
         log = paths.log_path()
-        trim(log)
-        return launch(command, environment, log)
+        rotate_log(log)
+        return start_daemon(command, environment, log)
 
     def report(state: int, code: int) -> None:
         library.SetServiceStatus(handle, ctypes.byref(status(state, code)))
 
-    host = Host(start, report)
-    # Both callbacks are called from C, and must not be collected before the end.
+    host = ServiceHost(start, report)
+    # C calls both callbacks, so they must stay referenced until the end.
     handler = handler_type(lambda control, _event, _data, _context: host.control(control))
 
     @main_type  # type: ignore[untyped-decorator]

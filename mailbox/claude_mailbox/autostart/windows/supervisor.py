@@ -1,9 +1,9 @@
-"""Keeps the daemon running on Windows, where the Task Scheduler does not.
+"""Starts the daemon on Windows, and starts it again when it fails.
 
-A scheduled task is tried again when it cannot be *started*, not when its program fails later, and
-a Run key does neither. So both start this: it starts the daemon without a console window, writes
-its output to the log in the home folder, and starts it again when it fails, waiting longer
-each time.
+A scheduled task is repeated if it cannot be *started*, but not if its program fails later, and a
+Run key never repeats anything. So both start this program. It runs the daemon without a console
+window, appends its output to the log in the home folder, and starts it again when it fails, with
+longer pauses each time.
 """
 
 import os
@@ -14,21 +14,27 @@ from collections.abc import Callable, Mapping, Sequence
 
 from claude_mailbox import paths
 
-# Waiting times in seconds, and the run after which a failure counts as the first one again.
-_FIRST_PAUSE, _LONGEST_PAUSE, _GOOD_RUN = 1.0, 60.0, 60.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
+# A failure after a run of this length counts as the first one.
+_STABLE_SECONDS = 60.0
 _LOG_LIMIT = 1024 * 1024
-# 'claude-mailbox stop' ends a process of Windows with the number of SIGTERM as its exit status.
-_WANTED_ENDS = frozenset({0, 15})
+# On Windows a process that 'claude-mailbox stop' ends has the number of SIGTERM as exit status.
+_STOPPED_ON_PURPOSE = frozenset({0, 15})
 
 
-def keeper_arguments(home: str | None, flags: Sequence[str], module: str) -> list[str]:
-    """Return the interpreter's arguments that run *module*, the keeper or the service host."""
-    place = [] if home is None else ["--home", home]
-    return ["-P", "-m", module, *place, *flags]
+def module_arguments(home: str | None, flags: Sequence[str], module: str) -> list[str]:
+    """Return arguments for Python that run *module*, the supervisor or the service host."""
+    home_option = [] if home is None else ["--home", home]
+    return ["-P", "-m", module, *home_option, *flags]
 
 
-def child(arguments: Sequence[str], python: str) -> tuple[list[str], dict[str, str]]:
-    """Return command and environment of the daemon for what `keeper_arguments` gave to us."""
+def daemon_command(arguments: Sequence[str], python: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command and the environment of the daemon.
+
+    Args:
+        arguments: what comes after the module in `module_arguments`.
+        python: path of the interpreter.
+    """
     environment = dict(os.environ)
     flags = list(arguments)
     if flags[:1] == ["--home"]:
@@ -37,10 +43,10 @@ def child(arguments: Sequence[str], python: str) -> tuple[list[str], dict[str, s
     return [python, "-P", "-m", "claude_mailbox", "serve", *flags], environment
 
 
-def launch(
+def start_daemon(
     command: Sequence[str], environment: Mapping[str, str], log: str
 ) -> "subprocess.Popen[bytes]":
-    """Start the daemon without a window, its output at the end of *log*."""
+    """Start the daemon without a window, and append its output to *log*."""
     os.makedirs(os.path.dirname(log), mode=0o700, exist_ok=True)
     with open(log, "ab") as file:
         return subprocess.Popen(
@@ -53,58 +59,58 @@ def launch(
         )
 
 
-def keep(
+def supervise(
     run: Callable[[], int],
-    say: Callable[[str], None],
-    pause: Callable[[float], None] = time.sleep,
+    log_line: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Call *run* again and again, until it returns the exit status of a wanted end.
+    """Call *run* again and again, until the daemon was stopped on purpose.
 
     Args:
         run: runs the daemon and returns its exit status.
-        say: writes a line to the log.
-        pause: waits for a number of seconds.
-        clock: tells the time in seconds.
+        log_line: writes a line to the log.
+        sleep: waits for a number of seconds.
+        clock: returns the time in seconds.
     """
-    wait = _FIRST_PAUSE
+    pause = _FIRST_PAUSE_SECONDS
     while True:
         began = clock()
         code = run()
-        if code in _WANTED_ENDS:
+        if code in _STOPPED_ON_PURPOSE:
             return
-        if clock() - began >= _GOOD_RUN:
-            wait = _FIRST_PAUSE
-        say(f"The daemon ended with exit status {code}; starting it again in {wait:.0f} s.")
-        pause(wait)
-        wait = min(2 * wait, _LONGEST_PAUSE)
+        if clock() - began >= _STABLE_SECONDS:
+            pause = _FIRST_PAUSE_SECONDS
+        log_line(f"The daemon exited with status {code}; starting it again in {pause:.0f} s.")
+        sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-def trim(log: str) -> None:
-    """Move a log that has grown out of the way; the one before it goes."""
+def rotate_log(log: str) -> None:
+    """Rename a log that is too long; one older log is kept."""
     try:
         if os.path.getsize(log) > _LOG_LIMIT:
             os.replace(log, f"{log}.old")
     except OSError:
-        pass  # there is none, or somebody reads it: then it goes on growing for a while
+        pass  # there is no log, or a program that reads it blocks the renaming
 
 
 def main() -> None:
-    """Run until the daemon is stopped on purpose."""
-    command, environment = child(sys.argv[1:], sys.executable)
+    """Run the daemon until it is stopped on purpose."""
+    command, environment = daemon_command(sys.argv[1:], sys.executable)
     os.environ.update(environment)
     log = paths.log_path()
 
     def run() -> int:
-        trim(log)
-        with launch(command, environment, log) as process:
+        rotate_log(log)
+        with start_daemon(command, environment, log) as process:
             return process.wait()
 
-    def say(line: str) -> None:
+    def log_line(line: str) -> None:
         with open(log, "a", encoding="utf-8") as file:
             file.write(f"{line}\n")
 
-    keep(run, say)
+    supervise(run, log_line)
 
 
 if __name__ == "__main__":

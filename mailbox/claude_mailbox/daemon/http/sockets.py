@@ -63,9 +63,9 @@ def open_tcp(bind: str, port: int) -> Listener:
 def _taken(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EACCES:
         return f"Port {port} may not be used by you: choose another one with --port."
-    from claude_mailbox.ports import holder
+    from claude_mailbox.ports import port_owner
 
-    who = holder(host, port)
+    who = port_owner(host, port)
     return (
         f"Port {port} is taken{f' by {who}' if who else ''}: stop that program, or choose another"
         " port with --port or 'port' in mailbox.json."
