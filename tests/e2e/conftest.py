@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from e2e.stage.claude import Claude, Session
-from e2e.stage.mail import Mail
-from e2e.stage.model import Model, Script
-from e2e.stage.plugin import FROM_FOLDER, Peer, Plugin, install, mailbox_name
-from e2e.stage.terminal import Terminals
+from e2e.harness.claude import Claude, Session
+from e2e.harness.mail import Mail
+from e2e.harness.model import Model, Script
+from e2e.harness.plugin import FROM_FOLDER, Peer, Plugin, install, mailbox_name
+from e2e.harness.terminal import Terminals
 
 CLIENT = os.environ.get("MAILBOX_E2E_CLIENT", "")
 

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 from e2e.conftest import Cast, Measure
-from e2e.stage.claude import Claude, Session
-from e2e.stage.messages import Call, Request, Say, call, quiet, say
-from e2e.stage.toy import Hook, answer, shell, write_plugin
+from e2e.harness.claude import Claude, Session
+from e2e.harness.messages import Call, Request, Say, call, quiet, say
+from e2e.harness.toy_plugin import Hook, answer, shell, write_plugin
 
 # Reads the doorbell file to the model, and only wakes it when there is something in it.
 WAKE = shell(

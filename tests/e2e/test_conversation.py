@@ -1,10 +1,10 @@
 """Sessions talk to each other: who they are, and that they stay who they are."""
 
 from e2e.conftest import Cast
-from e2e.stage.mail import Mail
-from e2e.stage.messages import Call, Request, Say, call, quiet, say
-from e2e.stage.patience import eventually
-from e2e.stage.plugin import Plugin
+from e2e.harness.mail import Mail
+from e2e.harness.messages import Call, Request, Say, call, quiet, say
+from e2e.harness.plugin import Plugin
+from e2e.harness.waiting import eventually
 
 
 class TestTwoSessions:

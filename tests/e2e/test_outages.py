@@ -3,11 +3,11 @@
 import time
 
 from e2e.conftest import Cast, Measure
-from e2e.stage.claude import Claude
-from e2e.stage.mail import Mail
-from e2e.stage.messages import Call, Request, Say, call, quiet, say
-from e2e.stage.patience import eventually
-from e2e.stage.plugin import FROM_FOLDER, mailbox_name
+from e2e.harness.claude import Claude
+from e2e.harness.mail import Mail
+from e2e.harness.messages import Call, Request, Say, call, quiet, say
+from e2e.harness.plugin import FROM_FOLDER, mailbox_name
+from e2e.harness.waiting import eventually
 
 
 class TestClosedSession:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from e2e.conftest import Cast
-from e2e.stage.claude import Claude
-from e2e.stage.mail import ROOT, Mail
-from e2e.stage.messages import Call, Request, Say, call, quiet, say
-from e2e.stage.plugin import FOLDER, FROM_FOLDER, NAME, SERVER, Plugin, install, uninstall
+from e2e.harness.claude import Claude
+from e2e.harness.mail import ROOT, Mail
+from e2e.harness.messages import Call, Request, Say, call, quiet, say
+from e2e.harness.plugin import FOLDER, FROM_FOLDER, NAME, SERVER, Plugin, install, uninstall
 
 
 class TestValidation:

@@ -9,11 +9,11 @@ from typing import TextIO
 import pytest
 
 from e2e.conftest import Cast, Measure
-from e2e.stage.mail import Mail
-from e2e.stage.messages import Call, Request, Say, call, quiet, say
-from e2e.stage.patience import eventually
-from e2e.stage.plugin import FROM_FOLDER, Plugin
-from e2e.stage.toy import answer, shell, write_plugin
+from e2e.harness.mail import Mail
+from e2e.harness.messages import Call, Request, Say, call, quiet, say
+from e2e.harness.plugin import FROM_FOLDER, Plugin
+from e2e.harness.toy_plugin import answer, shell, write_plugin
+from e2e.harness.waiting import eventually
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from e2e.stage.model import Model
-from e2e.stage.patience import PATIENCE
-from e2e.stage.terminal import Terminal, Terminals
+from e2e.harness.model import Model
+from e2e.harness.terminal import Terminal, Terminals
+from e2e.harness.waiting import PATIENCE
 
 API_KEY = "sk-ant-e2e-0123456789abcdefghijklmnop"
 NOWHERE = "http://127.0.0.1:9"

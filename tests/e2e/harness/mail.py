@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from e2e.stage.patience import PATIENCE, eventually
+from e2e.harness.waiting import PATIENCE, eventually
 from support.daemon import DaemonProcess
 
 UNREACHABLE = 2

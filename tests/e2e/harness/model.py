@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from e2e.stage.messages import Answer, Call, Request, Say, call, calls_tools, say, stream
-from e2e.stage.patience import PATIENCE
+from e2e.harness.messages import Answer, Call, Request, Say, call, calls_tools, say, stream
+from e2e.harness.waiting import PATIENCE
 
 Script = Callable[[Request], Say | Call | Answer]
 NEWS_SHOWN = 800  # characters of each request that a failure quotes

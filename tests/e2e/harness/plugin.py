@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from e2e.stage.claude import Claude, Session
-from e2e.stage.mail import ROOT, Mail
-from e2e.stage.patience import eventually
+from e2e.harness.claude import Claude, Session
+from e2e.harness.mail import ROOT, Mail
+from e2e.harness.waiting import eventually
 
 FOLDER = ROOT / "plugin"
 NAME = "claude-mailbox"

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from e2e.stage.patience import eventually
+from e2e.harness.waiting import eventually
 
 WIDTH, HEIGHT = 160, 50
 # A pane whose program ended stays, so that what it said last can be read.
