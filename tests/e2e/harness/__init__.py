@@ -1,1 +1,1 @@
-"""The stage that the real client plays on: a scripted model, a terminal, a home and a daemon."""
+"""What the real client needs in a test: a scripted model, a terminal, a home and a daemon."""

@@ -1,4 +1,4 @@
-"""Claude Code itself: its home, one-shot runs and interactive sessions."""
+"""Claude Code: its home, one-shot runs and interactive sessions."""
 
 import json
 import os
@@ -12,11 +12,11 @@ from pathlib import Path
 
 from e2e.harness.model import Model
 from e2e.harness.terminal import Terminal, Terminals
-from e2e.harness.waiting import PATIENCE
+from e2e.harness.waiting import TIMEOUT
 
 API_KEY = "sk-ant-e2e-0123456789abcdefghijklmnop"
 NOWHERE = "http://127.0.0.1:9"
-# The line at the foot of the screen: it names the permission mode, and says so when work goes on.
+# The line at the bottom of the screen. It has the permission mode, and more while the client works.
 # A dialog has no such line.
 FOOT = re.compile(r"(mode|permissions) on\b")
 BUSY = "esc to interrupt"
@@ -24,11 +24,11 @@ PROMPT = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
 
 
 class Claude:
-    """One user's Claude Code: a home folder, projects in it, and ways to start the client.
+    """Claude Code of one user: a home folder with projects, and ways to start the client.
 
     Attributes:
         home: the user's home folder.
-        env: environment of every client, without the model's address.
+        env: environment of every client, without the address of the model.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class Claude:
             "CLAUDE_CODE_TMPDIR": str(scratch),
             "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
             "DISABLE_AUTOUPDATER": "1",
-            # Without it the client refuses the bypass mode to root.
+            # Without this the client does not allow the bypass mode to root.
             "IS_SANDBOX": "1",
             **env,
         }
         self._projects = self.home / "projects"
         for new in (self.home / ".claude", self._projects, scratch):
             new.mkdir(parents=True)
-        # What a first start would ask for is answered here.
+        # The answers to what the client asks at its first start.
         state = {
             "hasCompletedOnboarding": True,
             "theme": "dark",
@@ -72,7 +72,7 @@ class Claude:
         (self.home / ".claude" / "settings.json").write_text(json.dumps(settings))
 
     def project(self, name: str) -> Path:
-        """Return the folder of a project, which the client does not ask about."""
+        """Return the folder of a project, which the client already trusts."""
         folder = self._projects / name
         folder.mkdir(exist_ok=True)
         return folder
@@ -80,7 +80,7 @@ class Claude:
     def run(
         self, *arguments: str, model: Model | None = None, project: str = "project"
     ) -> subprocess.CompletedProcess[str]:
-        """Run the client once, without a terminal, until it exits."""
+        """Run the client without a terminal until it exits."""
         return subprocess.run(
             [self._binary, *arguments],
             cwd=self.project(project),
@@ -89,7 +89,7 @@ class Claude:
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
 
     @contextmanager
@@ -107,8 +107,8 @@ class Claude:
             model: the model that it talks to.
             arguments: further arguments for the client.
             project: name of the folder that it works in.
-            resume: id of the session to go on with.
-            mode: permission mode; the client's default asks a classifier that no script plays.
+            resume: id of the session to resume.
+            mode: permission mode; the default of the client needs a classifier, which is no scripted model.
         """
         session_id = resume or str(uuid.uuid4())
         identity = ["--resume" if resume else "--session-id", session_id]
@@ -146,30 +146,30 @@ class Session:
         self.terminal.press("Enter")
 
     def ask(self, text: str) -> None:
-        """Enter a prompt and wait until the model has had its last word on it."""
+        """Enter a prompt and wait until its turn has ended."""
         before = len(self.model.requests)
         self.enter(text)
         self.model.wait_for(text, after=before)
         self.wait_idle()
 
     def wait_idle(self) -> None:
-        """Wait until the model has had its last word and the client waits for the user."""
-        self.model.wait_settled()
+        """Wait until the turn has ended and the client waits for the user."""
+        self.model.wait_until_turn_ends()
         self.wait_ready()
 
     def wait_ready(self) -> None:
-        """Wait until the client takes input and nothing is at work."""
+        """Wait until the client takes input and does not work."""
         self.terminal.wait_until(
             lambda screen: bool(FOOT.search(screen)) and BUSY not in screen, "idle client"
         )
 
     def exit(self) -> None:
-        """Leave as a user does, and wait until the client is gone."""
+        """Exit as a user does, and wait until the client has ended."""
         self.enter("/exit")
         self._wait_ended()
 
     def kill(self) -> None:
-        """End the client with SIGKILL, unless it is gone already."""
+        """Kill the client, unless it has ended already."""
         if not self.terminal.has_ended():
             os.kill(self.terminal.pid, signal.SIGKILL)
             self._wait_ended()

@@ -1,4 +1,4 @@
-"""The mail system under test, as a user has it: a home, a daemon and the command line."""
+"""The mail system under test: a home folder, a daemon and the command line."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from e2e.harness.waiting import PATIENCE, eventually
+from e2e.harness.waiting import TIMEOUT, eventually
 from support.daemon import DaemonProcess
 
 UNREACHABLE = 2
@@ -40,7 +40,7 @@ class CommandFailed(Exception):
 
 
 class Mail:
-    """One user's mail. The daemon may be started by the test or by a hook of the plugin.
+    """The mail of one user. The test or a hook of the plugin starts the daemon.
 
     Attributes:
         home: the home folder.
@@ -53,9 +53,9 @@ class Mail:
         self._process = DaemonProcess({"port": port})
         self.home = self._process.home
         self.url = f"http://127.0.0.1:{port}"
-        # A daemon that a hook starts finds its port here.
+        # The port of a daemon that a hook starts.
         (self.home / "mailbox.json").write_text(json.dumps({"port": port}))
-        # The command is the one that is installed with the Python that runs the tests.
+        # The command is the one that is installed in the Python of the tests.
         self.env = {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "CLAUDE_MAILBOX_HOME": str(self.home),
@@ -75,7 +75,7 @@ class Mail:
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
         if done.returncode:
             message = f"claude-mailbox {arguments[0]} exits {done.returncode}: {done.stderr}"
@@ -83,19 +83,19 @@ class Mail:
         return done.stdout
 
     def send(self, to: str, body: str) -> dict[str, Any]:
-        """Send a message from outside of every session, and return the receipt."""
+        """Send a message that comes from no session, and return the receipt."""
         words = ("send", "--from", "outside", "--to", to, "--body", body, "--json")
         receipt: dict[str, Any] = json.loads(self.run(*words))
         return receipt
 
     def send_burst(self, to: str, bodies: Sequence[str]) -> None:
-        """Send many messages faster than a process each could: one after the other by REST."""
+        """Send many messages by REST, which is faster than a process for each."""
         with httpx.Client(base_url=self.url, headers={"X-Mailbox": "outside"}) as client:
             for body in bodies:
                 client.post("/v1/send", json={"to": to, "body": body}).raise_for_status()
 
     def names(self) -> list[str]:
-        """Return the names of the mailboxes in sight; none while no daemon answers."""
+        """Return the names of the listed mailboxes; none while no daemon answers."""
         try:
             return [row["name"] for row in json.loads(self.run("list", "--json"))]
         except CommandFailed as failure:
@@ -107,12 +107,12 @@ class Mail:
         """Return how many messages wait in mailbox *name*, without taking any."""
         return int(json.loads(self.run("peek", "--name", name, "--json"))["pending"])
 
-    def wait_taken(self, name: str) -> None:
-        """Wait until nothing waits in mailbox *name* any more."""
+    def wait_until_taken(self, name: str) -> None:
+        """Wait until no message waits in mailbox *name*."""
         eventually(lambda: not self.pending(name), lambda: f"mail still waits for {name}")
 
     def start(self) -> None:
-        """Start the daemon, as autostart would, and wait until it is ready."""
+        """Start the daemon and wait until it is ready."""
         self._process.start()
 
     def daemon_pid(self) -> int | None:
@@ -125,16 +125,16 @@ class Mail:
         return pid
 
     def kill(self) -> None:
-        """End the daemon with SIGKILL, and wait until it is gone."""
+        """Kill the daemon, and wait until it has ended."""
         if self._process.is_running:
             self._process.kill()
         elif pid := self.daemon_pid():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            eventually(lambda: not self.daemon_pid(), lambda: f"daemon {pid} survived SIGKILL")
+            eventually(lambda: not self.daemon_pid(), lambda: f"daemon {pid} still runs")
 
     def close(self, *, is_failing: bool) -> None:
-        """Kill the daemon and remove the home; fail if it logged a traceback."""
+        """Kill the daemon and delete the home folder; fail if it logged a traceback."""
         self.kill()
         started_by_a_hook = self.home / "daemon.log"
         if is_failing and started_by_a_hook.exists():

@@ -1,4 +1,4 @@
-"""What the client says to the model and back: the Messages API's format. No I/O."""
+"""The format of the Messages API, between the client and the model. No I/O."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,41 +7,41 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Say:
-    """The model says something."""
+class Text:
+    """The model answers with text."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Call:
-    """The model calls a tool; of an MCP tool, ``server__tool`` is enough."""
+class ToolCall:
+    """The model calls a tool; for an MCP tool, ``server__tool`` is enough."""
 
     tool: str
     arguments: dict[str, Any]
 
 
-Answer = Sequence[Say | Call]
+Turn = Sequence[Text | ToolCall]
 
 
-def say(text: str) -> Say:
-    """Return words as a part of an answer."""
-    return Say(text)
+def say(text: str) -> Text:
+    """Return text as a part of a model's turn."""
+    return Text(text)
 
 
-def call(tool: str, **arguments: Any) -> Call:
-    """Return a tool call as a part of an answer."""
-    return Call(tool, arguments)
+def call(tool: str, **arguments: Any) -> ToolCall:
+    """Return a tool call as a part of a model's turn."""
+    return ToolCall(tool, arguments)
 
 
-def quiet(_: "Request") -> Say:
-    """Answer in two words: the script of a model that only listens."""
+def quiet(_: "Request") -> Text:
+    """Answer with two words: the script of a model that calls no tools."""
     return say("All right.")
 
 
-def calls_tools(answer: Answer) -> bool:
-    """Return whether *answer* calls a tool, so that the turn goes on after it."""
-    return any(isinstance(part, Call) for part in answer)
+def calls_tools(turn: Turn) -> bool:
+    """Return whether *turn* calls a tool, so that another request follows."""
+    return any(isinstance(part, ToolCall) for part in turn)
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Request:
         session: id of the session.
         agent: id of the subagent; empty in the main conversation.
         body: the whole request.
-        tools: full names of the tools that the model may call now.
-        news: everything shown since the model spoke last, as text.
-        history: everything shown, as text.
+        tools: full names of the tools that the model can call now.
+        news: as text, everything that was shown since the model's last turn.
+        history: as text, everything that was shown.
     """
 
     at: float
@@ -70,8 +70,8 @@ class Request:
     def of(cls, at: float, headers: Mapping[str, str], body: dict[str, Any]) -> "Request":
         """Read a request that came in *at*."""
         messages = body["messages"]
-        spoken = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
-        fresh = messages[spoken[-1] + 1 :] if spoken else messages
+        turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
+        fresh = messages[turns[-1] + 1 :] if turns else messages
         tools = tuple(tool["name"] for tool in body.get("tools") or ())
         return cls(
             at=at,
@@ -84,11 +84,11 @@ class Request:
         )
 
     def tool(self, name: str) -> str | None:
-        """Return the full name of the tool that *name* stands for; None when there is none."""
+        """Return the full name of a tool, or None if there is no such tool."""
         return _named(name, self.tools)
 
     def deferred_tool(self, name: str) -> str | None:
-        """Do the same among the names that the client only announced, without a schema."""
+        """Return the same for tools that the client has announced by name only."""
         return _named(name, self.history.split("\n"))
 
 
@@ -112,8 +112,8 @@ def _texts(content: Any) -> Iterator[str]:
                 yield from _texts(block.get("content", ""))
 
 
-def stream(message_id: str, request: Request, answer: Answer) -> str:
-    """Return *answer* as the server-sent events of one streamed message.
+def stream(message_id: str, request: Request, turn: Turn) -> str:
+    """Return *turn* as the server-sent events of one streamed message.
 
     Raises:
         LookupError: if it calls a tool that the model does not have.
@@ -129,14 +129,14 @@ def stream(message_id: str, request: Request, answer: Answer) -> str:
         "usage": {"input_tokens": 10, "output_tokens": 1},
     }
     events: list[dict[str, Any]] = [{"type": "message_start", "message": head}]
-    for index, part in enumerate(answer):
+    for index, part in enumerate(turn):
         start, delta = _block(f"toolu_{message_id}_{index}", request, part)
         events += [
             {"type": "content_block_start", "index": index, "content_block": start},
             {"type": "content_block_delta", "index": index, "delta": delta},
             {"type": "content_block_stop", "index": index},
         ]
-    reason = "tool_use" if calls_tools(answer) else "end_turn"
+    reason = "tool_use" if calls_tools(turn) else "end_turn"
     end = {"stop_reason": reason, "stop_sequence": None}
     events += [
         {"type": "message_delta", "delta": end, "usage": {"output_tokens": 5}},
@@ -146,9 +146,9 @@ def stream(message_id: str, request: Request, answer: Answer) -> str:
 
 
 def _block(
-    block_id: str, request: Request, part: Say | Call
+    block_id: str, request: Request, part: Text | ToolCall
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    if isinstance(part, Say):
+    if isinstance(part, Text):
         return {"type": "text", "text": ""}, {"type": "text_delta", "text": part.text}
     name = request.tool(part.tool)
     if name is None:

@@ -1,8 +1,8 @@
-"""The model's part in the play: a Messages API on loopback whose answers come from a script.
+"""A scripted model: a Messages API on loopback whose answers come from a function.
 
 A script is a function from `Request` to `say("text")`, `call("Tool", key=value)` or a list of
-such. It runs in the request's own thread, so it may also wait for the test. Every request is kept
-with its time: what the model was shown, and when, is what the tests assert on.
+these. It runs in the thread of the request, so it may also wait for the test. Every request is
+recorded with its time, so that tests can assert what the model was shown.
 """
 
 import json
@@ -12,10 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from e2e.harness.messages import Answer, Call, Request, Say, call, calls_tools, say, stream
-from e2e.harness.waiting import PATIENCE
+from e2e.harness.messages import (
+    Request,
+    Text,
+    ToolCall,
+    Turn,
+    call,
+    calls_tools,
+    say,
+    stream,
+)
+from e2e.harness.waiting import TIMEOUT
 
-Script = Callable[[Request], Say | Call | Answer]
+Script = Callable[[Request], Text | ToolCall | Turn]
 NEWS_SHOWN = 800  # characters of each request that a failure quotes
 
 
@@ -23,12 +32,12 @@ class Model:
     """A scripted Messages API for one client, as a context manager.
 
     The client announces most tools by name only, and a model loads them with `ToolSearch` before
-    it calls them. This one does that by itself, so that scripts need not.
+    it calls them. This class does so, so that scripts need not.
 
     Attributes:
         script: decides the answers; a test may replace it between turns.
         requests: the requests that had tools, in order.
-        failures: what the script raised; whoever made the model has to look.
+        failures: the exceptions that the script raised.
     """
 
     def __init__(self, script: Script) -> None:
@@ -36,8 +45,8 @@ class Model:
         self.requests: list[Request] = []
         self.failures: list[Exception] = []
         self._changed = threading.Condition()
-        self._settled = True
-        self._postponed: dict[tuple[str, str], Answer] = {}
+        self._turn_has_ended = True
+        self._postponed: dict[tuple[str, str], Turn] = {}
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, name="model")
 
@@ -59,11 +68,11 @@ class Model:
         """Return the first request, from number *after* on, that shows *text* as news.
 
         Raises:
-            TimeoutError: if none comes, or a script failed; the message quotes what the model
-                was shown instead.
+            TimeoutError: if none comes, or the script fails; the message quotes what the model
+                was shown.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self.failures or self._showing(text, after), PATIENCE)
+            self._changed.wait_for(lambda: self.failures or self._showing(text, after), TIMEOUT)
         found = self._showing(text, after)
         if found is None:
             seen = "\n---\n".join(request.news[-NEWS_SHOWN:] for request in self.requests[after:])
@@ -74,54 +83,54 @@ class Model:
     def _showing(self, text: str, after: int) -> Request | None:
         return next((request for request in self.requests[after:] if text in request.news), None)
 
-    def wait_settled(self) -> None:
-        """Wait until the newest request was answered in words only, which ends a turn.
+    def wait_until_turn_ends(self) -> None:
+        """Wait until the last request was answered with text only, which ends the turn.
 
         Raises:
-            TimeoutError: if the model is still at it.
+            TimeoutError: if the turn does not end.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._settled, PATIENCE):
+            if not self._changed.wait_for(lambda: self._turn_has_ended, TIMEOUT):
                 news = self.requests[-1].news[-NEWS_SHOWN:]
-                message = f"The model was not done within {PATIENCE:g} s; its last news:\n{news}"
+                message = f"The turn did not end within {TIMEOUT:g} s; the last news:\n{news}"
                 raise TimeoutError(message)
 
     def answer(self, headers: Mapping[str, str], body: dict[str, Any]) -> str:
         """Record one request of the client and return the events that answer it."""
         request = Request.of(time.monotonic(), headers, body)
         if not request.tools:
-            # The client's own errands, such as a title for the session, have no tools.
+            # Requests of the client itself, for example for a title of the session, have no tools.
             return stream("msg_aside", request, [say('{"title": "Mail"}')])
         with self._changed:
             self.requests.append(request)
             number = len(self.requests)
-            self._settled = False
+            self._turn_has_ended = False
             self._changed.notify_all()
         try:
-            answer = self._play(request)
+            answer = self._run_script(request)
             events = stream(f"msg_{number}", request, answer)
-        except Exception as failure:  # a script's mistake is reported, and the client goes on
+        except Exception as failure:  # the test reports it, and the client goes on
             with self._changed:
                 self.failures.append(failure)
             answer = [say(f"The script failed: {failure!r}")]
             events = stream(f"msg_{number}", request, answer)
         with self._changed:
-            self._settled = number == len(self.requests) and not calls_tools(answer)
+            self._turn_has_ended = number == len(self.requests) and not calls_tools(answer)
             self._changed.notify_all()
         return events
 
-    def _play(self, request: Request) -> Answer:
-        speaker = (request.session, request.agent)
-        postponed = self._postponed.pop(speaker, None)
+    def _run_script(self, request: Request) -> Turn:
+        conversation = (request.session, request.agent)
+        postponed = self._postponed.pop(conversation, None)
         if postponed is not None:
             return postponed
         answer = self.script(request)
-        parts = [answer] if isinstance(answer, Say | Call) else answer
-        wanted = [part.tool for part in parts if isinstance(part, Call)]
+        parts = [answer] if isinstance(answer, Text | ToolCall) else answer
+        wanted = [part.tool for part in parts if isinstance(part, ToolCall)]
         missing = [tool for tool in wanted if not request.tool(tool)]
         if not missing:
             return parts
-        self._postponed[speaker] = parts
+        self._postponed[conversation] = parts
         return [call("ToolSearch", query=_search(request, missing))]
 
 
@@ -129,8 +138,8 @@ def _search(request: Request, tools: Sequence[str]) -> str:
     known = [name for tool in tools if (name := request.deferred_tool(tool))]
     if len(known) == len(tools):
         return f"select:{','.join(known)}"
-    # A tool of a server that still connects has no name yet. A search by words waits for it;
-    # "+" makes the first word, the server, a must.
+    # The tools of a server that is still connecting are not announced yet. A search by words waits
+    # for them; with "+" the first word, the server, is required.
     return f"+{' '.join(tools).replace('__', ' ')}"
 
 
@@ -138,7 +147,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that was killed leaves broken connections behind."""
+        """Log nothing: a client that is killed leaves broken connections."""
 
 
 def _handler(model: Model) -> type[BaseHTTPRequestHandler]:
@@ -170,6 +179,6 @@ def _handler(model: Model) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(payload)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing: the record is in the model."""
+            """Log nothing: the model records all requests."""
 
     return Handler

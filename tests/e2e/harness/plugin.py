@@ -1,4 +1,4 @@
-"""The plugin under test: how it is loaded, what it calls things, and sessions that use it."""
+"""The plugin under test: how it is loaded, its names, and sessions that use it."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ FOLDER = ROOT / "plugin"
 NAME = "claude-mailbox"
 MARKETPLACE = "claude-mailbox"
 SERVER = f"plugin:{NAME}:mailbox"
-# Lets the model use the tools without asking; what they are called shows in a failure.
+# Lets the model use the tools without asking.
 ALLOWED = ("--allowedTools", f"Bash,mcp__plugin_{NAME}_mailbox")
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """The plugin as one kind of user has it.
+    """The plugin, loaded in one way.
 
     Attributes:
         loading: arguments that load it; none when it is installed.
@@ -41,13 +41,13 @@ def install(claude: Claude) -> Plugin:
 
 
 def uninstall(claude: Claude) -> None:
-    """Take back what `install` did."""
+    """Undo `install`."""
     claude.run("plugin", "uninstall", f"{NAME}@{MARKETPLACE}").check_returncode()
     claude.run("plugin", "marketplace", "remove", MARKETPLACE).check_returncode()
 
 
 def mailbox_name(project: str, session_id: str) -> str:
-    """Return the name that a new session in the folder *project* gets for its mailbox."""
+    """Return the mailbox name of a new session in the folder *project*."""
     return f"{project}-{session_id[:8]}"
 
 
@@ -67,11 +67,11 @@ class Peer:
         self._mail = mail
 
     def wait_registered(self) -> None:
-        """Wait until the daemon has the mailbox, which the session's first hook sees to."""
+        """Wait until the first hook of the session has registered the mailbox."""
         eventually(lambda: self.name in self._mail.names(), lambda: f"no mailbox {self.name}")
 
     def assert_read_once(self, *bodies: str) -> None:
-        """Assert that the model was shown each of *bodies* once, in this order, and none waits."""
+        """Assert that the model was shown each body once, in this order, and that none waits."""
         self.session.ask("Is that all?")
         history = self.model.requests[-1].history
         assert [history.count(body) for body in bodies] == [1] * len(bodies)

@@ -1,4 +1,4 @@
-"""A terminal for the interactive client: a private tmux server with one session a client."""
+"""Terminals for interactive clients: a private tmux server with a session for each."""
 
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -7,12 +7,12 @@ from pathlib import Path
 from e2e.harness.waiting import eventually
 
 WIDTH, HEIGHT = 160, 50
-# A pane whose program ended stays, so that what it said last can be read.
+# A pane stays when its program ends, so that its last output can be read.
 CONFIG = "set -g remain-on-exit on\nset -s escape-time 0\n"
 
 
 class Terminals:
-    """A tmux server of our own: its own socket and configuration, gone at the end."""
+    """A tmux server with its own socket and configuration, which ends with the test."""
 
     def __init__(self, folder: Path) -> None:
         self._socket = str(folder / "tmux")
@@ -30,7 +30,7 @@ class Terminals:
         """Start *program* in a new terminal, with exactly *env* as its environment."""
         self._opened += 1
         name = f"client-{self._opened}"
-        # `env -i` because the tmux server hands on its own environment.
+        # `env -i`, because programs inherit the environment of the tmux server.
         words = ["env", "-i", *(f"{key}={value}" for key, value in env.items()), *program]
         pid = self.command(
             *("-f", self._config, "new-session", "-d", "-P", "-F", "#{pane_pid}", "-s", name),
@@ -62,7 +62,7 @@ class Terminal:
         self.pid = pid
 
     def screen(self) -> str:
-        """Return what is to be seen now."""
+        """Return the text on the screen."""
         shown = self._command("capture-pane", "-p", "-t", self._name)
         return shown.replace("\N{NO-BREAK SPACE}", " ")
 
@@ -75,11 +75,11 @@ class Terminal:
         self._command("send-keys", "-t", self._name, *keys)
 
     def has_ended(self) -> bool:
-        """Return whether the program is gone."""
+        """Return whether the program has ended."""
         return self._command("display-message", "-p", "-t", self._name, "#{pane_dead}") == "1"
 
     def wait_until(self, holds: Callable[[str], bool], what: str) -> None:
-        """Wait until the screen is one for which *holds* is true.
+        """Wait until *holds* is true for the screen.
 
         Raises:
             TimeoutError: if it never is; the message shows the screen.

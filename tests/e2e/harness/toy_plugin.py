@@ -1,4 +1,4 @@
-"""Tiny throw-away plugins, to ask the client how it behaves."""
+"""Tiny plugins that test how the client behaves."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ Hook = Mapping[str, object]
 
 
 def write_plugin(folder: Path, name: str, hooks: Mapping[str, Hook | list[Hook]]) -> Path:
-    """Write the plugin *name* with one or more *hooks* for each event, and return its folder."""
+    """Write a plugin with one or more hooks for each event, and return its folder."""
     plugin = folder / name
     (plugin / ".claude-plugin").mkdir(parents=True)
     (plugin / ".claude-plugin" / "plugin.json").write_text(json.dumps({"name": name}))
@@ -22,11 +22,11 @@ def write_plugin(folder: Path, name: str, hooks: Mapping[str, Hook | list[Hook]]
 
 
 def shell(command: str, **fields: object) -> Hook:
-    """Return a hook that runs a shell *command*, with further *fields*."""
+    """Return a hook that runs a shell *command*, with additional *fields*."""
     return {"type": "command", "command": command, **fields}
 
 
-def answer(event: str, **output: object) -> str:
-    """Return the shell command that gives the client a hook's *output* for *event*."""
+def hook_output(event: str, **output: object) -> str:
+    """Return a shell command that prints the *output* of a hook for *event*."""
     output = {"hookEventName": event, **output}
     return f"echo '{json.dumps({'hookSpecificOutput': output})}'"

@@ -1,25 +1,25 @@
-"""How long a test waits for something outside of it that announces itself by no event."""
+"""Waiting for something that has no event to wait for."""
 
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-PATIENCE = 60.0  # seconds after which a test gives up; never a claim about speed
+TIMEOUT = 60.0  # seconds after which a test fails; no promise about speed
 INTERVAL = 0.02
 
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T | None], complaint: Callable[[], str]) -> T:
-    """Look again and again, and return what was seen once it is true.
+def eventually(condition: Callable[[], T | None], problem: Callable[[], str]) -> T:
+    """Wait until *condition* returns something true, and return that.
 
     Raises:
-        TimeoutError: if it is not true within `PATIENCE`, with the *complaint*.
+        TimeoutError: if it does not within `TIMEOUT`; the message has the *problem*.
     """
-    end = time.monotonic() + PATIENCE
-    while not (seen := look()):
+    end = time.monotonic() + TIMEOUT
+    while not (result := condition()):
         if time.monotonic() > end:
-            message = f"Waited {PATIENCE:g} s in vain: {complaint()}"
+            message = f"Waited {TIMEOUT:g} s in vain: {problem()}"
             raise TimeoutError(message)
         time.sleep(INTERVAL)
-    return seen
+    return result
