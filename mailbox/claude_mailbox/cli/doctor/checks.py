@@ -190,7 +190,7 @@ def check_port(health: dict[str, object] | None) -> Finding:
         return Finding("Port", NOTE, "not checked: it is chosen at each start")
     remedy = 'stop that program, or set another "port" in mailbox.json'
     try:
-        answer = Daemon(str(address), seconds=_ANSWER_SECONDS).health()
+        port_health = Daemon(str(address), seconds=_ANSWER_SECONDS).health()
     except (ConnectionLost, WrongServer):
         owner = ports.port_owner(address.host, address.port) or "another program"
         if running_daemon() is not None and health is None:
@@ -203,8 +203,8 @@ def check_port(health: dict[str, object] | None) -> Finding:
         return Finding("Port", PROBLEM, f"nobody answers at {address}", "claude-mailbox restart")
     except MailboxError as error:
         return Finding("Port", PROBLEM, f"{address} refuses us: {error}", remedy)
-    if health is None or answer.get("pid") != health.get("pid"):
-        owner = f"the claude-mailbox daemon of another home folder (pid {answer.get('pid')})"
+    if health is None or port_health.get("pid") != health.get("pid"):
+        owner = f"the claude-mailbox daemon of another home folder (pid {port_health.get('pid')})"
         return Finding("Port", PROBLEM, f"{address} is used by {owner}", remedy)
     return Finding("Port", OK, f"the daemon answers at {address}")
 

@@ -27,7 +27,7 @@ def find_running(url: str | None = None) -> dict[str, object] | None:
     """Return the health of the daemon, or None if nobody answers.
 
     Without a URL this asks the daemon of our home folder, by its Unix socket alone where there
-    can be one: whoever else listens on our TCP port does not count.
+    can be one: another server on our TCP port does not count.
 
     Raises:
         ConfigError: if the URL or ``mailbox.json`` is malformed.
