@@ -13,7 +13,7 @@ import sys
 
 from claude_mailbox.client import codec, output, text
 from claude_mailbox.client.mail.interrupts import Interrupts
-from claude_mailbox.client.mail.printing import message_lines, print_and_ack
+from claude_mailbox.client.mail.printing import message_lines, print_mail
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.errors import BadRequest, OutputLost
@@ -77,7 +77,7 @@ def check(
             if as_json:
                 for_json += deliveries
             elif deliveries:
-                print_and_ack(
+                print_mail(
                     message_lines(deliveries),
                     deliveries,
                     daemon=daemon,
@@ -87,7 +87,7 @@ def check(
             if not deliveries or not pending or count == limit:
                 break
         if as_json:
-            print_and_ack(
+            print_mail(
                 codec.encode([delivery.fields for delivery in for_json]) + "\n",
                 for_json,
                 daemon=daemon,

@@ -2,7 +2,16 @@
 
 import json
 
-from claude_mailbox.model import Backlog, Delivery, LeaseOutcome, Listing, Receipt, Rename, iso_time
+from claude_mailbox.model import (
+    Backlog,
+    Delivery,
+    LeaseOutcome,
+    Listing,
+    Receipt,
+    Rename,
+    Shown,
+    iso_time,
+)
 
 # Made once: ``json.dumps`` would make one for every call that is not by default.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -73,3 +82,16 @@ def rename_json(renamed: Rename) -> dict[str, object]:
 def lease_outcome_json(outcome: LeaseOutcome) -> dict[str, object]:
     """Return the answer to an ack, a release or an extension."""
     return {"done": list(outcome.done), "lost": list(outcome.lost)}
+
+
+def shown_json(shown: Shown) -> dict[str, object]:
+    """Return what a session was shown, for the hook that looks for proof."""
+    return {
+        "lease": shown.lease,
+        "kind": shown.kind,
+        "isPast": shown.is_past,
+        "shownAt": iso_time(shown.shown_at),
+        "transcript": shown.transcript,
+        "inode": shown.inode,
+        "size": shown.size,
+    }
