@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help run demo test check format lint types contracts unit coverage bench bench-full e2e clean
+.PHONY: help run demo test check format lint types contracts unit coverage bench bench-full picture e2e clean
 
 help:  ## Show what can be made.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,9 @@ bench: $(STAMP)  ## Measure, in under two minutes.
 
 bench-full: $(STAMP)  ## Measure everything, with large backlogs.
 	$(BIN)/python -m bench --scale full
+
+picture: $(STAMP)  ## Draw the picture in the README again, from a real run.
+	$(BIN)/python docs/picture.py
 
 e2e: $(DEV_STAMP)  ## Drive the real Claude Code client, offline.
 	tests/e2e/run

@@ -4,40 +4,12 @@ If a new version of the client breaks the plugin, these tests show which fact ha
 no mail: their plugins are toys with a few shell commands.
 """
 
-import time
 from pathlib import Path
 
 from e2e.conftest import Measure, Sessions
 from e2e.harness.claude import Claude, Session
 from e2e.harness.messages import Request, Text, ToolCall, call, quiet, say
-from e2e.harness.toy_plugin import Hook, hook_output, shell, write_plugin
-
-# Wakes the model with the text in the file, if there is any.
-WAKE = shell(
-    'test -s "$BELL" && cat "$BELL" >&2 && exit 2; exit 0',
-    asyncRewake=True,
-    rewakeMessage="For you:",
-    rewakeSummary="The bell rang",
-)
-
-
-class Bell:
-    """A file that a toy plugin makes the client watch, whose path is in ``$BELL``."""
-
-    def __init__(self, folder: Path, claude: Claude) -> None:
-        self.path = folder / "bell"
-        self.path.touch()
-        claude.env["BELL"] = str(self.path)
-        watch = hook_output("SessionStart", watchPaths=[str(self.path)])
-        self.hooks: dict[str, Hook | list[Hook]] = {
-            "SessionStart": shell(watch),
-            "FileChanged": [WAKE, shell(hook_output("FileChanged", watchPaths=[str(self.path)]))],
-        }
-
-    def ring(self, text: str) -> float:
-        """Write *text* to the file, and return the time."""
-        self.path.write_text(text)
-        return time.monotonic()
+from e2e.harness.toy_plugin import WAKE, Bell, hook_output, shell, write_plugin
 
 
 class TestFileChanged:

@@ -33,19 +33,15 @@ def daemon(shared: DaemonProcess) -> Iterator[DaemonProcess]:
     assert "Traceback" not in news, f"the daemon logged:\n{news}"
 
 
-def address_of(process: DaemonProcess, transport: str) -> Address:
-    """Return where a daemon listens, by transport."""
-    if transport == "tcp":
-        return ("127.0.0.1", process.port)
-    if process.socket_path is None:
-        pytest.skip("no Unix sockets here")
-    return process.socket_path
+def address_of(process: DaemonProcess) -> Address:
+    """Return where a daemon listens on TCP; the Unix socket has the same server behind it."""
+    return ("127.0.0.1", process.port)
 
 
-@pytest.fixture(params=["tcp", "unix"])
-def address(request: pytest.FixtureRequest, daemon: DaemonProcess) -> Address:
-    """The shared daemon's address, on either transport."""
-    return address_of(daemon, request.param)
+@pytest.fixture
+def address(daemon: DaemonProcess) -> Address:
+    """The shared daemon's address."""
+    return address_of(daemon)
 
 
 @pytest.fixture

@@ -23,12 +23,11 @@ def descriptors() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.parametrize("transport", ["tcp", "unix"])
-def test_thousands_of_idle_connections(descriptors: int, transport: str) -> None:
+def test_thousands_of_idle_connections(descriptors: int) -> None:
     """They cost memory, and nobody waits for them."""
     count = min(2000, descriptors // 2)
     with DaemonProcess() as daemon, ExitStack() as stack:
-        place = address_of(daemon, transport)
+        place = address_of(daemon)
         idle = [stack.enter_context(Connection(place)) for _ in range(count)]
         # Most are silent, some have been used, some are in the middle of a request.
         for connection in idle[1::10]:
@@ -44,12 +43,11 @@ def test_thousands_of_idle_connections(descriptors: int, transport: str) -> None
         assert idle[0].request("GET", "/health").status == 200
 
 
-@pytest.mark.parametrize("transport", ["tcp", "unix"])
-def test_hundreds_of_watchers(descriptors: int, transport: str) -> None:
+def test_hundreds_of_watchers(descriptors: int) -> None:
     """Each message wakes one of them."""
     count = min(200, descriptors // 2)
     with DaemonProcess() as daemon, ExitStack() as stack:
-        place = address_of(daemon, transport)
+        place = address_of(daemon)
         watchers = [stack.enter_context(Mail(place)) for _ in range(count)]
         for watcher in watchers:
             watcher.start_watch("me")
@@ -63,8 +61,7 @@ def test_hundreds_of_watchers(descriptors: int, transport: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits on Windows")
-@pytest.mark.parametrize("transport", ["tcp", "unix"])
-def test_no_descriptors_left(transport: str) -> None:
+def test_no_descriptors_left() -> None:
     """Who is connected is served; who is not waits until somebody leaves; no mail is lost.
 
     It also takes that the daemon lets go of a connection as soon as its client has left.
@@ -72,7 +69,7 @@ def test_no_descriptors_left(transport: str) -> None:
     script = 'ulimit -n 64 && exec "$0" -m claude_mailbox "$@"'
     command = ["/bin/sh", "-c", script, sys.executable]
     with DaemonProcess(command=command) as daemon, ExitStack() as stack:
-        place = address_of(daemon, transport)
+        place = address_of(daemon)
         mail = stack.enter_context(Mail(place))
         while mail.health()["mcp"] != "ready":
             pass

@@ -187,10 +187,10 @@ def roomy() -> Iterator[DaemonProcess]:
         yield process
 
 
-@pytest.fixture(params=["tcp", "unix"])
-def place(request: pytest.FixtureRequest, roomy: DaemonProcess) -> Address:
+@pytest.fixture
+def place(roomy: DaemonProcess) -> Address:
     """Its address."""
-    return address_of(roomy, request.param)
+    return address_of(roomy)
 
 
 class TestDuringItsTurn:

@@ -30,20 +30,9 @@ def test_mcp_becomes_ready(mail: Mail) -> None:
         pass
 
 
-def test_a_request_with_a_name_registers_it(mail: Mail, fresh: Fresh) -> None:
-    """Even one that asks for nothing."""
-    name = fresh("visitor")
-
-    mail.request("GET", "/health", name)
-
-    assert is_now(mail.rows()[name]["lastSeenAt"])
-
-
 @pytest.mark.parametrize(
     ("method", "target"),
     [
-        ("GET", "/health"),
-        ("GET", "/v1/peek?name=somebody"),
         ("POST", "/v1/check-inbox?name={}"),
         ("GET", "/v1/watch?name={}&timeout=0"),
         ("GET", "/v1/list"),
@@ -66,6 +55,16 @@ def test_every_request_notes_presence(
     assert is_now(first)
     mail.request(method, target.format(name), name, content=content)
     assert first <= mail.rows()[name]["lastSeenAt"]
+
+
+@pytest.mark.parametrize("target", ["/health", "/v1/peek?name={}", "/v1/peek?name=somebody"])
+def test_reading_makes_no_mailbox(mail: Mail, fresh: Fresh, target: str) -> None:
+    """Nor does it count as presence."""
+    name = fresh("visitor")
+
+    assert mail.request("GET", target.format(name), name).status == 200
+
+    assert name not in mail.rows()
 
 
 def test_json_is_compact_utf_8(mail: Mail, fresh: Fresh) -> None:
@@ -101,6 +100,8 @@ class TestNoSuchThing:
         ("method", "target", "allowed"),
         [
             ("POST", "/health", "GET"),
+            ("HEAD", "/v1/send", "POST"),
+            ("HEAD", "/v1/watch", "GET"),
             ("GET", "/v1/send", "POST"),
             ("PUT", "/v1/send", "POST"),
             ("POST", "/v1/peek", "GET"),
@@ -112,24 +113,55 @@ class TestNoSuchThing:
             ("DELETE", "/v1/list", "GET"),
             ("GET", "/v1/rename", "POST"),
             ("GET", "/v1/mailbox", "DELETE"),
-            ("OPTIONS", "/v1/send", "POST"),
         ],
     )
     def test_a_wrong_method(self, connect: Connect, method: str, target: str, allowed: str) -> None:
         """The header ``Allow`` and the sentence name the right one."""
         reply = connect().request(method, target)
 
-        sentence = reply.error(405, "method-not-allowed")
-        assert reply.headers["allow"] == allowed
-        assert allowed in sentence
+        assert reply.status == 405
+        assert allowed in reply.headers["allow"].split(", ")
+        if method != "HEAD":
+            assert reply.error(405, "method-not-allowed").endswith(f": use {allowed}.")
 
-    @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "OPTIONS"])
+    @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
     def test_mcp_takes_post_only(self, connect: Connect, method: str) -> None:
         """There are no streams to open and no sessions to end."""
         reply = connect().request(method, "/mcp")
 
         reply.error(405, "method-not-allowed")
-        assert reply.headers["allow"] == "POST"
+        assert reply.headers["allow"] == "OPTIONS, POST"
+
+
+class TestHeadAndOptions:
+    """What every server answers."""
+
+    @pytest.mark.parametrize("target", ["/health", "/v1/list", "/v1/peek?name=somebody"])
+    def test_head_is_get_without_the_body(self, connect: Connect, target: str) -> None:
+        """With the headers that GET has, and the connection goes on."""
+        mail = connect()
+        get, head = mail.request("GET", target), mail.request("HEAD", target)
+
+        assert (head.status, head.body) == (200, b"")
+        assert head.headers["content-type"] == get.headers["content-type"]
+        assert mail.health()["status"] == "ok"
+
+    @pytest.mark.parametrize(
+        ("target", "allowed"),
+        [
+            ("/health", "GET, HEAD, OPTIONS"),
+            ("/v1/send", "OPTIONS, POST"),
+            ("/v1/watch", "GET, OPTIONS"),
+            ("/v1/session", "GET, HEAD, OPTIONS, POST"),
+        ],
+    )
+    def test_options_lists_the_methods(self, connect: Connect, target: str, allowed: str) -> None:
+        """And grants a page of another site nothing."""
+        reply = connect().request("OPTIONS", target)
+
+        assert (reply.status, reply.body) == (200, b"")
+        assert ", ".join(sorted(reply.headers["allow"].split(", "))) == allowed
+        assert not any(name.startswith("access-control") for name in reply.headers)
 
 
 def test_no_answer_tells_what_runs_below(mail: Mail) -> None:

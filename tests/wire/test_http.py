@@ -297,16 +297,16 @@ class TestRefusals:
 
     @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "PUT", "PATCH", "DELETE"])
     @pytest.mark.parametrize("target", ["/v1/check-inbox", "/v1/watch", "/mcp", "/v1/follow"])
-    def test_methods_that_are_not_for_a_route(
+    def test_another_method_takes_no_mail(
         self, mail: Mail, fresh: Fresh, method: str, target: str
     ) -> None:
-        """Least of all may they take mail out."""
+        """HEAD would be GET with the mail thrown away."""
         name = fresh("me")
         mail.send("peer", name, "mail")
 
         reply = mail.request(method, f"{target}?name={name}", name)
 
-        assert reply.status == 405
+        assert reply.status == (200 if method == "OPTIONS" else 405)
         with Mail(mail.address) as other:
             assert other.peek(name)["pending"] == 1
 

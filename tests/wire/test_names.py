@@ -405,7 +405,7 @@ class TestDelete:
         name = fresh("me")
         mail.check(name)
         mail.delete(name)
-        mail.request("GET", "/health", name)
+        mail.check(name)
 
         assert name in mail.rows()
 

@@ -101,10 +101,9 @@ class TestKill:
             assert message is not None
             assert message["attempts"] == 2
 
-    @pytest.mark.parametrize("transport", ["tcp", "unix"])
-    def test_a_response_on_its_way(self, daemon: DaemonProcess, transport: str) -> None:
+    def test_a_response_on_its_way(self, daemon: DaemonProcess) -> None:
         """What was only half received comes again."""
-        place = address_of(daemon, transport)
+        place = address_of(daemon)
         with Mail(place) as mail, Connection(place, receive_buffer=4096) as reader:
             mail.send("sender", "me", "x" * LARGE)
             reader.start("POST", "/v1/check-inbox?name=me", "me")
@@ -135,12 +134,9 @@ class TestStop:
     """SIGTERM and Ctrl-C: an end in order."""
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    @pytest.mark.parametrize("transport", ["tcp", "unix"])
-    def test_watchers_are_told(
-        self, daemon: DaemonProcess, transport: str, number: signal.Signals
-    ) -> None:
+    def test_watchers_are_told(self, daemon: DaemonProcess, number: signal.Signals) -> None:
         """503 with ``Retry-After``; the exit code is 0, and the lock and the socket are free."""
-        place = address_of(daemon, transport)
+        place = address_of(daemon)
         with Mail(place) as mail, Mail(place) as watcher:
             watcher.start_watch("me")
             mail.wait_for_waiters(1)
@@ -153,10 +149,9 @@ class TestStop:
         assert daemon.wait() == 0
         daemon.start()
 
-    @pytest.mark.parametrize("transport", ["tcp", "unix"])
-    def test_streams_end(self, daemon: DaemonProcess, transport: str) -> None:
+    def test_streams_end(self, daemon: DaemonProcess) -> None:
         """With their last chunk, not with a broken connection."""
-        place = address_of(daemon, transport)
+        place = address_of(daemon)
         with Mail(place) as mail, Mail(place) as reader:
             reader.start("GET", "/v1/follow?name=me", "me")
             head = reader.read_head()
@@ -170,10 +165,9 @@ class TestStop:
         assert (first + rest).strip() == b""
         assert daemon.wait() == 0
 
-    @pytest.mark.parametrize("transport", ["tcp", "unix"])
-    def test_running_requests_finish(self, daemon: DaemonProcess, transport: str) -> None:
+    def test_running_requests_finish(self, daemon: DaemonProcess) -> None:
         """A send whose body arrives late is still carried out, or refused: it is never unclear."""
-        place = address_of(daemon, transport)
+        place = address_of(daemon)
         data = b'{"to":"me","body":"late"}'
         with Mail(place) as mail, Mail(place) as watcher:
             mail.write(

@@ -139,10 +139,11 @@ class TestOtherProtocols:
         assert [message["type"] for message in sent] == ["websocket.close"]
         assert request.seen is None
 
-    async def test_http_2(self, autojump_clock) -> None:
-        """Is another protocol."""
+    @pytest.mark.parametrize("version", ["0.9", "2.0", "3"])
+    async def test_another_version(self, autojump_clock, version: str) -> None:
+        """Only HTTP/1 and, through Hypercorn, HTTP/2 are spoken."""
         request = Request([])
-        request.scope["http_version"] = "2"
+        request.scope["http_version"] = version
         assert (await request.run()).status == 400
 
     async def test_allowed_hosts_in_any_case(self, autojump_clock) -> None:

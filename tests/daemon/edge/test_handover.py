@@ -6,8 +6,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.edge.handover import SCOPE_KEY, Custody, Handover
-from claude_mailbox.daemon.http.asgi import CLIENT_KEY, App, Message, Receive, Scope, Send
+from claude_mailbox.daemon.edge.handover import Custody, Handler, Handover
+from claude_mailbox.daemon.http.asgi import CONNECTION_KEY, Message, Receive, Send
 from daemon.kit import World
 
 # One that goes out in one piece after the look, and one whose last byte waits for it.
@@ -78,7 +78,7 @@ class KnowingServer:
         """Say whether the request is here."""
         return True
 
-    async def look(self) -> bool:
+    async def is_alive(self) -> bool:
         """Say whether the client is there."""
         self.looks += 1
         return self._is_there
@@ -95,11 +95,10 @@ def delivering(
     status: int = 200,
     body: bytes = BODY,
     respond: Callable[[Send, bytes], Awaitable[None]] | None = None,
-) -> App:
-    """Return an application that takes all mail of 'b' and answers with *body*."""
+) -> Handler:
+    """Return a handler that takes all mail of 'b' and responds with *body*."""
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        custody: Custody = scope[SCOPE_KEY]
+    async def handle(custody: Custody, receive: Receive, send: Send) -> None:
         custody.lease_seconds = lease
         await receive()
         await world.broker.check("b", custody)
@@ -109,7 +108,7 @@ def delivering(
         else:
             await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    return app
+    return handle
 
 
 async def in_chunks(send: Send, body: bytes) -> None:
@@ -132,10 +131,10 @@ async def send_one(world: World) -> None:
     await world.broker.send("a", "b", "hello")
 
 
-async def call(world: World, app: App, client: Client) -> Handover:
+async def call(world: World, handler: Handler, client: Client) -> Handover:
     """Run one request through a handover."""
-    handover = Handover(app, world.broker)
-    await handover({"type": "http"}, client.receive, client.send)
+    handover = Handover(world.broker)
+    await handover.run(handler, {"type": "http"}, client.receive, client.send)
     return handover
 
 
@@ -181,7 +180,7 @@ class TestArrived:
             if client.is_answered:
                 states.append(world.states()["hello"])
 
-        await Handover(delivering(world), world.broker)({"type": "http"}, client.receive, spy)
+        await Handover(world.broker).run(delivering(world), {"type": "http"}, client.receive, spy)
         assert states == ["delivered"]
 
     async def test_an_explicit_lease_is_left_to_its_holder(self, world: World) -> None:
@@ -194,8 +193,8 @@ class TestArrived:
         """What has no place for leases in its body gets them in headers, safe for any name."""
         await send_one(world)
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            custody: Custody = scope[SCOPE_KEY]
+        async def handle(custody: Custody, receive: Receive, send: Send) -> None:
+            custody: Custody = custody
             custody.lease_seconds = 60
             await world.broker.check("b", custody)
             custody.holder = "bé\r\n,"
@@ -203,7 +202,7 @@ class TestArrived:
             await send({"type": "http.response.body", "body": BODY})
 
         client = Client()
-        await call(world, app, client)
+        await call(world, handle, client)
         (token,) = world.bound()
         assert {
             b"x-mailbox-leases": token.encode(),
@@ -238,13 +237,15 @@ class TestNotArrived:
         """It goes out in one piece, to somebody who is there."""
         await send_one(world)
         client = Client()
-        app = delivering(world, respond=respond)
+        handle = delivering(world, respond=respond)
 
         async def leave_before_the_end(message: Message) -> None:
             await client.send(message)
             client.leave()
 
-        await Handover(app, world.broker)({"type": "http"}, client.receive, leave_before_the_end)
+        await Handover(world.broker).run(
+            handle, {"type": "http"}, client.receive, leave_before_the_end
+        )
         assert client.status == 200
         assert client.body == b""
         assert world.states() == {"hello": "waiting"}
@@ -256,9 +257,9 @@ class TestNotArrived:
             await send_one(world)
             client = Client()
             server = KnowingServer(*answers)
-            scope = {"type": "http", CLIENT_KEY: server}
-            app = delivering(world, body=body)
-            await Handover(app, world.broker)(scope, client.receive, client.send)
+            scope = {"type": "http", CONNECTION_KEY: server}
+            handle = delivering(world, body=body)
+            await Handover(world.broker).run(handle, scope, client.receive, client.send)
             assert "leased" not in world.states().values()
             assert world.states() == {"hello": "waiting"}
             assert server.looks == 1
@@ -275,7 +276,7 @@ class TestNotArrived:
             return {"type": "http.disconnect"}
 
         client = Client()
-        await Handover(delivering(world), world.broker)({"type": "http"}, receive, client.send)
+        await Handover(world.broker).run(delivering(world), {"type": "http"}, receive, client.send)
         assert world.states() == {"hello": "waiting"}
         assert client.status is None
 
@@ -283,12 +284,12 @@ class TestNotArrived:
         """The place in the line is free at once, and later mail waits for somebody else."""
         client = Client()
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def handle(custody: Custody, receive: Receive, send: Send) -> None:
             await receive()
-            await world.broker.watch("b", 300, scope[SCOPE_KEY])
+            await world.broker.watch("b", 300, custody)
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(call, world, app, client)
+            nursery.start_soon(call, world, handle, client)
             await wait_all_tasks_blocked()
             assert world.lines.total() == 1
             client.leave()
@@ -301,14 +302,14 @@ class TestNotArrived:
         """Both in the same turn of the event loop: whatever the watch sees first, nothing is lost."""
         client = Client()
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def handle(custody: Custody, receive: Receive, send: Send) -> None:
             await receive()
-            if await world.broker.watch("b", 300, scope[SCOPE_KEY]):
+            if await world.broker.watch("b", 300, custody):
                 await send({"type": "http.response.start", "status": 200, "headers": []})
                 await send({"type": "http.response.body", "body": BODY})
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(call, world, app, client)
+            nursery.start_soon(call, world, handle, client)
             await wait_all_tasks_blocked()
             nursery.start_soon(send_one, world)
             client.leave()
@@ -320,12 +321,12 @@ class TestNotArrived:
         client = Client()
         seen: list[str] = []
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def handle(custody: Custody, receive: Receive, send: Send) -> None:
             with trio.CancelScope(shield=True):
                 seen.extend([(await receive())["type"], (await receive())["type"]])
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(call, world, app, client)
+            nursery.start_soon(call, world, handle, client)
             await wait_all_tasks_blocked()
             client.leave()
         assert seen == ["http.request", "http.disconnect"]
@@ -342,15 +343,15 @@ class TestNotArrived:
         """Some protocols tell of errors that way; the custody knows."""
         await send_one(world)
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            custody: Custody = scope[SCOPE_KEY]
+        async def handle(custody: Custody, receive: Receive, send: Send) -> None:
+            custody: Custody = custody
             await world.broker.check("b", custody)
             custody.has_failed = True
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": body})
 
         client = Client()
-        await call(world, app, client)
+        await call(world, handle, client)
         assert client.body == body
         assert world.states() == {"hello": "waiting"}
 
@@ -363,8 +364,8 @@ class TestNotArrived:
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            await Handover(delivering(world, status=500), world.broker)(
-                {"type": "http"}, Client().receive, send
+            await Handover(world.broker).run(
+                delivering(world, status=500), {"type": "http"}, Client().receive, send
             )
         assert world.states() == {"hello": "waiting"}
 
@@ -372,22 +373,22 @@ class TestNotArrived:
         """An application that breaks after its claim loses nothing."""
         await send_one(world)
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            await world.broker.check("b", scope[SCOPE_KEY])
+        async def handle(custody: Custody, receive: Receive, send: Send) -> None:
+            await world.broker.check("b", custody)
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            await call(world, app, Client())
+            await call(world, handle, Client())
         assert world.states() == {"hello": "waiting"}
 
     async def test_an_application_without_an_answer_puts_mail_back(self, world: World) -> None:
         """Returning is not answering."""
         await send_one(world)
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            await world.broker.check("b", scope[SCOPE_KEY])
+        async def handle(custody: Custody, receive: Receive, send: Send) -> None:
+            await world.broker.check("b", custody)
 
-        await call(world, app, Client())
+        await call(world, handle, Client())
         assert world.states() == {"hello": "waiting"}
 
     async def test_mail_put_back_wakes_the_next_in_line(self, world: World) -> None:
@@ -395,16 +396,16 @@ class TestNotArrived:
         client = Client()
         claims = []
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def handle(custody: Custody, receive: Receive, send: Send) -> None:
             await receive()
-            await world.broker.watch("b", 300, scope[SCOPE_KEY])
+            await world.broker.watch("b", 300, custody)
             await receive()
 
         async def next_in_line() -> None:
             claims.append(await world.broker.watch("b", 300, Custody()))
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(call, world, app, client)
+            nursery.start_soon(call, world, handle, client)
             await wait_all_tasks_blocked()
             nursery.start_soon(next_in_line)
             await wait_all_tasks_blocked()
@@ -433,11 +434,11 @@ class TestLedgerFails:
         assert "could not settle" in caplog.text
         world.connection.pragma("query_only", False)
         assert world.states() == {"hello": "leased"}
-        # What is remembered counts as held, so that the sweeper does not put it back.
+        # What is remembered counts as held, so that housekeeping does not put it back.
         for _ in range(3):
-            await world.broker.release_orphans(handover.held())
+            await world.housekeeping.release_orphans(handover.held())
         assert world.states() == {"hello": "leased"}
-        await handover.catch_up()
+        await handover.settle_late()
         assert world.states() == {"hello": "delivered"}
         assert handover.held() == []
 
@@ -451,24 +452,24 @@ class TestLedgerFails:
 
         handover = await call(world, delivering(world, respond=respond), Client())
         with pytest.raises(Exception, match="cannot be written"):
-            await handover.catch_up()
+            await handover.settle_late()
         assert len(handover.held()) == 1
         world.connection.pragma("query_only", False)
-        await handover.catch_up()
+        await handover.settle_late()
         assert world.states() == {"hello": "delivered"}
 
-    async def test_a_release_that_failed_is_found_by_the_sweeper(self, world: World) -> None:
+    async def test_a_release_that_failed_is_made_up_for_by_housekeeping(self, world: World) -> None:
         """What nobody holds in two rounds goes back; what somebody holds stays."""
         await send_one(world)
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            await world.broker.check("b", scope[SCOPE_KEY])
+        async def handle(custody: Custody, receive: Receive, send: Send) -> None:
+            await world.broker.check("b", custody)
             world.connection.pragma("query_only", True)
 
-        handover = await call(world, app, Client())
+        handover = await call(world, handle, Client())
         world.connection.pragma("query_only", False)
         assert world.states() == {"hello": "leased"}
-        await world.broker.release_orphans(handover.held())
+        await world.housekeeping.release_orphans(handover.held())
         assert world.states() == {"hello": "leased"}
-        await world.broker.release_orphans(handover.held())
+        await world.housekeeping.release_orphans(handover.held())
         assert world.states() == {"hello": "waiting"}

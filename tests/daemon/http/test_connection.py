@@ -1,4 +1,4 @@
-"""What the lean server takes from a client before it has answered."""
+"""What the server takes from a client before it has answered."""
 
 import socket
 
@@ -6,14 +6,14 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.http.asgi import Receive, Scope, Send
-from claude_mailbox.daemon.http.connection import Clients
+from claude_mailbox.daemon.http.server import Server
 from claude_mailbox.daemon.http.stream import Stream
 
 WATCH = b"GET /v1/watch HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MEBIBYTE = 1024 * 1024
 
 
-class Server:
+class WaitingServer:
     """One connection to a server whose application waits until it is let go.
 
     Attributes:
@@ -33,7 +33,7 @@ class Server:
         self.gone = 0
         self.let_go = trio.Event()
         stream = Stream(trio.SocketStream(trio.socket.from_stdlib_socket(theirs)))
-        nursery.start_soon(Clients(self._app, lambda: False).serve, stream)
+        nursery.start_soon(Server(self._app, trio.Event(), 1).serve_client, stream)
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         size = 0
@@ -70,7 +70,7 @@ class Server:
 
 async def test_a_large_request_ahead_of_its_turn_stays_outside(nursery: trio.Nursery) -> None:
     """While another is being answered only so much is taken; later all of it."""
-    server = Server(nursery)
+    server = WaitingServer(nursery)
     body = bytes(20 * MEBIBYTE)
     head = b"POST /v1/send HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
     sent = await server.send_as_much_as_it_takes(WATCH + head + body)
@@ -87,7 +87,7 @@ async def test_a_large_request_ahead_of_its_turn_stays_outside(nursery: trio.Nur
 
 async def test_many_requests_ahead_of_their_turn_stay_outside(nursery: trio.Nursery) -> None:
     """Small ones are counted; all of them are answered in the end."""
-    server = Server(nursery)
+    server = WaitingServer(nursery)
     data = WATCH * 5000
     sent = await server.send_as_much_as_it_takes(data)
     assert sent < len(data)
@@ -102,7 +102,7 @@ async def test_many_requests_ahead_of_their_turn_stay_outside(nursery: trio.Nurs
 
 async def test_leaving_is_noticed_behind_a_little_that_came_ahead(nursery: trio.Nursery) -> None:
     """Who has sent the next request already may leave all the same."""
-    server = Server(nursery)
+    server = WaitingServer(nursery)
     await server.client.send_all(WATCH * 3)
     await wait_all_tasks_blocked()
     await server.client.aclose()
@@ -126,7 +126,7 @@ async def test_one_who_sends_many_does_not_keep_the_others_waiting(nursery: trio
     client = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
     stream = Stream(trio.SocketStream(trio.socket.from_stdlib_socket(theirs)))
     await client.send_all(WATCH * 50)
-    nursery.start_soon(Clients(app, lambda: False).serve, stream)
+    nursery.start_soon(Server(app, trio.Event(), 1).serve_client, stream)
     turns = 0
     while answered < 50:
         await trio.lowlevel.checkpoint()

@@ -35,8 +35,8 @@ def mail(daemon: DaemonProcess) -> Iterator[Mail]:
         yield connection
 
 
-@pytest.fixture(params=["tcp", "unix"])
-def rpc(request: pytest.FixtureRequest, daemon: DaemonProcess) -> Iterator[Rpc]:
-    """A connection that speaks JSON-RPC as it is on the wire, on either transport."""
-    with Rpc(address_of(daemon, request.param)) as connection:
+@pytest.fixture
+def rpc(daemon: DaemonProcess) -> Iterator[Rpc]:
+    """A connection that speaks JSON-RPC as it is on the wire."""
+    with Rpc(address_of(daemon)) as connection:
         yield connection

@@ -7,11 +7,11 @@ from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.http.asgi import Scope
-from claude_mailbox.daemon.store.sqlite import mail as store
+from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.daemon.web.follow import BATCH, HEARTBEAT_SECONDS, WINDOW, Follow, Reader
 from claude_mailbox.errors import ShuttingDown
 from daemon.edge.test_handover import Client
-from daemon.kit import World
+from daemon.kit import World, respond
 
 
 def tokens(count: int, start: int = 0) -> list[str]:
@@ -106,7 +106,8 @@ class Stream:
 
     async def run(self) -> None:
         """Be the request."""
-        await self.follow(self._scope, self.client.receive, self.client.send)
+        (route,) = self.follow.routes()
+        await respond(route, self._scope, self.client.receive, self.client.send)
 
     def lines(self) -> list[object]:
         """Return what came, a heartbeat as None."""
@@ -140,7 +141,7 @@ class TestStream:
         """The daemon stops sending, says that it is there, and goes on after an ack."""
         with world.connection:
             for number in range(WINDOW + 5):
-                store.send(world.connection, "b", "b", str(number), 1)
+                create_transaction(world.connection).mail.send("b", "b", str(number), 1)
         stream = Stream(world)
         nursery.start_soon(stream.run)
         await wait_all_tasks_blocked()
@@ -172,7 +173,7 @@ class TestStream:
         nursery.start_soon(stream.run)
         await world.broker.send("a", "b", "1")
         await trio.sleep(10)
-        await world.broker.expire()
+        await world.broker.expiry.expire()
         await wait_all_tasks_blocked()
         assert [line["attempts"] for line in stream.lines() if line] == [1, 2]
 
@@ -222,7 +223,7 @@ class TestStream:
         assert stream.lines()[-1]["reason"] == "unavailable"
         assert world.states() == {"1": "waiting"}
 
-    async def test_a_release_that_fails_is_left_to_the_sweeper(
+    async def test_a_release_that_fails_is_made_up_for_by_housekeeping(
         self, world: World, nursery: trio.Nursery
     ) -> None:
         """Nobody holds the leases any more, so they count as orphans."""
@@ -236,7 +237,7 @@ class TestStream:
         assert stream.follow.held() == []
         assert world.states() == {"1": "leased"}
         for _ in range(2):
-            await world.broker.release_orphans(stream.follow.held())
+            await world.housekeeping.release_orphans(stream.follow.held())
         assert world.states() == {"1": "waiting"}
 
     def test_a_batch_fits_the_window(self) -> None:

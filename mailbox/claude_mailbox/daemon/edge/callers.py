@@ -39,6 +39,14 @@ class Caller:
     name: str | None
     is_bound: bool = False
 
+    def required(self) -> str:
+        """Return the name, or raise `BadRequest` when the caller did not say."""
+        if self.name is None:
+            raise BadRequest(
+                "The header X-Mailbox is missing: send the name of your mailbox in it."
+            )
+        return self.name
+
 
 class Callers:
     """Turns headers into callers.
@@ -72,13 +80,15 @@ class Callers:
                 raise UnknownSession(
                     f"Session '{session[:80]}' has no mailbox: announce it first, or give a name."
                 )
-            self._presence.note(found)
+            if register:
+                self._presence.note(found)
             return Caller(found, is_bound=True)
         client = one_header(scope, CLIENT_HEADER)
         if client is not None:
             found = await self._by_client(client)
             if found is not None:
-                self._presence.note(found)
+                if register:
+                    self._presence.note(found)
                 return Caller(found, is_bound=True)
         return Caller(None)
 
@@ -86,13 +96,45 @@ class Callers:
         """Return the present name of the mailbox that *name* stands for."""
         return await self._presence.present(name)
 
-    async def acting_as(self, caller: Caller, given: str | None, what: str) -> str:
+    async def own(
+        self, scope: Scope, given: str | None, *, register: bool = True
+    ) -> tuple[str, str]:
+        """Return the caller's own mailbox: as the request names it, and its present name.
+
+        Args:
+            scope: the request.
+            given: the name that the request gives besides its headers, or None.
+            register: as for ``identify``.
+
+        Raises:
+            NameMismatch: if it is somebody else's.
+            BadRequest: if the caller or the name is missing or malformed.
+        """
+        caller = await self.identify(scope, register=register)
+        if caller.is_bound and caller.name is not None and given is None:
+            return caller.name, caller.name
+        name = check_name(given)
+        own = caller.required()
+        # The header may have been a former name, too; so compare as given, then as it is now.
+        if name == own or name == (one_header(scope, MAILBOX_HEADER) or "").strip():
+            return name, own
+        if await self.present(name) != await self.present(own):
+            raise NameMismatch(
+                f"The header X-Mailbox says '{own}', 'name' says '{name}': both must be your"
+                " mailbox."
+            )
+        return name, own
+
+    async def acting_as(
+        self, caller: Caller, given: str | None, what: str, *, register: bool = True
+    ) -> str:
         """Return the name under which to act: the one *given*, else the caller's own.
 
         Args:
             caller: who calls.
             given: the name in the request, checked, or None.
             what: how the request spells that field.
+            register: whether the mailbox of a *given* name is made and its presence noted.
 
         Raises:
             BadRequest: if there is neither.
@@ -102,13 +144,14 @@ class Callers:
             if caller.name is None:
                 raise BadRequest(f"'{what}' is missing: say which mailbox is yours.")
             return caller.name
-        if caller.is_bound and caller.name is not None and given != caller.name:
-            present = await self.present(given)
-            if present != caller.name:
+        if caller.is_bound and caller.name is not None:
+            if given != caller.name and await self.present(given) != caller.name:
                 raise NameMismatch(
                     f"Your mailbox is '{caller.name}', not '{given}': leave '{what}' out, or use"
                     " rename to change your name."
                 )
+        elif register:
+            await self._presence.touch(given)
         return given
 
 

@@ -1,4 +1,4 @@
-"""ASGI: who may come in, and with what. Runs before every route, ``/mcp`` included.
+"""ASGI: which requests are let in. Runs before every route, ``/mcp`` included.
 
 A web page in the user's browser can reach a loopback port. What keeps it out is the ``Host``
 header, which a page that rebinds its own name cannot forge, the ``Origin`` header, which the
@@ -12,14 +12,13 @@ from urllib.parse import unquote, urlsplit
 import trio
 
 from claude_mailbox.daemon.http.asgi import (
-    CLIENT_KEY,
+    CONNECTION_KEY,
     App,
-    Client,
+    Connection,
     Message,
     Receive,
     Scope,
     Send,
-    answer_lifespan,
     headers_named,
     send_error,
 )
@@ -44,11 +43,14 @@ _DRAIN_BYTES = 64 * 1024 * 1024
 _DRAIN_SECONDS = 10
 _DRAIN_PAUSE_SECONDS = 0.25
 
+# As ASGI spells them; 2 comes through Hypercorn alone.
+_VERSIONS = frozenset({"1.0", "1.1", "2"})
+
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Guard:
-    """Wraps an ASGI application; hands it requests that are whole and from one of ours.
+    """Wraps an ASGI application; passes on requests that are whole and come from this machine's user.
 
     Args:
         app: what is guarded.
@@ -63,7 +65,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await answer_lifespan(receive, send)
+            await self._app(scope, receive, send)
             return
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
@@ -93,13 +95,13 @@ class Guard:
         await self._app(scope, replay, send)
 
     def _check_target(self, scope: Scope) -> None:
-        """Insist on HTTP/1 and a path; reduce the absolute form of a target to its path."""
-        if scope["http_version"] not in {"1.0", "1.1"}:
+        """Insist on a version that we speak and a path; reduce an absolute target to its path."""
+        if scope["http_version"] not in _VERSIONS:
             raise BadRequest("Speak HTTP/1.1: the daemon understands no other version.")
         if not scope["path"].startswith("/"):
             self._reduce_target(scope)
         if scope["path"].startswith("//"):
-            # Quart would take it for the route with one.
+            # Quart would take it for the path with one.
             raise NotFound("The path begins with two slashes: leave one out.")
 
     def _reduce_target(self, scope: Scope) -> None:
@@ -161,8 +163,8 @@ class Guard:
 
     async def _read_body(self, scope: Scope, receive: Receive) -> Message | None:
         """Return the whole body as one message, or None when the client left in the middle."""
-        client: Client | None = scope.get(CLIENT_KEY)
-        if client is not None and client.has_whole_request():
+        connection: Connection | None = scope.get(CONNECTION_KEY)
+        if connection is not None and connection.has_whole_request():
             return await self._gather(receive)
         with trio.move_on_after(_BODY_SECONDS):
             return await self._gather(receive)

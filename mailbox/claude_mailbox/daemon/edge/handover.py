@@ -1,48 +1,52 @@
-"""ASGI: a delivery is settled only after its response has left, and released if it did not.
+"""Settles a delivery when its response has left, and releases it when it did not.
 
-It sits below everything that hands mail out, REST and MCP alike, because neither can be relied
-on to notice that its client has gone. While a request waits for mail, it watches for the
-disconnect; and it owns the end of the response. A short one goes out in one piece, after a look
-whether the client is still there; of a long one all but the last byte goes out first, then comes
-the look, then the byte. So a client that has the whole response is never taken for gone, and one
-that left before was not given it.
+It sits below REST and MCP, because neither can be relied on to notice that its client has gone.
+While a request waits for mail, the handover watches for the disconnect; and it owns the end of the
+response. A short response goes out in one piece, after a look whether the client is still there;
+of a long one everything but the last byte goes out first, then comes the look, then the byte. So a
+client that has the whole response is never taken for gone, and one that left before has not got it.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from urllib.parse import quote
 
 import trio
 
 from claude_mailbox.daemon.delivery.waiters import Waiter
-from claude_mailbox.daemon.http.asgi import CLIENT_KEY, App, Client, Message, Receive, Scope, Send
+from claude_mailbox.daemon.http.asgi import (
+    CONNECTION_KEY,
+    Connection,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.model import LeaseOutcome
 
 logger = logging.getLogger(__name__)
 
-
-SCOPE_KEY = "claude_mailbox.custody"
-
-# Turns of the event loop that it takes a closed connection to become a disconnect message: our
-# task starts, the reader wakes, the protocol queues it, we receive it. And some to spare.
+# A server that is not ours tells of a closed connection only by a message. These are the turns of
+# the event loop that it takes to come: our task starts, the reader wakes, the protocol queues the
+# message, we receive it. And some to spare.
 _TURNS_TO_NOTICE = 6
 
 # A body up to here goes out in one piece, after the look: it has room in any socket's buffer, so
-# there is no waiting for its reader during which he could leave.
+# there is no waiting for its reader during which the client could leave.
 _ONE_PIECE_BYTES = 16 * 1024
 
 
-class Desk(Protocol):
-    """What of the broker settles and releases leases."""
+class LeaseKeeper(Protocol):
+    """Who keeps the leases."""
 
     async def settle(self, tokens: Sequence[str]) -> LeaseOutcome:
-        """Mark delivered."""
+        """Mark leased messages delivered."""
         ...
 
     async def release(self, tokens: Sequence[str]) -> LeaseOutcome:
-        """Put back."""
+        """Put leased messages back."""
         ...
 
 
@@ -50,28 +54,28 @@ class Custody:
     """The leases that one response carries out.
 
     Attributes:
-        lease_seconds: explicit lease that the request asked for, or None. Explicit leases are
-            left to their holder once the response is out; bound ones are settled.
+        lease_seconds: the explicit lease that the request asked for, or None. Explicit leases are
+            left to their holder once the response is out; connection-bound ones are settled.
         holder: mailbox to name, with the tokens, in headers of the response, because its body
             cannot carry them; or None.
         has_failed: whether the response tells of an error, whatever its status.
     """
 
-    __slots__ = ("_far_end", "has_failed", "holder", "lease_seconds", "tokens")
+    __slots__ = ("_client", "has_failed", "holder", "lease_seconds", "tokens")
 
-    def __init__(self, far_end: "_FarEnd | None" = None) -> None:
+    def __init__(self, client: "_Client | None" = None) -> None:
         self.lease_seconds: float | None = None
         self.holder: str | None = None
         self.tokens: list[str] = []
         self.has_failed = False
-        self._far_end = far_end
+        self._client = client
 
     async def attend(self, waiter: Waiter) -> None:
         """Wait until *waiter* is called, or the client has left."""
-        if self._far_end is None:
+        if self._client is None:
             await waiter.called()
         else:
-            await self._far_end.attend(waiter)
+            await self._client.attend(waiter)
 
     def take(self, tokens: Sequence[str]) -> None:
         """Become responsible for these leases."""
@@ -82,17 +86,19 @@ class Custody:
         self.tokens = []
 
 
+# Handles a request whose response carries mail.
+Handler = Callable[[Custody, Receive, Send], Awaitable[None]]
+
+
 class Handover:
-    """Wraps an ASGI application whose responses carry mail.
+    """Runs the handlers whose responses carry mail.
 
     Args:
-        app: finds its ``Custody`` in the scope under ``SCOPE_KEY``.
-        desk: settles and releases.
+        keeper: settles and releases.
     """
 
-    def __init__(self, app: App, desk: Desk) -> None:
-        self._app = app
-        self._desk = desk
+    def __init__(self, keeper: LeaseKeeper) -> None:
+        self._keeper = keeper
         self._open: set[Custody] = set()
         self._unsettled: list[str] = []
 
@@ -103,18 +109,18 @@ class Handover:
         """Return the tokens that living responses answer for."""
         return [token for custody in self._open for token in custody.tokens] + self._unsettled
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def run(self, handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run *handler*; settle what its response carried out, or release it."""
         # The guard has put the body together, so the first message is the whole request.
         request = await receive()
         if request["type"] == "http.disconnect":
             return
-        far_end = _FarEnd(receive, scope.get(CLIENT_KEY))
-        custody = Custody(far_end)
-        scope[SCOPE_KEY] = custody
+        client = _Client(receive, scope.get(CONNECTION_KEY))
+        custody = Custody(client)
         self._open.add(custody)
-        response = _Response(custody, far_end, request, send, self._conclude)
+        response = _Response(custody, client, request, send, self._conclude)
         try:
-            await self._app(scope, response.receive, response.send)
+            await handler(custody, response.receive, response.send)
         finally:
             if custody.tokens:
                 with trio.CancelScope(shield=True):
@@ -127,34 +133,34 @@ class Handover:
             return
         try:
             if arrived:
-                await self._desk.settle(custody.tokens)
+                await self._keeper.settle(custody.tokens)
             else:
-                await self._desk.release(custody.tokens)
+                await self._keeper.release(custody.tokens)
         except MailboxError as error:
-            # The ledger cannot write now. A release is made up for by the sweeper, which frees
-            # what nobody holds; a settlement must be remembered, or the mail would come twice.
+            # The store cannot write now. Housekeeping makes up for a release: it frees what nobody
+            # holds. A settlement must be remembered, or the mail would come twice.
             logger.warning("could not %s: %s", "settle" if arrived else "release", error)
             if arrived:
                 self._unsettled.extend(custody.tokens)
 
-    async def catch_up(self) -> None:
+    async def settle_late(self) -> None:
         """Settle what could not be settled when its response left."""
         if self._unsettled:
-            await self._desk.settle(tokens := list(self._unsettled))
+            await self._keeper.settle(tokens := list(self._unsettled))
             self._unsettled = self._unsettled[len(tokens) :]
 
 
-class _FarEnd:
-    """Where the response goes, and whether anybody is there.
+class _Client:
+    """Tells whether the client is still there.
 
     Args:
         receive: the server's; after the request it returns nothing but the disconnect.
-        client: the quick way to look, where the server offers it.
+        connection: a quicker way to look, where the server offers it.
     """
 
-    def __init__(self, receive: Receive, client: Client | None) -> None:
+    def __init__(self, receive: Receive, connection: Connection | None) -> None:
         self._receive = receive
-        self._client = client
+        self._connection = connection
         self._has_left = False
 
     async def leaving(self) -> None:
@@ -165,15 +171,15 @@ class _FarEnd:
     async def attend(self, waiter: Waiter) -> None:
         """Wait until *waiter* is called, or the client has left.
 
-        What is waited for is the client; the call cancels that. So it takes no second task.
+        The wait is for the client, and the waiter's call cancels it: so it takes no second task.
         """
         with trio.CancelScope() as scope, waiter.interrupting(scope.cancel):
             await self.leaving()
 
-    async def look(self) -> bool:
+    async def is_alive(self) -> bool:
         """Return whether the client is there, as far as anybody can know by now."""
-        if self._client is not None:
-            self._has_left = self._has_left or not await self._client.look()
+        if self._connection is not None:
+            self._has_left = self._has_left or not await self._connection.is_alive()
             return not self._has_left
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.leaving)
@@ -184,15 +190,11 @@ class _FarEnd:
 
     def is_broken(self) -> bool:
         """Return whether something could not be written, where the server tells."""
-        return self._client is not None and self._client.is_broken()
+        return self._connection is not None and self._connection.is_broken()
 
 
-class Conclude(Protocol):
-    """Ends what a custody holds."""
-
-    async def __call__(self, custody: Custody, *, arrived: bool) -> None:
-        """Settle it, or release it if it has not *arrived*."""
-        ...
+class _Conclude(Protocol):
+    async def __call__(self, custody: Custody, *, arrived: bool) -> None: ...
 
 
 class _Response:
@@ -201,36 +203,36 @@ class _Response:
     def __init__(
         self,
         custody: Custody,
-        far_end: _FarEnd,
+        client: _Client,
         request: Message,
         send: Send,
-        conclude: "Conclude",
+        conclude: _Conclude,
     ) -> None:
         self._custody = custody
-        self._far_end = far_end
+        self._client = client
         self._request: Message | None = request
         self._send = send
         self._conclude = conclude
         self._kept = b""
-        self._ended = False
-        self.left = False
+        self._has_ended = False
+        self._has_left = False
         self._is_success = False
 
     @property
     def has_arrived(self) -> bool:
         """Whether the client has the mail, and not an error in its place."""
-        return self.left and self._is_success and not self._custody.has_failed
+        return self._has_left and self._is_success and not self._custody.has_failed
 
     async def receive(self) -> Message:
-        """The application's ``receive``: the whole request, then nothing but the disconnect."""
+        """The handler's ``receive``: the whole request, then nothing but the disconnect."""
         if self._request is not None:
             message, self._request = self._request, None
             return message
-        await self._far_end.leaving()
+        await self._client.leaving()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """The application's ``send``."""
+        """The handler's ``send``."""
         if message["type"] == "http.response.start":
             self._is_success = message["status"] < 300
             if self._custody.tokens and self._custody.holder is not None:
@@ -242,11 +244,11 @@ class _Response:
             await self._send(message)
             return
         if not self._custody.tokens:
-            self.left = self._ended = not message.get("more_body", False)
+            self._has_left = self._has_ended = not message.get("more_body", False)
             await self._send(message)
             return
         # Some frameworks send the whole body with more to come, and then an empty end: so
-        # something stays here whatever the message says.
+        # something is kept here whatever the message says.
         body = self._kept + message.get("body", b"")
         keep = len(body) if len(body) <= _ONE_PIECE_BYTES else 1
         self._kept = body[-keep:]
@@ -254,19 +256,19 @@ class _Response:
             await self._send({**message, "body": body[:-keep], "more_body": True})
         if message.get("more_body", False):
             return
-        if not await self._far_end.look() or self._far_end.is_broken():
+        if not await self._client.is_alive() or self._client.is_broken():
             return
-        # From here on the client may have it all: no cancellation, no second thoughts.
+        # From here on the client may have it all: no cancellation can stop us half way.
         with trio.CancelScope(shield=True):
-            self.left = True
+            self._has_left = True
             await self._send({**message, "body": self._kept, "more_body": True})
             # Where the server can tell that this very piece did not leave, it does.
-            self.left = not self._far_end.is_broken()
-            if self.left:
+            self._has_left = not self._client.is_broken()
+            if self._has_left:
                 await self._conclude(self._custody, arrived=self.has_arrived)
                 self._custody.drop()
 
     async def finish(self) -> None:
         """End the response, which lets the connection take its next request."""
-        if self.left and not self._ended:
+        if self._has_left and not self._has_ended:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,4 +1,4 @@
-"""HTTP/1 requests out of bytes, with ``httptools``, the parser that uvicorn uses."""
+"""HTTP/1 requests from bytes, with ``httptools``, the parser that uvicorn uses."""
 
 from collections import deque
 from itertools import islice
@@ -8,12 +8,11 @@ import httptools
 from claude_mailbox.errors import BadRequest, MailboxError
 
 _HEAD_LIMIT = 64 * 1024
-# What a client may send ahead of its answers, in requests and in bytes of their bodies; a bound,
-# not a goal.
-_AHEAD_LIMIT = 100
+# How far a client may run ahead of its responses, in requests and in bytes of their bodies.
+_AHEAD_REQUESTS = 100
 _AHEAD_BYTES = 1024 * 1024
 
-_OF_UPGRADES = frozenset({b"upgrade", b"connection", b"http2-settings"})
+_UPGRADE_HEADERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 
 
 class HeadTooLarge(MailboxError):
@@ -24,7 +23,7 @@ class HeadTooLarge(MailboxError):
 
 
 class Request:
-    """One request as far as it has been parsed."""
+    """One request, as far as it has been parsed."""
 
     __slots__ = (
         "chunks",
@@ -59,10 +58,10 @@ class Parser:
         """Requests whose headers are complete, oldest first."""
 
     def feed(self, data: bytes) -> None:
-        """Parse.
+        """Parse the next bytes.
 
         Raises:
-            BadRequest: if it is no HTTP.
+            BadRequest: if they are not HTTP.
             HeadTooLarge: if the headers never end.
         """
         was_in_head = self._is_in_head()
@@ -73,7 +72,7 @@ class Parser:
                     self._parser.feed_data(data)
                     break
                 except httptools.HttpParserUpgrade as upgrade:
-                    data = self._decline(data[upgrade.args[0] :])
+                    data = self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             raise BadRequest(f"The request is not valid HTTP: {error}.") from None
         if was_in_head and len(self.requests) == before:
@@ -83,32 +82,35 @@ class Parser:
         if self._head_bytes > _HEAD_LIMIT:
             raise HeadTooLarge(f"The headers are larger than {_HEAD_LIMIT} bytes.")
 
-    def _decline(self, rest: bytes) -> bytes:
-        """Return what to parse instead of *rest*: the last request without its wish.
+    def _ignore_upgrade(self, rest: bytes) -> bytes:
+        """Take back the last request, which asks for another protocol; return what to parse next.
 
-        The parser takes what follows a wish for another protocol for that, be it the body.
+        A server may ignore ``Upgrade`` (RFC 9110, 7.8). httptools cannot: it stops, and counts
+        even the request's body to the other protocol. So the request is parsed once more without
+        the headers that ask, and *rest* after it.
         """
         request = self.requests[-1]
-        headers = [pair for pair in request.headers if pair[0] not in _OF_UPGRADES]
-        if len(headers) == len(request.headers):  # CONNECT: what follows is for somebody else
+        headers = [pair for pair in request.headers if pair[0] not in _UPGRADE_HEADERS]
+        if len(headers) == len(request.headers):  # CONNECT: what follows is not for us
             request.keeps_alive = False
             return b""
         if not request.keeps_alive:
             headers.append((b"connection", b"close"))
         self.requests.pop()
         self._parser = httptools.HttpRequestParser(self)
-        start = f"{request.method} ".encode() + request.target
         lines = [
-            start + f" HTTP/{request.version}".encode(),
+            b"%b %b HTTP/%b" % (request.method.encode(), request.target, request.version.encode()),
             *(b"%b: %b" % pair for pair in headers),
         ]
         return b"\r\n".join([*lines, b"", b""]) + rest
 
     @property
     def is_far_ahead(self) -> bool:
-        """Whether no more should be taken before the first request is answered."""
+        """Whether nothing more should be read before the first request is answered."""
         ahead = islice(self.requests, 1, None)
-        return len(self.requests) > _AHEAD_LIMIT or sum(each.size for each in ahead) > _AHEAD_BYTES
+        return (
+            len(self.requests) > _AHEAD_REQUESTS or sum(each.size for each in ahead) > _AHEAD_BYTES
+        )
 
     def _is_in_head(self) -> bool:
         return not self.requests or self.requests[-1].is_complete

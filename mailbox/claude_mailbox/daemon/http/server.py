@@ -1,103 +1,117 @@
-"""The doors where clients come in, TCP and the Unix socket, and which server takes them.
+"""The server for this machine: HTTP/1.1 for an ASGI application, on TCP and on a Unix socket.
 
-Accepting connections is ours, so that the sockets can be made (and a taken port explained)
-before, and a lack of descriptors does not fill the log. A connection whose first request is for a
-REST verb or for MCP goes to the lean server; Hypercorn serves all others, and whatever strangers
-say. On the Unix socket there are none.
+It is ours because a delivery has to know at the response's last byte whether the client is still
+there, which ASGI servers do not tell (see `asgi.Connection`).
 """
 
 import logging
-from typing import Protocol
 
 import trio
 
 from claude_mailbox.daemon.http.asgi import App
-from claude_mailbox.daemon.http.connection import Clients
-from claude_mailbox.daemon.http.sockets import Listener, accept
+from claude_mailbox.daemon.http.connection import Connection
+from claude_mailbox.daemon.http.sockets import Listener
 from claude_mailbox.daemon.http.stream import Stream
-from claude_mailbox.daemon.web.late import Late
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS = 75
-_READ_BYTES = 64 * 1024
-
-# How requests begin that the lean server takes.
-_FAST = (
-    *(b"%s %s" % (m, p) for m in (b"GET", b"POST", b"DELETE") for p in (b"/v1/", b"/mcp")),
-    b"GET /health ",
-)
+_IDLE_SECONDS = 75
+_IDLE_CHECK_SECONDS = 15
+_ACCEPT_PAUSE_SECONDS = 0.1
 
 
-class Server(Protocol):
-    """A server for what the lean one does not take."""
+class Server:
+    """Serves the clients of one listener.
 
-    async def serve(self, stream: trio.SocketStream, first: bytes) -> None:
-        """Serve one client, who has sent *first* already, until either side has enough."""
-        ...
-
-    async def terminate(self) -> None:
-        """Let connections end with their next answer."""
-        ...
-
-
-async def open_doors(
-    app: App,
-    listener: Listener,
-    closing: trio.Event,
-    *,
-    grace_seconds: float,
-    strangers: Late[Server] | None = None,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve *app* until *closing*; then let running requests finish for *grace_seconds*.
-
-    A failing connection is logged and closed, and never reaches another one. Without *strangers*
-    the lean server takes everything.
+    Args:
+        app: what they are served.
+        closing: set when the daemon ends: nobody is accepted any more, and each connection ends
+            with its next response.
+        grace_seconds: how long running requests may go on then, before the server hangs up.
     """
-    clients = Clients(app, closing.is_set)
 
-    async def handle(stream: Stream) -> None:
-        if strangers is None:
-            await clients.serve(stream)
-            return
+    def __init__(self, app: App, closing: trio.Event, grace_seconds: float) -> None:
+        self._app = app
+        self._closing = closing
+        self._grace_seconds = grace_seconds
+        self._connections: dict[Connection, trio.CancelScope] = {}
+        self._ended = trio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Server: {len(self._connections)} connections>"
+
+    async def serve(
+        self, listener: Listener, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Serve until *closing* is set and all connections have ended."""
+        async with trio.open_nursery() as connections:
+            async with trio.open_nursery() as accepting:
+                accepting.start_soon(self._accept, listener, connections)
+                accepting.start_soon(self._end_forgotten)
+                task_status.started()
+                await self._closing.wait()
+                accepting.cancel_scope.cancel()
+            self._end_idle()
+            with trio.move_on_after(self._grace_seconds):
+                while self._connections:
+                    self._ended = trio.Event()
+                    await self._ended.wait()
+            # Cancellation alone does not reach a response that carries mail and whose reader has
+            # stopped: its end is shielded.
+            for connection in self._connections:
+                connection.hang_up()
+            connections.cancel_scope.cancel()
+
+    async def serve_client(self, stream: Stream) -> None:
+        """Serve one client until either side has enough.
+
+        A failing connection is logged and closed, and never reaches another one.
+        """
+        connection = None
         try:
-            first = await _first_bytes(stream, closing)
-            start = first.lstrip(b"\r\n")  # empty lines mean nothing there
-            if start.startswith(_FAST) or (first and not start):
-                await clients.serve(stream, first)
-            elif first:
-                server = await strangers.get()
-                await server.serve(stream.to_trio(), first)
+            connection = Connection(stream, self._app, self._closing.is_set)
+            with trio.CancelScope() as scope:
+                self._connections[connection] = scope
+                await connection.serve()
         except Exception:
             logger.exception("a connection failed")
         finally:
+            if connection is not None:
+                self._connections.pop(connection, None)
             stream.close()
+            self._ended.set()
 
-    async with trio.open_nursery() as handlers:
-        async with trio.open_nursery() as accepting:
-            accepting.start_soon(clients.tidy)
-            accepting.start_soon(accept, listener, handlers, handle)
-            task_status.started()
-            await closing.wait()
-            accepting.cancel_scope.cancel()
-        if strangers is not None and strangers.is_built:
-            await (await strangers.get()).terminate()
-        clients.end_idle()
-        handlers.cancel_scope.deadline = trio.current_time() + grace_seconds
+    async def _accept(self, listener: Listener, connections: trio.Nursery) -> None:
+        """Start serving each client that comes, until cancelled.
 
+        When the process has no descriptors left, clients wait in the kernel's queue.
+        """
+        is_short = False
+        async with trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket)) as source:
+            while True:
+                try:
+                    stream = Stream(await source.accept())
+                except OSError as error:
+                    if not is_short:
+                        logger.error("cannot accept connections for now: %s", error.strerror)
+                    is_short = True
+                    await trio.sleep(_ACCEPT_PAUSE_SECONDS)
+                else:
+                    is_short = False
+                    connections.start_soon(self.serve_client, stream)
 
-async def _first_bytes(stream: Stream, closing: trio.Event) -> bytes:
-    """Return what the client sends first; nothing when it leaves, is silent, or we are closing."""
-    first = b""
-    async with trio.open_nursery() as nursery:
-        nursery.cancel_scope.deadline = trio.current_time() + _PATIENCE_SECONDS
+    async def _end_forgotten(self) -> None:
+        """End connections that are not used, until cancelled.
 
-        async def give_up() -> None:
-            await closing.wait()
-            nursery.cancel_scope.cancel()
+        One task for all: a timer for each would cost each request.
+        """
+        while True:
+            await trio.sleep(_IDLE_CHECK_SECONDS)
+            self._end_idle(_IDLE_SECONDS)
 
-        nursery.start_soon(give_up)
-        first = await stream.receive(_READ_BYTES)
-        nursery.cancel_scope.cancel()
-    return first
+    def _end_idle(self, seconds: float = 0) -> None:
+        """End the connections on which nothing was asked for so long."""
+        before = trio.current_time() - seconds
+        for connection, scope in self._connections.items():
+            if connection.idle_since <= before:
+                scope.cancel()

@@ -1,24 +1,16 @@
-"""The daemon's sockets: TCP on loopback, and a Unix socket in the home folder."""
+"""Listening sockets: TCP, and a Unix socket."""
 
 import errno
-import logging
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import trio
-
-from claude_mailbox import paths
-from claude_mailbox.daemon.http.stream import Stream
 from claude_mailbox.errors import StartupError
 
 # Thousands of clients may connect at once; the kernel caps this at its own limit.
 BACKLOG = 4096
-_ACCEPT_PAUSE_SECONDS = 0.1
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +21,18 @@ class Listener:
     address: str
 
 
-def open_tcp(bind: str, port: int) -> Listener:
+def open_tcp(
+    bind: str, port: int, owner_of: Callable[[str, int], str | None] = lambda host, port: None
+) -> Listener:
     """Listen on TCP.
 
+    Args:
+        bind: address of this machine.
+        port: 0 for any free one.
+        owner_of: says which program holds a port, if it can tell.
+
     Raises:
-        StartupError: if the address is not ours or the port is taken, by whom if that can be told.
+        StartupError: if the address is not ours or the port is taken.
     """
     host = bind.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -47,7 +46,7 @@ def open_tcp(bind: str, port: int) -> Listener:
     except (OSError, TypeError, UnicodeError) as error:  # the last two: no name of a host at all
         listener.close()
         if isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES} and port:
-            raise StartupError(_taken(host, port, error)) from None
+            raise StartupError(_taken(port, error, owner_of(host, port))) from None
         reason = error.strerror if isinstance(error, OSError) else error
         raise StartupError(
             f"Cannot listen on {bind} port {port} ({reason}): give another address with --bind, or"
@@ -60,25 +59,23 @@ def open_tcp(bind: str, port: int) -> Listener:
     return Listener(listener, f"http://{shown}:{listener.getsockname()[1]}")
 
 
-def _taken(host: str, port: int, error: OSError) -> str:
+def _taken(port: int, error: OSError, owner: str | None) -> str:
     if error.errno == errno.EACCES:
         return f"Port {port} may not be used by you: choose another one with --port."
-    from claude_mailbox.ports import port_owner
-
-    who = port_owner(host, port)
     return (
-        f"Port {port} is taken{f' by {who}' if who else ''}: stop that program, or choose another"
+        f"Port {port} is taken{f' by {owner}' if owner else ''}: stop that program, or choose another"
         " port with --port or 'port' in mailbox.json."
     )
 
 
-def open_unix(path: str) -> Listener | None:
-    """Listen on a Unix socket that only we may use; None where that is not possible.
+def open_unix(path: str) -> Listener:
+    """Listen on a Unix socket that only this user may connect to.
 
     The caller holds the home folder's lock, so a socket that is there already is a leftover.
+
+    Raises:
+        StartupError: if the socket cannot be made.
     """
-    if not hasattr(socket, "AF_UNIX") or len(os.fsencode(path)) > paths.SOCKET_PATH_LIMIT:
-        return None
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if os.path.lexists(path):
@@ -93,27 +90,3 @@ def open_unix(path: str) -> Listener | None:
             " folder, or choose another one with CLAUDE_MAILBOX_HOME."
         ) from None
     return Listener(listener, f"unix:{path}")
-
-
-async def accept(
-    listener: Listener,
-    handlers: trio.Nursery,
-    handle: Callable[[Stream], Awaitable[None]],
-) -> None:
-    """Start *handle* in *handlers* for each client that comes, until cancelled.
-
-    When the process has no descriptors left, clients wait in the kernel's queue.
-    """
-    source = trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))
-    is_short = False
-    while True:
-        try:
-            stream = Stream(await source.accept())
-        except OSError as error:
-            if not is_short:
-                logger.error("cannot accept connections for now: %s", error.strerror)
-            is_short = True
-            await trio.sleep(_ACCEPT_PAUSE_SECONDS)
-        else:
-            is_short = False
-            handlers.start_soon(handle, stream)

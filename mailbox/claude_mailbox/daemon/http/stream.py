@@ -1,26 +1,34 @@
 """A client's connection, without what reads and writes of a general stream cost.
 
-trio's own streams guard against two tasks that write at once, translate errors and yield to the
-other tasks after every call. Here one task writes, every request waits for the ledger anyway, and
-these calls are made for every message: so they go straight to the socket, and trio is asked only
-when there is something to wait for.
+`trio.SocketStream` guards against two tasks that write at once, translates errors and yields to
+the other tasks after every call. Here one task writes, every request waits for the store anyway,
+and these calls are made for every message: so they go straight to the socket, and trio is asked
+only when there is something to wait for.
+
+The price is `trio.lowlevel`, and that this module has to know what a socket does on each system.
 """
 
+import contextlib
 import select
 import socket
+import struct
+import sys
 
 import trio
 
+# A client that takes no bytes for so long is gone, whatever its socket says.
+STALL_SECONDS = 30.0
 
-class Gone(Exception):
-    """The client has gone."""
+
+class ClientGone(Exception):
+    """What was to be sent cannot reach the client any more."""
 
 
 class Stream:
     """Takes over a connection from trio.
 
     Args:
-        stream: the connection, which is no good any more.
+        stream: the connection, which is of no use afterwards.
     """
 
     def __init__(self, stream: trio.SocketStream) -> None:
@@ -29,7 +37,7 @@ class Stream:
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Host and port that the client came to on TCP, None on a Unix socket."""
+        """Host and port that the client connected to on TCP, None on a Unix socket."""
         name = self._socket.getsockname()
         return (name[0], name[1]) if isinstance(name, tuple) else None
 
@@ -46,12 +54,12 @@ class Stream:
             except OSError:
                 return b""
         if not has_waited:
-            # Who sends without end must not keep the others waiting.
+            # A client that sends without pause must not keep the others waiting.
             await trio.lowlevel.cancel_shielded_checkpoint()
         return data
 
-    def has_come(self) -> bool:
-        """Return whether ``receive`` would return at once, be it with the end."""
+    def has_input(self) -> bool:
+        """Return whether ``receive`` would return at once, even if only with the end."""
         try:
             self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -61,7 +69,7 @@ class Stream:
         return True
 
     def has_hung_up(self) -> bool:
-        """Return whether the client has closed its end, though what it sent is not all read.
+        """Return whether the client has closed its end, even if unread input comes before that.
 
         Windows does not tell, and macOS only when both ends are closed.
         """
@@ -72,10 +80,11 @@ class Stream:
         return bool(poll.poll(0))
 
     async def send(self, data: bytes) -> None:
-        """Send all of it.
+        """Send all of *data*.
 
         Raises:
-            Gone: if that is not possible any more.
+            ClientGone: if the connection is closed or broken, or the client has taken nothing
+                for ``STALL_SECONDS``; the connection is aborted then.
         """
         rest = memoryview(data)
         while True:
@@ -84,15 +93,47 @@ class Stream:
                 if not rest:
                     return
             except BlockingIOError:
-                await trio.lowlevel.wait_writable(self._socket)
+                await self._wait_for_room()
             except OSError:
-                raise Gone from None
+                raise ClientGone from None
+
+    async def _wait_for_room(self) -> None:
+        """Wait until more can be sent.
+
+        The system calls a socket writable only when a good part of its buffer is free, which a
+        slow reader may take long to reach: so what counts is whether the buffer has shrunk.
+        """
+        while True:
+            before = _buffered(self._socket)
+            with trio.move_on_after(STALL_SECONDS):
+                await trio.lowlevel.wait_writable(self._socket)
+                return
+            if before is None or _buffered(self._socket) == before:
+                self.abort()
+                raise ClientGone
+
+    def abort(self) -> None:
+        """Cut the connection and drop what is not sent yet; pending calls see the end of it."""
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection; more than once does no harm."""
         self._socket.close()
 
-    def to_trio(self) -> trio.SocketStream:
-        """Hand the connection back to trio; this stream is no good any more."""
-        connected = socket.socket(fileno=self._socket.detach())
-        return trio.SocketStream(trio.socket.from_stdlib_socket(connected))
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
+    def _buffered(connection: socket.socket) -> int | None:
+        """Return how many bytes the system still holds for the client (ioctl SIOCOUTQ)."""
+        answer = fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0\0\0\0")
+        return int.from_bytes(answer, sys.byteorder)
+
+else:
+
+    def _buffered(connection: socket.socket) -> int | None:
+        return None

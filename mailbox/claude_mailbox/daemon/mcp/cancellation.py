@@ -18,20 +18,20 @@ from claude_mailbox.daemon.edge.callers import CLIENT_HEADER, MAILBOX_HEADER, SE
 from claude_mailbox.daemon.http.asgi import Scope
 
 _METHOD = "notifications/cancelled"
-_TELLING = frozenset({MAILBOX_HEADER, SESSION_HEADER, CLIENT_HEADER, b"user-agent"})
+_IDENTIFYING_HEADERS = frozenset({MAILBOX_HEADER, SESSION_HEADER, CLIENT_HEADER, b"user-agent"})
 
 # Who sent the request, and its number with its type: 1 is not "1".
 _Key = tuple[frozenset[tuple[bytes, bytes]], type, object]
 
 
-class Calls:
+class CancellableCalls:
     """The calls that wait now."""
 
     def __init__(self) -> None:
         self._waiting: dict[_Key, list[trio.CancelScope]] = {}
 
     def __repr__(self) -> str:
-        return f"<Calls: {sum(map(len, self._waiting.values()))} waiting>"
+        return f"<CancellableCalls: {sum(map(len, self._waiting.values()))} waiting>"
 
     @contextmanager
     def waiting(self, scope: Scope, request_id: object) -> Iterator[trio.CancelScope]:
@@ -47,7 +47,7 @@ class Calls:
                 if not scopes:
                     del self._waiting[key]
 
-    def heed(self, scope: Scope, body: bytes) -> None:
+    def cancel_by(self, scope: Scope, body: bytes) -> None:
         """Cancel the calls that a request gives up, if that is what it is for."""
         if _METHOD.encode() not in body:
             return
@@ -58,10 +58,12 @@ class Calls:
                 for cancel_scope in self._waiting.get(key, ()):
                     cancel_scope.cancel()
         except (ValueError, TypeError, KeyError, RecursionError):
-            # It is no notification, or none that is well formed; the SDK says so.
+            # Not a well-formed notification: the SDK says so.
             return
 
 
 def _key(scope: Scope, request_id: object) -> _Key:
-    who = frozenset((name, value) for name, value in scope["headers"] if name in _TELLING)
+    who = frozenset(
+        (name, value) for name, value in scope["headers"] if name in _IDENTIFYING_HEADERS
+    )
     return who, type(request_id), request_id

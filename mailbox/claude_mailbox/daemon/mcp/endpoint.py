@@ -1,6 +1,9 @@
-"""ASGI: ``/mcp``. Answers plain tool calls at once; holds the rest until the SDK is imported."""
+"""``/mcp``: the endpoint, from before the MCP SDK is imported until after it has stopped.
 
-from collections.abc import Callable
+Importing the SDK takes most of a second, so the daemon answers REST meanwhile, and calls wait.
+"""
+
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Protocol
 
@@ -8,26 +11,20 @@ import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.callers import MAILBOX_HEADER, Callers
-from claude_mailbox.daemon.http.asgi import (
-    Message,
-    Receive,
-    Scope,
-    Send,
-    headers_named,
-    send_error,
-    send_json,
-)
-from claude_mailbox.daemon.mcp.cancellation import Calls
-from claude_mailbox.daemon.mcp.lane import ToolCall, read_call, write_result
-from claude_mailbox.daemon.mcp.tools import Tools
-from claude_mailbox.errors import MailboxError, MethodNotAllowed, ShuttingDown
+from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.routing import MailRoute
+from claude_mailbox.daemon.http.asgi import App, Message, Receive, Scope, Send, headers_named
+from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
+from claude_mailbox.daemon.mcp.tools import CUSTODY_KEY, Tools
+from claude_mailbox.errors import MailboxError, ShuttingDown
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 
 class Manager(Protocol):
-    """What of the SDK's session manager is used here."""
+    """What is used here of the SDK's session manager."""
 
     def run(self) -> AbstractAsyncContextManager[None]:
         """Be able to handle requests for the duration of the block."""
@@ -38,35 +35,46 @@ class Manager(Protocol):
         ...
 
 
-class McpGate:
-    """The MCP endpoint, from before it is ready until after it has stopped.
+class McpEndpoint:
+    """Hands requests to the SDK.
 
     Args:
-        broker: what the tools talk to.
+        broker: does what the tools say.
         callers: finds out who calls.
     """
 
     def __init__(self, broker: Broker, callers: Callers) -> None:
         self._callers = callers
-        self._calls = Calls()
+        self._calls = CancellableCalls()
         self._tools = Tools(broker, callers, self._calls)
         self._manager: Manager | None = None
         self._decided = trio.Event()
-        self.is_closed = False
+
+    def routes(self) -> Iterable[MailRoute]:
+        """Return its routes.
+
+        There is only POST: no stream to open and no session to end. Every call stands alone, which
+        is what lets clients live through a restart of the daemon without noticing.
+        """
+        return (MailRoute("POST", "/mcp", self._handle), MailRoute("POST", "/mcp/", self._handle))
 
     @property
     def is_ready(self) -> bool:
-        """Whether everything is answered at once."""
+        """Whether calls are answered at once."""
         return self._manager is not None
 
-    async def serve(self, then: Callable[[], None]) -> None:
-        """Import the SDK on a thread, call *then*, and be open until cancelled."""
+    async def serve(self, on_ready: Callable[[], None]) -> None:
+        """Import the SDK on a thread, call *on_ready*, and be open until cancelled.
+
+        Raises:
+            ImportError: if the SDK is not there.
+        """
         try:
             manager = await trio.to_thread.run_sync(self._build, abandon_on_cancel=True)
             async with manager.run():
                 self._manager = manager
                 self._decided.set()
-                then()
+                on_ready()
                 await trio.sleep_forever()
         finally:
             self.close()
@@ -78,41 +86,28 @@ class McpGate:
 
     def close(self) -> None:
         """Answer 503 from now on."""
-        self.is_closed = True
         self._manager = None
         self._decided.set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # There is no stream to open and no session to end: every call stands alone, which is
-        # what lets clients live through a restart of the daemon without noticing.
-        if scope["method"] != "POST":
-            sentence = "/mcp takes POST only: it keeps no streams."
-            await send_error(send, MethodNotAllowed(sentence, "POST"))
-            return
-        # The guard has put the body together, so the first message is all of it.
-        request = await receive()
-        body: bytes = request.get("body", b"")
-        call = None if self.is_closed else read_call(scope, body)
-        if call is not None:
-            await self._answer(scope, call, send)
-            return
+    async def _handle(self, request: Request, custody: Custody) -> App:
         await self._decided.wait()
-        if self._manager is None:
-            await send_error(send, ShuttingDown("The daemon is stopping: try again in a moment."))
-            return
+        manager = self._manager
+        if manager is None:
+            raise ShuttingDown("The daemon is stopping: try again in a moment.")
+        scope = request.scope
         if headers_named(scope, MAILBOX_HEADER):
-            # Who has only just connected is here, too. What is wrong with the header is told where
-            # it matters: by the tool that wants to know who calls.
+            # A client that has only just connected counts as seen, too. What is wrong with the
+            # header is told where it matters: by the tool that wants to know who calls.
             with suppress(MailboxError):
                 await self._callers.identify(scope)
-        self._calls.heed(scope, body)
-        messages = [request]
+        self._calls.cancel_by(scope, request.body)
+        scope[CUSTODY_KEY] = custody
+        messages: list[Message] = [{"type": "http.request", "body": request.body}]
 
-        async def replay() -> Message:
-            return messages.pop() if messages else await receive()
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+            async def replay() -> Message:
+                return messages.pop() if messages else await receive()
 
-        await self._manager.handle_request(scope, replay, send)
+            await manager.handle_request(scope, replay, send)
 
-    async def _answer(self, scope: Scope, call: ToolCall, send: Send) -> None:
-        result = await self._tools.call(scope, call.request_id, call.name, call.arguments)
-        await send_json(send, write_result(call, result))
+        return respond

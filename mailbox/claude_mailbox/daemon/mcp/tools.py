@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.callers import Caller, Callers, one_header
-from claude_mailbox.daemon.edge.handover import SCOPE_KEY, Custody
+from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.daemon.edge.render import (
     backlog_json,
     compact,
@@ -20,7 +20,7 @@ from claude_mailbox.daemon.edge.render import (
     rename_json,
 )
 from claude_mailbox.daemon.http.asgi import Scope
-from claude_mailbox.daemon.mcp.cancellation import Calls
+from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.errors import BadRequest, MailboxError
 from claude_mailbox.model import Claim, check_body, check_name
 
@@ -33,6 +33,8 @@ CHECK_CHARACTERS = 60_000
 WATCH_DEFAULT = 25.0
 WATCH_LIMIT = 50.0
 LEASE_HEADER = b"x-mailbox-lease"
+# Scope keys: what the SDK does not carry to a tool otherwise.
+CUSTODY_KEY = "claude_mailbox.custody"
 _REQUEST_ID = "claude_mailbox.request_id"
 
 _NAME = {"type": "string", "description": "Your mailbox"}
@@ -117,12 +119,12 @@ TOOLS = (
 ARGUMENTS = {tool.name: frozenset(tool.properties) for tool in TOOLS}
 
 Arguments = Mapping[str, object]
-Answer = dict[str, object]
+Content = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What a call comes to.
+class ToolResult:
+    """The result of a call.
 
     Attributes:
         text: compact JSON, or a sentence.
@@ -130,7 +132,7 @@ class Result:
     """
 
     text: str
-    structured: Answer | None = None
+    structured: Content | None = None
 
     @property
     def is_error(self) -> bool:
@@ -147,11 +149,11 @@ class Tools:
         calls: lets clients give up waiting.
     """
 
-    def __init__(self, broker: Broker, callers: Callers, calls: Calls) -> None:
+    def __init__(self, broker: Broker, callers: Callers, calls: CancellableCalls) -> None:
         self._broker = broker
         self._callers = callers
         self._calls = calls
-        self._handlers: dict[str, Callable[[Scope, Arguments], Awaitable[Answer]]] = {
+        self._handlers: dict[str, Callable[[Scope, Arguments], Awaitable[Content]]] = {
             "send": self._send,
             "check_inbox": self._check,
             "peek_inbox": self._peek,
@@ -162,22 +164,22 @@ class Tools:
 
     async def call(
         self, scope: Scope, request_id: object, name: str, arguments: Arguments
-    ) -> Result:
+    ) -> ToolResult:
         """Carry out one call; whatever is wrong with it is told in the result."""
         scope[_REQUEST_ID] = request_id
         try:
-            answer = await self._answer(scope, name, arguments)
-            return Result(compact(answer), answer)
+            content = await self._run(scope, name, arguments)
+            return ToolResult(compact(content), content)
         except MailboxError as error:
             sentence = str(error)
         except Exception:
             logger.exception("unexpected error in the tool %s", name)
             sentence = "The daemon has a bug here: its log says more. Try again."
-        custody: Custody = scope[SCOPE_KEY]
+        custody: Custody = scope[CUSTODY_KEY]
         custody.has_failed = True
-        return Result(sentence)
+        return ToolResult(sentence)
 
-    async def _answer(self, scope: Scope, name: str, arguments: Arguments) -> Answer:
+    async def _run(self, scope: Scope, name: str, arguments: Arguments) -> Content:
         handler = self._handlers.get(name)
         if handler is None:
             known = ", ".join(self._handlers)
@@ -188,34 +190,38 @@ class Tools:
                 raise BadRequest(f"'{name}' has no argument '{key[:60]}'; it takes: {known}.")
         return await handler(scope, arguments)
 
-    async def _own_name(self, scope: Scope, arguments: Arguments, key: str) -> str:
-        caller = await self._callers.identify(scope)
-        return await self._acting_as(caller, arguments, key)
+    async def _own_name(
+        self, scope: Scope, arguments: Arguments, key: str, *, register: bool = True
+    ) -> str:
+        caller = await self._callers.identify(scope, register=register)
+        return await self._acting_as(caller, arguments, key, register=register)
 
-    async def _acting_as(self, caller: Caller, arguments: Arguments, key: str) -> str:
+    async def _acting_as(
+        self, caller: Caller, arguments: Arguments, key: str, *, register: bool = True
+    ) -> str:
         given = arguments.get(key)
         # Models that have nothing to say often say "" or null.
         name = None if given in (None, "") else check_name(given, key)
-        return await self._callers.acting_as(caller, name, key)
+        return await self._callers.acting_as(caller, name, key, register=register)
 
-    async def _send(self, scope: Scope, arguments: Arguments) -> Answer:
+    async def _send(self, scope: Scope, arguments: Arguments) -> Content:
         sender = await self._own_name(scope, arguments, "from")
         to = check_name(arguments.get("to"), "to")
         body = check_body(arguments.get("body"), self._broker.max_body_bytes)
         return receipt_json(await self._broker.send(sender, to, body))
 
-    async def _check(self, scope: Scope, arguments: Arguments) -> Answer:
+    async def _check(self, scope: Scope, arguments: Arguments) -> Content:
         name = await self._own_name(scope, arguments, "name")
         custody = _custody(scope)
         claim = await self._broker.check(name, custody, max_characters=CHECK_CHARACTERS)
         _name_holder(custody, claim)
         return {"messages": _messages(claim), "remaining": claim.remaining}
 
-    async def _peek(self, scope: Scope, arguments: Arguments) -> Answer:
-        name = await self._own_name(scope, arguments, "name")
+    async def _peek(self, scope: Scope, arguments: Arguments) -> Content:
+        name = await self._own_name(scope, arguments, "name", register=False)
         return backlog_json(await self._broker.peek(name))
 
-    async def _list(self, scope: Scope, arguments: Arguments) -> Answer:
+    async def _list(self, scope: Scope, arguments: Arguments) -> Content:
         caller = await self._callers.identify(scope)
         own = None
         if caller.name is not None or arguments.get("name") not in (None, ""):
@@ -226,12 +232,12 @@ class Tools:
             "mailboxes": [listing_json(listing, watching=watching) for listing, watching in rows],
         }
 
-    async def _rename(self, scope: Scope, arguments: Arguments) -> Answer:
+    async def _rename(self, scope: Scope, arguments: Arguments) -> Content:
         current = await self._own_name(scope, arguments, "current_name")
         to = check_name(arguments.get("new_name"), "new_name")
         return rename_json(await self._broker.rename(current, to))
 
-    async def _watch(self, scope: Scope, arguments: Arguments) -> Answer:
+    async def _watch(self, scope: Scope, arguments: Arguments) -> Content:
         name = await self._own_name(scope, arguments, "name")
         timeout = arguments.get("timeout", WATCH_DEFAULT)
         if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
@@ -254,7 +260,7 @@ class Tools:
 
 
 def _custody(scope: Scope) -> Custody:
-    custody: Custody = scope[SCOPE_KEY]
+    custody: Custody = scope[CUSTODY_KEY]
     seconds = one_header(scope, LEASE_HEADER)
     if seconds is not None:
         if not (seconds.isascii() and seconds.isdigit() and 1 <= int(seconds[:9]) <= 3600):

@@ -1,66 +1,160 @@
-"""REST on Quart: the routes, and an answer for whatever goes wrong on the way to them."""
+"""The one application: a `QuartTrio` whose routes are all there is, with the guard around it.
 
-from collections.abc import Awaitable, Callable
-from typing import cast
+Quart answers what needs its request context: unknown paths, wrong methods, OPTIONS and HEAD, and
+pages. For a plain handler that context would cost more than all the rest of a durable send, so the
+connection class calls it directly. Where it finds it, it has learnt from Quart's own table of
+routes; without that look-up everything would be answered the same, only more slowly.
+"""
 
-from quart import Response, request
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any, cast
+
+from quart import Response as QuartResponse
+from quart import request as quart_request
 from quart_trio import QuartTrio
+from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
 
-from claude_mailbox.daemon.http.asgi import Scope
-from claude_mailbox.daemon.web.mail import Answer, Call, Verb, Verbs, surprise
+from claude_mailbox.daemon.edge.guard import Guard
+from claude_mailbox.daemon.edge.handover import Custody, Handover
+from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.routing import MailRoute, Route
+from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send
 from claude_mailbox.errors import BadRequest, MailboxError, MethodNotAllowed, NotFound
 
 
-def create_app(verbs: Verbs) -> QuartTrio:
-    """Build the REST application from the verbs' routes."""
-    app = QuartTrio("claude_mailbox")
-    # The guard has bounded the body before we see it, and bounds the time that it may take.
-    app.config["MAX_CONTENT_LENGTH"] = None
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    # One spelling a route: what stands around us (see main.py) goes by the exact path.
-    app.url_map.strict_slashes = True
-    app.url_map.merge_slashes = False
+class MailboxApp(QuartTrio):
+    """The application.
 
-    for (method, path), verb in verbs.routes.items():
-        app.add_url_rule(path, f"{method} {path}", _view(verb), methods=[method])
+    Args:
+        routes: all plain handlers.
+        handover: answers for the mail that responses carry.
+        hosts: names that the daemon may be addressed by, besides the loopback ones.
+        max_body_bytes: limit of one message.
+    """
 
-    @app.errorhandler(MailboxError)
-    async def on_mailbox_error(error: MailboxError) -> Response:
-        return _response(Answer.of_error(error))
+    def __init__(
+        self,
+        routes: Iterable[Route | MailRoute],
+        handover: Handover,
+        *,
+        hosts: Collection[str],
+        max_body_bytes: int,
+    ) -> None:
+        super().__init__("claude_mailbox")
+        self.handover = handover
+        self._guard = Guard(cast("App", self.asgi_app), hosts, max_body_bytes)
+        # The guard has bounded the body before, and the time that it may take.
+        self.config["MAX_CONTENT_LENGTH"] = None
+        # One spelling a route.
+        self.url_map.strict_slashes = True
+        self.url_map.merge_slashes = False
+        self.asgi_http_class = _Connection
+        self.register_error_handler(HTTPException, _on_http_error)
+        self.register_error_handler(MailboxError, _on_mailbox_error)
+        self.register_error_handler(Exception, _on_bug)
+        for route in routes:
+            self.add_url_rule(route.path, view_func=_view(route), methods=[route.method])
+        self.plain_routes = self._find_plain_routes()
 
-    @app.errorhandler(HTTPException)
-    async def on_http_error(error: HTTPException) -> Response:
-        if error.code == NotFound.status:
-            sentence = f"There is no {request.path}: see the README for the routes."
-            return _response(Answer.of_error(NotFound(sentence)))
-        if error.code == MethodNotAllowed.status:
-            methods = set(getattr(error, "valid_methods", None) or ()) - {"HEAD"}
-            allowed = ", ".join(sorted(methods))
-            sentence = f"{request.method} is not for {request.path}: use {allowed}."
-            return _response(Answer.of_error(MethodNotAllowed(sentence, allowed)))
-        sentence = f"The request is malformed: {error.description}"
-        return _response(Answer.of_error(BadRequest(sentence)))
+    def _find_plain_routes(self) -> dict[tuple[str, str], Route | MailRoute]:
+        """Return what Quart's table of routes has of plain handlers, by method and path."""
+        found = {}
+        for rule in self.url_map.iter_rules():
+            route = getattr(self.view_functions[rule.endpoint], "route", None)
+            if isinstance(route, MailRoute) and rule.methods is not None:
+                # Werkzeug adds HEAD to GET, and a HEAD would take mail out for nothing.
+                rule.methods.discard("HEAD")
+            if isinstance(route, Route | MailRoute):
+                found[route.method, rule.rule] = route
+        return found
 
-    @app.errorhandler(Exception)
-    async def on_surprise(error: Exception) -> Response:
-        return _response(surprise(error, request.method, request.path))
-
-    return app
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Be an ASGI application, with the guard before everything, whichever server calls."""
+        await self._guard(scope, receive, send)
 
 
-def _view(verb: Verb) -> Callable[[], Awaitable[Response]]:
-    async def view() -> Response:
-        body = cast("bytes", await request.get_data(as_text=False))
-        return _response(await verb(Call(cast("Scope", request.scope), body)))
+def _view(route: Route | MailRoute) -> Callable[[], Awaitable[QuartResponse]]:
+    """Return *route* as Quart sees it."""
 
+    async def view() -> QuartResponse:
+        if isinstance(route, MailRoute):
+            raise RuntimeError("mail leaves by the connection class alone")
+        scope = cast("Scope", quart_request.scope)
+        body = cast("bytes", await quart_request.get_data(as_text=False))
+        return _to_quart(await route.respond(Request(scope, body)))
+
+    view.__name__ = f"{route.method} {route.path}"
+    view.route = route  # type: ignore[attr-defined]
     return view
 
 
-def _response(answer: Answer) -> Response:
+class _Connection(TrioASGIHTTPConnection):
+    """Handles one request, in the server's task. The guard has put its body together."""
+
+    app: MailboxApp
+    scope: Any
+
+    async def __call__(self, receive: Any, send: Any) -> None:
+        route = self.app.plain_routes.get((self.scope["method"], self.scope["path"]))
+        if isinstance(route, MailRoute):
+
+            async def handle(custody: Custody, receive: Receive, send: Send) -> None:
+                await self._hand_out(route, custody, receive, send)
+
+            await self.app.handover.run(handle, self.scope, receive, send)
+            return
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body: bytes = message.get("body", b"")
+        if route is not None:
+            response = await route.respond(Request(self.scope, body))
+            await response(self.scope, receive, send)
+            return
+        request = self._create_request_from_scope(send)
+        request.body.append(body)
+        request.body.set_complete()
+        await self._send_response(send, await self.app.handle_request(request))
+
+    async def _hand_out(
+        self, route: MailRoute, custody: Custody, receive: Receive, send: Send
+    ) -> None:
+        message = await receive()
+        request = Request(self.scope, message.get("body", b""))
+        response = await route.respond(request, custody)
+        await response(self.scope, receive, send)
+
+
+def _to_quart(response: Response) -> QuartResponse:
     # Bytes, not None: Quart would look for an asyncio loop to send an empty iterator.
-    response = Response(answer.body, status=answer.status)
-    del response.headers["Content-Type"]
-    for key, value in answer.headers:
-        response.headers[key.decode()] = value.decode()
-    return response
+    answer = QuartResponse(response.body, status=response.status)
+    del answer.headers["Content-Type"]
+    for key, value in response.headers:
+        answer.headers[key.decode()] = value.decode()
+    return answer
+
+
+async def _on_mailbox_error(error: MailboxError) -> QuartResponse:
+    return _to_quart(Response.of_error(error))
+
+
+async def _on_bug(error: Exception) -> QuartResponse:
+    return _to_quart(Response.of_bug(error, cast("Scope", quart_request.scope)))
+
+
+async def _on_http_error(error: HTTPException) -> QuartResponse:
+    path, method = quart_request.path, quart_request.method
+    if error.code == NotFound.status:
+        return _to_quart(
+            Response.of_error(NotFound(f"There is no {path}: docs/rest.md has the routes."))
+        )
+    if error.code == MethodNotAllowed.status:
+        allowed = sorted(getattr(error, "valid_methods", None) or ())
+        useful = ", ".join(each for each in allowed if each not in {"HEAD", "OPTIONS"})
+        sentence = f"{method} is not for {path}: use {useful}."
+        return _to_quart(Response.of_error(MethodNotAllowed(sentence, ", ".join(allowed))))
+    return _to_quart(
+        Response.of_error(BadRequest(f"The request is malformed: {error.description}"))
+    )

@@ -1,4 +1,4 @@
-"""ASGI: ``GET /v1/follow``, a stream of messages over one connection (NDJSON).
+"""``GET /v1/follow``: a stream of messages over one connection, one JSON object a line (NDJSON).
 
 Each line is a message with its lease; the reader acks in batches by ``POST /v1/ack``. Two things
 bound what the daemon holds for one reader: it claims the next batch only when the socket has
@@ -7,16 +7,20 @@ Without ``lease=`` the leases last as long as the stream does.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.waiters import Waiter
 from claude_mailbox.daemon.edge.callers import Callers
+from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.daemon.edge.render import compact, delivery_json
-from claude_mailbox.daemon.http.asgi import Receive, Scope, Send, error_body, send_error
-from claude_mailbox.daemon.web.mail import LEASE_DEFAULT, LEASE_RANGE, Call, own_names
-from claude_mailbox.errors import MailboxError, MethodNotAllowed, Renamed, ShuttingDown
+from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.routing import MailRoute
+from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send, error_body, send_error
+from claude_mailbox.daemon.web.mail import lease_asked_for
+from claude_mailbox.errors import MailboxError, Renamed, ShuttingDown
 
 BATCH = 256
 WINDOW = 1024
@@ -84,7 +88,7 @@ class Reader:
 
 
 class Follow:
-    """The endpoint.
+    """The route.
 
     Args:
         broker: where the mail comes from.
@@ -96,52 +100,59 @@ class Follow:
         self._callers = callers
         self._readers: set[Reader] = set()
 
+    def routes(self) -> Iterable[MailRoute]:
+        """Return it."""
+        return (MailRoute("GET", "/v1/follow", self._follow),)
+
     def held(self) -> list[str]:
         """Return the tokens that living streams answer for."""
         return [token for reader in self._readers for token in reader.tokens()]
 
     def close(self) -> None:
-        """End all streams that wait for room; those that wait for mail end with the lines."""
+        """End all streams that wait for room; those that wait for mail end with the waiter lines."""
         for reader in self._readers:
             reader.close()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = Call(scope, b"")
-        try:
-            if scope["method"] != "GET":
-                raise MethodNotAllowed("/v1/follow takes GET only.", "GET")
-            name, _ = await own_names(self._callers, call)
-            lease = call.number("lease", LEASE_DEFAULT, *LEASE_RANGE) if call.has("lease") else None
-        except MailboxError as error:
-            await send_error(send, error)
-            return
-        reader = Reader(lease)
+    async def _follow(self, request: Request, custody: Custody) -> App:
+        name, _ = await self._callers.own(request.scope, request.parameter("name"))
+        lease_asked_for(request, custody)
+        # One response hands out again and again, so the stream answers for its leases itself.
+        return partial(self._respond, name, Reader(custody.lease_seconds))
+
+    async def _respond(
+        self, name: str, reader: Reader, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        last: bytes | None = None
         self._readers.add(reader)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._cancel_on_disconnect, receive, nursery.cancel_scope)
                 with self._broker.following(reader):
-                    await self._stream(name, reader, send)
+                    last = await self._stream(name, reader, send)
                 nursery.cancel_scope.cancel()
         finally:
             self._readers.discard(reader)
             with trio.CancelScope(shield=True):
                 await self._release(reader)
+        if last is not None:
+            # Outside of the nursery: some servers tell of the disconnect from inside the last send.
+            await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _release(self, reader: Reader) -> None:
         try:
             await self._broker.release(reader.tokens())
         except MailboxError:
-            # The sweeper, or the next start of the daemon, frees what nobody holds.
+            # Housekeeping, or the next start of the daemon, frees what nobody holds.
             return
 
-    async def _stream(self, name: str, reader: Reader, send: Send) -> None:
+    async def _stream(self, name: str, reader: Reader, send: Send) -> bytes | None:
+        """Send all lines but the last; return that, or None when the response is complete."""
         try:
             # What is wrong with the mailbox or the line is told before the 200.
             lines = await self._next_lines(name, reader, seconds=0)
         except MailboxError as error:
             await send_error(send, error)
-            return
+            return None
         headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         try:
@@ -151,12 +162,11 @@ class Follow:
                 await send(body)
                 lines = await self._next_lines(name, reader, seconds=HEARTBEAT_SECONDS)
         except Renamed as renamed:
-            lines = _line({"renamed": renamed.to})
+            return _line({"renamed": renamed.to})
         except ShuttingDown:
-            lines = b""
+            return b""
         except MailboxError as error:
-            lines = _line(error_body(error))
-        await send({"type": "http.response.body", "body": lines, "more_body": False})
+            return _line(error_body(error))
 
     async def _next_lines(self, name: str, reader: Reader, *, seconds: float) -> bytes:
         """Return the next messages, or nothing when none came in time or the window is full."""

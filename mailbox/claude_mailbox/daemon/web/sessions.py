@@ -1,34 +1,39 @@
-"""The REST verbs of sessions, which the hooks of a coding agent call."""
+"""The REST routes of sessions, which the hooks of a coding agent call."""
+
+from collections.abc import Iterable
 
 from claude_mailbox.daemon.delivery.sessions import CLEAR, Sessions
 from claude_mailbox.daemon.edge.callers import UnknownSession
 from claude_mailbox.daemon.edge.render import listing_json
-from claude_mailbox.daemon.store.sqlite.sessions import Start
-from claude_mailbox.daemon.web.mail import Answer, Call, Verb
+from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.errors import BadRequest
-from claude_mailbox.model import check_name
+from claude_mailbox.model import Start, check_name
 
 _ID_LIMIT = 200
 
 
-class SessionVerbs:
-    """The verbs, each a method that takes a call and returns its answer.
+class SessionRoutes:
+    """The routes of sessions.
 
     Args:
-        sessions: what they talk to.
+        sessions: does what they say.
     """
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self.routes: dict[tuple[str, str], Verb] = {
-            ("POST", "/v1/session"): self.start,
-            ("POST", "/v1/session/end"): self.end,
-            ("GET", "/v1/session"): self.find,
-        }
 
-    async def start(self, call: Call) -> Answer:
-        """``POST /v1/session``"""
-        content = call.content()
+    def routes(self) -> Iterable[Route]:
+        """Return them."""
+        return (
+            Route("POST", "/v1/session", self._start),
+            Route("POST", "/v1/session/end", self._end),
+            Route("GET", "/v1/session", self._find),
+        )
+
+    async def _start(self, request: Request) -> Response:
+        content = request.json()
         has_bell = content.get("bell", True)
         if not isinstance(has_bell, bool):
             raise BadRequest("'bell' must be true or false.")
@@ -41,7 +46,7 @@ class SessionVerbs:
                 takes_over=_optional(content.get("source"), "source") == CLEAR,
             )
         )
-        return Answer(
+        return Response(
             {
                 "name": welcome.name,
                 "pending": welcome.pending,
@@ -52,20 +57,18 @@ class SessionVerbs:
             }
         )
 
-    async def end(self, call: Call) -> Answer:
-        """``POST /v1/session/end``"""
-        content = call.content()
+    async def _end(self, request: Request) -> Response:
+        content = request.json()
         name, deleted = await self._sessions.end(
             _text(content.get("sessionId"), "sessionId"),
             _optional(content.get("reason"), "reason") or "",
             _optional(content.get("client"), "client"),
         )
-        return Answer({"name": name, "deleted": deleted})
+        return Response({"name": name, "deleted": deleted})
 
-    async def find(self, call: Call) -> Answer:
-        """``GET /v1/session``"""
-        session_id = _optional(call.parameter("id"), "id")
-        client = _optional(call.parameter("client"), "client")
+    async def _find(self, request: Request) -> Response:
+        session_id = _optional(request.parameter("id"), "id")
+        client = _optional(request.parameter("client"), "client")
         if session_id is None and client is not None:
             session_id = await self._sessions.session_of(client)
             if session_id is None:
@@ -74,7 +77,7 @@ class SessionVerbs:
         name = await self._sessions.mailbox_of(session_id)
         if name is None:
             raise UnknownSession(f"Session '{session_id}' has no mailbox: announce it first.")
-        return Answer({"sessionId": session_id, "name": name})
+        return Response({"sessionId": session_id, "name": name})
 
 
 def _text(value: object, what: str) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 import apsw
 import pytest
 
-from claude_mailbox.daemon.store.sqlite import mail as store
 from claude_mailbox.daemon.store.sqlite.schema import APPLICATION_ID, MIGRATIONS, open_database
+from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import StartupError
-from daemon.store.disk import watched_disk
+from daemon.store.sqlite.disk import watched_disk
 
 
 def foreign(path: Path) -> None:
@@ -48,7 +48,7 @@ def ours(path: Path, messages: int = 100) -> None:
     connection = open_database(str(path))
     with connection:
         for number in range(messages):
-            store.send(connection, "a", "b", f"{number} " + "x" * 300, 1)
+            create_transaction(connection).mail.send("a", "b", f"{number} " + "x" * 300, 1)
     connection.close()
 
 
@@ -70,7 +70,7 @@ def refusal(path: Path | str) -> str:
 
 
 class TestOpen:
-    def test_a_new_one(self, scratch: Path) -> None:
+    def test_a_new_database_has_our_mark_and_the_newest_schema(self, scratch: Path) -> None:
         """Has our mark, the newest schema, a journal, full durability and foreign keys."""
         connection = open_database(str(scratch / "new.db"))
         assert connection.pragma("application_id") == APPLICATION_ID
@@ -80,40 +80,40 @@ class TestOpen:
         assert connection.pragma("foreign_keys") == 1
         connection.close()
 
-    def test_an_old_one_keeps_its_mail(self, scratch: Path) -> None:
+    def test_opening_again_changes_nothing(self, scratch: Path) -> None:
         """Opening again changes nothing."""
         ours(scratch / "old.db")
         for _ in range(2):
             connection = open_database(str(scratch / "old.db"))
-            assert store.peek(connection, "b").pending == 100
+            assert create_transaction(connection).mail.peek("b").pending == 100
             assert connection.pragma("synchronous") == 2
             connection.close()
 
-    def test_an_empty_file(self, scratch: Path) -> None:
+    def test_an_empty_file_becomes_a_database(self, scratch: Path) -> None:
         """Is as good as none."""
         (scratch / "empty.db").touch()
         open_database(str(scratch / "empty.db")).close()
 
-    def test_what_a_killed_daemon_left(self, scratch: Path) -> None:
+    def test_mail_in_the_journal_of_a_killed_daemon_is_found(self, scratch: Path) -> None:
         """Mail that is in the journal only is found."""
         connection = open_database(str(scratch / "mailbox.db"))
         with connection:
-            store.send(connection, "a", "b", "hello", 1)
+            create_transaction(connection).mail.send("a", "b", "hello", 1)
         for name in ("mailbox.db", "mailbox.db-wal"):
             (scratch / f"copy-{name}").write_bytes((scratch / name).read_bytes())
         connection.close()
         (scratch / "copy-mailbox.db-wal").rename(scratch / "copy.db-wal")
         (scratch / "copy-mailbox.db").rename(scratch / "copy.db")
         copy = open_database(str(scratch / "copy.db"))
-        assert store.peek(copy, "b").pending == 1
+        assert create_transaction(copy).mail.peek("b").pending == 1
         copy.close()
 
-    def test_a_journal_that_ends_in_the_middle(self, scratch: Path) -> None:
+    def test_a_journal_that_was_cut_off_yields_whole_commits(self, scratch: Path) -> None:
         """After a power cut all whole commits are there, and not one part of another."""
         connection = open_database(str(scratch / "mailbox.db"))
         for number in range(5):
             with connection:
-                store.send(connection, "a", "b", str(number), 1)
+                create_transaction(connection).mail.send("a", "b", str(number), 1)
         journal = (scratch / "mailbox.db-wal").read_bytes()
         database = (scratch / "mailbox.db").read_bytes()
         connection.close()
@@ -123,7 +123,7 @@ class TestOpen:
             (scratch / "cut.db-wal").write_bytes(journal[:size])
             cut = open_database(str(scratch / "cut.db"))
             assert cut.pragma("integrity_check") == "ok"
-            counts.append(store.peek(cut, "b").pending)
+            counts.append(create_transaction(cut).mail.peek("b").pending)
             cut.close()
         assert counts == sorted(counts)
         assert set(counts) == {0, 1, 2, 3, 4} | {counts[-1]}
@@ -131,8 +131,8 @@ class TestOpen:
 
 class TestRefuse:
     @pytest.mark.parametrize("make", [foreign, foreign_with_journal, foreign_and_empty])
-    def test_another_programs(self, scratch: Path, make: Callable[[Path], None]) -> None:
-        """A stranger's database is never touched."""
+    def test_another_programs_database(self, scratch: Path, make: Callable[[Path], None]) -> None:
+        """It is never touched."""
         make(scratch / "recipes.db")
         assert re.search("recipes.db is a database of another", refusal(scratch / "recipes.db"))
 
@@ -144,7 +144,7 @@ class TestRefuse:
         assert "another program" in refusal(scratch / "recipes.db")
         user.close()
 
-    def test_a_newer_versions(self, scratch: Path) -> None:
+    def test_a_newer_versions_database(self, scratch: Path) -> None:
         """The sentence says to update."""
         newer(scratch / "newer.db")
         assert refusal(scratch / "newer.db").endswith("update claude-mailbox.")
@@ -152,7 +152,7 @@ class TestRefuse:
     @pytest.mark.parametrize(
         "content", [b"hello", b"hello\n" * 1000, b"SQLite format 3\0", b"\0" * 9999]
     )
-    def test_no_database(self, scratch: Path, content: bytes) -> None:
+    def test_a_file_of_another_kind(self, scratch: Path, content: bytes) -> None:
         """A file of another kind is not overwritten."""
         (scratch / "notes.txt").write_bytes(content)
         assert "is not a SQLite database; nothing was changed" in refusal(scratch / "notes.txt")
@@ -160,18 +160,18 @@ class TestRefuse:
     @pytest.mark.parametrize(
         "name", ["folder", "missing/x.db", "file/x.db", "nul\0.db", "half\udc80.db", ""]
     )
-    def test_no_place_for_a_file(self, scratch: Path, name: str) -> None:
+    def test_a_path_that_cannot_be_opened(self, scratch: Path, name: str) -> None:
         """A path that leads nowhere is told, whatever is wrong with it."""
         (scratch / "folder").mkdir()
         (scratch / "file").touch()
         assert refusal(f"{scratch}/{name}").startswith("Cannot use the database")
 
     @pytest.mark.parametrize("name", ["", ":memory:"])
-    def test_no_file_at_all(self, name: str) -> None:
+    def test_a_database_in_memory(self, name: str) -> None:
         """Mail in memory would not survive anything."""
         assert "choose a local disk" in refusal(name)
 
-    def test_truncated(self, scratch: Path) -> None:
+    def test_a_truncated_file(self, scratch: Path) -> None:
         """Wherever it was cut off, it is refused and left for a repair."""
         ours(scratch / "whole.db")
         content = (scratch / "whole.db").read_bytes()
@@ -188,7 +188,7 @@ class TestRefuse:
         connection.close()
         assert f"damaged (its schema number is {version})" in refusal(scratch / "mailbox.db")
 
-    def test_scrambled(self, scratch: Path) -> None:
+    def test_a_scrambled_file_is_refused_or_works(self, scratch: Path) -> None:
         """Bytes gone wrong are told at the start, or are in nobody's way; never a traceback."""
         ours(scratch / "whole.db", 20)
         content = (scratch / "whole.db").read_bytes()
@@ -209,7 +209,7 @@ class TestRefuse:
                 assert file.read_bytes() == scrambled
         assert refused > 20
 
-    def test_locked_by_another(self, scratch: Path) -> None:
+    def test_a_database_that_is_locked_by_another_program(self, scratch: Path) -> None:
         """A program that holds it exclusively is waited for, and then told of."""
         ours(scratch / "mailbox.db")
         other = apsw.Connection(str(scratch / "mailbox.db"))
@@ -218,7 +218,7 @@ class TestRefuse:
         assert "locked" in refusal(scratch / "mailbox.db")
         other.close()
 
-    def test_a_disk_without_room(self, scratch: Path) -> None:
+    def test_a_full_disk(self, scratch: Path) -> None:
         """A new database that does not fit is told; what is there of it does not get in the way."""
         path = scratch / "new.db"
         with watched_disk() as disk:

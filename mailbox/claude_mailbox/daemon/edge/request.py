@@ -1,0 +1,95 @@
+"""A request, as much of it as a handler wants to know."""
+
+import json
+import math
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from claude_mailbox.daemon.http.asgi import Scope
+from claude_mailbox.errors import BadRequest
+
+
+class Request:
+    """One request.
+
+    Args:
+        scope: the ASGI scope.
+        body: all of the body.
+    """
+
+    __slots__ = ("_query", "body", "scope")
+
+    def __init__(self, scope: Scope, body: bytes) -> None:
+        self.scope = scope
+        self.body = body
+        self._query: dict[str, list[str]] | None = None
+
+    def has(self, key: str) -> bool:
+        """Return whether the query has that parameter."""
+        return key in self._parameters()
+
+    def parameter(self, key: str) -> str | None:
+        """Return a parameter of the query, or None.
+
+        Raises:
+            BadRequest: if it is there more than once.
+        """
+        values = self._parameters().get(key)
+        if values is None:
+            return None
+        if len(values) > 1:
+            raise BadRequest(f"Give '{key}' only once.")
+        return values[0]
+
+    def _parameters(self) -> dict[str, list[str]]:
+        if self._query is None:
+            self._query = {}
+            text = self.scope["query_string"].decode("latin-1")
+            try:
+                pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=20)
+            except ValueError:
+                raise BadRequest("The query is malformed: encode it as UTF-8.") from None
+            for key, value in pairs:
+                self._query.setdefault(key, []).append(value)
+        return self._query
+
+    def number(self, key: str, default: float, low: float, high: float) -> float:
+        """Return a parameter as a number from *low* to *high*.
+
+        Raises:
+            BadRequest: if it is not a number, or out of range.
+        """
+        text = self.parameter(key)
+        if text is None:
+            return default
+        try:
+            # On its own, float() takes underscores and the digits of other scripts, too.
+            value = float(text) if text.isascii() and "_" not in text else math.nan
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise BadRequest(f"'{key}' must be a number, not '{text[:40]}'.")
+        return in_range(key, value, low, high)
+
+    def json(self) -> Mapping[str, object]:
+        """Return the body's JSON object.
+
+        Raises:
+            BadRequest: if the body is not JSON, or not an object.
+        """
+        try:
+            # Left to itself, json guesses the encoding and lets half surrogates pass.
+            content = json.loads(self.body.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            raise BadRequest(f"The body is not valid JSON: {str(error)[:200]}.") from None
+        if not isinstance(content, dict):
+            raise BadRequest("The body must be one JSON object.")
+        return content
+
+
+def in_range(key: str, value: float, low: float, high: float) -> float:
+    """Return *value*, or raise `BadRequest` when it is not from *low* to *high*."""
+    if not low <= value <= high:
+        bounds = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+        raise BadRequest(f"'{key}' must be {bounds}, not {str(value)[:40]}.")
+    return value

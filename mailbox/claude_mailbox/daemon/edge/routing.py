@@ -1,0 +1,63 @@
+"""What a route is. A route of `MailRoute` hands out mail, and no other can.
+
+Mail is claimed only for somebody who answers for it until it has arrived. That is the request's
+`Custody`, which the handler of a `MailRoute` is given, and no other handler.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.http.asgi import App
+from claude_mailbox.errors import MailboxError
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and path, and what answers them.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path, without parameters.
+        handler: turns a request into a response; its errors become responses, too.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Request], Awaitable[Response]]
+
+    async def respond(self, request: Request) -> Response:
+        """Return the response, which tells of the error if there was one."""
+        try:
+            return await self.handler(request)
+        except MailboxError as error:
+            return Response.of_error(error)
+        except Exception as error:  # the edge of one request
+            return Response.of_bug(error, request.scope)
+
+
+@dataclass(frozen=True, slots=True)
+class MailRoute:
+    """A route whose response carries mail.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path, without parameters.
+        handler: as that of a `Route`, with the custody of what it hands out; its response is an
+            ASGI application, such as a `Response`.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Request, Custody], Awaitable[App]]
+
+    async def respond(self, request: Request, custody: Custody) -> App:
+        """Return the response, which tells of the error if there was one."""
+        try:
+            return await self.handler(request, custody)
+        except MailboxError as error:
+            return Response.of_error(error)
+        except Exception as error:  # the edge of one request
+            return Response.of_bug(error, request.scope)

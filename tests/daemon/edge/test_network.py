@@ -1,0 +1,89 @@
+"""The whole application under plain Hypercorn, as clients beyond this machine will meet it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+
+from claude_mailbox.daemon.edge.network import serve_network
+from daemon.kit import World, open_world
+from daemon.web.test_app import Site, to_bytes
+
+
+@pytest.fixture
+async def behind_hypercorn(scratch: Path) -> AsyncIterator[tuple[World, httpx.AsyncClient]]:
+    """A broker, and a client of the application that is served by Hypercorn."""
+    async with open_world(scratch) as opened, trio.open_nursery() as nursery:
+        site = Site(opened)
+        (url,) = await nursery.start(serve_network, site.app, "127.0.0.1:0", site.closing.wait, 1.0)
+        async with httpx.AsyncClient(base_url=url, headers={"X-Mailbox": "b"}) as client:
+            yield opened, client
+        site.closing.set()
+
+
+async def until_states(world: World, states: dict[str, str]) -> None:
+    """Wait for messages to be in these states: a delivery is settled behind its response."""
+    with trio.fail_after(30):
+        while world.states() != states:
+            await trio.lowlevel.checkpoint()
+
+
+async def test_mail_is_delivered(behind_hypercorn) -> None:
+    """Taken at once, waited for, and streamed; settled when its response has left."""
+    world, client = behind_hypercorn
+    sent = await client.post("/v1/send", json={"to": "b", "body": "one"})
+    assert sent.json()["state"] == "queued"
+    taken = await client.post("/v1/check-inbox?name=b")
+    assert [message["body"] for message in taken.json()] == ["one"]
+
+    async def send_when_watched() -> None:
+        while not world.lines.count("b"):
+            await trio.lowlevel.checkpoint()
+        await world.broker.send("a", "b", "two")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_when_watched)
+        watched = await client.get("/v1/watch?name=b")
+    assert watched.json()["body"] == "two"
+    await until_states(world, {"one": "delivered", "two": "delivered"})
+
+
+async def test_mail_of_a_client_that_leaves_goes_back(behind_hypercorn) -> None:
+    """A watcher's disconnect is noticed: the next message waits for the next one."""
+    world, client = behind_hypercorn
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.get, "/v1/watch?name=b")
+            while not world.lines.count("b"):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        while world.lines.count("b"):
+            await trio.lowlevel.checkpoint()
+        await world.broker.send("a", "b", "hello")
+        assert world.states() == {"hello": "waiting"}
+
+
+async def test_a_stream_ends_with_its_client(behind_hypercorn) -> None:
+    """What it held goes back."""
+    world, client = behind_hypercorn
+    await world.broker.send("a", "b", "hello")
+    # httpx would leave its generators to the garbage collector.
+    stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 80)
+    await stream.send_all(to_bytes("GET /v1/follow?name=b HTTP/1.1|X-Mailbox: b"))
+    received = b""
+    while b'"hello"' not in received:
+        received += await stream.receive_some()
+    assert world.states() == {"hello": "leased"}
+    await stream.aclose()
+    await until_states(world, {"hello": "waiting"})
+
+
+async def test_the_guard_stands_before_it(behind_hypercorn) -> None:
+    """Host, origin and content type are checked here, too."""
+    _, client = behind_hypercorn
+    for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+        assert (await client.get("/health", headers=headers)).status_code == 403
+    assert (await client.post("/v1/send", content=b"{}")).status_code == 415
+    assert (await client.head("/health")).status_code == 200

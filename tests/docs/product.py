@@ -1,0 +1,70 @@
+"""What the code has: its commands, its routes, its errors, its text."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+import claude_mailbox
+from claude_mailbox.cli.app import cli
+from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
+from claude_mailbox.daemon.web.follow import Follow
+from claude_mailbox.daemon.web.mail import MailRoutes
+from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
+from claude_mailbox.daemon.web.sessions import SessionRoutes
+from claude_mailbox.errors import MailboxError
+
+PACKAGE = Path(claude_mailbox.__file__).parent
+
+
+def source(*folders: str) -> Iterator[str]:
+    """Yield the text of each module, of the whole package or of some folders."""
+    for folder in folders or (".",):
+        for path in (PACKAGE / folder).rglob("*.py"):
+            yield path.read_text()
+
+
+def commands() -> dict[str, click.Command]:
+    """Return the commands by name."""
+    with click.Context(cli) as context:
+        found = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
+def routes() -> list[tuple[str, str]]:
+    """Return method and path of all routes; that a daemon has them, a test asks it."""
+    nothing: Any = None
+    tables = (
+        MailRoutes(nothing, nothing),
+        MailboxRoutes(nothing, nothing, nothing),
+        SessionRoutes(nothing),
+        Follow(nothing, nothing),
+        McpEndpoint(nothing, nothing),
+    )
+    return [(route.method, route.path) for table in tables for route in table.routes()]
+
+
+def options(command: click.Command) -> set[str]:
+    """Return the long options of a command."""
+    return {
+        spelling
+        for parameter in command.params
+        for spelling in (*parameter.opts, *parameter.secondary_opts)
+        if spelling.startswith("--")
+    }
+
+
+def errors() -> list[type[MailboxError]]:
+    """Return all classes of errors, wherever they are."""
+    for module in pkgutil.walk_packages([str(PACKAGE)], "claude_mailbox."):
+        if not module.name.endswith("__main__") and "windows" not in module.name:
+            importlib.import_module(module.name)
+    found, todo = [], [MailboxError]
+    while todo:
+        each = todo.pop()
+        found.append(each)
+        todo += each.__subclasses__()
+    return found
