@@ -24,7 +24,7 @@ CONTEXT = shell('cat "$CONTEXT" 2>/dev/null; rm -f "$CONTEXT"; exit 0')
 REFUSE = shell("grep -q 'Refuse this' && { echo no >&2; exit 2; }; exit 0")
 
 
-class Toy:
+class Trial:
     """A toy plugin, its sessions, and two ways to give them the mark: a ring and a prompt."""
 
     def __init__(self, folder: Path, claude: Claude, sessions: Sessions) -> None:
@@ -77,11 +77,11 @@ class Toy:
 
 
 @pytest.fixture
-def toy(folder: Path, claude: Claude, sessions: Sessions) -> Iterator[Toy]:
+def trial(folder: Path, claude: Claude, sessions: Sessions) -> Iterator[Trial]:
     """A toy plugin, and sessions that use it."""
-    toy = Toy(folder, claude, sessions)
-    yield toy
-    toy.go_on.set()
+    trial = Trial(folder, claude, sessions)
+    yield trial
+    trial.go_on.set()
 
 
 def run_tool(request: Request) -> Text | ToolCall:
@@ -92,129 +92,129 @@ def run_tool(request: Request) -> Text | ToolCall:
 
 
 class TestWakeUp:
-    def test_is_answered_when_the_idle_model_has_answered(self, toy: Toy) -> None:
-        session = toy.start_session()
-        toy.ring(MARK)
+    def test_is_answered_when_the_idle_model_has_answered(self, trial: Trial) -> None:
+        session = trial.start_session()
+        trial.ring(MARK)
         session.model.wait_for(MARK)
-        toy.wait_for(Standing.ANSWERED, session)
+        trial.wait_for(Standing.ANSWERED, session)
 
-    def test_waits_in_the_queue_while_a_tool_runs(self, toy: Toy) -> None:
+    def test_waits_in_the_queue_while_a_tool_runs(self, trial: Trial) -> None:
         """It enters the conversation with the tool's result."""
-        session = toy.start_session()
+        session = trial.start_session()
         session.model.script = run_tool
         session.enter("Run it.")
         session.model.wait_for("Run it.")
-        toy.ring(MARK)
-        toy.wait_for(Standing.QUEUED, session)
+        trial.ring(MARK)
+        trial.wait_for(Standing.QUEUED, session)
         session.model.wait_for(MARK)
-        toy.wait_for(Standing.ANSWERED, session)
+        trial.wait_for(Standing.ANSWERED, session)
 
-    def test_in_the_queue_is_lost_with_the_client(self, toy: Toy) -> None:
-        session = toy.start_session()
+    def test_in_the_queue_is_lost_with_the_client(self, trial: Trial) -> None:
+        session = trial.start_session()
         session.model.script = run_tool
         session.enter("Run it.")
         session.model.wait_for("Run it.")
-        toy.ring(MARK)
-        toy.wait_for(Standing.QUEUED, session)
+        trial.ring(MARK)
+        trial.wait_for(Standing.QUEUED, session)
         session.kill()
-        resumed = toy.start_session(resume=session.id)
+        resumed = trial.start_session(resume=session.id)
         resumed.ask("Anything?")
         assert MARK not in resumed.model.requests[-1].history
         resumed.exit()
-        assert toy.standing(resumed) is Standing.QUEUED
+        assert trial.standing(resumed) is Standing.QUEUED
 
-    def test_shown_before_a_kill_is_in_the_resumed_conversation(self, toy: Toy) -> None:
-        session = toy.start_session()
-        session.model.script = toy.hold
-        toy.ring(MARK)
-        toy.wait_for(Standing.SHOWN, session)
+    def test_shown_before_a_kill_is_in_the_resumed_conversation(self, trial: Trial) -> None:
+        session = trial.start_session()
+        session.model.script = trial.hold
+        trial.ring(MARK)
+        trial.wait_for(Standing.SHOWN, session)
         session.kill()
-        toy.go_on.set()
-        resumed = toy.start_session(resume=session.id)
-        assert toy.standing(resumed) is Standing.SHOWN
+        trial.go_on.set()
+        resumed = trial.start_session(resume=session.id)
+        assert trial.standing(resumed) is Standing.SHOWN
         resumed.ask("Anything?")
         assert resumed.model.requests[-1].history.count(MARK) == 1
-        toy.wait_for(Standing.ANSWERED, resumed)
+        trial.wait_for(Standing.ANSWERED, resumed)
 
-    def test_stays_when_the_user_interrupts_the_answer(self, toy: Toy) -> None:
-        session = toy.start_session()
-        session.model.script = toy.hold
-        toy.ring(MARK)
-        assert toy.is_held.wait(TIMEOUT)
+    def test_stays_when_the_user_interrupts_the_answer(self, trial: Trial) -> None:
+        session = trial.start_session()
+        session.model.script = trial.hold
+        trial.ring(MARK)
+        assert trial.is_held.wait(TIMEOUT)
         session.terminal.press("Escape")
         session.terminal.wait_until(lambda screen: "Interrupted" in screen, "interruption")
-        toy.wait_for(Standing.SHOWN, session)
-        toy.go_on.set()
+        trial.wait_for(Standing.SHOWN, session)
+        trial.go_on.set()
         session.ask("Anything?")
         assert MARK in session.model.requests[-1].history
-        toy.wait_for(Standing.ANSWERED, session)
+        trial.wait_for(Standing.ANSWERED, session)
 
-    def test_a_wake_up_that_another_hook_refuses_is_never_shown(self, toy: Toy) -> None:
-        session = toy.start_session(REFUSE)
-        toy.ring(f"Refuse this {MARK}")
+    def test_a_wake_up_that_another_hook_refuses_is_never_shown(self, trial: Trial) -> None:
+        session = trial.start_session(REFUSE)
+        trial.ring(f"Refuse this {MARK}")
         session.terminal.wait_until(lambda screen: "blocked by hook" in screen, "refusal")
         session.ask("Anything?")
         assert MARK not in session.model.requests[-1].history
         session.exit()  # by then everything is in the file
-        assert toy.standing(session) is Standing.QUEUED
+        assert trial.standing(session) is Standing.QUEUED
 
 
 class TestPromptContext:
-    def test_is_answered_when_the_model_has_answered(self, toy: Toy) -> None:
-        session = toy.start_session()
-        toy.give_with_next_prompt(MARK)
+    def test_is_answered_when_the_model_has_answered(self, trial: Trial) -> None:
+        session = trial.start_session()
+        trial.give_with_next_prompt(MARK)
         session.ask("Anything?")
-        toy.wait_for(Standing.ANSWERED, session)
+        trial.wait_for(Standing.ANSWERED, session)
 
-    def test_the_context_of_a_cancelled_prompt_is_in_no_conversation(self, toy: Toy) -> None:
+    def test_the_context_of_a_cancelled_prompt_is_in_no_conversation(self, trial: Trial) -> None:
         """Its line stays in the file all the same, so a line alone proves nothing."""
-        session = toy.start_session()
-        session.model.script = toy.hold
-        toy.give_with_next_prompt(MARK)
+        session = trial.start_session()
+        session.model.script = trial.hold
+        trial.give_with_next_prompt(MARK)
         session.enter("Never mind")
-        assert toy.is_held.wait(TIMEOUT)
-        toy.wait_for(Standing.SHOWN, session)
+        assert trial.is_held.wait(TIMEOUT)
+        trial.wait_for(Standing.SHOWN, session)
         session.terminal.press("Escape")
         session.wait_ready()
-        toy.go_on.set()
+        trial.go_on.set()
         session.terminal.press("C-u")
         session.ask("Anything?")
         assert MARK not in session.model.requests[-1].history
         session.exit()
-        assert toy.standing(session) is Standing.SHOWN
+        assert trial.standing(session) is Standing.SHOWN
 
-    def test_the_context_of_a_refused_prompt_is_lost(self, toy: Toy) -> None:
-        session = toy.start_session(REFUSE)
-        toy.give_with_next_prompt(MARK)
+    def test_the_context_of_a_refused_prompt_is_lost(self, trial: Trial) -> None:
+        session = trial.start_session(REFUSE)
+        trial.give_with_next_prompt(MARK)
         session.enter("Refuse this")
         session.terminal.wait_until(lambda screen: "blocked by hook" in screen, "refusal")
         session.terminal.press("C-u")
         session.ask("Anything?")
         assert MARK not in session.model.requests[-1].history
         session.exit()
-        assert toy.standing(session) is Standing.ABSENT
+        assert trial.standing(session) is Standing.ABSENT
 
     @pytest.mark.parametrize(
         "letter", ["x", "ä", "漢", "😀"], ids=["ascii", "latin", "cjk", "emoji"]
     )
-    def test_is_complete_up_to_10000_utf_16_units(self, toy: Toy, letter: str) -> None:
+    def test_is_complete_up_to_10000_utf_16_units(self, trial: Trial, letter: str) -> None:
         """Above that the client shows the first 2 kB, so a mark at the end is missing."""
         units = len(letter.encode("utf-16-le")) // 2
         room = LIMIT - len(MARK)
         whole = letter * (room // units) + "." * (room % units) + MARK
-        session = toy.start_session()
-        toy.give_with_next_prompt(f".{whole}")
+        session = trial.start_session()
+        trial.give_with_next_prompt(f".{whole}")
         session.ask("One unit too many")
         assert MARK not in session.model.requests[-1].history
-        toy.give_with_next_prompt(whole)
+        trial.give_with_next_prompt(whole)
         session.ask("As many as allowed")
         assert whole in session.model.requests[-1].news
-        toy.wait_for(Standing.ANSWERED, session)
+        trial.wait_for(Standing.ANSWERED, session)
 
 
-def test_a_mark_in_other_texts_proves_nothing(toy: Toy) -> None:
+def test_a_mark_in_other_texts_proves_nothing(trial: Trial) -> None:
     """Not in a user's prompt, not in a tool's result, and not in the model's own words."""
-    session = toy.start_session()
+    session = trial.start_session()
 
     def script(request: Request) -> list[Text | ToolCall] | Text:
         if "it ran" in request.news:
@@ -224,5 +224,5 @@ def test_a_mark_in_other_texts_proves_nothing(toy: Toy) -> None:
     session.model.script = script
     session.ask(f"What is {MARK}?")
     session.exit()
-    assert "I saw" in toy.transcript(session).read_text()
-    assert toy.standing(session) is Standing.ABSENT
+    assert "I saw" in trial.transcript(session).read_text()
+    assert trial.standing(session) is Standing.ABSENT
