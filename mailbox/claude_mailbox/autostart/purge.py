@@ -16,6 +16,8 @@ _OUR_FILES = frozenset(
         "mailbox.json",
         _LOCK,
         "mailbox.sock",
+        "secret",
+        "command",
         "daemon.log",
         "daemon.log.old",
         "autostart.xml",

@@ -9,7 +9,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,13 +28,15 @@ from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.handover import Handover
 from claude_mailbox.daemon.http.server import Server
-from claude_mailbox.daemon.http.sockets import Listener, open_tcp, open_unix
+from claude_mailbox.daemon.listening import Listening
 from claude_mailbox.daemon.lock import HomeLock
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
+from claude_mailbox.daemon.secret import Secret
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
+from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
@@ -150,24 +151,24 @@ async def _serve(
     await housekeeping.release_bound()
     await sessions.restore()
 
-    listeners = _open_listeners(config)
-    addresses = [listener.address for listener in listeners]
+    listening = Listening(config, lambda: Server(app, closing, GRACE_SECONDS, _may_connect))
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
     handover = Handover(broker)
     endpoint = McpEndpoint(broker, callers)
     follow = Follow(broker, callers)
-    health = partial(_health, config, addresses, endpoint, lines)
+    health = partial(_health, config, listening, endpoint, lines)
     app = MailboxApp(
         [
             *MailRoutes(broker, callers).routes(),
             *MailboxRoutes(broker, callers, health).routes(),
             *SessionRoutes(sessions).routes(),
             *ProofRoutes(proofs).routes(),
+            *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),
             *follow.routes(),
             *endpoint.routes(),
         ],
         handover,
-        hosts=config.allowed_hosts,
+        hosts=[*config.allowed_hosts, config.bind.strip("[]")],
         max_body_bytes=config.max_body_bytes,
     )
 
@@ -180,11 +181,12 @@ async def _serve(
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
         async with trio.open_nursery() as serving:
-            for listener in listeners:
-                await serving.start(Server(app, closing, GRACE_SECONDS).serve, listener)
-            lock.describe(addresses)
+            await listening.serve(serving, lambda: lock.describe(listening.addresses))
+            background.start_soon(
+                listening.keep_open, serving, lambda: lock.describe(listening.addresses)
+            )
             background.start_soon(_serve_mcp, endpoint)
-            on_ready(addresses)
+            on_ready(listening.addresses)
             # What exists now stays; the collector need not look at it.
             gc.freeze()
             gc.enable()
@@ -196,14 +198,9 @@ async def _serve(
         background.cancel_scope.cancel()
 
 
-def _open_listeners(config: Config) -> list[Listener]:
-    from claude_mailbox.ports import port_owner  # only a port that is taken needs it
-
-    listeners = [open_tcp(config.bind, config.port, port_owner)]
-    path = paths.socket_path()
-    if hasattr(socket, "AF_UNIX") and len(os.fsencode(path)) <= paths.SOCKET_PATH_LIMIT:
-        listeners.append(open_unix(path))
-    return listeners
+def _may_connect(user: int) -> bool:
+    """Return whether a user of this machine may use our TCP port: we, and root, who may anyway."""
+    return user in (os.getuid(), 0)
 
 
 async def _serve_mcp(endpoint: McpEndpoint) -> None:
@@ -216,14 +213,16 @@ async def _serve_mcp(endpoint: McpEndpoint) -> None:
 
 
 def _health(
-    config: Config, addresses: Sequence[str], endpoint: McpEndpoint, lines: WaiterLines
+    config: Config, listening: Listening, endpoint: McpEndpoint, lines: WaiterLines
 ) -> Mapping[str, object]:
+    missing = {"missing": list(listening.missing)} if listening.missing else {}
     return {
         "status": "ok",
         "version": __version__,
         "dbPath": config.db_path,
         "pid": os.getpid(),
-        "addresses": list(addresses),
+        "addresses": list(listening.addresses),
+        **missing,
         "mcp": "ready" if endpoint.is_ready else "starting",
         "waiters": lines.total(),
     }

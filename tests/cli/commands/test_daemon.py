@@ -46,14 +46,21 @@ class TestStartAndStop:
         assert json.loads(fresh.run("stop", "--json").stdout) == {"stopped": False, "pid": None}
 
     def test_a_start_that_fails_says_why(self, fresh: CommandLine) -> None:
-        """Here the port is taken; one sentence."""
+        """Here the configuration is wrong; one sentence."""
+        (fresh.process.home / "mailbox.json").write_text('{"port": -1}')
+        done = fresh.run("start")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "'port'" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+    def test_a_start_without_the_port_says_what_is_missing(self, fresh: CommandLine) -> None:
+        """The daemon runs, and takes the port when it is free."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             (fresh.process.home / "mailbox.json").write_text(json.dumps({"port": port}))
             done = fresh.run("start")
-        assert (done.returncode, done.stdout) == (1, "")
-        assert str(port) in done.stderr
-        assert done.stderr.count("\n") == 1
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"Port {port} is taken" in done.stdout
 
     @pytest.mark.parametrize("verb", ["start", "stop", "restart"])
     def test_another_daemon_is_left_alone(

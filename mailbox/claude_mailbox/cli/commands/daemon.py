@@ -10,7 +10,7 @@ from claude_mailbox.cli.serve import serve as run_daemon
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.mail import commands as mail
 from claude_mailbox.client.reach import startup
-from claude_mailbox.client.reach.address import candidates, is_own_daemon
+from claude_mailbox.client.reach.address import is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.lock_file import running_daemon
 from claude_mailbox.client.text import visible
@@ -137,7 +137,7 @@ def _require_own_daemon(url: str | None) -> None:
     running = running_daemon()
     if health is None or running is None or health.get("pid") != running.get("pid"):
         raise MailboxError(
-            f"The daemon at {candidates(url)[0]} is not that of the home folder"
+            f"The daemon at {Daemon(url).address} is not that of the home folder"
             f" {paths.home()}: start and stop it where it belongs, or leave out --url and"
             " CLAUDE_MAILBOX_URL."
         )
@@ -189,7 +189,8 @@ def _autostart_entry() -> str | None:
 
 def _essentials(health: "dict[str, object]") -> "dict[str, object]":
     """Return the fields of a daemon's health that people want to know."""
-    return {key: health.get(key) for key in ("version", "pid", "addresses", "dbPath")}
+    essentials = {key: health.get(key) for key in ("version", "pid", "addresses", "dbPath")}
+    return essentials | ({"missing": health["missing"]} if health.get("missing") else {})
 
 
 def _print_started(health: "dict[str, object]", *, is_new: bool, as_json: bool) -> None:

@@ -50,7 +50,7 @@ def check_hook(*, name: str | None = None, wake: bool = False, url: str | None =
             hint = "Give 'check --hook' a --name, or the hook's JSON on standard input."
             return _hint(hint, event, wake=wake)
         with Interrupts() as interrupts:
-            daemon = Daemon(url, seconds=ANSWER_SECONDS, unix_only=True)
+            daemon = Daemon(url, seconds=ANSWER_SECONDS)
             proving = _begin(daemon, session, hook, event) if session and name is None else None
             return _deliver(
                 interrupts, daemon, Identity(name, session), name, event, proving, wake=wake

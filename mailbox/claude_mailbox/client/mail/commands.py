@@ -11,12 +11,15 @@ Raises, all of them:
 import os
 import sys
 
-from claude_mailbox.client import codec, output, text
+from claude_mailbox.client import codec, encoding, output, text
 from claude_mailbox.client.mail.interrupts import Interrupts
 from claude_mailbox.client.mail.printing import message_lines, print_mail
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.errors import BadRequest, OutputLost
+
+# The largest message that a daemon can be configured to take; in UTF-16 it has twice the bytes.
+_INPUT_LIMIT = 128 * 1024 * 1024
 
 
 def send(*, sender: str, to: str, body: str, url: str | None = None, as_json: bool = False) -> int:
@@ -147,8 +150,13 @@ def _count(number: object, noun: str) -> str:
 
 def _standard_input() -> str:
     try:
-        data = sys.stdin.buffer.read()
-        return data.decode().removesuffix("\n").removesuffix("\r")
+        data = sys.stdin.buffer.read(_INPUT_LIMIT + 1)
+        if len(data) > _INPUT_LIMIT:
+            raise BadRequest(
+                f"Standard input has more than {_INPUT_LIMIT} bytes, which no message can have:"
+                " send the path of a file."
+            )
+        return encoding.decode(data).removesuffix("\n").removesuffix("\r")
     except AttributeError:
         raise BadRequest("Standard input is closed: give the text with --body.") from None
     except UnicodeDecodeError:

@@ -27,9 +27,16 @@ _SLICE_SECONDS = 0.25 if sys.platform == "win32" else None
 # The errors that need no explanation: nobody listens there.
 _NOT_LISTENING = frozenset({errno.ECONNREFUSED, errno.ENOENT})
 
+# What a sandbox answers to a socket, or to connecting it.
+_FORBIDDEN = frozenset({errno.EPERM, errno.EACCES, errno.EAFNOSUPPORT})
+
 
 class ConnectionLost(DaemonUnreachable):
     """The connection ended, or the time ran out, before the whole response was there."""
+
+
+class SocketForbidden(DaemonUnreachable):
+    """This process may not use Unix sockets, as in some sandboxes."""
 
 
 class WrongServer(DaemonUnreachable):
@@ -246,18 +253,25 @@ def _connect(address: Address) -> "_socket.socket":
     except (OSError, UnicodeError) as error:
         targets, failure = [], error if isinstance(error, OSError) else None
     for family, target in targets:
-        sock = _socket.socket(family, _socket.SOCK_STREAM)
+        sock = None
         try:
+            sock = _socket.socket(family, _socket.SOCK_STREAM)
             sock.settimeout(CONNECT_SECONDS)
             sock.connect(target)
             if family != getattr(_socket, "AF_UNIX", None):
                 sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         except OSError as error:
             failure = error
-            sock.close()
+            if sock is not None:
+                sock.close()
         else:
             return sock
     why = ""
+    if address.path is not None and failure is not None and failure.errno in _FORBIDDEN:
+        raise SocketForbidden(
+            f"No Unix socket may be used here ({failure.strerror}), so that the daemon cannot be"
+            f" reached at {address}: allow this in the sandbox, or give its TCP address with --url."
+        )
     if failure is not None and failure.errno not in _NOT_LISTENING:
         why = f" ({failure.strerror or failure})"
     raise DaemonUnreachable(

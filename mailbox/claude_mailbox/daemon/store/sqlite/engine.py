@@ -10,8 +10,9 @@ import apsw
 import apsw.aio
 import trio
 
+from claude_mailbox import paths
 from claude_mailbox.daemon.store.engine import Engine, Transaction
-from claude_mailbox.daemon.store.sqlite.errors import translate
+from claude_mailbox.daemon.store.sqlite.errors import DatabaseGone, translate
 from claude_mailbox.daemon.store.sqlite.schema import open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import MailboxError
@@ -61,7 +62,7 @@ class SqliteEngine(Engine):
     the commits, on the worker.
     """
 
-    errors = (apsw.Error,)
+    errors = (apsw.Error, DatabaseGone)
     works_in_place = True
 
     def __init__(
@@ -72,6 +73,8 @@ class SqliteEngine(Engine):
         self._transaction = create_transaction(connection, max_mailboxes=max_mailboxes)
         self._flushes = True
         self._is_open = True
+        self._path = connection.filename
+        self._file_id = paths.file_id(self._path)
         self._journal_pages = 0
         self._tried_at = 0
         connection.set_wal_hook(self._note_journal)
@@ -95,6 +98,7 @@ class SqliteEngine(Engine):
         return await self._worker.run(function)
 
     def begin(self, *, flush: bool, wait: bool) -> Transaction | None:
+        self._check_file()
         if flush is not self._flushes:
             self.connection.pragma("synchronous", "full" if flush else "normal")
             self._flushes = flush
@@ -130,6 +134,20 @@ class SqliteEngine(Engine):
     def translate(self, error: Exception) -> MailboxError:
         return translate(error)
 
+    def _check_file(self) -> None:
+        """Check that the file is still there; it takes two microseconds.
+
+        Raises:
+            DatabaseGone: if it was removed or replaced. Nothing there is touched any more, also
+                not the journal of the file that has taken its place.
+        """
+        if self._path and paths.file_id(self._path) != self._file_id:
+            self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            raise DatabaseGone(
+                f"The database {self._path} was removed or replaced, so the daemon ends: put it"
+                " back, or start the daemon again. Nothing was stored."
+            )
+
     def _note_journal(self, connection: apsw.Connection, name: str, pages: int) -> int:
         """Called by SQLite after each commit."""
         self._journal_pages = pages
@@ -156,6 +174,7 @@ class SqliteEngine(Engine):
                 self._worker.close()
 
     def _checkpoint_and_close(self) -> None:
-        with contextlib.suppress(apsw.Error):
+        with contextlib.suppress(apsw.Error, DatabaseGone):
+            self._check_file()
             self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         self.connection.close()

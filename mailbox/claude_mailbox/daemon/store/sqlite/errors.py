@@ -28,6 +28,10 @@ _SENTENCES: tuple[tuple[type[apsw.Error], str], ...] = (
 )
 
 
+class DatabaseGone(Unavailable):
+    """The file was removed or replaced: what is written goes nowhere."""
+
+
 def translate(error: Exception) -> Unavailable:
     """Return the error that says what to do."""
     for kind, sentence in _SENTENCES:
