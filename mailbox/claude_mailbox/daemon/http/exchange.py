@@ -82,9 +82,10 @@ class Exchange:
         """Return the next part of the body; after it, wait for the disconnect."""
         request = self._request
         while True:
-            if request.chunks:
-                body = request.chunks.popleft()
-                self._was_given = request.is_complete and not request.chunks
+            if request.body:
+                body = bytes(request.body)
+                request.body.clear()
+                self._was_given = request.is_complete
                 return {"type": "http.request", "body": body, "more_body": not self._was_given}
             if request.is_complete and not self._was_given:
                 self._was_given = True
