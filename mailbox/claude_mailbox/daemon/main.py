@@ -27,6 +27,7 @@ from claude_mailbox.daemon.delivery.sessions import Sessions
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.handover import Handover
+from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
 from claude_mailbox.daemon.http.sockets import Listener, open_tcp, open_unix
 from claude_mailbox.daemon.lock import HomeLock
@@ -47,6 +48,9 @@ OnReady = Callable[[Sequence[str]], None]
 
 # How long running requests may go on once the daemon is told to stop.
 GRACE_SECONDS = 1.0
+# What slow clients together may make the daemon keep in memory; more where messages may be huge.
+BUFFER_BYTES = 64 * 1024 * 1024
+BUFFER_MESSAGES = 16
 
 
 def run(config: Config, on_ready: OnReady) -> int:
@@ -132,6 +136,7 @@ async def _serve(
     await sessions.restore()
 
     listeners = _open_listeners(config)
+    budget = Budget(max(BUFFER_BYTES, BUFFER_MESSAGES * config.max_body_bytes))
     addresses = [listener.address for listener in listeners]
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
     handover = Handover(broker)
@@ -165,7 +170,7 @@ async def _serve(
         background.start_soon(doorbell.serve)
         async with trio.open_nursery() as serving:
             for listener in listeners:
-                await serving.start(Server(app, closing, GRACE_SECONDS).serve, listener)
+                await serving.start(Server(app, closing, GRACE_SECONDS, budget).serve, listener)
             lock.describe(addresses)
             background.start_soon(_serve_mcp, endpoint)
             on_ready(addresses)

@@ -5,7 +5,7 @@ whether they arrived (see handover.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 import apsw
@@ -38,6 +38,9 @@ MINUTE = 60_000
 # What a brief job of the ledger may have to do at most.
 BRIEF_CHARACTERS = 64 * 1024
 BRIEF_TOKENS = 256
+# How many claims of megabytes may be on their way at once: until they reach the server, nothing
+# else bounds the memory that they take.
+LARGE_CLAIMS = 4
 
 
 class Broker:
@@ -72,6 +75,7 @@ class Broker:
         self._suspects: set[str] = set()
         self._followers: set[Follower] = set()
         self._bell = bell or NoBell()
+        self._large_claims = trio.Semaphore(LARGE_CLAIMS)
 
     def __repr__(self) -> str:
         return f"<Broker: {self._lines!r}, {self._ledger!r}>"
@@ -177,22 +181,24 @@ class Broker:
         self._bell.looking(name)
         # A lease is never half made: either the ledger was not asked, or its custodian knows the
         # tokens. From the answer to ``take`` there is nothing that could be cancelled.
-        claim = await self._run_after_expiry(
-            now,
-            lambda c: lease_store.claim(
-                c,
-                name,
+        is_brief = limit == 1 or max_characters is not None
+        async with nullcontext() if is_brief else self._large_claims:
+            claim = await self._run_after_expiry(
                 now,
-                limit=limit,
-                max_bytes=CHECK_BYTES,
-                lease_until=until,
-                max_characters=max_characters,
-                at_least_one=at_least_one,
-                present_name_only=present_name_only,
-            ),
-            # Otherwise it may read megabytes.
-            brief=limit == 1 or max_characters is not None,
-        )
+                lambda c: lease_store.claim(
+                    c,
+                    name,
+                    now,
+                    limit=limit,
+                    max_bytes=CHECK_BYTES,
+                    lease_until=until,
+                    max_characters=max_characters,
+                    at_least_one=at_least_one,
+                    present_name_only=present_name_only,
+                ),
+                # Otherwise it may read megabytes.
+                brief=is_brief,
+            )
         self._bell.looked(claim.mailbox)
         self.presence.note(claim.mailbox)
         if claim.deliveries:

@@ -9,6 +9,7 @@ import logging
 import trio
 
 from claude_mailbox.daemon.http.asgi import App
+from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.connection import Connection
 from claude_mailbox.daemon.http.sockets import Listener
 from claude_mailbox.daemon.http.stream import Stream
@@ -28,12 +29,14 @@ class Server:
         closing: set when the daemon ends: nobody is accepted any more, and each connection ends
             with its next response.
         grace_seconds: how long running requests may go on then, before the server hangs up.
+        budget: bounds what is kept for all clients.
     """
 
-    def __init__(self, app: App, closing: trio.Event, grace_seconds: float) -> None:
+    def __init__(self, app: App, closing: trio.Event, grace_seconds: float, budget: Budget) -> None:
         self._app = app
         self._closing = closing
         self._grace_seconds = grace_seconds
+        self._budget = budget
         self._connections: dict[Connection, trio.CancelScope] = {}
         self._ended = trio.Event()
 
@@ -69,7 +72,7 @@ class Server:
         """
         connection = None
         try:
-            connection = Connection(stream, self._app, self._closing.is_set)
+            connection = Connection(stream, self._app, self._closing.is_set, self._budget)
             with trio.CancelScope() as scope:
                 self._connections[connection] = scope
                 await connection.serve()

@@ -17,7 +17,7 @@ from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import App, Message, Receive, Scope, Send, headers_named
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.tools import CUSTODY_KEY, Tools
-from claude_mailbox.errors import MailboxError, ShuttingDown
+from claude_mailbox.errors import MailboxError, Overloaded, ShuttingDown
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -108,6 +108,19 @@ class McpEndpoint:
             async def replay() -> Message:
                 return messages.pop() if messages else await receive()
 
-            await manager.handle_request(scope, replay, send)
+            refusal: Overloaded | None = None
+
+            # The SDK would log it as a bug and send an error of its own.
+            async def send_until_refused(message: Message) -> None:
+                nonlocal refusal
+                if refusal is None:
+                    try:
+                        await send(message)
+                    except Overloaded as error:
+                        refusal = error
+
+            await manager.handle_request(scope, replay, send_until_refused)
+            if refusal is not None:
+                raise refusal
 
         return respond
