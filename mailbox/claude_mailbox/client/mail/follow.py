@@ -100,9 +100,14 @@ class Follower:
         chunks = Chunks()
         rest = b""
         name = self._identity
+        heard_at = time.monotonic()
         try:
             while not chunks.done:
                 payload = self._await(connection, chunks)
+                if time.monotonic() - heard_at > SILENCE_SECONDS:
+                    # We were stopped. What came meanwhile may be somebody else's by now.
+                    raise ConnectionLost("The stream stood still for too long.")
+                heard_at = time.monotonic()
                 self._pause = FIRST_PAUSE_SECONDS
                 lines: list[bytes] = []
                 failure = None

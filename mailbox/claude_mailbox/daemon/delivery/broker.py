@@ -321,6 +321,8 @@ class Broker:
         outcome = await self._ledger.run(
             lambda c: lease_store.extend(c, tokens, until, holder), durable=False
         )
+        for follower in self._followers:
+            follower.extended(outcome.done, seconds)
         self._note_expiry(until)
         return outcome
 
