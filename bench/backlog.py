@@ -6,9 +6,8 @@ import apsw
 
 from bench.context import BODY
 from bench.daemon import Home
-from claude_mailbox.daemon.store.sqlite import leases as lease_store
-from claude_mailbox.daemon.store.sqlite import mail as store
 from claude_mailbox.daemon.store.sqlite.schema import open_database
+from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 
 _CHUNK = 5_000
 _NO_LIMIT = 10**9
@@ -17,12 +16,13 @@ _NO_LIMIT = 10**9
 def fill_stopped(home: Home, mailbox: str, count: int) -> None:
     """Send *count* messages to *mailbox*."""
     connection = _open(home)
+    mail = create_transaction(connection).mail
     try:
         for start in range(0, count, _CHUNK):
             now = _now()
             with connection:
                 for _ in range(min(_CHUNK, count - start)):
-                    store.send(connection, "sender", mailbox, BODY, now, max_pending=_NO_LIMIT)
+                    mail.send("sender", mailbox, BODY, now, max_pending=_NO_LIMIT)
     finally:
         connection.close()
 
@@ -30,15 +30,12 @@ def fill_stopped(home: Home, mailbox: str, count: int) -> None:
 def deliver_stopped(home: Home, mailbox: str) -> None:
     """Take everything out of *mailbox* and confirm it."""
     connection = _open(home)
+    leases = create_transaction(connection).leases
     try:
         while True:
             with connection:
-                claim = lease_store.claim(
-                    connection, mailbox, _now(), limit=_CHUNK, max_bytes=_NO_LIMIT
-                )
-                lease_store.settle(
-                    connection, [delivery.lease for delivery in claim.deliveries], _now()
-                )
+                claim = leases.claim(mailbox, _now(), limit=_CHUNK, max_bytes=_NO_LIMIT)
+                leases.settle([delivery.lease for delivery in claim.deliveries], _now())
             if not claim.deliveries:
                 return
     finally:

@@ -39,6 +39,7 @@ class TestSources:
                 "sweepIntervalMinutes",
                 "maxBodyBytes",
                 "maxPendingPerMailbox",
+                "maxMailboxes",
                 "maxWaitersPerMailbox",
                 "allowedHosts",
             ]
@@ -55,6 +56,7 @@ class TestSources:
             "sweepIntervalMinutes": 2,
             "maxBodyBytes": 3,
             "maxPendingPerMailbox": 4,
+            "maxMailboxes": 6,
             "maxWaitersPerMailbox": 5,
             "allowedHosts": ["Mail.Example"],
         }

@@ -22,6 +22,7 @@ class Config:
         sweep_interval_minutes: how often stale mailboxes are looked for; 0 for never.
         max_body_bytes: size of one message, in bytes of UTF-8.
         max_pending_per_mailbox: undelivered messages that one mailbox may hold.
+        max_mailboxes: mailboxes that there may be.
         max_waiters_per_mailbox: open watches on one mailbox.
         allowed_hosts: further host names that clients may address the daemon by.
     """
@@ -34,6 +35,7 @@ class Config:
     sweep_interval_minutes: int = 60
     max_body_bytes: int = 1024 * 1024
     max_pending_per_mailbox: int = 100_000
+    max_mailboxes: int = 10_000
     max_waiters_per_mailbox: int = 1024
     allowed_hosts: tuple[str, ...] = ()
 
@@ -49,6 +51,7 @@ _RANGES = {
     "port": (0, 65535),
     "maxBodyBytes": (1, 64 * 1024 * 1024),
     "maxPendingPerMailbox": (1, 10**9),
+    "maxMailboxes": (1, 10**9),
     "maxWaitersPerMailbox": (1, 10**6),
     "hideAfterMinutes": (0, 10**9),
     "deleteAfterMinutes": (0, 10**9),

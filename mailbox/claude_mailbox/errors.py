@@ -38,7 +38,7 @@ class InvalidName(BadRequest):
 
 
 class Forbidden(MailboxError):
-    """A stranger's Host or Origin."""
+    """The Host or Origin is not one of ours, or the caller may not do that."""
 
     code = "forbidden"
     status = 403
@@ -96,6 +96,13 @@ class TargetExists(MailboxError):
     status = 409
 
 
+class KeyReused(MailboxError):
+    """An idempotency key comes again with another text or receiver."""
+
+    code = "key-reused"
+    status = 409
+
+
 class LeaseLost(MailboxError):
     """A lease ended (expired, released or acked) before its holder answered for it."""
 
@@ -118,7 +125,7 @@ class WrongContentType(MailboxError):
 
 
 class QuotaFull(MailboxError):
-    """A limit on pending messages or on waiters is reached; nothing was stored."""
+    """A limit on mailboxes, pending messages or waiters is reached; nothing was stored."""
 
     code = "quota-full"
     status = 429

@@ -1,4 +1,4 @@
-"""Values that cross rooms, and the rules for names, bodies and times. No I/O."""
+"""Values that cross layers, and the rules for names, bodies and times. No I/O."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -10,8 +10,12 @@ from claude_mailbox.errors import BadRequest, InvalidName, TooLarge
 
 NAME_LIMIT = 128
 KEY_LIMIT = 200
+# How long an idempotency key is remembered.
+KEY_MILLISECONDS = 24 * 3600 * 1000
 CHECK_LIMIT = 1000
 CHECK_BYTES = 8 * 1024 * 1024
+# What the framing around a message adds when it is shown to a model.
+FRAME_CHARACTERS = 200
 
 # Control characters, lone surrogates and line or paragraph separators would let a name
 # break out of the one line that it is printed on.
@@ -120,6 +124,40 @@ class LeaseOutcome:
 
     done: Sequence[str]
     lost: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A session that starts, resumes or goes on.
+
+    Attributes:
+        session_id: the client's id of it.
+        name: the mailbox that it would like to have.
+        client: what tells its process from others, or None when that is not known.
+        has_bell: whether the client watches a file for it.
+        takes_over: whether it goes on in the place of the session that this client ran before.
+    """
+
+    session_id: str
+    name: str
+    client: str | None
+    has_bell: bool
+    takes_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What became of a start.
+
+    Attributes:
+        mailbox: present name of the session's mailbox.
+        pending: messages that wait there.
+        former: the session whose place it took, or None.
+    """
+
+    mailbox: str
+    pending: int
+    former: str | None
 
 
 def check_name(value: object, what: str = "name") -> str:

@@ -6,22 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from claude_mailbox.daemon.store.sqlite import mail as store
 from claude_mailbox.daemon.store.sqlite.schema import open_database
+from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 
 # Runs one job through a real ledger and dies the moment that it is answered.
 WRITER = """
 import os, signal, sys
 import trio
-from claude_mailbox.daemon.store.sqlite import mail as store
-from claude_mailbox.daemon.store.sqlite.engine import Database
 from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 
 async def main(path, durable):
-    ledger = Ledger((await Database.open(path)).run)
+    ledger = Ledger(await SqliteEngine.open(path))
     async with trio.open_nursery() as nursery:
         await nursery.start(ledger.serve)
-        await ledger.run(lambda c: store.send(c, "a", "b", "hello", 1), durable=durable)
+        await ledger.run(lambda transaction: transaction.mail.send("a", "b", "hello", 1), durable=durable)
         os.kill(os.getpid(), signal.SIGKILL)
 
 trio.run(main, sys.argv[1], sys.argv[2] == "durable")
@@ -37,5 +36,5 @@ def test_a_job_that_was_answered_is_there(scratch: Path, durable: str) -> None:
         process = subprocess.run([sys.executable, "-c", WRITER, path, durable], check=False)
         assert process.returncode == -9
         connection = open_database(path)
-        assert store.peek(connection, "b").pending == number
+        assert create_transaction(connection).mail.peek("b").pending == number
         connection.close()

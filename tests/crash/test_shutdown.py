@@ -43,7 +43,7 @@ def start_watch_by_mcp(connection: Connection, name: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_with_everybody_at_work(roomy: DaemonProcess, number: signal.Signals) -> None:
+def test_every_open_request_ends_in_order(roomy: DaemonProcess, number: signal.Signals) -> None:
     """Watchers, streams, half requests, deaf clients: the end comes, and no mail is lost."""
     tcp, local = ("127.0.0.1", roomy.port), roomy.socket_path
     assert local is not None
@@ -81,7 +81,7 @@ def test_with_everybody_at_work(roomy: DaemonProcess, number: signal.Signals) ->
             assert [message["attempts"] for message in mail.check(name)] == [2]
 
 
-def test_impatience(daemon: DaemonProcess) -> None:
+def test_a_second_signal_changes_nothing(daemon: DaemonProcess) -> None:
     """A second signal, and a third, change nothing."""
     with Mail(("127.0.0.1", daemon.port)) as mail, Mail(("127.0.0.1", daemon.port)) as watcher:
         watcher.start_watch("me")
@@ -93,7 +93,7 @@ def test_impatience(daemon: DaemonProcess) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="changes the limit of another process")
-def test_with_a_disk_that_is_full(daemon: DaemonProcess) -> None:
+def test_a_full_disk_does_not_keep_it_from_ending(daemon: DaemonProcess) -> None:
     """What cannot be written is not written; the end comes all the same."""
     with Mail(("127.0.0.1", daemon.port)) as mail:
         mail.send("a", "b")
@@ -107,7 +107,7 @@ def test_with_a_disk_that_is_full(daemon: DaemonProcess) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("file", ["mailbox.lock", "mailbox.db", "mailbox.db-wal", "mailbox.sock"])
-def test_before_it_is_ready(number: signal.Signals, file: str) -> None:
+def test_a_signal_during_the_start_ends_it(number: signal.Signals, file: str) -> None:
     """A start may be broken off at any point: no traceback, and the next one works."""
     process = DaemonProcess()
     child = process.spawn()

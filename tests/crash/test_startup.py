@@ -14,7 +14,7 @@ import apsw
 import httpx
 import pytest
 
-from daemon.store.test_schema import foreign, newer, ours
+from daemon.store.sqlite.test_schema import foreign, newer, ours
 from support.daemon import PATIENCE_SECONDS, DaemonProcess
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files and signals")
@@ -73,7 +73,7 @@ class TestDatabase:
         ],
         ids=["foreign", "newer", "text", "truncated", "folder"],
     )
-    def test_not_ours_or_not_whole(
+    def test_a_foreign_or_damaged_database_is_refused(
         self, stopped: DaemonProcess, make: Callable[[Path], object], words: str
     ) -> None:
         """It is left as it was; with the file gone, the daemon starts."""
@@ -179,10 +179,10 @@ class TestHome:
 
 
 class TestPort:
-    def test_taken_by_a_stranger(self, stopped: DaemonProcess) -> None:
+    def test_taken_by_another_program(self, stopped: DaemonProcess) -> None:
         """The sentence names port and program."""
-        with socket.create_server(("127.0.0.1", 0)) as stranger:
-            port = stranger.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
             stopped.settings["port"] = port
             sentence = refusal(stopped)
         assert f"Port {port} is taken" in sentence
@@ -190,7 +190,7 @@ class TestPort:
         if sys.platform == "linux":
             assert str(os.getpid()) in sentence
 
-    def test_taken_by_another_of_us(self, stopped: DaemonProcess) -> None:
+    def test_taken_by_another_daemon(self, stopped: DaemonProcess) -> None:
         """A daemon of another home keeps its port."""
         with DaemonProcess() as other:
             stopped.settings["port"] = other.port
@@ -202,7 +202,7 @@ class TestPort:
             stopped.settings["bind"] = address
             assert "--bind" in refusal(stopped)
 
-    def test_free_again(self, stopped: DaemonProcess) -> None:
+    def test_a_port_that_is_free_again(self, stopped: DaemonProcess) -> None:
         """A port whose daemon was killed a moment ago can be had at once."""
         stopped.start()
         held = httpx.Client(base_url=stopped.url)
@@ -221,7 +221,7 @@ class TestConfiguration:
             ({"port": 70000}, "'port' .* from 0 to 65535"),
         ],
     )
-    def test_mistakes(
+    def test_a_mistake_names_the_key(
         self, stopped: DaemonProcess, settings: dict[str, object], words: str
     ) -> None:
         """The sentence names the key."""

@@ -1,1 +1,1 @@
-"""Rooms of the daemon, each alone, in virtual time where time counts."""
+"""Layers of the daemon, each alone, in virtual time where time counts."""

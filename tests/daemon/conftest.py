@@ -1,4 +1,4 @@
-"""Fixtures of the rooms' own tests."""
+"""Fixtures of the daemon's tests."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The daemon's inner rooms put together without sockets, on a real database, in virtual time."""
+"""A broker and what it stands on, without sockets: a real database, in virtual time."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -11,6 +11,7 @@ import trio
 
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.handover import Custody
@@ -18,6 +19,7 @@ from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import Receive, Scope, Send
 from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.daemon.store.sqlite.schema import open_database
 
 T = TypeVar("T")
@@ -26,24 +28,23 @@ EPOCH = 1_700_000_000_000
 STATES = ("waiting", "leased", "delivered")
 
 
-class InlineRunner:
-    """Runs a batch in the event loop, between two turns of it, as a hop onto a thread would.
+class InlineWorker:
+    """Runs functions in the event loop, between two turns of it, as a hop onto a thread would.
 
     The virtual clock may jump while a real thread works, so tests that use it need this one.
     """
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-
-    async def __call__(
-        self, function: Callable[[apsw.Connection], T], *, in_place: bool = False
-    ) -> T:
+    async def run(self, function: Callable[[], T]) -> T:
+        """Return what *function* returns."""
         with trio.CancelScope(shield=True):
             await trio.lowlevel.checkpoint()
             try:
-                return function(self._connection)
+                return function()
             finally:
                 await trio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        """Nothing to close."""
 
 
 class RecordingBell:
@@ -76,7 +77,7 @@ class World:
     lines: WaiterLines
     presence: Presence
     broker: Broker
-    clock: Callable[[], int]
+    housekeeping: Housekeeping
     bell: RecordingBell
 
     def states(self) -> dict[str, str]:
@@ -116,21 +117,23 @@ def virtual_clock() -> int:
 async def open_world(folder: Path, **settings: int) -> AsyncIterator[World]:
     """Open the database in *folder* and run the ledger; *settings* are fields of ``Config``."""
     connection = open_database(str(folder / "mailbox.db"))
+    config = Config(**settings)
+    engine = SqliteEngine(connection, InlineWorker(), max_mailboxes=config.max_mailboxes)
     try:
-        ledger = Ledger(InlineRunner(connection))
-        config = Config(**settings)
+        ledger = Ledger(engine)
         lines = WaiterLines(config.max_waiters_per_mailbox)
         presence = Presence(ledger, virtual_clock)
         bell = RecordingBell()
         broker = Broker(ledger, lines, presence, config, virtual_clock, bell)
+        housekeeping = Housekeeping(ledger, broker, lines, presence, config, virtual_clock)
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.serve)
             try:
-                yield World(connection, ledger, lines, presence, broker, virtual_clock, bell)
+                yield World(connection, ledger, lines, presence, broker, housekeeping, bell)
             finally:
                 ledger.close()
     finally:
-        connection.close()
+        await engine.close()
 
 
 def custody(lease_seconds: float | None = None) -> Custody:

@@ -9,9 +9,6 @@ from docs.markdown import code_of, table
 from docs.pages import CONFIGURATION
 from docs.product import commands, options, source
 
-# What is written before the code has it. Delete each when the code has it: a check says so.
-AHEAD_OF_THE_CODE = {"maxMailboxes": "10000"}
-
 KEYS = table(CONFIGURATION, "Key", "Flag", "Default")
 
 
@@ -22,8 +19,7 @@ def test_keys_and_defaults() -> None:
     defaults["dbPath"] = "~/.claude-mailbox/mailbox.db"
     defaults["allowedHosts"] = "[]"
 
-    assert not AHEAD_OF_THE_CODE.keys() & defaults.keys(), "the code has it now"
-    assert written == {**defaults, **AHEAD_OF_THE_CODE}
+    assert written == defaults
 
 
 def test_flags() -> None:
@@ -73,7 +69,7 @@ def test_the_home_folder() -> None:
             paths.socket_path(),
             paths.lock_path(),
             paths.log_path(),
-            paths.command_path(),
+            paths.launch_record_path(),
         )
     }
 

@@ -12,9 +12,6 @@ from docs.product import PACKAGE, errors, routes, source
 from support.daemon import DaemonProcess
 from wire.connection import Connection
 
-# What is written before the code has it. Delete each when the code has it: a check says so.
-AHEAD_OF_THE_CODE = {(409, "key-reused")}
-
 ENDPOINTS = table(REST, "Endpoint")
 ROWS = {
     (method, target.partition("?")[0]): row
@@ -103,13 +100,12 @@ def test_statuses_and_reasons() -> None:
         if error.status != 500 and re.search(rf"(?<!class ){error.__name__}\(", text)
     }
 
-    assert not AHEAD_OF_THE_CODE & raised, "the code has it now"
-    assert written == raised | AHEAD_OF_THE_CODE
+    assert written == raised
 
 
 def test_reasons_in_the_text_exist() -> None:
     """A status that is followed by a reason goes with that reason."""
-    known = {(error.status, error.code) for error in errors()} | AHEAD_OF_THE_CODE
+    known = {(error.status, error.code) for error in errors()}
     written = re.findall(r"\b(4\d\d|5\d\d) `([a-z]+-?[a-z]+)`", REST)
 
     assert {(int(status), reason) for status, reason in written} <= known

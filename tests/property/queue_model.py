@@ -2,28 +2,28 @@
 
 from dataclasses import dataclass, field
 
+from claude_mailbox.model import KEY_MILLISECONDS
+
 WAITING, LEASED, DELIVERED = "waiting", "leased", "delivered"
 
 
 @dataclass(eq=False)
-class Box:
+class Mailbox:
     """A mailbox: its present name, its former ones, and when it was used."""
 
     name: str
     created_at: int
     seen_at: int | None = None
     former: set[str] = field(default_factory=set)
-    answers: dict[str, tuple[object, ...]] = field(default_factory=dict)
-    answered_at: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
-class Letter:
+class Message:
     """A message, and its way so far."""
 
     id: int
-    sender: Box
-    recipient: Box
+    sender: Mailbox
+    recipient: Mailbox
     body: str
     sent_at: int
     state: str = WAITING
@@ -32,73 +32,109 @@ class Letter:
     until: int | None = None
 
 
+@dataclass(frozen=True)
+class Keyed:
+    """A message that was sent with a key: to which name, and what was answered."""
+
+    message: Message
+    to: str
+    recipient: str
+    pending: int
+
+
 class Queue:
-    """All mailboxes and messages."""
+    """All mailboxes and messages, and the keys of messages by the sender's name."""
 
     def __init__(self) -> None:
-        self.boxes: list[Box] = []
-        self.letters: list[Letter] = []
+        self.mailboxes: list[Mailbox] = []
+        self.messages: list[Message] = []
+        self.keys: dict[tuple[str, str], Keyed] = {}
 
-    def find(self, name: str) -> Box | None:
+    def find(self, name: str) -> Mailbox | None:
         """Return the mailbox that has the name, or left it behind."""
-        for box in self.boxes:
-            if name == box.name or name in box.former:
-                return box
+        for mailbox in self.mailboxes:
+            if name == mailbox.name or name in mailbox.former:
+                return mailbox
         return None
 
-    def use(self, name: str, now: int) -> Box:
+    def use(self, name: str, now: int) -> Mailbox:
         """Return the mailbox, new when it must be, known from now on."""
-        box = self.address(name, now)
-        if box.seen_at is None:
-            box.seen_at = now
-        return box
+        mailbox = self.address(name, now)
+        if mailbox.seen_at is None:
+            mailbox.seen_at = now
+        return mailbox
 
-    def address(self, name: str, now: int) -> Box:
+    def address(self, name: str, now: int) -> Mailbox:
         """Return the mailbox, new when it must be, without its owner having been there."""
-        box = self.find(name)
-        if box is None:
-            box = Box(name, now)
-            self.boxes.append(box)
-        return box
+        mailbox = self.find(name)
+        if mailbox is None:
+            mailbox = Mailbox(name, now)
+            self.mailboxes.append(mailbox)
+        return mailbox
 
-    def of(self, box: Box, *states: str) -> list[Letter]:
-        """Return the letters to a mailbox in these states, the oldest first."""
-        return [x for x in self.letters if x.recipient is box and x.state in states]
+    def of(self, mailbox: Mailbox, *states: str) -> list[Message]:
+        """Return the messages to a mailbox in these states, the oldest first."""
+        return [x for x in self.messages if x.recipient is mailbox and x.state in states]
 
-    def pending(self, box: Box) -> int:
+    def pending(self, mailbox: Mailbox) -> int:
         """Count what was sent to a mailbox and has not been delivered."""
-        return len(self.of(box, WAITING, LEASED))
+        return len(self.of(mailbox, WAITING, LEASED))
 
-    def by_token(self, token: str) -> Letter | None:
-        """Return the letter that has this lease, or was delivered by it."""
-        for letter in self.letters:
-            if letter.token == token and letter.state != WAITING:
-                return letter
+    def by_token(self, token: str) -> Message | None:
+        """Return the message that has this lease, or was delivered by it."""
+        for message in self.messages:
+            if message.token == token and message.state != WAITING:
+                return message
         return None
 
-    def put_back(self, letter: Letter) -> None:
+    def put_back(self, message: Message) -> None:
         """End a lease without delivery."""
-        letter.state, letter.token, letter.until = WAITING, "", None
+        message.state, message.token, message.until = WAITING, "", None
 
     def expire(self, now: int) -> set[str]:
         """Put back what has run out; return the names of the mailboxes."""
         names = set()
-        for letter in self.letters:
-            if letter.state == LEASED and letter.until is not None and letter.until <= now:
-                self.put_back(letter)
-                names.add(letter.recipient.name)
+        for message in self.messages:
+            if message.state == LEASED and message.until is not None and message.until <= now:
+                self.put_back(message)
+                names.add(message.recipient.name)
         return names
 
-    def is_involved(self, box: Box) -> bool:
-        """Whether anything pends to or from a mailbox."""
-        return any(
-            box in (letter.sender, letter.recipient) and letter.state != DELIVERED
-            for letter in self.letters
+    def keyed(self, sender: str, key: str, now: int) -> Keyed | None:
+        """Return what the sender, by that name, sent with the key within a day."""
+        found = self.keys.get((sender, key))
+        return found if found and self.is_fresh(found, now) else None
+
+    def is_fresh(self, keyed: Keyed, now: int) -> bool:
+        """Whether a key still counts."""
+        return keyed.message.sent_at > now - KEY_MILLISECONDS
+
+    def is_repeat(self, keyed: Keyed, to: str, body: str) -> bool:
+        """Whether the same is sent to the same mailbox, by whatever name."""
+        names = (keyed.to, keyed.recipient)
+        return body == keyed.message.body and (
+            to in names or self.find(to) is keyed.message.recipient
         )
 
-    def delete(self, box: Box) -> bool:
+    def rename(self, mailbox: Mailbox, to: str, now: int) -> None:
+        """Give a mailbox another name; its keys are found under that, too."""
+        for (sender, key), keyed in list(self.keys.items()):
+            if sender == mailbox.name and self.is_fresh(keyed, now):
+                self.keys[to, key] = keyed
+        mailbox.former.add(mailbox.name)
+        mailbox.former.discard(to)
+        mailbox.name = to
+
+    def is_involved(self, mailbox: Mailbox) -> bool:
+        """Whether anything pends to or from a mailbox."""
+        return any(
+            mailbox in (message.sender, message.recipient) and message.state != DELIVERED
+            for message in self.messages
+        )
+
+    def delete(self, mailbox: Mailbox) -> bool:
         """Delete a mailbox, if nothing pends."""
-        if self.is_involved(box):
+        if self.is_involved(mailbox):
             return False
-        self.boxes.remove(box)
+        self.mailboxes.remove(mailbox)
         return True

@@ -1,7 +1,7 @@
-"""The broker in random company: people who come, wait, take, give back, give up and rename.
+"""The broker under random schedules of watches, checks, acks, releases, renames and cancellations.
 
 Whatever happens at once and in whatever order: when everything has come to rest, nobody waits
-where mail waits, nobody was overtaken, and every lease is in somebody's hands.
+where mail waits, nobody was overtaken, and every lease is held by somebody.
 """
 
 import tempfile
@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.delivery import housekeeping
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.errors import BadRequest, Renamed, TargetExists
 from claude_mailbox.model import Claim
@@ -26,7 +25,7 @@ names = st.sampled_from(["x", "x", "y", "z"])
 leases = st.sampled_from([None, None, 3.0])
 which = st.integers(0, 20)
 
-deeds = st.one_of(
+actions = st.one_of(
     st.tuples(st.just("send"), names),
     st.tuples(st.just("send"), names),
     st.tuples(st.just("watch"), names, st.sampled_from([0.0, 5.0, 100.0]), leases),
@@ -42,12 +41,12 @@ deeds = st.one_of(
     st.tuples(st.just("sweep")),
     st.tuples(st.just("wait"), st.sampled_from([1.0, 3.0, 10.0])),
 )
-# Each step is one deed, or several at the same time.
-stories = st.lists(st.lists(deeds, min_size=1, max_size=4), min_size=1, max_size=25)
+# Each step is one action, or several at the same time.
+schedules = st.lists(st.lists(actions, min_size=1, max_size=4), min_size=1, max_size=25)
 
 
 @dataclass(eq=False)
-class Visitor:
+class Receiver:
     """Somebody who wants mail.
 
     Attributes:
@@ -63,30 +62,30 @@ class Visitor:
     outcome: str = ""
 
 
-class Company:
-    """All the people of one story."""
+class Simulation:
+    """One schedule on its way."""
 
     def __init__(self, world: World, nursery: trio.Nursery) -> None:
         self._world = world
         self._broker = world.broker
         self._nursery = nursery
-        self.visitors: list[Visitor] = []
+        self.receivers: list[Receiver] = []
         self.ended: set[str] = set()
         self.sent = 0
 
-    async def play(self, step: list[tuple[object, ...]]) -> None:
-        """Let the deeds of a step happen at once, and wait until everything is at rest."""
-        served = {visitor for visitor in self.visitors if visitor.outcome}
-        before = set(self.visitors) - served
-        for deed, *details in step:
-            if deed == "wait":
+    async def run_step(self, step: list[tuple[object, ...]]) -> None:
+        """Let the actions of a step happen at once, and wait until everything is at rest."""
+        served = {receiver for receiver in self.receivers if receiver.outcome}
+        before = set(self.receivers) - served
+        for action, *details in step:
+            if action == "wait":
                 await trio.sleep(*details)
             else:
-                self._nursery.start_soon(partial(getattr(self, f"_{deed}"), *details))
+                self._nursery.start_soon(partial(getattr(self, f"_{action}"), *details))
         await wait_all_tasks_blocked()
         self._assert_at_rest(before, served)
 
-    def _assert_at_rest(self, before: set[Visitor], served: set[Visitor]) -> None:
+    def _assert_at_rest(self, before: set[Receiver], served: set[Receiver]) -> None:
         present = dict(self._world.connection.execute("SELECT name, id FROM mailbox"))
         former = {name for (name,) in self._world.connection.execute("SELECT name FROM alias")}
         for name in self._world.lines.watched():
@@ -96,58 +95,64 @@ class Company:
                 (present.get(name),),
             ).get
             assert waiting == 0, f"{waiting} messages and somebody wait at {name!r}"
-        waiting_now = [visitor for visitor in self.visitors if not visitor.outcome]
+        waiting_now = [receiver for receiver in self.receivers if not receiver.outcome]
         assert self._world.lines.total() == len(waiting_now)
-        for lucky in set(self.visitors) - served:
-            if lucky.outcome == "mail":
+        for receiver in set(self.receivers) - served:
+            if receiver.outcome == "mail":
                 for other in before.intersection(waiting_now):
-                    assert other.name != lucky.name or other.number > lucky.number, "overtaken"
-        self.assert_in_good_hands()
+                    assert other.name != receiver.name or other.number > receiver.number, (
+                        "overtaken"
+                    )
+        self.assert_each_lease_is_held_once()
 
-    def assert_in_good_hands(self) -> None:
-        """Every lease in the database is held by exactly one visitor."""
-        held = [token for visitor in self.visitors for token in visitor.custody.tokens]
+    def assert_each_lease_is_held_once(self) -> None:
+        """Every lease in the database is held by exactly one receiver."""
+        held = [token for receiver in self.receivers for token in receiver.custody.tokens]
         assert len(held) == len(set(held)), "held twice"
         leased = self._world.bound()
-        # Explicit leases may have run out in their holder's hands.
+        # Explicit leases may have run out.
         assert leased <= set(held) - self.ended
         bound = {
             token
-            for visitor in self.visitors
-            if visitor.custody.lease_seconds is None
-            for token in visitor.custody.tokens
+            for receiver in self.receivers
+            if receiver.custody.lease_seconds is None
+            for token in receiver.custody.tokens
         }
         assert bound - self.ended <= leased
 
-    async def _visit(self, visitor: Visitor, want: Callable[[], Awaitable[Claim | None]]) -> None:
-        self.visitors.append(visitor)
-        with visitor.scope:
+    async def _receive(
+        self, receiver: Receiver, want: Callable[[], Awaitable[Claim | None]]
+    ) -> None:
+        self.receivers.append(receiver)
+        with receiver.scope:
             try:
                 claim = await want()
             except Renamed:
-                visitor.outcome = "renamed"
+                receiver.outcome = "renamed"
             else:
-                visitor.outcome = "mail" if claim and claim.deliveries else "nothing"
-        visitor.outcome = visitor.outcome or "gave up"
+                receiver.outcome = "mail" if claim and claim.deliveries else "nothing"
+        receiver.outcome = receiver.outcome or "gave up"
 
     async def _watch(self, name: str, seconds: float, lease: float | None) -> None:
-        visitor = Visitor(name, len(self.visitors), custody(lease))
-        await self._visit(visitor, partial(self._broker.watch, name, seconds, visitor.custody))
+        receiver = Receiver(name, len(self.receivers), custody(lease))
+        await self._receive(receiver, partial(self._broker.watch, name, seconds, receiver.custody))
 
     async def _check(self, name: str, limit: int, lease: float | None) -> None:
-        visitor = Visitor("", len(self.visitors), custody(lease))
-        await self._visit(visitor, partial(self._broker.check, name, visitor.custody, limit=limit))
+        receiver = Receiver("", len(self.receivers), custody(lease))
+        await self._receive(
+            receiver, partial(self._broker.check, name, receiver.custody, limit=limit)
+        )
 
     async def _send(self, name: str) -> None:
         self.sent += 1
         await self._broker.send("sender", name, str(self.sent))
 
     async def _cancel(self, number: int) -> None:
-        if self.visitors:
-            self.visitors[number % len(self.visitors)].scope.cancel()
+        if self.receivers:
+            self.receivers[number % len(self.receivers)].scope.cancel()
 
     def _tokens(self, number: int) -> list[str]:
-        with_mail = [visitor for visitor in self.visitors if visitor.custody.tokens]
+        with_mail = [receiver for receiver in self.receivers if receiver.custody.tokens]
         return list(with_mail[number % len(with_mail)].custody.tokens) if with_mail else []
 
     async def _ack(self, number: int) -> None:
@@ -172,33 +177,33 @@ class Company:
         await self._broker.delete(name)
 
     async def _sweep(self) -> None:
-        await self._broker.sweep()
+        await self._world.housekeeping.sweep()
 
 
-async def _perform(story: list[list[tuple[object, ...]]], folder: Path) -> None:
+async def _run(schedule: list[list[tuple[object, ...]]], folder: Path) -> None:
     async with open_world(folder, delete_after_minutes=1) as world, trio.open_nursery() as nursery:
-        nursery.start_soon(housekeeping.expire_leases, world.broker, world.clock)
-        company = Company(world, nursery)
-        for step in story:
-            await company.play(step)
-        for visitor in company.visitors:
-            visitor.scope.cancel()
+        nursery.start_soon(world.broker.expiry.serve)
+        simulation = Simulation(world, nursery)
+        for step in schedule:
+            await simulation.run_step(step)
+        for receiver in simulation.receivers:
+            receiver.scope.cancel()
         await wait_all_tasks_blocked()
-        company.assert_in_good_hands()
+        simulation.assert_each_lease_is_held_once()
         # Explicit leases end by themselves; after that, everything is where it was or delivered.
         await trio.sleep(60)
         await wait_all_tasks_blocked()
-        await world.broker.release_all_bound()
+        await world.housekeeping.release_bound()
         states = world.states()
-        assert len(states) == company.sent
+        assert len(states) == simulation.sent
         assert set(states.values()) <= {"waiting", "delivered"}
         nursery.cancel_scope.cancel()
 
 
-@given(stories)
-def test_nobody_sleeps_beside_mail(story: list[list[tuple[object, ...]]]) -> None:
-    """In any story."""
+@given(schedules)
+def test_no_watcher_waits_while_mail_does(schedule: list[list[tuple[object, ...]]]) -> None:
+    """In any schedule."""
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         clock = trio.testing.MockClock(autojump_threshold=0)
-        trio.run(_perform, story, Path(folder), clock=clock)
+        trio.run(_run, schedule, Path(folder), clock=clock)

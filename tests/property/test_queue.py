@@ -1,67 +1,27 @@
 """The store against a simple model, in random sequences of everything that can happen to mail."""
 
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar
-
-import apsw
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    invariant,
-    precondition,
-    rule,
-)
+from hypothesis.stateful import rule
 
-from claude_mailbox.daemon.store.sqlite import leases as lease_store
-from claude_mailbox.daemon.store.sqlite import mail as store
-from claude_mailbox.daemon.store.sqlite.schema import open_database
-from claude_mailbox.errors import BadRequest, MailboxError, QuotaFull, Renamed, TargetExists
-from property.queue_model import DELIVERED, LEASED, WAITING, Box, Letter, Queue
-
-T = TypeVar("T")
+from claude_mailbox.errors import BadRequest, KeyReused, QuotaFull, Renamed, TargetExists
+from claude_mailbox.model import FRAME_CHARACTERS, KEY_MILLISECONDS
+from property.checked_store import CheckedStore
+from property.queue_model import DELIVERED, LEASED, WAITING, Keyed, Mailbox, Message
 
 names = st.sampled_from(["ann", "bob", "邮箱", "x y"])
 bodies = st.text("aé🙂\n\x00", min_size=1, max_size=12)
 seconds = st.sampled_from([1, 30, 100])
 LIMIT = 5
-START = 1_700_000_000_000
 
 
-class Mail(RuleBasedStateMachine):
+class Mail(CheckedStore):
     """Runs every step on the store and on the model, and compares."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._folder = tempfile.TemporaryDirectory(
-            dir="/dev/shm" if Path("/dev/shm").is_dir() else None
-        )
-        self._path = str(Path(self._folder.name) / "mailbox.db")
-        self.connection = open_database(self._path)
-        self.connection.pragma("synchronous", "off")
-        self.model = Queue()
-        self.now = START
         self.last_id = 0
         self.issued: list[str] = []
-
-    def teardown(self) -> None:
-        """Check the file, and remove it."""
-        assert self.connection.pragma("integrity_check") == "ok"
-        self.connection.close()
-        self._folder.cleanup()
-
-    def commit(self, job: Callable[[apsw.Connection], T]) -> T:
-        """Run a job as the ledger does; an error undoes it."""
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
-            value = job(self.connection)
-        except MailboxError:
-            self.connection.execute("ROLLBACK")
-            raise
-        self.connection.execute("COMMIT")
-        return value
 
     # What people do.
 
@@ -71,47 +31,60 @@ class Mail(RuleBasedStateMachine):
         for body in texts:
             self.send(sender, to, body, None)
 
-    @rule(sender=names, to=names, body=bodies, key=st.sampled_from(["k1", "k2"]))
+    @rule(
+        sender=names,
+        to=names,
+        body=st.sampled_from(["one", "two"]),
+        key=st.sampled_from(["k1", "k2"]),
+    )
     def send_with_a_key(self, sender: str, to: str, body: str, key: str) -> None:
         """A message that may have been sent before."""
         self.send(sender, to, body, key)
 
     def send(self, sender: str, to: str, body: str, key: str | None) -> None:
         """A message is stored once, or refused because the mailbox is full."""
-        is_new_sender = self.model.find(sender) is None
-        box = self.model.find(sender)
-        first = box.answers.get(key) if box is not None and key is not None else None
+        mailbox = self.model.find(sender)
+        present = mailbox.name if mailbox is not None else sender
+        first = self.model.keyed(present, key, self.now) if key is not None else None
+        is_repeat = first is not None and self.model.is_repeat(first, to, body)
         target = self.model.find(to)
         is_full = target is not None and self.model.pending(target) >= LIMIT
         try:
             receipt = self.commit(
-                lambda c: store.send(c, sender, to, body, self.now, key=key, max_pending=LIMIT)
+                lambda transaction: transaction.mail.send(
+                    sender, to, body, self.now, key=key, max_pending=LIMIT
+                )
             )
         except QuotaFull:
             assert is_full
             assert first is None
             return
-        box = self.model.use(sender, self.now)
-        assert receipt.sender == box.name
+        except KeyReused:
+            assert first is not None
+            assert not is_repeat
+            return
+        mailbox = self.model.use(sender, self.now)
+        assert receipt.sender == mailbox.name
+        assert receipt.duplicate is is_repeat
         if first is not None:
-            assert receipt.duplicate
-            assert (receipt.id, receipt.recipient, receipt.sent_at, receipt.pending) == first
+            message = first.message
+            assert (receipt.id, receipt.sent_at) == (message.id, message.sent_at)
+            assert (receipt.recipient, receipt.pending) == (first.recipient, first.pending)
             return
         assert not is_full
-        assert not receipt.duplicate
         assert receipt.id > self.last_id
         recipient = self.model.address(to, self.now)
         assert receipt.known is (recipient.seen_at is not None)
         assert receipt.last_seen_at == recipient.seen_at
         assert receipt.recipient == recipient.name
         assert receipt.forwarded_from == (to if to != recipient.name else None)
-        self.model.letters.append(Letter(receipt.id, box, recipient, body, self.now))
+        message = Message(receipt.id, mailbox, recipient, body, self.now)
+        self.model.messages.append(message)
         assert receipt.pending == len(self.model.of(recipient, WAITING))
         self.last_id = receipt.id
         if key is not None:
-            box.answers[key] = (receipt.id, receipt.recipient, self.now, receipt.pending)
-            box.answered_at[key] = self.now
-        assert is_new_sender is False or box.created_at == self.now
+            keyed = Keyed(message, to, receipt.recipient, receipt.pending)
+            self.model.keys[sender, key] = self.model.keys[mailbox.name, key] = keyed
 
     @rule(name=names, limit=st.integers(1, 4), lease=st.none() | seconds)
     def take(self, name: str, limit: int, lease: int | None) -> None:
@@ -154,8 +127,7 @@ class Mail(RuleBasedStateMachine):
         renamed_to = claim = None
         try:
             claim = self.commit(
-                lambda c: lease_store.claim(
-                    c,
+                lambda transaction: transaction.leases.claim(
                     name,
                     self.now,
                     limit=limit,
@@ -173,126 +145,130 @@ class Mail(RuleBasedStateMachine):
             return
         assert renamed_to is None
         assert claim is not None
-        box = self.model.use(name, self.now)
-        assert claim.mailbox == box.name
-        expected: list[Letter] = []
+        mailbox = self.model.use(name, self.now)
+        assert claim.mailbox == mailbox.name
+        expected: list[Message] = []
         size = characters = 0
-        for letter in self.model.of(box, WAITING)[:limit]:
-            size += len(letter.body.encode())
-            characters += len(letter.body) + lease_store.FRAME_CHARACTERS
+        for message in self.model.of(mailbox, WAITING)[:limit]:
+            size += len(message.body.encode())
+            characters += len(message.body) + FRAME_CHARACTERS
             fits = size <= max_bytes and (max_characters is None or characters <= max_characters)
             if not fits and not (at_least_one and not expected):
                 break
-            expected.append(letter)
+            expected.append(message)
         assert [delivery.id for delivery in claim.deliveries] == [x.id for x in expected]
-        for letter, delivery in zip(expected, claim.deliveries, strict=True):
-            letter.state, letter.token, letter.until = LEASED, delivery.lease, until
-            letter.attempts += 1
-            assert delivery.body == letter.body
-            assert delivery.sender == letter.sender.name
-            assert delivery.sent_at == letter.sent_at
-            assert delivery.attempts == letter.attempts
-        assert claim.remaining == len(self.model.of(box, WAITING))
+        for message, delivery in zip(expected, claim.deliveries, strict=True):
+            message.state, message.token, message.until = LEASED, delivery.lease, until
+            message.attempts += 1
+            assert delivery.body == message.body
+            assert delivery.sender == message.sender.name
+            assert delivery.sent_at == message.sent_at
+            assert delivery.attempts == message.attempts
+        assert claim.remaining == len(self.model.of(mailbox, WAITING))
         self.issued += [delivery.lease for delivery in claim.deliveries]
 
     def answers(self, data: st.DataObject) -> tuple[list[str], str | None]:
         """Choose tokens to answer for, most of them live, and who does it."""
-        live = [letter.token for letter in self.model.letters if letter.state == LEASED]
+        live = [message.token for message in self.model.messages if message.state == LEASED]
         pool = [*live, *live, *self.issued, "1-never"]
         tokens = data.draw(st.lists(st.sampled_from(pool), min_size=1, max_size=4))
         first = self.model.by_token(tokens[0]) if tokens else None
         owner = st.just(first.recipient.name) if first is not None else st.none()
         return tokens, data.draw(st.none() | owner | names)
 
-    def reached(self, token: str, holder: str | None, *states: str) -> Letter | None:
-        """Return the letter that a token reaches for this holder."""
-        letter = self.model.by_token(token)
-        if letter is None or letter.state not in states:
+    def reached(self, token: str, owner: str | None, *states: str) -> Message | None:
+        """Return the message that a token reaches for this owner."""
+        message = self.model.by_token(token)
+        if message is None or message.state not in states:
             return None
-        if holder is not None and letter.recipient is not self.model.find(holder):
+        if owner is not None and message.recipient is not self.model.find(owner):
             return None
-        return letter
+        return message
 
     @rule(data=st.data())
     def ack(self, data: st.DataObject) -> None:
         """Live leases, and those that delivered the message before, are done."""
-        tokens, holder = self.answers(data)
-        outcome = self.commit(lambda c: lease_store.settle(c, tokens, self.now, holder))
+        tokens, owner = self.answers(data)
+        outcome = self.commit(
+            lambda transaction: transaction.leases.settle(tokens, self.now, owner)
+        )
         done, lost = [], []
         for token in tokens:
-            letter = self.reached(token, holder, LEASED, DELIVERED)
-            (lost if letter is None else done).append(token)
-            if letter is not None:
-                letter.state, letter.until = DELIVERED, None
+            message = self.reached(token, owner, LEASED, DELIVERED)
+            (lost if message is None else done).append(token)
+            if message is not None:
+                message.state, message.until = DELIVERED, None
         assert (outcome.done, outcome.lost) == (done, lost)
 
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
         """Live leases go back to their places; their mailboxes are named."""
-        tokens, holder = self.answers(data)
-        outcome, mailboxes = self.commit(lambda c: lease_store.release(c, tokens, holder))
-        done, lost, boxes = [], [], set()
+        tokens, owner = self.answers(data)
+        outcome, mailboxes = self.commit(
+            lambda transaction: transaction.leases.release(tokens, owner)
+        )
+        done, lost, names = [], [], set()
         for token in tokens:
-            letter = self.reached(token, holder, LEASED)
-            (lost if letter is None else done).append(token)
-            if letter is not None:
-                self.model.put_back(letter)
-                boxes.add(letter.recipient.name)
+            message = self.reached(token, owner, LEASED)
+            (lost if message is None else done).append(token)
+            if message is not None:
+                self.model.put_back(message)
+                names.add(message.recipient.name)
         assert (outcome.done, outcome.lost) == (done, lost)
-        assert set(mailboxes) == boxes
+        assert set(mailboxes) == names
 
     @rule(data=st.data(), more=seconds)
     def extend(self, data: st.DataObject, more: int) -> None:
         """Live explicit leases get a new end."""
-        tokens, holder = self.answers(data)
+        tokens, owner = self.answers(data)
         until = self.now + more * 1000
-        outcome = self.commit(lambda c: lease_store.extend(c, tokens, until, holder))
+        outcome = self.commit(lambda transaction: transaction.leases.extend(tokens, until, owner))
         done, lost = [], []
         for token in tokens:
-            letter = self.reached(token, holder, LEASED)
-            is_explicit = letter is not None and letter.until is not None
+            message = self.reached(token, owner, LEASED)
+            is_explicit = message is not None and message.until is not None
             (done if is_explicit else lost).append(token)
-            if letter is not None and is_explicit:
-                letter.until = until
+            if message is not None and is_explicit:
+                message.until = until
         assert (outcome.done, outcome.lost) == (done, lost)
 
     @rule(current=names, to=names)
     def rename(self, current: str, to: str) -> None:
         """A name is given up for another that is free, or was one's own."""
-        box, owner = self.model.find(current), self.model.find(to)
+        mailbox, owner = self.model.find(current), self.model.find(to)
         try:
-            renamed = self.commit(lambda c: store.rename(c, current, to, self.now))
+            renamed = self.commit(
+                lambda transaction: transaction.mailboxes.rename(current, to, self.now)
+            )
         except BadRequest:
-            assert (box.name if box else current) == to
+            assert (mailbox.name if mailbox else current) == to
             return
         except TargetExists:
             assert owner is not None
-            assert owner is not box
+            assert owner is not mailbox
             return
-        assert owner is None or owner is box
-        box = self.model.use(current, self.now)
-        assert renamed.old == box.name
-        assert renamed.transferred == self.model.pending(box)
-        box.former.add(box.name)
-        box.former.discard(to)
-        box.name = to
+        assert owner is None or owner is mailbox
+        mailbox = self.model.use(current, self.now)
+        assert renamed.old == mailbox.name
+        assert renamed.transferred == self.model.pending(mailbox)
+        self.model.rename(mailbox, to, self.now)
 
     @rule(name=names)
     def delete(self, name: str) -> None:
         """Only what has nothing pending in either direction goes."""
-        deleted = self.commit(lambda c: store.delete(c, name))
-        box = self.model.find(name)
-        assert deleted is (box is not None and self.model.delete(box))
+        deleted = self.commit(lambda transaction: transaction.mailboxes.delete(name))
+        mailbox = self.model.find(name)
+        assert deleted is (mailbox is not None and self.model.delete(mailbox))
 
     @rule(seen=st.dictionaries(names, st.integers(-10, 0), max_size=3))
     def mark_seen(self, seen: dict[str, int]) -> None:
         """Sights are written down by any name; an older one changes nothing."""
         sights = {name: self.now + ago * 60_000 for name, ago in seen.items()}
-        self.commit(lambda c: store.mark_seen(c, sights))
+        self.commit(lambda transaction: transaction.mailboxes.mark_seen(sights))
         for name, at in sights.items():
-            box = self.model.find(name)
-            if box is not None:
-                box.seen_at = max(box.seen_at or 0, at)
+            mailbox = self.model.find(name)
+            if mailbox is not None:
+                mailbox.seen_at = max(mailbox.seen_at or 0, at)
 
     # What time and fate do.
 
@@ -302,114 +278,67 @@ class Mail(RuleBasedStateMachine):
         self.now += passed
 
     @rule()
+    def a_day_passes(self) -> None:
+        """The keys of before count no more."""
+        self.now += KEY_MILLISECONDS
+
+    @rule()
     def time_passes_until_the_next_end(self) -> None:
         """The clock goes to the very moment at which a lease runs out."""
-        self.now = max(self.now, lease_store.next_expiry(self.connection) or 0)
+        self.now = max(self.now, self.transaction.leases.next_expiry() or 0)
 
     @rule()
     def expire(self) -> None:
         """What has run out goes back; the next end is known."""
-        mailboxes = self.commit(lambda c: lease_store.expire(c, self.now))
+        mailboxes = self.commit(lambda transaction: transaction.leases.expire(self.now))
         assert set(mailboxes) == self.model.expire(self.now)
-        ends = [x.until for x in self.model.letters if x.state == LEASED and x.until is not None]
-        assert self.commit(lease_store.next_expiry) == min(ends, default=None)
+        ends = [x.until for x in self.model.messages if x.state == LEASED and x.until is not None]
+        assert self.commit(lambda transaction: transaction.leases.next_expiry()) == min(
+            ends, default=None
+        )
 
     @rule()
     def restart(self) -> None:
         """The daemon dies and comes back: only leases bound to a connection end."""
         self.connection.close()
-        self.connection = open_database(self._path)
-        self.connection.pragma("synchronous", "off")
-        bound = self.commit(lease_store.bound_tokens)
-        held = [x for x in self.model.letters if x.state == LEASED and x.until is None]
-        assert bound == {letter.token for letter in held}
-        self.commit(lambda c: lease_store.release(c, bound))
-        for letter in held:
-            self.model.put_back(letter)
+        self.open()
+        bound = self.commit(lambda transaction: transaction.leases.bound_tokens())
+        held = [x for x in self.model.messages if x.state == LEASED and x.until is None]
+        assert bound == {message.token for message in held}
+        self.commit(lambda transaction: transaction.leases.release(bound))
+        for message in held:
+            self.model.put_back(message)
 
     @rule(sender=names, to=names, body=bodies)
     def die_before_the_commit(self, sender: str, to: str, body: str) -> None:
         """What was not committed never was."""
         self.connection.execute("BEGIN IMMEDIATE")
-        store.send(self.connection, sender, to, body, self.now)
-        lease_store.claim(self.connection, to, self.now, limit=9, max_bytes=10**6)
+        self.transaction.mail.send(sender, to, body, self.now)
+        self.transaction.leases.claim(to, self.now, limit=9, max_bytes=10**6)
         self.connection.execute("ROLLBACK")
         self.restart()
 
     @rule(idle=st.sampled_from([60_000, 3_600_000]), spare=st.lists(names, max_size=2))
     def sweep(self, idle: int, spare: list[str]) -> None:
-        """Idle mailboxes go, unless something pends or they are spared; old answers, too."""
+        """Idle mailboxes go, unless something pends or they are spared."""
         since = self.now - idle
-        gone = self.commit(lambda c: store.sweep(c, since, spare))
-        stale: list[Box] = []
-        for box in list(self.model.boxes):
-            used = box.seen_at if box.seen_at is not None else box.created_at
-            if used < since and box.name not in spare and self.model.delete(box):
-                stale.append(box)
-            for key in [key for key, at in box.answered_at.items() if at < since]:
-                del box.answers[key], box.answered_at[key]
-        assert set(gone) == {box.name for box in stale}
+        gone = self.commit(lambda transaction: transaction.mailboxes.delete_idle(since, spare))
+        stale: list[Mailbox] = []
+        for mailbox in list(self.model.mailboxes):
+            used = mailbox.seen_at if mailbox.seen_at is not None else mailbox.created_at
+            if used < since and mailbox.name not in spare and self.model.delete(mailbox):
+                stale.append(mailbox)
+        assert set(gone) == {mailbox.name for mailbox in stale}
 
-    # What must always be true.
-
-    @invariant()
-    def messages_agree(self) -> None:
-        """Every message is in the state that it should be in."""
-        states = {WAITING: 0, LEASED: 1, DELIVERED: 2}
-        rows = self.connection.execute(
-            "SELECT id, state, attempts, lease_until FROM message ORDER BY id"
-        ).fetchall()
-        assert rows == [(x.id, states[x.state], x.attempts, x.until) for x in self.model.letters]
-
-    @invariant()
-    def counts_agree(self) -> None:
-        """The counts that triggers keep are those that counting yields."""
-        kept = self.connection.execute(
-            "SELECT recipient_id, sender_id, waiting, leased FROM backlog"
-            " WHERE waiting <> 0 OR leased <> 0 ORDER BY 1, 2"
-        ).fetchall()
-        counted = self.connection.execute(
-            "SELECT recipient_id, sender_id, sum(state = 0), sum(state = 1) FROM message"
-            " WHERE state < 2 GROUP BY 1, 2 ORDER BY 1, 2"
-        ).fetchall()
-        assert kept == counted
-
-    @invariant()
-    def names_agree(self) -> None:
-        """Present and former names lead to the right mailboxes, and to no others."""
-        rows = self.connection.execute("SELECT name, last_seen_at FROM mailbox").fetchall()
-        assert dict(rows) == {box.name: box.seen_at for box in self.model.boxes}
-        aliases = self.connection.execute(
-            "SELECT alias.name, mailbox.name FROM alias JOIN mailbox ON mailbox_id = id"
-        ).fetchall()
-        assert dict(aliases) == {old: box.name for box in self.model.boxes for old in box.former}
-        assert self.connection.execute("SELECT count(*) FROM alias").get == len(aliases)
-
-    @invariant()
-    def peeks_agree(self) -> None:
-        """A peek counts what waits, and changes nothing."""
-        for name in ["ann", "bob", "nobody"]:
-            backlog = store.peek(self.connection, name)
-            box = self.model.find(name)
-            waiting = self.model.of(box, WAITING) if box else []
-            assert backlog.pending == len(waiting)
-            assert backlog.oldest_at == (waiting[0].sent_at if waiting else None)
-
-    @precondition(lambda self: self.model.boxes)
-    @invariant()
-    def lists_agree(self) -> None:
-        """The list shows the recent, the caller, and who wrote to the caller."""
-        caller, since = "bob", self.now - 60_000
-        own = self.model.find(caller)
-        expected = {}
-        for box in self.model.boxes:
-            used = box.seen_at if box.seen_at is not None else box.created_at
-            for_caller = [x for x in self.model.of(own, WAITING) if x.sender is box] if own else []
-            if used >= since or box is own or for_caller:
-                waiting = self.model.of(box, WAITING)
-                expected[box.name] = (len(waiting), len(for_caller))
-        rows = store.list_mailboxes(self.connection, caller, since)
-        assert {row.name: (row.pending, row.pending_for_you) for row in rows} == expected
+    @rule()
+    def forget_keys(self) -> None:
+        """Keys that count no more are removed."""
+        before = self.now - KEY_MILLISECONDS
+        count = self.commit(lambda transaction: transaction.mail.forget_keys(before))
+        old = [name for name, x in self.model.keys.items() if x.message.sent_at < before]
+        assert count == len(old)
+        for name in old:
+            del self.model.keys[name]
 
 
 TestMail = Mail.TestCase

@@ -8,7 +8,7 @@ from typing import TypeVar
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from claude_mailbox.daemon.store.sqlite.leases import _parse_token
+from claude_mailbox.daemon.store.sqlite.leases import parse_token
 from claude_mailbox.errors import BadRequest, TooLarge
 from claude_mailbox.model import NAME_LIMIT, check_body, check_key, check_name, iso_time
 
@@ -81,7 +81,7 @@ def test_a_key_is_what_was_sent_or_refused(text: str) -> None:
 
 
 @given(st.none() | st.integers() | st.floats() | st.binary() | st.lists(st.text()))
-def test_no_string_is_no_text(value: object) -> None:
+def test_what_is_no_string_is_refused(value: object) -> None:
     """Other types of JSON are refused with a sentence, by every rule."""
     for check in (check_name, lambda v: check_body(v, 10), check_key):
         got, refusal = outcome(check, value)
@@ -90,7 +90,7 @@ def test_no_string_is_no_text(value: object) -> None:
 
 
 @given(st.integers(0, 253_402_300_799_999))
-def test_times_go_there_and_back(milliseconds: int) -> None:
+def test_a_time_survives_being_written_and_read(milliseconds: int) -> None:
     """Every moment from 1970 to 9999 is 24 characters that mean that moment."""
     text = iso_time(milliseconds)
     assert text is not None
@@ -101,7 +101,7 @@ def test_times_go_there_and_back(milliseconds: int) -> None:
 
 
 @given(st.lists(st.integers(0, 253_402_300_799_999), max_size=20))
-def test_times_sort_as_text(moments: list[int]) -> None:
+def test_times_sort_alike_as_text_and_as_numbers(moments: list[int]) -> None:
     """Clients may compare them as strings."""
     texts = [iso_time(moment) or "" for moment in moments]
     assert sorted(texts) == [iso_time(moment) for moment in sorted(moments)]
@@ -110,8 +110,8 @@ def test_times_sort_as_text(moments: list[int]) -> None:
 @given(anything | st.from_regex(r"\d{1,25}-[0-9a-f]{0,15}", fullmatch=True))
 @example("9" * 19 + "-x")
 @example("\u0661-x")
-def test_a_token_is_a_number_and_a_word(text: str) -> None:
+def test_a_token_is_parsed_or_is_none_of_ours(text: str) -> None:
     """Whatever a client sends, the number fits into SQLite; what was never ours finds nothing."""
-    number, nonce = _parse_token(text)
+    number, nonce = parse_token(text)
     assert -1 <= number < 2**63
     assert number == -1 or f"{number}-{nonce}".lstrip("0") == text.lstrip("0") or number == 0

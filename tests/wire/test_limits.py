@@ -1,4 +1,4 @@
-"""429: the quotas on pending messages and on watches."""
+"""429: the quotas on pending messages, on watches and on mailboxes."""
 
 from collections.abc import Iterator
 
@@ -70,7 +70,7 @@ class TestPending:
     def test_a_repeated_key_is_answered_all_the_same(self, mails: list[Mail]) -> None:
         """It stores nothing."""
         mail = mails[0]
-        first = mail.send("a", "keyed", idempotencyKey="k")
+        first = mail.send("a", "keyed", "x", idempotencyKey="k")
         for _ in range(2):
             mail.send("a", "keyed")
 
@@ -147,3 +147,30 @@ class TestWaiters:
             mail.wait_for_waiters(number)
 
         refused(third.request("GET", "/v1/follow?name=stream", "stream"), "maxWaitersPerMailbox")
+
+
+class TestMailboxes:
+    """``maxMailboxes``"""
+
+    @pytest.fixture
+    def mail(self) -> Iterator[Mail]:
+        """A daemon with as many mailboxes as it may have."""
+        with DaemonProcess({"maxMailboxes": 2}) as daemon, Mail(("127.0.0.1", daemon.port)) as mail:
+            mail.send("a", "b")
+            yield mail
+
+    def test_another_one_is_refused(self, mail: Mail) -> None:
+        """Whoever would make it: who writes to it, who uses it, and a session."""
+        refused(try_send(mail, "a", "new"), "maxMailboxes")
+        refused(mail.request("GET", "/v1/list", "new"), "maxMailboxes")
+        content = {"sessionId": "1", "name": "new"}
+        refused(mail.request("POST", "/v1/session", content=content), "maxMailboxes")
+
+        assert [row["name"] for row in mail.request("GET", "/v1/list", "a").json()] == ["a", "b"]
+
+    def test_those_that_are_there_go_on_working(self, mail: Mail) -> None:
+        mail.send("a", "b", "again")
+        assert mail.bodies("b") == ["hello", "again"]
+        mail.rename("b", "c")
+        mail.send("a", "b", "forwarded")
+        assert mail.bodies("c") == ["forwarded"]

@@ -7,6 +7,7 @@ import pytest
 
 from support.daemon import DaemonProcess
 from wire.conftest import Connect, Fresh
+from wire.connection import path
 from wire.mail import Mail, is_now
 
 
@@ -298,14 +299,42 @@ class TestKeys:
         assert second == {**first, "duplicate": True}
         assert mail.bodies(to) == ["one"]
 
-    def test_the_first_answer_holds_whatever_came_since(self, mail: Mail, fresh: Fresh) -> None:
-        """Also when the recipient has read the message, and for another body."""
+    def test_the_first_answer_holds_when_the_message_was_read(
+        self, mail: Mail, fresh: Fresh
+    ) -> None:
+        """It tells of the recipient as it was then."""
         sender, to = fresh("from"), fresh("to")
         mail.check(to)
         first = mail.send(sender, to, "one", idempotencyKey="k")
         mail.check(to)
 
-        assert mail.send(sender, to, "two", idempotencyKey="k") == {**first, "duplicate": True}
+        assert mail.send(sender, to, "one", idempotencyKey="k") == {**first, "duplicate": True}
+        assert mail.bodies(to) == []
+
+    @pytest.mark.parametrize("change", ["to", "body"])
+    def test_a_key_with_another_message_is_refused(
+        self, mail: Mail, fresh: Fresh, change: str
+    ) -> None:
+        """Nothing is stored: the caller believes that it is a new message, or has a bug."""
+        sender, to = fresh("from"), fresh("to")
+        content = {"to": to, "body": "one", "idempotencyKey": "k"}
+        mail.request("POST", "/v1/send", sender, content=content)
+
+        content[change] = fresh("other")
+        reply = mail.request("POST", "/v1/send", sender, content=content)
+
+        assert "new key" in reply.error(409, "key-reused")
+        assert mail.bodies(to) == ["one"]
+
+    def test_a_retry_after_the_senders_mailbox_was_deleted(self, mail: Mail, fresh: Fresh) -> None:
+        """A session that ended takes its mailbox along, but not its keys."""
+        sender, to = fresh("from"), fresh("to")
+        first = mail.send(sender, to, "one", idempotencyKey="k")
+        assert mail.bodies(to) == ["one"]
+        target = path("/v1/mailbox", name=sender)
+        assert mail.request("DELETE", target, sender).json() == {"deleted": True}
+
+        assert mail.send(sender, to, "one", idempotencyKey="k") == {**first, "duplicate": True}
         assert mail.bodies(to) == []
 
     def test_keys_belong_to_their_sender(self, mail: Mail, fresh: Fresh) -> None:

@@ -19,9 +19,9 @@ import trio
 
 from claude_mailbox import __version__, paths
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery import housekeeping
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.doorbell import Doorbell
+from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.sessions import Sessions
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
@@ -33,8 +33,7 @@ from claude_mailbox.daemon.http.sockets import Listener, open_tcp, open_unix
 from claude_mailbox.daemon.lock import HomeLock
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
 from claude_mailbox.daemon.store.ledger import Ledger
-from claude_mailbox.daemon.store.sqlite import sessions as session_store
-from claude_mailbox.daemon.store.sqlite.engine import Database
+from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.mail import MailRoutes
@@ -110,13 +109,15 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
     async with trio.open_nursery() as signals:
         # First of all: a signal that comes during the start ends it in order, too.
         await signals.start(_wait_for_signal, closing)
-        database = await Database.open(config.db_path)
+        database = await SqliteEngine.open(config.db_path, max_mailboxes=config.max_mailboxes)
         try:
-            ledger = Ledger(database.run, database.upkeep)
+            ledger = Ledger(database)
             async with trio.open_nursery() as nursery:
-                await nursery.start(ledger.serve)
+                await nursery.start(_run_ledger, ledger, closing)
                 try:
-                    await _serve(config, lock, ledger, on_ready, closing)
+                    # If the ledger fails, requests are answered before the daemon ends.
+                    with trio.CancelScope(shield=True):
+                        await _serve(config, lock, ledger, on_ready, closing)
                 finally:
                     ledger.close()
         finally:
@@ -124,15 +125,30 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
         signals.cancel_scope.cancel()
 
 
+async def _run_ledger(
+    ledger: Ledger,
+    closing: trio.Event,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    try:
+        await ledger.serve(task_status=task_status)
+    finally:
+        closing.set()
+
+
 async def _serve(
     config: Config, lock: HomeLock, ledger: Ledger, on_ready: OnReady, closing: trio.Event
 ) -> None:
     lines = WaiterLines(config.max_waiters_per_mailbox)
     presence = Presence(ledger, _clock)
-    doorbell = Doorbell(partial(ledger.run, session_store.waiting, durable=False))
+    doorbell = Doorbell(
+        partial(ledger.run, lambda transaction: transaction.sessions.waiting(), durable=False)
+    )
     broker = Broker(ledger, lines, presence, config, _clock, doorbell)
     sessions = Sessions(ledger, broker, doorbell, _clock)
-    await broker.release_all_bound()
+    housekeeping = Housekeeping(ledger, broker, lines, presence, config, _clock)
+    await housekeeping.release_bound()
     await sessions.restore()
 
     listeners = _open_listeners(config)
@@ -157,16 +173,11 @@ async def _serve(
     )
 
     async with trio.open_nursery() as background:
-        background.start_soon(housekeeping.expire_leases, broker, _clock)
+        background.start_soon(broker.expiry.serve)
         background.start_soon(
-            housekeeping.tidy,
-            broker,
-            handover.settle_late,
-            lambda: [*handover.held(), *follow.held()],
+            housekeeping.tidy, handover.settle_late, lambda: [*handover.held(), *follow.held()]
         )
-        background.start_soon(
-            housekeeping.sweep_mailboxes, broker, sessions, config.sweep_interval_minutes
-        )
+        background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
         background.start_soon(doorbell.serve)
         async with trio.open_nursery() as serving:
             for listener in listeners:
@@ -186,9 +197,9 @@ async def _serve(
 
 
 def _open_listeners(config: Config) -> list[Listener]:
-    from claude_mailbox.ports import holder  # only a port that is taken needs it
+    from claude_mailbox.ports import port_owner  # only a port that is taken needs it
 
-    listeners = [open_tcp(config.bind, config.port, holder)]
+    listeners = [open_tcp(config.bind, config.port, port_owner)]
     path = paths.socket_path()
     if hasattr(socket, "AF_UNIX") and len(os.fsencode(path)) <= paths.SOCKET_PATH_LIMIT:
         listeners.append(open_unix(path))

@@ -46,7 +46,7 @@ class Watcher:
             self.outcome = claim.deliveries[0].body if claim else "nothing"
 
 
-def assert_in_good_hands(world: World, *custodians: Custody) -> None:
+def assert_each_lease_is_held_once(world: World, *custodians: Custody) -> None:
     """Every lease has exactly one custodian."""
     held = [token for custodian in custodians for token in custodian.tokens]
     assert sorted(held) == sorted(world.bound())
@@ -56,7 +56,9 @@ pytestmark = pytest.mark.usefixtures("autojump_clock")
 
 
 class TestSend:
-    async def test_stored_and_told_or_neither(self, scratch: Path, autojump_clock) -> None:
+    async def test_a_message_is_stored_and_its_watcher_woken_or_neither(
+        self, scratch: Path, autojump_clock
+    ) -> None:
         """A message is there once or not at all; if it is there, the first in line has it."""
         stored = set()
 
@@ -71,7 +73,7 @@ class TestSend:
                 assert first.outcome == "hello"
             assert second.outcome == ""
             assert trial.world.lines.count("b") == 2 - len(trial.world.states())
-            assert_in_good_hands(trial.world, first.custody, second.custody)
+            assert_each_lease_is_held_once(trial.world, first.custody, second.custody)
 
         await at_every_moment(scratch, attempt)
         assert stored == {0, 1}
@@ -86,7 +88,7 @@ async def after(make: type[Watcher], trial: Trial) -> Watcher:
 
 
 class TestWatch:
-    async def test_with_mail_there(self, scratch: Path, autojump_clock) -> None:
+    async def test_a_watch_of_a_mailbox_with_mail(self, scratch: Path, autojump_clock) -> None:
         """The mail is with this watch or with the next one."""
 
         async def attempt(trial: Trial) -> None:
@@ -97,11 +99,11 @@ class TestWatch:
             behind = await after(Watcher, trial)
             assert trial.world.states() == {"hello": "leased"}
             assert behind.outcome == ("" if mine.tokens else "hello")
-            assert_in_good_hands(trial.world, mine, behind.custody)
+            assert_each_lease_is_held_once(trial.world, mine, behind.custody)
 
         await at_every_moment(scratch, attempt)
 
-    async def test_with_mail_on_its_way(self, scratch: Path, autojump_clock) -> None:
+    async def test_a_watch_while_mail_arrives(self, scratch: Path, autojump_clock) -> None:
         """A watch that gives up while mail arrives leaves it to those behind, in order."""
         winners = set()
 
@@ -116,14 +118,16 @@ class TestWatch:
             assert trial.world.states() == {"1": "leased", "2": "leased"}
             outcomes = [watcher.outcome for watcher in behind]
             assert outcomes == (["2", ""] if mine.tokens else ["1", "2"])
-            assert_in_good_hands(trial.world, mine, *(watcher.custody for watcher in behind))
+            assert_each_lease_is_held_once(
+                trial.world, mine, *(watcher.custody for watcher in behind)
+            )
             assert trial.world.lines.total() == len(mine.tokens)
             winners.add(len(mine.tokens))
 
         await at_every_moment(scratch, attempt)
         assert winners == {0, 1}
 
-    async def test_in_the_middle_of_the_line(self, scratch: Path, autojump_clock) -> None:
+    async def test_a_watch_in_the_middle_of_the_line(self, scratch: Path, autojump_clock) -> None:
         """Whoever leaves from between two others disturbs neither."""
 
         async def attempt(trial: Trial) -> None:
@@ -137,11 +141,13 @@ class TestWatch:
                     await trial.world.broker.send("a", "b", body)
             assert first.outcome == "1"
             assert last.outcome == ("" if mine.tokens else "2")
-            assert_in_good_hands(trial.world, first.custody, mine, last.custody)
+            assert_each_lease_is_held_once(trial.world, first.custody, mine, last.custody)
 
         await at_every_moment(scratch, attempt)
 
-    async def test_a_check_in_between(self, scratch: Path, autojump_clock) -> None:
+    async def test_a_watch_while_a_check_takes_the_mail(
+        self, scratch: Path, autojump_clock
+    ) -> None:
         """A check that takes the mail, while the front gives up, leaves the line in order."""
 
         async def attempt(trial: Trial) -> None:
@@ -151,16 +157,16 @@ class TestWatch:
             async with trial.observed(), trio.open_nursery() as nursery:
                 nursery.start_soon(trial.world.broker.send, "a", "b", "1")
                 nursery.start_soon(trial.world.broker.check, "b", check)
-            assert_in_good_hands(trial.world, mine, behind.custody, check)
+            assert_each_lease_is_held_once(trial.world, mine, behind.custody, check)
             assert trial.world.states() == {"1": "leased"}
             await trial.world.broker.send("a", "b", "2")
             await wait_all_tasks_blocked()
-            assert_in_good_hands(trial.world, mine, behind.custody, check)
+            assert_each_lease_is_held_once(trial.world, mine, behind.custody, check)
             assert trial.world.states()["2"] == ("waiting" if behind.outcome == "1" else "leased")
 
         await at_every_moment(scratch, attempt)
 
-    async def test_shutting_down(self, scratch: Path, autojump_clock) -> None:
+    async def test_a_watch_while_the_daemon_shuts_down(self, scratch: Path, autojump_clock) -> None:
         """The lines may close at any moment: a watch has mail or ends, and never both."""
 
         async def attempt(trial: Trial) -> None:
@@ -175,7 +181,7 @@ class TestWatch:
                 except ShuttingDown:
                     ended = True
             assert ended or not trial.is_interrupted or len(claims) == 2
-            assert_in_good_hands(trial.world, mine)
+            assert_each_lease_is_held_once(trial.world, mine)
             assert bool(claims) is bool(mine.tokens)
             assert trial.world.lines.total() == 0
 
@@ -184,7 +190,9 @@ class TestWatch:
 
 class TestCheck:
     @pytest.mark.parametrize("seconds", [None, 60])
-    async def test_all_or_nothing(self, scratch: Path, autojump_clock, seconds) -> None:
+    async def test_a_check_leases_all_messages_or_none(
+        self, scratch: Path, autojump_clock, seconds
+    ) -> None:
         """The custodian has all leases, or there are none."""
         sizes = set()
 
@@ -194,7 +202,7 @@ class TestCheck:
             mine = custody(seconds)
             async with trial.operation():
                 await trial.world.broker.check("b", mine)
-            assert_in_good_hands(trial.world, mine)
+            assert_each_lease_is_held_once(trial.world, mine)
             sizes.add(len(mine.tokens))
 
         await at_every_moment(scratch, attempt)
@@ -233,9 +241,9 @@ class TestRelease:
                 await trial.world.broker.release(mine.tokens)
             assert trial.world.states() == {"hello": "leased"}
             if watcher.custody.tokens:
-                assert_in_good_hands(trial.world, watcher.custody)
+                assert_each_lease_is_held_once(trial.world, watcher.custody)
             else:
-                assert_in_good_hands(trial.world, mine)
+                assert_each_lease_is_held_once(trial.world, mine)
 
         await at_every_moment(scratch, attempt)
 
@@ -265,7 +273,7 @@ class TestHandover:
             has_all = client.body == body
             assert trial.world.states() == {"hello": "delivered" if has_all else "leased"}
             assert behind.outcome == ("" if has_all else "hello")
-            assert_in_good_hands(trial.world, behind.custody)
+            assert_each_lease_is_held_once(trial.world, behind.custody)
             assert handover.held() == []
             outcomes.add(has_all)
 
@@ -316,7 +324,7 @@ class TestHandover:
             has_all = client.body == BODY
             assert behind.outcome == ("" if has_all else "hello")
             assert trial.world.states() == {"hello": "delivered" if has_all else "leased"}
-            assert_in_good_hands(trial.world, behind.custody)
+            assert_each_lease_is_held_once(trial.world, behind.custody)
             outcomes.add(has_all)
 
         await at_every_moment(scratch, attempt)

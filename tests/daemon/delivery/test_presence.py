@@ -14,7 +14,7 @@ def written(world: World) -> dict[str, int | None]:
 
 
 class TestTouch:
-    async def test_the_first_sight_registers(self, world: World) -> None:
+    async def test_a_new_name_gets_its_mailbox(self, world: World) -> None:
         """A new name gets its mailbox."""
         assert await world.presence.touch("a") == "a"
         assert written(world) == {"a": EPOCH}
@@ -29,7 +29,7 @@ class TestTouch:
         assert written(world) == {"a": EPOCH}
         assert world.presence.last_seen("a") == EPOCH + 5000
 
-    async def test_a_former_name(self, world: World) -> None:
+    async def test_a_former_name_counts_for_the_present_one(self, world: World) -> None:
         """Counts for the present one."""
         await world.presence.touch("old")
         await world.broker.rename("old", "new")
@@ -39,7 +39,9 @@ class TestTouch:
         assert written(world) == {"new": EPOCH + 5000}
 
     @pytest.mark.parametrize("attempt", range(10))
-    async def test_a_rename_meanwhile(self, world: World, attempt: int) -> None:
+    async def test_a_rename_during_a_touch_is_noticed_by_the_next(
+        self, world: World, attempt: int
+    ) -> None:
         """What was found out before a rename is not believed after it."""
         await world.broker.send("x", "old", "1")
         async with trio.open_nursery() as nursery:
@@ -48,7 +50,9 @@ class TestTouch:
         assert await world.presence.touch("old") == "new"
 
     @pytest.mark.parametrize("attempt", range(10))
-    async def test_a_deletion_meanwhile(self, world: World, attempt: int) -> None:
+    async def test_a_deletion_during_a_touch_is_noticed_by_the_next(
+        self, world: World, attempt: int
+    ) -> None:
         """Whoever comes after it is registered again."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(world.presence.touch, "a")
@@ -56,7 +60,7 @@ class TestTouch:
         await world.presence.touch("a")
         assert list(written(world)) == ["a"]
 
-    async def test_a_cancelled_touch(self, world: World) -> None:
+    async def test_a_cancelled_touch_leaves_nothing_half_known(self, world: World) -> None:
         """Leaves nothing half known."""
         with trio.CancelScope() as scope:
             scope.cancel()
@@ -66,7 +70,7 @@ class TestTouch:
 
 
 class TestFlush:
-    async def test_all_in_one(self, world: World) -> None:
+    async def test_writes_what_is_newer_than_the_database(self, world: World) -> None:
         """What is newer than the database is written, what is older is not."""
         for name in "ab":
             await world.presence.touch(name)
@@ -103,7 +107,7 @@ class TestFlush:
         await world.presence.flush()
         assert written(world) == {"a": EPOCH, "b": EPOCH + 1000}
 
-    async def test_names_that_are_gone(self, world: World) -> None:
+    async def test_a_sight_of_a_deleted_mailbox_brings_nothing_back(self, world: World) -> None:
         """A sight of a deleted mailbox brings nothing back."""
         await world.presence.touch("a")
         await world.broker.delete("a")
@@ -113,7 +117,9 @@ class TestFlush:
 
 
 class TestPresent:
-    async def test_names(self, world: World) -> None:
+    async def test_a_former_name_leads_to_the_present_one_and_an_unknown_name_to_itself(
+        self, world: World
+    ) -> None:
         """A former name leads to the present one; an unknown one to itself, and is not made."""
         await world.presence.touch("old")
         await world.broker.rename("old", "new")
@@ -121,3 +127,16 @@ class TestPresent:
         assert await world.presence.present("new") == "new"
         assert await world.presence.present("unknown") == "unknown"
         assert list(written(world)) == ["new"]
+
+    async def test_a_known_name_costs_no_job(self, world: World) -> None:
+        """It was looked up when its owner was seen, and nothing was renamed since."""
+        await world.presence.touch("a")
+        world.ledger.close()
+        assert await world.presence.present("a") == "a"
+
+    async def test_it_is_no_sight_of_the_owner(self, world: World) -> None:
+        await world.presence.touch("a")
+        await world.presence.flush()
+        await trio.sleep(5)
+        await world.presence.present("a")
+        assert world.presence.last_seen("a") is None

@@ -70,7 +70,9 @@ async def line_up(nursery: trio.Nursery, crowd: Crowd, people: str) -> None:
 
 
 class TestOrder:
-    async def test_one_by_one_in_the_order_of_joining(self, crowd: Crowd) -> None:
+    async def test_waiters_are_called_one_by_one_in_the_order_of_joining(
+        self, crowd: Crowd
+    ) -> None:
         """Each message goes to who has waited longest; the others go on waiting."""
         async with trio.open_nursery() as nursery:
             await line_up(nursery, crowd, "abcde")
@@ -79,7 +81,7 @@ class TestOrder:
                 await wait_all_tasks_blocked()
                 assert crowd.found == list("abcde"[:count])
 
-    async def test_many_at_once_in_the_order_of_joining(self, crowd: Crowd) -> None:
+    async def test_a_burst_of_calls_is_answered_in_the_order_of_joining(self, crowd: Crowd) -> None:
         """One call for three messages serves three, because who leaves calls the next."""
         async with trio.open_nursery() as nursery:
             await line_up(nursery, crowd, "abcde")
@@ -95,7 +97,7 @@ class TestOrder:
             assert crowd.looks == ["a"]
             nursery.cancel_scope.cancel()
 
-    async def test_a_newcomer_overtakes_nobody(self, crowd: Crowd) -> None:
+    async def test_a_new_waiter_overtakes_nobody(self, crowd: Crowd) -> None:
         """Even between the arrival of mail and the look of the front."""
         async with trio.open_nursery() as nursery:
             await line_up(nursery, crowd, "ab")
@@ -105,7 +107,7 @@ class TestOrder:
             assert crowd.found == ["a", "b"]
             nursery.cancel_scope.cancel()
 
-    async def test_mail_that_is_there_already_is_found(self, crowd: Crowd) -> None:
+    async def test_the_first_to_join_is_called_at_once(self, crowd: Crowd) -> None:
         """The first in an empty line looks without being called."""
         crowd.mail = 1
         await crowd.stand("a")
@@ -134,7 +136,7 @@ class TestRearming:
             with trio.fail_after(0):
                 await waiter.turn()
 
-    async def test_a_look_in_vain_waits_again(self, crowd: Crowd) -> None:
+    async def test_a_waiter_that_finds_nothing_waits_again(self, crowd: Crowd) -> None:
         """A call without mail costs one look and nobody's place."""
         async with trio.open_nursery() as nursery:
             await line_up(nursery, crowd, "ab")
@@ -147,14 +149,14 @@ class TestRearming:
             assert crowd.found == ["a"]
             nursery.cancel_scope.cancel()
 
-    async def test_no_time_at_all_still_looks_once(self, crowd: Crowd) -> None:
+    async def test_a_timeout_of_zero_looks_once_at_the_front(self, crowd: Crowd) -> None:
         """Whoever is called at once gets his look inside a scope whose time is over."""
         crowd.mail = 1
         with trio.move_on_after(0):
             await crowd.stand("a")
         assert crowd.looks == ["a"]
 
-    async def test_no_time_at_all_behind_somebody_looks_not(self, crowd: Crowd) -> None:
+    async def test_a_timeout_of_zero_behind_somebody_does_not_look(self, crowd: Crowd) -> None:
         """First in, first out holds for the impatient, too."""
         async with trio.open_nursery() as nursery:
             await line_up(nursery, crowd, "a")
@@ -176,7 +178,7 @@ class TestLeaving:
             assert len(crowd.found) == 1
             nursery.cancel_scope.cancel()
 
-    async def test_the_next_is_called_when_the_front_breaks(
+    async def test_the_next_is_called_when_the_front_raises(
         self, lines: WaiterLines, crowd: Crowd
     ) -> None:
         """An error in the look is no reason for the others to sleep."""
@@ -196,7 +198,7 @@ class TestLeaving:
             await wait_all_tasks_blocked()
             assert crowd.found == ["b"]
 
-    async def test_whoever_leaves_from_the_middle_calls_nobody(self, crowd: Crowd) -> None:
+    async def test_a_waiter_that_leaves_from_the_middle_calls_nobody(self, crowd: Crowd) -> None:
         """His place closes, the others keep theirs."""
         async with trio.open_nursery() as nursery:
             await line_up(nursery, crowd, "abcd")
@@ -261,7 +263,9 @@ class TestDismissal:
                 assert lines.call_front("box")
         assert lines.count("box") == 0
 
-    async def test_who_is_looking_learns_of_it_afterwards(self, lines: WaiterLines) -> None:
+    async def test_a_waiter_that_is_looking_learns_of_its_dismissal_afterwards(
+        self, lines: WaiterLines
+    ) -> None:
         """The look is finished; the next turn tells."""
         with lines.join("box") as waiter:
             await waiter.turn()
@@ -270,11 +274,13 @@ class TestDismissal:
             with pytest.raises(Renamed):
                 await waiter.turn()
 
-    async def test_an_unknown_name(self, lines: WaiterLines) -> None:
+    async def test_dismissing_an_unknown_line_does_nothing(self, lines: WaiterLines) -> None:
         """There is nobody to dismiss."""
         assert lines.dismiss("nobody", Renamed("nobody", "new")) == 0
 
-    async def test_closing_is_for_everybody_and_for_ever(self, lines: WaiterLines) -> None:
+    async def test_closing_dismisses_all_lines_and_refuses_new_waiters(
+        self, lines: WaiterLines
+    ) -> None:
         """Those in line leave, newcomers are not let in."""
         reasons: list[str] = []
 
@@ -297,7 +303,7 @@ class TestDismissal:
 
 
 class TestLimit:
-    def test_a_full_line_refuses(self) -> None:
+    def test_a_full_line_refuses_another_waiter(self) -> None:
         """One more than the limit is told so, and nothing changes for the others."""
         lines = WaiterLines(2)
         with lines.join("box"), lines.join("box"):

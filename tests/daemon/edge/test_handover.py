@@ -436,7 +436,7 @@ class TestLedgerFails:
         assert world.states() == {"hello": "leased"}
         # What is remembered counts as held, so that housekeeping does not put it back.
         for _ in range(3):
-            await world.broker.release_orphans(handover.held())
+            await world.housekeeping.release_orphans(handover.held())
         assert world.states() == {"hello": "leased"}
         await handover.settle_late()
         assert world.states() == {"hello": "delivered"}
@@ -469,7 +469,7 @@ class TestLedgerFails:
         handover = await call(world, handle, Client())
         world.connection.pragma("query_only", False)
         assert world.states() == {"hello": "leased"}
-        await world.broker.release_orphans(handover.held())
+        await world.housekeeping.release_orphans(handover.held())
         assert world.states() == {"hello": "leased"}
-        await world.broker.release_orphans(handover.held())
+        await world.housekeeping.release_orphans(handover.held())
         assert world.states() == {"hello": "waiting"}

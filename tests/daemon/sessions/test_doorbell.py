@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from claude_mailbox import paths
-from claude_mailbox.daemon.delivery.doorbell import PAUSES, SETTLE_SECONDS, Doorbell
+from claude_mailbox.daemon.delivery.doorbell import PAUSES, RING_DELAY_SECONDS, Doorbell
 from claude_mailbox.errors import Unavailable
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ class TestRinging:
     async def test_is_prompt(self, bells: Bells) -> None:
         """A ring comes as soon as a running check had its chance, to that session alone."""
         bells.send("shop")
-        assert await bells.rings("shop", 1) == [pytest.approx(SETTLE_SECONDS, abs=0.02)]
+        assert await bells.rings("shop", 1) == [pytest.approx(RING_DELAY_SECONDS, abs=0.02)]
         bells.read("shop")
         bells.send("shop")
         assert await bells.rings("blog", 1) == []

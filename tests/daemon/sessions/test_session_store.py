@@ -3,10 +3,8 @@
 import apsw
 import pytest
 
-from claude_mailbox.daemon.store.sqlite import leases as lease_store
-from claude_mailbox.daemon.store.sqlite import mail as store
-from claude_mailbox.daemon.store.sqlite import sessions as session_store
-from claude_mailbox.daemon.store.sqlite.sessions import Start, Started
+from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
+from claude_mailbox.model import Start, Started
 
 ONE = "11111111-aaaa-4000-8000-000000000001"
 TWO = "22222222-bbbb-4000-8000-000000000002"
@@ -20,6 +18,7 @@ class Registry:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self.connection = connection
+        self.transaction = create_transaction(connection)
         self.now = 1_700_000_000_000
         self.alive: set[str] = set()
 
@@ -35,14 +34,13 @@ class Registry:
         """Start a session in the project `shop`."""
         name = name or f"shop-{session_id[:8]}"
         session = Start(session_id, name, client, has_bell, takes_over)
-        return session_store.start(self.connection, session, self.now)
+        return self.transaction.sessions.start(session, self.now)
 
     def end(
         self, session_id: str, *, client: str | None = None, hands_on: bool = False
     ) -> tuple[str | None, bool]:
         """End a session."""
-        return session_store.end(
-            self.connection,
+        return self.transaction.sessions.end(
             session_id,
             client,
             self.now,
@@ -52,16 +50,16 @@ class Registry:
 
     def send(self, sender: str, to: str) -> None:
         """Send a message."""
-        store.send(self.connection, sender, to, "hello", self.now)
+        self.transaction.mail.send(sender, to, "hello", self.now)
 
     def take(self, name: str) -> None:
         """Take all mail for good."""
-        claim = lease_store.claim(self.connection, name, self.now, limit=100, max_bytes=10**6)
-        lease_store.settle(self.connection, [each.lease for each in claim.deliveries], self.now)
+        claim = self.transaction.leases.claim(name, self.now, limit=100, max_bytes=10**6)
+        self.transaction.leases.settle([each.lease for each in claim.deliveries], self.now)
 
     def mailbox_of(self, session_id: str) -> str | None:
         """Return a session's mailbox."""
-        return session_store.mailbox_of(self.connection, session_id)
+        return self.transaction.sessions.mailbox_of(session_id)
 
 
 @pytest.fixture
@@ -78,7 +76,7 @@ class TestStart:
     def test_keeps_the_mailbox_whatever_changes(self, registry: Registry) -> None:
         """Another folder proposes another name, and a rename gave a third; the mailbox stays."""
         registry.start(ONE)
-        store.rename(registry.connection, "shop-11111111", "frontend", registry.now)
+        registry.transaction.mailboxes.rename("shop-11111111", "frontend", registry.now)
         registry.send("bob", "frontend")
         assert registry.start(ONE, "elsewhere-11111111") == Started("frontend", 1, None)
 
@@ -95,7 +93,7 @@ class TestStart:
     def test_does_not_take_a_former_name(self, registry: Registry) -> None:
         """Mail to a name that was left behind goes to the mailbox that left it."""
         registry.start(ONE)
-        store.rename(registry.connection, "shop-11111111", "frontend", registry.now)
+        registry.transaction.mailboxes.rename("shop-11111111", "frontend", registry.now)
         assert registry.start(TWIN).mailbox == "shop-11111111cccc"
 
     def test_counts_when_a_name_cannot_be_lengthened(self, registry: Registry) -> None:
@@ -115,7 +113,7 @@ class TestTakingOver:
         assert registry.start(TWO, client="7-1", takes_over=True) == Started(
             "shop-11111111", 1, ONE
         )
-        assert session_store.session_of_client(registry.connection, "7-1") == TWO
+        assert registry.transaction.sessions.session_of("7-1") == TWO
 
     def test_happens_though_the_end_was_not_told(self, registry: Registry) -> None:
         """The daemon may have been down when the session before ended."""
@@ -157,7 +155,7 @@ class TestEnd:
         """A session that is through leaves no mailbox behind."""
         registry.start(ONE, client="7-1")
         assert registry.end(ONE, client="7-1") == ("shop-11111111", True)
-        assert store.resolve(registry.connection, "shop-11111111") is None
+        assert registry.transaction.mailboxes.present_name("shop-11111111") is None
 
     @pytest.mark.parametrize(("sender", "to"), [("bob", "shop-11111111"), ("shop-11111111", "bob")])
     def test_keeps_a_mailbox_where_something_pends(
@@ -173,14 +171,14 @@ class TestEnd:
     def test_brings_the_name_back_with_the_session(self, registry: Registry) -> None:
         """A renamed session that ended and is resumed has its own name, not the derived one."""
         registry.start(ONE)
-        store.rename(registry.connection, "shop-11111111", "frontend", registry.now)
+        registry.transaction.mailboxes.rename("shop-11111111", "frontend", registry.now)
         registry.end(ONE)
         assert registry.start(ONE).mailbox == "frontend"
 
     def test_does_not_bring_back_a_name_that_is_taken(self, registry: Registry) -> None:
         """Meanwhile another session may have chosen it."""
         registry.start(ONE)
-        store.rename(registry.connection, "shop-11111111", "frontend", registry.now)
+        registry.transaction.mailboxes.rename("shop-11111111", "frontend", registry.now)
         registry.end(ONE)
         registry.start(TWO, "frontend")
         assert registry.start(ONE).mailbox == "shop-11111111"
@@ -224,15 +222,15 @@ class TestBells:
         for name in ("shop-11111111", "shop-22222222", "shop-ended"):
             registry.send("bob", name)
         registry.end("ended")
-        assert session_store.waiting(registry.connection) == [("shop-11111111", ONE)]
-        assert session_store.listeners(registry.connection) == {ONE, "without mail"}
+        assert registry.transaction.sessions.waiting() == [("shop-11111111", ONE)]
+        assert registry.transaction.sessions.listeners() == {ONE, "without mail"}
 
     def test_do_not_ring_for_mail_on_its_way(self, registry: Registry) -> None:
         """Leased mail is with a reader already."""
         registry.start(ONE)
         registry.send("bob", "shop-11111111")
-        lease_store.claim(registry.connection, "shop-11111111", 1, limit=1, max_bytes=1000)
-        assert session_store.waiting(registry.connection) == []
+        registry.transaction.leases.claim("shop-11111111", 1, limit=1, max_bytes=1000)
+        assert registry.transaction.sessions.waiting() == []
 
 
 class TestClients:
@@ -240,17 +238,17 @@ class TestClients:
         """One process shows one session at a time."""
         registry.start(ONE, client="7-1")
         registry.start(TWO, client="7-1")
-        assert session_store.clients(registry.connection) == [("7-1", "shop-22222222")]
+        assert registry.transaction.sessions.clients() == [("7-1", "shop-22222222")]
 
     def test_lose_their_session_at_its_end(self, registry: Registry) -> None:
         """What the process says later is not that session's."""
         registry.start(ONE, client="7-1")
         registry.end(ONE, client="7-1")
-        assert session_store.session_of_client(registry.connection, "7-1") is None
+        assert registry.transaction.sessions.session_of("7-1") is None
 
     def test_keep_the_session_that_they_went_on_to(self, registry: Registry) -> None:
         """The end of one session may be told after the start of the next."""
         registry.start(ONE, client="7-1")
         registry.start(TWO, client="7-1")
         assert registry.end(ONE, client="7-1") == ("shop-11111111", True)
-        assert session_store.session_of_client(registry.connection, "7-1") == TWO
+        assert registry.transaction.sessions.session_of("7-1") == TWO

@@ -8,7 +8,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.http.asgi import Scope
-from claude_mailbox.daemon.store.sqlite import mail as store
+from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.daemon.web.follow import (
     ACK_SECONDS,
     BATCH,
@@ -149,7 +149,7 @@ class TestStream:
         """The daemon stops sending, says that it is there, and goes on after an ack."""
         with world.connection:
             for number in range(WINDOW + 5):
-                store.send(world.connection, "b", "b", str(number), 1)
+                create_transaction(world.connection).mail.send("b", "b", str(number), 1)
         stream = Stream(world)
         nursery.start_soon(stream.run)
         await wait_all_tasks_blocked()
@@ -293,7 +293,7 @@ class TestStream:
         assert stream.follow.held() == []
         assert world.states() == {"1": "leased"}
         for _ in range(2):
-            await world.broker.release_orphans(stream.follow.held())
+            await world.housekeeping.release_orphans(stream.follow.held())
         assert world.states() == {"1": "waiting"}
 
     def test_a_batch_fits_the_window(self) -> None:

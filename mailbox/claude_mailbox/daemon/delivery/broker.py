@@ -1,4 +1,4 @@
-"""The broker: the verbs of the domain. The only room that joins ledger and waiters.
+"""The broker: the verbs of the domain, which join the ledger and the waiters.
 
 Whoever takes messages out brings a custodian along, which answers for them until it is known
 whether they arrived (see handover.py).
@@ -6,19 +6,17 @@ whether they arrived (see handover.py).
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import TypeVar
 
-import apsw
 import trio
 
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery.bell import Bell, NoBell
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
+from claude_mailbox.daemon.delivery.doorbell import Bell
+from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
+from claude_mailbox.daemon.store.engine import Transaction
 from claude_mailbox.daemon.store.ledger import Ledger
-from claude_mailbox.daemon.store.sqlite import leases as lease_store
-from claude_mailbox.daemon.store.sqlite import mail as store
 from claude_mailbox.errors import Renamed
 from claude_mailbox.model import (
     CHECK_BYTES,
@@ -30,8 +28,6 @@ from claude_mailbox.model import (
     Receipt,
     Rename,
 )
-
-T = TypeVar("T")
 
 MINUTE = 60_000
 
@@ -62,20 +58,17 @@ class Broker:
         presence: Presence,
         config: Config,
         clock: Callable[[], int],
-        bell: Bell | None = None,
+        bell: Bell,
     ) -> None:
         self._ledger = ledger
         self._lines = lines
         self._config = config
         self._clock = clock
-        self.presence = presence
-        self._next_expiry: int | None = None
-        self._knows_expiry = False
-        self._expiry_moved = trio.Event()
-        self._suspects: set[str] = set()
+        self._bell = bell
         self._followers: set[Follower] = set()
-        self._bell = bell or NoBell()
         self._large_claims = trio.Semaphore(LARGE_CLAIMS)
+        self.presence = presence
+        self.expiry = Expiry(ledger, clock, self.announce)
 
     def __repr__(self) -> str:
         return f"<Broker: {self._lines!r}, {self._ledger!r}>"
@@ -100,8 +93,8 @@ class Broker:
         now = self._clock()
         limit = self._config.max_pending_per_mailbox
         receipt = await self._ledger.run(
-            lambda c: store.send(
-                c, sender, to, body, now, self._glance, key=key, max_pending=limit
+            lambda transaction: transaction.mail.send(
+                sender, to, body, now, key=key, max_pending=limit, presence=self._look_up_presence
             ),
             brief=len(body) <= BRIEF_CHARACTERS,
         )
@@ -110,7 +103,7 @@ class Broker:
             self.announce([receipt.recipient])
         return receipt
 
-    def _glance(self, name: str) -> tuple[int | None, bool]:
+    def _look_up_presence(self, name: str) -> tuple[int | None, bool]:
         """Say of a mailbox when it was seen last, as memory knows, and whether it is watched.
 
         Called within the job, perhaps on the ledger's thread: two look-ups in dicts, no more.
@@ -183,10 +176,9 @@ class Broker:
         # tokens. From the answer to ``take`` there is nothing that could be cancelled.
         is_brief = limit == 1 or max_characters is not None
         async with nullcontext() if is_brief else self._large_claims:
-            claim = await self._run_after_expiry(
+            claim = await self.expiry.run_after(
                 now,
-                lambda c: lease_store.claim(
-                    c,
+                lambda transaction: transaction.leases.claim(
                     name,
                     now,
                     limit=limit,
@@ -204,26 +196,14 @@ class Broker:
         if claim.deliveries:
             custodian.take([delivery.lease for delivery in claim.deliveries])
             if until is not None:
-                self._note_expiry(until)
+                self.expiry.note(until)
         return claim
-
-    async def _run_after_expiry(
-        self, now: int, look: Callable[[apsw.Connection], T], *, brief: bool = True
-    ) -> T:
-        """Put back what has run out by *now*, then *look*, all in one; wake who waits for it."""
-        next_expiry = self._next_expiry
-        is_due = not self._knows_expiry or (next_expiry is not None and next_expiry <= now)
-        expired, seen = await self._ledger.run(
-            lambda c: (lease_store.expire(c, now), look(c)),
-            durable=False,
-            brief=brief and not is_due,
-        )
-        self.announce(expired)
-        return seen
 
     async def peek(self, name: str) -> Backlog:
         """Count what waits, without touching it."""
-        return await self._run_after_expiry(self._clock(), lambda c: store.peek(c, name))
+        return await self.expiry.run_after(
+            self._clock(), lambda transaction: transaction.mail.peek(name)
+        )
 
     async def list_mailboxes(self, caller: str | None = None) -> list[tuple[Listing, bool]]:
         """Return the mailboxes that are not hidden, each with whether somebody watches it."""
@@ -232,9 +212,9 @@ class Broker:
         watched = self._lines.watched()
         seen = self.presence.take()
 
-        def job(connection: apsw.Connection) -> list[Listing]:
-            store.mark_seen(connection, seen)
-            return store.list_mailboxes(connection, caller, seen_since, watched)
+        def job(transaction: Transaction) -> list[Listing]:
+            transaction.mailboxes.mark_seen(seen)
+            return transaction.mailboxes.listings(caller, seen_since, watched)
 
         try:
             listings = await self._ledger.run(job, durable=False)
@@ -251,7 +231,9 @@ class Broker:
             BadRequest: if it is the present one.
         """
         now = self._clock()
-        renamed = await self._ledger.run(lambda c: store.rename(c, current, to, now))
+        renamed = await self._ledger.run(
+            lambda transaction: transaction.mailboxes.rename(current, to, now)
+        )
         self.presence.forget_names()
         self.presence.note(renamed.new)
         for name in {renamed.old, current}:
@@ -262,15 +244,15 @@ class Broker:
 
     async def delete(self, name: str) -> bool:
         """Delete a mailbox if nothing pends in either direction; return whether that was done."""
-        deleted = await self._ledger.run(lambda c: store.delete(c, name))
+        deleted = await self._ledger.run(lambda transaction: transaction.mailboxes.delete(name))
         self.presence.forget_names()
         return deleted
 
-    async def ack(self, tokens: Sequence[str], holder: str | None = None) -> LeaseOutcome:
-        """Mark leased messages delivered, for good; with *holder*, only those of that mailbox."""
+    async def ack(self, tokens: Sequence[str], mailbox: str | None = None) -> LeaseOutcome:
+        """Mark leased messages delivered, for good; with *mailbox*, only those of that mailbox."""
         now = self._clock()
         outcome = await self._ledger.run(
-            lambda c: lease_store.settle(c, tokens, now, holder),
+            lambda transaction: transaction.leases.settle(tokens, now, mailbox),
             brief=len(tokens) <= BRIEF_TOKENS,
         )
         self._tell_followers(tokens)
@@ -284,15 +266,15 @@ class Broker:
         """
         now = self._clock()
         return await self._ledger.run(
-            lambda c: lease_store.settle(c, tokens, now),
+            lambda transaction: transaction.leases.settle(tokens, now),
             durable=False,
             brief=len(tokens) <= BRIEF_TOKENS,
         )
 
-    async def release(self, tokens: Sequence[str], holder: str | None = None) -> LeaseOutcome:
+    async def release(self, tokens: Sequence[str], mailbox: str | None = None) -> LeaseOutcome:
         """Put leased messages back in their places, and wake who waits for them."""
         outcome, mailboxes = await self._ledger.run(
-            lambda c: lease_store.release(c, tokens, holder),
+            lambda transaction: transaction.leases.release(tokens, mailbox),
             durable=False,
             brief=len(tokens) <= BRIEF_TOKENS,
         )
@@ -314,86 +296,14 @@ class Broker:
             follower.ended(tokens)
 
     async def extend(
-        self, tokens: Sequence[str], seconds: float, holder: str | None = None
+        self, tokens: Sequence[str], seconds: float, mailbox: str | None = None
     ) -> LeaseOutcome:
         """Let explicit leases last *seconds* from now."""
         until = self._clock() + round(seconds * 1000)
         outcome = await self._ledger.run(
-            lambda c: lease_store.extend(c, tokens, until, holder), durable=False
+            lambda transaction: transaction.leases.extend(tokens, until, mailbox), durable=False
         )
         for follower in self._followers:
             follower.extended(outcome.done, seconds)
-        self._note_expiry(until)
+        self.expiry.note(until)
         return outcome
-
-    async def expire(self) -> int | None:
-        """Put messages back whose lease has run out; return when the next one does."""
-        now = self._clock()
-        self._next_expiry, self._knows_expiry = None, False
-
-        def job(connection: apsw.Connection) -> tuple[Sequence[str], int | None]:
-            return lease_store.expire(connection, now), lease_store.next_expiry(connection)
-
-        mailboxes, following = await self._ledger.run(job, durable=False)
-        self._knows_expiry = True
-        if following is not None:
-            self._note_expiry(following)
-        self.announce(mailboxes)
-        return self._next_expiry
-
-    async def expiry_moved(self) -> int:
-        """Wait until some lease runs out sooner than was known; return when."""
-        await self._expiry_moved.wait()
-        self._expiry_moved = trio.Event()
-        if self._next_expiry is None:
-            return self._clock()
-        return self._next_expiry
-
-    def _note_expiry(self, until: int) -> None:
-        if self._next_expiry is None or until < self._next_expiry:
-            self._next_expiry = until
-            self._expiry_moved.set()
-
-    async def release_all_bound(self) -> None:
-        """Release every connection-bound lease: at the start, their connections are gone."""
-        bound = await self._ledger.run(lease_store.bound_tokens, durable=False)
-        await self.release(list(bound))
-
-    async def release_orphans(self, held: Iterable[str]) -> None:
-        """Release connection-bound leases that nobody holds.
-
-        Only those that were suspect in the round before: a lease that was made a moment ago may
-        not have reached its holder yet.
-        """
-        held = set(held)
-        bound = await self._ledger.run(lease_store.bound_tokens, durable=False)
-        orphans = self._suspects & bound - held
-        self._suspects = bound - held - orphans
-        if orphans:
-            await self.release(sorted(orphans))
-
-    async def sweep(self, spare: Iterable[str] = ()) -> list[str]:
-        """Delete mailboxes that nobody used for long and where nothing pends, but not *spare*."""
-        age = self._config.delete_after_minutes * MINUTE
-        if not age:
-            return []
-        idle_since = self._clock() - age
-        watched = self._lines.watched()
-        for name in watched:
-            self.presence.note(name)
-        keep = [*watched, *spare]
-        seen = self.presence.take()
-
-        # One job: a mailbox that is used in between must not be judged by what was known before.
-        def job(connection: apsw.Connection) -> list[str]:
-            store.mark_seen(connection, seen)
-            return store.sweep(connection, idle_since, keep)
-
-        try:
-            gone = await self._ledger.run(job)
-        except BaseException:
-            self.presence.restore(seen)
-            raise
-        if gone:
-            self.presence.forget_names()
-        return gone

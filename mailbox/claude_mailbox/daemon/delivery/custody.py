@@ -17,7 +17,7 @@ class Custodian(Protocol):
         ...
 
     async def attend(self, waiter: Waiter) -> None:
-        """Wait until *waiter* is called, or until nobody wants the mail any more."""
+        """Wait until *waiter* is called, or the client has gone."""
         ...
 
 

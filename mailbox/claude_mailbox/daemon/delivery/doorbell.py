@@ -27,7 +27,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 # Lets a check that is on its way take the mail first.
-SETTLE_SECONDS = 0.02
+RING_DELAY_SECONDS = 0.02
 # A client answers within a second. These are the pauses after which an unanswered ring is
 # repeated; the first is also the least time between two rings that nobody answers.
 PAUSES = (2.0, 8.0, 30.0, 120.0)
@@ -37,7 +37,23 @@ _RETRY_SECONDS = 1.0
 Waiting = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
 
 
-class Runner(Protocol):
+class Bell(Protocol):
+    """Tells the owner of a mailbox, who does not wait in a line, of his mail. Never blocks."""
+
+    def ring(self, mailbox: str) -> None:
+        """Say that mail waits in *mailbox* and nobody stands there to take it."""
+        ...
+
+    def looking(self, mailbox: str) -> None:
+        """Say that somebody begins to look into *mailbox*, and will see what was rung for."""
+        ...
+
+    def looked(self, mailbox: str) -> None:
+        """Say that somebody has looked into *mailbox*, which answers its ring."""
+        ...
+
+
+class RunSync(Protocol):
     """Runs a function that may block, such as one that writes a file."""
 
     def __call__(self, function: Callable[[], T]) -> Awaitable[T]:
@@ -69,17 +85,17 @@ class _Ring:
         self.has_news = False
 
 
-class Doorbell:
+class Doorbell(Bell):
     """The bells of all sessions.
 
     Args:
         waiting: returns the sessions with mail.
-        runner: writes and removes files; in the daemon on a thread, in tests inline.
+        run_sync: writes and removes files; in the daemon on a thread, in tests inline.
     """
 
-    def __init__(self, waiting: Waiting, runner: Runner = on_thread) -> None:
+    def __init__(self, waiting: Waiting, run_sync: RunSync = on_thread) -> None:
         self._waiting = waiting
-        self._runner = runner
+        self._run_sync = run_sync
         self._listeners: set[str] = set()
         self._news: set[str] = set()
         self._rings: dict[str, _Ring] = {}
@@ -90,7 +106,6 @@ class Doorbell:
         return f"<Doorbell: {len(self._listeners)} listeners, {len(self._rings)} unanswered>"
 
     def ring(self, mailbox: str) -> None:
-        """Say that mail waits in *mailbox* and nobody stands there to take it."""
         if not self._listeners:
             return
         ring = self._rings.get(mailbox)
@@ -111,13 +126,11 @@ class Doorbell:
         self._stirred.set()
 
     def looking(self, mailbox: str) -> None:
-        """Somebody begins to look into *mailbox*, and will see all that was said to wait there."""
         ring = self._rings.get(mailbox)
         if ring is not None:
             ring.has_news = False
 
     def looked(self, mailbox: str) -> None:
-        """Somebody has looked into *mailbox*, which answers its ring."""
         ring = self._rings.pop(mailbox, None)
         if ring is not None and ring.has_news:
             self.ring(mailbox)
@@ -128,7 +141,7 @@ class Doorbell:
         None when the home folder cannot be written: then the session gets its mail at its prompts.
         """
         path = bell_path(session_id)
-        if not await self._runner(partial(self._touch, [path])):
+        if not await self._run_sync(partial(self._touch, [path])):
             return None
         self._listeners.add(session_id)
         return path
@@ -136,13 +149,13 @@ class Doorbell:
     async def remove(self, session_id: str) -> None:
         """Remove a session's file."""
         self._listeners.discard(session_id)
-        await self._runner(partial(_unlink, [bell_path(session_id)]))
+        await self._run_sync(partial(_unlink, [bell_path(session_id)]))
 
     async def restore(self, sessions: Iterable[str]) -> None:
         """Listen for these sessions again after a start of the daemon; remove others' files."""
         self._listeners = set(sessions)
         keep = {bell_path(session_id) for session_id in self._listeners}
-        await self._runner(partial(_prune, keep))
+        await self._run_sync(partial(_prune, keep))
 
     async def serve(self) -> None:
         """Ring whenever there is reason to, until cancelled."""
@@ -152,7 +165,7 @@ class Doorbell:
                 await self._stirred.wait()
             self._stirred = trio.Event()
             if self._news:
-                await trio.sleep(SETTLE_SECONDS)
+                await trio.sleep(RING_DELAY_SECONDS)
             await self._ring_due()
 
     async def _ring_due(self) -> None:
@@ -178,7 +191,7 @@ class Doorbell:
                 self._rings[name] = _Ring(now, due, count + 1)
                 paths += [bell_path(session_id) for session_id in reasons[name]]
         if paths:
-            await self._runner(partial(self._touch, paths))
+            await self._run_sync(partial(self._touch, paths))
 
     def _touch(self, paths: Iterable[str]) -> bool:
         """Write the files, on a thread; say whether that was possible."""

@@ -1,7 +1,7 @@
-"""What must happen without anybody asking: leases run out, stale mailboxes go, presence is kept.
+"""What must happen without anybody asking: idle mailboxes go, presence is written down.
 
-Each function is a task that runs until it is cancelled. A database that cannot be written now is
-survived: the next round tries again.
+``tidy`` and ``sweep_mailboxes`` are tasks that run until they are cancelled. A database that
+cannot be written now is survived: the next round tries again.
 """
 
 import logging
@@ -9,61 +9,137 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import trio
 
-from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.delivery.sessions import Sessions
+from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery.broker import MINUTE, Broker
+from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.delivery.waiters import WaiterLines
+from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.errors import MailboxError
+from claude_mailbox.model import KEY_MILLISECONDS
 
 logger = logging.getLogger(__name__)
 
 TIDY_SECONDS = 30
-_RETRY_SECONDS = 1
 
 
-async def expire_leases(broker: Broker, clock: Callable[[], int]) -> None:
-    """Put messages back when their explicit lease runs out, to the moment."""
-    due: int | None = clock()
-    while True:
-        seconds = float("inf") if due is None else max(0.0, (due - clock()) / 1000)
-        with trio.move_on_after(seconds) as rest:
-            # Only ever sooner: after a failure, some lease that is due may be known to nobody.
-            sooner = await broker.expiry_moved()
-            due = sooner if due is None else min(due, sooner)
-        if not rest.cancelled_caught:
-            continue
-        try:
-            due = await broker.expire()
-        except MailboxError as error:
-            logger.warning("could not look for expired leases: %s", error)
-            due = clock() + _RETRY_SECONDS * 1000
-
-
-async def tidy(
-    broker: Broker, settle_late: Callable[[], Awaitable[None]], held: Callable[[], Iterable[str]]
-) -> None:
-    """Write presence down, and make up for settlements and releases that failed.
+class Housekeeping:
+    """Clears away what nobody needs any more.
 
     Args:
-        broker: where leases are kept.
-        settle_late: settles what could not be settled when its response left.
-        held: returns the leases that living responses answer for.
+        ledger: where it lies.
+        broker: releases leases.
+        lines: who waits for mail.
+        presence: who was seen.
+        config: ages and intervals.
+        clock: returns the time in milliseconds since the epoch.
     """
-    while True:
-        await trio.sleep(TIDY_SECONDS)
-        try:
-            await broker.presence.flush()
-            await settle_late()
-            await broker.release_orphans(held())
-        except MailboxError as error:
-            logger.warning("could not tidy up: %s", error)
 
+    def __init__(
+        self,
+        ledger: Ledger,
+        broker: Broker,
+        lines: WaiterLines,
+        presence: Presence,
+        config: Config,
+        clock: Callable[[], int],
+    ) -> None:
+        self._ledger = ledger
+        self._broker = broker
+        self._lines = lines
+        self._presence = presence
+        self._config = config
+        self._clock = clock
+        self._suspects: set[str] = set()
 
-async def sweep_mailboxes(broker: Broker, sessions: Sessions, interval_minutes: int) -> None:
-    """Delete stale mailboxes, once at the start and then every *interval_minutes*."""
-    while interval_minutes:
+    async def release_bound(self) -> None:
+        """Release every connection-bound lease: at the start, their connections are gone."""
+        await self._broker.release(sorted(await self._bound_tokens()))
+
+    async def release_orphans(self, held: Iterable[str]) -> None:
+        """Release connection-bound leases that are not *held*.
+
+        Only those that were suspect in the round before: whoever made a lease a moment ago may
+        not have heard of it yet.
+        """
+        held = set(held)
+        bound = await self._bound_tokens()
+        orphans = self._suspects & bound - held
+        self._suspects = bound - held - orphans
+        if orphans:
+            await self._broker.release(sorted(orphans))
+
+    async def _bound_tokens(self) -> set[str]:
+        return await self._ledger.run(
+            lambda transaction: transaction.leases.bound_tokens(), durable=False
+        )
+
+    async def forget_keys(self) -> None:
+        """Delete idempotency keys that count no more."""
+        before = self._clock() - KEY_MILLISECONDS
+        await self._ledger.run(
+            lambda transaction: transaction.mail.forget_keys(before), durable=False
+        )
+
+    async def sweep(self, spare: Iterable[str] = ()) -> list[str]:
+        """Delete mailboxes that nobody used for long and where nothing pends, but not *spare*."""
+        age = self._config.delete_after_minutes * MINUTE
+        if not age:
+            return []
+        idle_since = self._clock() - age
+        watched = self._lines.watched()
+        for name in watched:
+            self._presence.note(name)
+        keep = [*watched, *spare]
+        seen = self._presence.take()
+
+        # One job: a mailbox that is used in between must not be judged by what was known before.
+        def job(transaction: Transaction) -> list[str]:
+            transaction.mailboxes.mark_seen(seen)
+            return transaction.mailboxes.delete_idle(idle_since, keep)
+
         try:
-            gone = await broker.sweep(await sessions.living())
-            if gone:
-                logger.info("deleted %d mailboxes that nobody used: %s", len(gone), ", ".join(gone))
-        except MailboxError as error:
-            logger.warning("could not sweep: %s", error)
-        await trio.sleep(interval_minutes * 60)
+            gone = await self._ledger.run(job)
+        except BaseException:
+            self._presence.restore(seen)
+            raise
+        if gone:
+            self._presence.forget_names()
+        return gone
+
+    async def tidy(
+        self, settle_late: Callable[[], Awaitable[None]], held: Callable[[], Iterable[str]]
+    ) -> None:
+        """Write presence down, make up for settlements and releases that failed, forget old keys.
+
+        Args:
+            settle_late: settles what could not be settled when its response left.
+            held: returns the leases that living responses answer for.
+        """
+        while True:
+            await trio.sleep(TIDY_SECONDS)
+            try:
+                await self._presence.flush()
+                await settle_late()
+                await self.release_orphans(held())
+                await self.forget_keys()
+            except MailboxError as error:
+                logger.warning("could not tidy up: %s", error)
+
+    async def sweep_mailboxes(self, living: Callable[[], Awaitable[Iterable[str]]]) -> None:
+        """Delete idle mailboxes, once at the start and then at the interval of the configuration.
+
+        Args:
+            living: returns the mailboxes of sessions that run, which stay.
+        """
+        interval_minutes = self._config.sweep_interval_minutes
+        while interval_minutes:
+            try:
+                gone = await self.sweep(await living())
+                if gone:
+                    logger.info(
+                        "deleted %d mailboxes that nobody used: %s", len(gone), ", ".join(gone)
+                    )
+            except MailboxError as error:
+                logger.warning("could not sweep: %s", error)
+            await trio.sleep(interval_minutes * 60)

@@ -8,7 +8,6 @@ which rides on a list, a sweep or the shutdown.
 from collections.abc import Callable
 
 from claude_mailbox.daemon.store.ledger import Ledger
-from claude_mailbox.daemon.store.sqlite import mail as store
 
 
 class Presence:
@@ -36,7 +35,9 @@ class Presence:
         if name not in self._present:
             now = self._clock()
             names = self._present
-            _, present = await self._ledger.run(lambda c: store.register(c, name, now), brief=True)
+            present = await self._ledger.run(
+                lambda transaction: transaction.mailboxes.register(name, now), brief=True
+            )
             # Into the dict of before the wait: if names were forgotten since, this one is, too.
             names[name] = present
         else:
@@ -45,9 +46,17 @@ class Presence:
         return present
 
     async def present(self, name: str) -> str:
-        """Return the present name for *name*, which is itself when it is unknown."""
-        found = await self._ledger.run(lambda c: store.resolve(c, name), durable=False, brief=True)
-        return found[1] if found else name
+        """Return the present name for *name*, which is itself when it is unknown.
+
+        It makes no mailbox, and is no sight of its owner.
+        """
+        known = self._present.get(name)
+        if known is not None:
+            return known
+        found = await self._ledger.run(
+            lambda transaction: transaction.mailboxes.present_name(name), durable=False, brief=True
+        )
+        return found or name
 
     def note(self, present: str) -> None:
         """Note a sight of a mailbox that is known to exist."""
@@ -76,7 +85,9 @@ class Presence:
         if not seen:
             return
         try:
-            await self._ledger.run(lambda c: store.mark_seen(c, seen), durable=False)
+            await self._ledger.run(
+                lambda transaction: transaction.mailboxes.mark_seen(seen), durable=False
+            )
         except BaseException:
             self.restore(seen)
             raise

@@ -11,14 +11,12 @@ before its session is announced: so a key is looked up at each call.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import apsw
-
 from claude_mailbox.daemon.delivery import processes
 from claude_mailbox.daemon.delivery.broker import MINUTE, Broker
 from claude_mailbox.daemon.delivery.doorbell import Doorbell
+from claude_mailbox.daemon.store.engine import Transaction
 from claude_mailbox.daemon.store.ledger import Ledger
-from claude_mailbox.daemon.store.sqlite import sessions as session_store
-from claude_mailbox.model import Listing
+from claude_mailbox.model import Listing, Start
 
 PEERS_LIMIT = 10
 PEERS_MINUTES = 60
@@ -64,11 +62,13 @@ class Sessions:
     def __repr__(self) -> str:
         return f"<Sessions: {self._doorbell!r}>"
 
-    async def start(self, session: session_store.Start) -> Welcome:
+    async def start(self, session: Start) -> Welcome:
         """Give a session its mailbox, at its start and whenever it goes on."""
         now = self._clock()
         bell = await self._doorbell.add(session.session_id) if session.has_bell else None
-        started = await self._ledger.run(lambda c: session_store.start(c, session, now))
+        started = await self._ledger.run(
+            lambda transaction: transaction.sessions.start(session, now)
+        )
         self._broker.presence.note(started.mailbox)
         if started.former is not None:
             await self._doorbell.remove(started.former)
@@ -93,16 +93,15 @@ class Sessions:
         """
         now = self._clock()
 
-        def job(connection: apsw.Connection) -> tuple[str | None, bool, bool]:
-            name, deleted = session_store.end(
-                connection,
+        def job(transaction: Transaction) -> tuple[str | None, bool, bool]:
+            name, deleted = transaction.sessions.end(
                 session_id,
                 client,
                 now,
                 hands_on=reason == CLEAR,
                 is_alive=processes.is_alive,
             )
-            return name, deleted, session_id in session_store.listeners(connection)
+            return name, deleted, session_id in transaction.sessions.listeners()
 
         name, deleted, goes_on = await self._ledger.run(job)
         if deleted:
@@ -114,32 +113,39 @@ class Sessions:
     async def mailbox_of(self, session_id: str) -> str | None:
         """Return the present name of a session's mailbox, or None."""
         return await self._ledger.run(
-            lambda c: session_store.mailbox_of(c, session_id), durable=False, brief=True
+            lambda transaction: transaction.sessions.mailbox_of(session_id),
+            durable=False,
+            brief=True,
         )
 
     async def session_of(self, client: str) -> str | None:
         """Return the session that a client process runs now, or None."""
         return await self._ledger.run(
-            lambda c: session_store.session_of_client(c, client), durable=False, brief=True
+            lambda transaction: transaction.sessions.session_of(client), durable=False, brief=True
         )
 
     async def mailbox_of_client(self, client: str) -> str | None:
         """Return the mailbox of the session that a client process runs now, or None."""
 
-        def job(connection: apsw.Connection) -> str | None:
-            session_id = session_store.session_of_client(connection, client)
-            return None if session_id is None else session_store.mailbox_of(connection, session_id)
+        def job(transaction: Transaction) -> str | None:
+            session_id = transaction.sessions.session_of(client)
+            return None if session_id is None else transaction.sessions.mailbox_of(session_id)
 
         return await self._ledger.run(job, durable=False)
 
     async def living(self) -> list[str]:
         """Return the mailboxes of sessions whose client still runs, however long it has idled."""
-        clients = await self._ledger.run(session_store.clients, durable=False)
+        clients = await self._ledger.run(
+            lambda transaction: transaction.sessions.clients(), durable=False
+        )
         return [mailbox for key, mailbox in clients if processes.is_alive(key)]
 
     async def restore(self) -> None:
         """Listen again for the sessions that were there when the daemon ended, and ring them."""
-        await self._doorbell.restore(await self._ledger.run(session_store.listeners, durable=False))
-        waiting = await self._ledger.run(session_store.waiting, durable=False)
+        listeners, waiting = await self._ledger.run(
+            lambda transaction: (transaction.sessions.listeners(), transaction.sessions.waiting()),
+            durable=False,
+        )
+        await self._doorbell.restore(listeners)
         for mailbox in {mailbox for mailbox, _ in waiting}:
             self._doorbell.ring_later(mailbox)

@@ -1,4 +1,4 @@
-"""WaiterLines of waiters, one a mailbox, first in, first out. Knows no SQL and no HTTP.
+"""Lines of waiters, one a mailbox, first in, first out. Knows no SQL and no HTTP.
 
 The rule that makes it right: everybody joins the line before looking for mail, even when some is
 there; only the front of the line looks; and whoever leaves, for whatever reason, calls the next.
@@ -47,12 +47,12 @@ class Waiter:
         return self._called.is_set()
 
     async def called(self) -> None:
-        """Wait until it is so."""
+        """Wait to be called, and stay so: ``turn`` is what re-arms."""
         await self._called.wait()
 
     @contextmanager
     def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Have *interrupt* called as soon as it is so, in the ``with`` block."""
+        """Have *interrupt* called when the waiter is, during the ``with`` block."""
         self._interrupt = interrupt
         try:
             yield

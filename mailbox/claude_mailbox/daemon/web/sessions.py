@@ -8,9 +8,8 @@ from claude_mailbox.daemon.edge.render import listing_json
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
-from claude_mailbox.daemon.store.sqlite.sessions import Start
 from claude_mailbox.errors import BadRequest
-from claude_mailbox.model import check_name
+from claude_mailbox.model import Start, check_name
 
 _ID_LIMIT = 200
 

@@ -1,16 +1,20 @@
-"""The one connection: where its functions run, and when its journal is written back."""
+"""SQLite as the ledger's engine: one connection, its transactions, and its journal."""
 
 import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import apsw
 import apsw.aio
 import trio
 
+from claude_mailbox.daemon.store.engine import Engine, Transaction
+from claude_mailbox.daemon.store.sqlite.errors import translate
 from claude_mailbox.daemon.store.sqlite.schema import open_database
+from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
+from claude_mailbox.errors import MailboxError
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -18,37 +22,113 @@ logger = logging.getLogger(__name__)
 # Keeps the journal at about 4 MB, and writing it back at some milliseconds.
 _JOURNAL_PAGES = 1000
 
+# How long a transaction waits, on the thread, for another program to unlock the database.
+_LOCK_WAIT_MS = 2000
 
-class Database:
-    """The connection, on APSW's worker thread or in place; never both at once.
 
-    ``run`` is the ledger's runner, ``upkeep`` its upkeep. SQLite would write the journal back
-    within somebody's commit; here that is done between the commits, on the thread.
+class Worker(Protocol):
+    """Where calls run that may block, one after the other."""
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Return what *function* returns, or raise what it raises."""
+        ...
+
+    def close(self) -> None:
+        """Take no more."""
+        ...
+
+
+class Thread(Worker):
+    """APSW's worker thread."""
+
+    def __init__(self) -> None:
+        self._controller = apsw.aio.Trio(thread_name="ledger")
+
+    async def run(self, function: Callable[[], T]) -> T:
+        # Shielded and so without a deadline: a commit is never abandoned half way.
+        with trio.CancelScope(shield=True):
+            value: T = await self._controller.send(function)
+        return value
+
+    def close(self) -> None:
+        self._controller.close()  # type: ignore[no-untyped-call]
+
+
+class SqliteEngine(Engine):
+    """The one connection, used on the worker or on the event loop; never on both at once.
+
+    SQLite would write the journal back within somebody's commit; here ``upkeep`` does it between
+    the commits, on the worker.
     """
 
-    def __init__(self, controller: apsw.aio.Trio, connection: apsw.Connection) -> None:
-        self._controller = controller
-        self._connection = connection
+    errors = (apsw.Error,)
+    works_in_place = True
+
+    def __init__(
+        self, connection: apsw.Connection, worker: Worker, *, max_mailboxes: int | None = None
+    ) -> None:
+        self.connection = connection
+        self._worker = worker
+        self._transaction = create_transaction(connection, max_mailboxes=max_mailboxes)
+        self._flushes = True
         self._is_open = True
         self._journal_pages = 0
         self._tried_at = 0
-        self._is_short = True
         connection.set_wal_hook(self._note_journal)
 
     @classmethod
-    async def open(cls, path: str) -> "Database":
-        controller = apsw.aio.Trio(thread_name="ledger")
+    async def open(cls, path: str, *, max_mailboxes: int | None = None) -> "SqliteEngine":
+        """Open the database at *path* on a thread of its own.
+
+        Raises:
+            StartupError: if that cannot be done (see schema.py).
+        """
+        thread = Thread()
         try:
-            return cls(controller, await _on_thread(controller, partial(open_database, path)))
+            connection = await thread.run(partial(open_database, path))
+            return cls(connection, thread, max_mailboxes=max_mailboxes)
         except BaseException:
-            controller.close()  # type: ignore[no-untyped-call]
+            thread.close()
             raise
 
-    async def run(self, function: Callable[[apsw.Connection], T], *, in_place: bool = False) -> T:
-        """Return what *function* returns; *in_place*, it runs on the event loop."""
-        if in_place:
-            return function(self._connection)
-        return await _on_thread(self._controller, partial(function, self._connection))
+    async def on_thread(self, function: Callable[[], T]) -> T:
+        return await self._worker.run(function)
+
+    def begin(self, *, flush: bool, wait: bool) -> Transaction | None:
+        if flush is not self._flushes:
+            self.connection.pragma("synchronous", "full" if flush else "normal")
+            self._flushes = flush
+        self.connection.set_busy_timeout(_LOCK_WAIT_MS if wait else 0)
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError:
+            if wait:
+                raise
+            return None
+        return self._transaction
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.connection.in_transaction
+
+    def savepoint(self) -> None:
+        self.connection.execute("SAVEPOINT job")
+
+    def rollback_to_savepoint(self) -> None:
+        self.connection.execute("ROLLBACK TO job")
+
+    def release_savepoint(self) -> None:
+        self.connection.execute("RELEASE job")
+
+    def commit(self) -> None:
+        self.connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    def translate(self, error: Exception) -> MailboxError:
+        return translate(error)
 
     def _note_journal(self, connection: apsw.Connection, name: str, pages: int) -> int:
         """Called by SQLite after each commit."""
@@ -58,58 +138,24 @@ class Database:
         return apsw.SQLITE_OK
 
     async def upkeep(self) -> None:
-        """Write the journal back when it has grown; what fails is tried again later.
-
-        The first time it makes the journal's file as long as it becomes sooner or later: a flush
-        of a file that grows takes twice the time of one that does not.
-        """
-        if self._is_short and self._journal_pages:
-            self._is_short = False
-            with contextlib.suppress(apsw.Error):  # without room for it things go on as they are
-                await self.run(_stretch_journal)
+        """Write the journal back when it has grown; what fails is tried again later."""
         if self._journal_pages - self._tried_at < _JOURNAL_PAGES:
             return
         self._tried_at = self._journal_pages
         try:
-            await self.run(lambda connection: connection.wal_checkpoint())
+            await self._worker.run(self.connection.wal_checkpoint)
         except apsw.Error as error:
             logger.warning("could not write the journal back: %s", error)
 
     async def close(self) -> None:
-        """Checkpoint and close; once is enough."""
         if self._is_open:
             self._is_open = False
-            await self.run(_checkpoint_and_close)
-            self._controller.close()  # type: ignore[no-untyped-call]
+            try:
+                await self._worker.run(self._checkpoint_and_close)
+            finally:
+                self._worker.close()
 
-
-async def _on_thread(controller: apsw.aio.Trio, call: Callable[[], T]) -> T:
-    # Shielded and so without a deadline: a commit is never abandoned half way.
-    with trio.CancelScope(shield=True):
-        value: T = await controller.send(call)
-    return value
-
-
-def _stretch_journal(connection: apsw.Connection) -> None:
-    """Fill the journal with a transaction that is too large for the cache, and roll it back."""
-    cache_size, synchronous = connection.pragma("cache_size"), connection.pragma("synchronous")
-    try:
-        connection.pragma("cache_size", 100)
-        connection.pragma("synchronous", "full")
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("CREATE TABLE stretch (filler BLOB)")
-        connection.execute("INSERT INTO stretch VALUES (zeroblob(?))", (_JOURNAL_PAGES * 4096,))
-        connection.execute("ROLLBACK")
-        # Write something, so that the new length is on the disk before anybody waits for it.
-        connection.pragma("user_version", connection.pragma("user_version"))
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        connection.pragma("cache_size", cache_size)
-        connection.pragma("synchronous", synchronous)
-
-
-def _checkpoint_and_close(connection: apsw.Connection) -> None:
-    with contextlib.suppress(apsw.Error):
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    connection.close()
+    def _checkpoint_and_close(self) -> None:
+        with contextlib.suppress(apsw.Error):
+            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self.connection.close()

@@ -13,12 +13,14 @@ message leaves by, and cannot survive the daemon.
 """
 
 import os
+from hashlib import sha256
+from typing import Any
 
 import apsw
 
 from claude_mailbox.errors import StartupError
 
-# "CMBX": what tells our file from a stranger's.
+# "CMBX": what tells our file from another program's.
 APPLICATION_ID = 0x434D4258
 
 WAITING = 0
@@ -124,8 +126,62 @@ CREATE TABLE client (
 CREATE INDEX client_session ON client (session_id);
 """
 
+# Keys of sends, by the sender's name. With them goes what was answered, and a digest of the text.
+_KEYS_BY_NAME = """
+CREATE TABLE idempotency_key (
+    sender TEXT NOT NULL,
+    key TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    message_id INTEGER NOT NULL,
+    recipient TEXT NOT NULL,
+    sent_at INTEGER NOT NULL,
+    known INTEGER NOT NULL,
+    last_seen_at INTEGER,
+    watching INTEGER NOT NULL,
+    pending INTEGER NOT NULL,
+    forwarded_from TEXT,
+    PRIMARY KEY (sender, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_key_age ON idempotency_key (sent_at);
+
+INSERT INTO idempotency_key
+SELECT sender.name, key, sha256(CAST(text AS BLOB)), answer.message_id, recipient, sent_at, known, last_seen_at,
+    watching, pending, forwarded_from
+FROM answer
+JOIN (SELECT id, name FROM mailbox UNION ALL SELECT mailbox_id, name FROM alias) AS sender
+    ON sender.id = answer.sender_id
+JOIN body ON body.message_id = answer.message_id;
+
+DROP TABLE answer;
+"""
+
+# By which way a message was delivered, what its session is doing, and what a session was shown of
+# which there is no proof yet that its model has it. `turn` counts the prompts of a session.
+_SHOWN_TO_SESSIONS = """
+ALTER TABLE message ADD COLUMN delivered_by TEXT;
+
+ALTER TABLE session ADD COLUMN state TEXT NOT NULL DEFAULT 'unknown';
+ALTER TABLE session ADD COLUMN state_since INTEGER;
+ALTER TABLE session ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE session ADD COLUMN cwd TEXT;
+ALTER TABLE session ADD COLUMN project TEXT;
+
+CREATE TABLE shown (
+    message_id INTEGER NOT NULL,
+    nonce TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    turn INTEGER NOT NULL,
+    shown_at INTEGER NOT NULL,
+    transcript TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    PRIMARY KEY (message_id, nonce)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX shown_session ON shown (session_id);
+"""
+
 # Appended to, never edited: each entry takes the database from its index to the next number.
-MIGRATIONS = (_FIRST,)
+MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS)
 
 
 def open_database(path: str) -> apsw.Connection:
@@ -177,7 +233,7 @@ def _number(connection: apsw.Connection, pragma: str) -> int:
 
 
 def _prepare(connection: apsw.Connection, path: str) -> None:
-    connection.set_busy_timeout(2000)  # later each transaction says (see ledger.py)
+    connection.set_busy_timeout(2000)  # later each transaction says (see engine.py)
     application_id = connection.pragma("application_id")
     version = _number(connection, "user_version")
     has_tables = bool(connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall())
@@ -203,9 +259,23 @@ def _prepare(connection: apsw.Connection, path: str) -> None:
         )
     connection.pragma("synchronous", "full")
     connection.pragma("foreign_keys", True)
-    # The journal is written back by whoever holds the connection (see database.py). Its file is
-    # cut after a burst.
+    # The journal is written back between the commits (see engine.py). Its file is cut after a burst.
     connection.pragma("journal_size_limit", 64 * 1024 * 1024)
+    _migrate(connection, version)
+    # Touches every table's root and fails here, with a sentence, rather than on the first message.
+    for (table,) in connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table'"
+    ).fetchall():
+        connection.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchall()  # our names
+
+
+def _sha256(*values: Any) -> bytes:
+    """SQLite has none of its own; it takes bytes, so that damaged text does no harm."""
+    return sha256(*values).digest()
+
+
+def _migrate(connection: apsw.Connection, version: int) -> None:
+    connection.create_scalar_function("sha256", _sha256, 1)
     for number in range(version, len(MIGRATIONS)):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -214,10 +284,7 @@ def _prepare(connection: apsw.Connection, path: str) -> None:
             connection.pragma("user_version", number + 1)
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
-    # Touches every table's root and fails here, with a sentence, rather than on the first message.
-    for (table,) in connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'table'"
-    ).fetchall():
-        connection.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchall()  # our names
+    connection.create_scalar_function("sha256", None, 1)

@@ -1,0 +1,292 @@
+"""What the daemon needs of a database: operations on mail for its jobs, transactions for the ledger.
+
+A job is a function of a `Transaction` and knows no database; the ledger drives an `Engine`. Each
+engine implements both in a folder of its own.
+
+All times are milliseconds since the epoch, and arguments: an engine has no clock. An operation
+that refuses raises an error of `claude_mailbox.errors`, and its job's changes are undone.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.model import (
+    Backlog,
+    Claim,
+    LeaseOutcome,
+    Listing,
+    Receipt,
+    Rename,
+    Start,
+    Started,
+)
+
+T = TypeVar("T")
+
+# When a mailbox was last seen, as far as memory knows, and whether somebody watches it.
+LookUpPresence = Callable[[str], tuple[int | None, bool]]
+
+
+class MailboxStore(Protocol):
+    """Mailboxes and their names, present and former."""
+
+    def present_name(self, name: str) -> str | None:
+        """Return the present name of the mailbox that has *name* or left it behind, or None."""
+        ...
+
+    def register(self, name: str, now: int) -> str:
+        """Make the mailbox if there is none, note that it was used; return its present name.
+
+        Raises:
+            QuotaFull: if there are too many mailboxes for another one. So do all operations that
+                may make one.
+        """
+        ...
+
+    def mark_seen(self, seen: Mapping[str, int]) -> None:
+        """Write down when mailboxes were last used, by name; unknown names are left out."""
+        ...
+
+    def listings(
+        self, caller: str | None, seen_since: int, awake: Iterable[str] = ()
+    ) -> list[Listing]:
+        """Return the mailboxes used since *seen_since*, most recent first.
+
+        Also the caller's own, those of senders with mail for the caller, and those named in
+        *awake*, however old.
+        """
+        ...
+
+    def rename(self, current: str, to: str, now: int) -> Rename:
+        """Give a mailbox a new name and leave the old one behind as an alias.
+
+        Raises:
+            BadRequest: if it has that name already.
+            TargetExists: if the name is another mailbox's, or was left behind by another one.
+        """
+        ...
+
+    def delete(self, name: str) -> bool:
+        """Delete a mailbox if nothing pends in either direction; return whether that was done."""
+        ...
+
+    def delete_idle(self, idle_since: int, spare: Iterable[str] = ()) -> list[str]:
+        """Delete what was not used since *idle_since* and may be deleted, but not *spare*.
+
+        Returns:
+            The names that are gone.
+        """
+        ...
+
+
+class MailStore(Protocol):
+    """Messages on their way in."""
+
+    def send(
+        self,
+        sender: str,
+        to: str,
+        body: str,
+        now: int,
+        *,
+        key: str | None = None,
+        max_pending: int = 100_000,
+        presence: LookUpPresence = lambda name: (None, False),
+    ) -> Receipt:
+        """Store a message; both mailboxes are made if they are new.
+
+        With a *key* that this sender, by any of its names, used within a day, store nothing and
+        give that receipt again. *presence* is asked about the recipient, for the receipt.
+
+        Raises:
+            KeyReused: if the *key* was used for another text or recipient.
+            QuotaFull: if the mailbox holds *max_pending* undelivered messages.
+        """
+        ...
+
+    def forget_keys(self, before: int) -> int:
+        """Delete the keys of what was sent before that time; return how many there were."""
+        ...
+
+    def peek(self, name: str) -> Backlog:
+        """Count what waits in a mailbox, without touching it; an unknown one is empty."""
+        ...
+
+
+class LeaseStore(Protocol):
+    """Messages on their way out. With *mailbox*, only leases on messages to it count."""
+
+    def claim(
+        self,
+        name: str,
+        now: int,
+        *,
+        limit: int,
+        max_bytes: int,
+        lease_until: int | None = None,
+        max_characters: int | None = None,
+        at_least_one: bool = True,
+        present_name_only: bool = False,
+    ) -> Claim:
+        """Lease the oldest waiting messages of a mailbox, which is made when it is new.
+
+        Takes whole messages: at most *limit*, at most *max_bytes* of bodies in UTF-8, at most
+        *max_characters* of bodies with their framing; with *at_least_one* the first message is
+        taken whatever its size. Without *lease_until* the leases are bound to the connection.
+
+        Raises:
+            Renamed: if *present_name_only* and *name* is a former name.
+        """
+        ...
+
+    def settle(self, tokens: Iterable[str], now: int, mailbox: str | None = None) -> LeaseOutcome:
+        """Mark leased messages delivered. Doing it again with the same token is done, not lost."""
+        ...
+
+    def release(
+        self, tokens: Iterable[str], mailbox: str | None = None
+    ) -> tuple[LeaseOutcome, Sequence[str]]:
+        """Put leased messages back in their places; also return the mailboxes that got some."""
+        ...
+
+    def extend(
+        self, tokens: Iterable[str], lease_until: int, mailbox: str | None = None
+    ) -> LeaseOutcome:
+        """Give explicit leases a new end."""
+        ...
+
+    def expire(self, now: int) -> Sequence[str]:
+        """Put messages back whose lease has run out; return the mailboxes that got some."""
+        ...
+
+    def next_expiry(self) -> int | None:
+        """Return when the first explicit lease runs out."""
+        ...
+
+    def bound_tokens(self) -> set[str]:
+        """Return the tokens of all connection-bound leases."""
+        ...
+
+
+class SessionStore(Protocol):
+    """Which session has which mailbox, and which client process runs which session."""
+
+    def start(self, session: Start, now: int) -> Started:
+        """Give a session its mailbox: the one that it had, or takes over, or a new one."""
+        ...
+
+    def end(
+        self,
+        session_id: str,
+        client: str | None,
+        now: int,
+        *,
+        hands_on: bool,
+        is_alive: Callable[[str], bool],
+    ) -> tuple[str | None, bool]:
+        """End a session; delete its mailbox when nothing pends there in either direction.
+
+        With *hands_on* the mailbox stays in any case, for the next session of the same client. A
+        session that another living client still runs has not ended.
+
+        Returns:
+            The name of its mailbox, None for an unknown session; and whether it was deleted.
+        """
+        ...
+
+    def mailbox_of(self, session_id: str) -> str | None:
+        """Return the present name of a session's mailbox, or None when it has none."""
+        ...
+
+    def session_of(self, client: str) -> str | None:
+        """Return the session that a client process runs, or None."""
+        ...
+
+    def listeners(self) -> set[str]:
+        """Return the sessions that have not ended and watch a bell."""
+        ...
+
+    def waiting(self) -> Sequence[tuple[str, str]]:
+        """Return mailbox and session of each bell that has reason to ring: mail waits."""
+        ...
+
+    def clients(self) -> Sequence[tuple[str, str]]:
+        """Return each client process's key with the mailbox of the session that it runs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What a job can do. The ledger has begun the transaction, and will commit it."""
+
+    mailboxes: MailboxStore
+    mail: MailStore
+    leases: LeaseStore
+    sessions: SessionStore
+
+
+class Engine(Protocol):
+    """A database, as the ledger drives it: one transaction at a time, each job in a savepoint.
+
+    The calls that are not ``async`` may block. They run within ``on_thread``, never two at a
+    time, or on the event loop if the engine ``works_in_place``.
+
+    Attributes:
+        errors: what the calls raise when the database cannot be read or written; anything else
+            is a bug.
+        works_in_place: whether a short transaction is quick enough for the event loop.
+    """
+
+    errors: tuple[type[Exception], ...]
+    works_in_place: bool
+
+    def on_thread(self, function: Callable[[], T]) -> Awaitable[T]:
+        """Run *function* where it may block; wait for its end, whatever is cancelled meanwhile."""
+        ...
+
+    def begin(self, *, flush: bool, wait: bool) -> Transaction | None:
+        """Begin a transaction, whose commit flushes to the disk if *flush*.
+
+        Returns:
+            None if another program holds the database locked and *wait* is false.
+        """
+        ...
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether there is one: a failing disk can end it without a commit."""
+        ...
+
+    def savepoint(self) -> None:
+        """Mark where a job begins."""
+        ...
+
+    def rollback_to_savepoint(self) -> None:
+        """Undo what was done since the savepoint, which stays."""
+        ...
+
+    def release_savepoint(self) -> None:
+        """Forget the savepoint."""
+        ...
+
+    def commit(self) -> None:
+        """End the transaction, and flush it if that was wanted at its beginning."""
+        ...
+
+    def rollback(self) -> None:
+        """End the transaction, if there is one, and undo all of it."""
+        ...
+
+    def translate(self, error: Exception) -> MailboxError:
+        """Return, for one of ``errors``, the error that tells people what to do."""
+        ...
+
+    async def upkeep(self) -> None:
+        """Do what the database needs now and then; called between the batches."""
+        ...
+
+    async def close(self) -> None:
+        """Write everything to its place and close; once is enough."""
+        ...

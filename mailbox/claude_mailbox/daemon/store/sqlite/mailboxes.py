@@ -1,0 +1,156 @@
+"""SQL of mailboxes and their names."""
+
+from collections.abc import Iterable, Mapping
+
+import apsw
+
+from claude_mailbox.daemon.store.engine import MailboxStore
+from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
+from claude_mailbox.errors import BadRequest, QuotaFull, TargetExists
+from claude_mailbox.model import Listing, Rename
+
+
+class SqliteMailboxes(MailboxStore):
+    def __init__(self, connection: apsw.Connection, keys: SqliteKeys, limit: int | None) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._limit = limit
+
+    def find(self, name: str) -> tuple[int, str] | None:
+        """Return id and present name of the mailbox that *name* stands for, or None."""
+        found: tuple[int, str] | None = self._connection.execute(
+            "SELECT id, name FROM mailbox WHERE name = ?", (name,)
+        ).get
+        if found is None:
+            found = self._connection.execute(
+                "SELECT mailbox.id, mailbox.name FROM alias"
+                " JOIN mailbox ON mailbox.id = alias.mailbox_id WHERE alias.name = ?",
+                (name,),
+            ).get
+        return found
+
+    def find_or_make(self, name: str, now: int, *, seen: bool = True) -> tuple[int, str]:
+        """Return id and present name of the mailbox, which is made when there is none.
+
+        With *seen* false it was only written to: nobody has used it yet.
+        """
+        found = self.find(name)
+        if found is None:
+            self._check_limit()
+            self._connection.execute(
+                "INSERT INTO mailbox (name, created_at, last_seen_at) VALUES (?, ?, ?)",
+                (name, now, now if seen else None),
+            )
+            return self._connection.last_insert_rowid(), name
+        if seen:
+            self._connection.execute(
+                "UPDATE mailbox SET last_seen_at = ? WHERE id = ? AND last_seen_at IS NULL",
+                (now, found[0]),
+            )
+        return found
+
+    def _check_limit(self) -> None:
+        if self._limit is None:
+            return
+        # Counts an index, page by page: 10 us for the 10,000 mailboxes of the default.
+        count = self._connection.execute("SELECT count(*) FROM mailbox").get
+        if count >= self._limit:
+            raise QuotaFull(
+                f"There are {count} mailboxes already (the limit is {self._limit}, maxMailboxes):"
+                " use one of them, delete one that nobody needs, or raise the limit. Nothing was"
+                " stored."
+            )
+
+    def counts(self, mailbox_id: int) -> tuple[int, int]:
+        """Return how many messages wait in a mailbox, and how many are leased."""
+        counts: tuple[int, int] = self._connection.execute(
+            "SELECT coalesce(sum(waiting), 0), coalesce(sum(leased), 0) FROM backlog"
+            " WHERE recipient_id = ?",
+            (mailbox_id,),
+        ).get
+        return counts
+
+    def present_name(self, name: str) -> str | None:
+        found = self.find(name)
+        return None if found is None else found[1]
+
+    def register(self, name: str, now: int) -> str:
+        return self.find_or_make(name, now)[1]
+
+    def mark_seen(self, seen: Mapping[str, int]) -> None:
+        for name, at in seen.items():
+            found = self.find(name)
+            if found is not None:
+                self._connection.execute(
+                    "UPDATE mailbox SET last_seen_at = max(coalesce(last_seen_at, 0), ?)"
+                    " WHERE id = ?",
+                    (at, found[0]),
+                )
+
+    def listings(
+        self, caller: str | None, seen_since: int, awake: Iterable[str] = ()
+    ) -> list[Listing]:
+        found = self.find(caller) if caller is not None else None
+        caller_id = found[0] if found else None
+        keep = set(awake)
+        rows = self._connection.execute(
+            "SELECT mailbox.id, name, created_at, last_seen_at,"
+            " coalesce((SELECT sum(waiting) FROM backlog WHERE recipient_id = mailbox.id), 0),"
+            " coalesce((SELECT waiting FROM backlog"
+            " WHERE recipient_id = ? AND sender_id = mailbox.id), 0)"
+            " FROM mailbox ORDER BY coalesce(last_seen_at, created_at) DESC, mailbox.id",
+            (caller_id,),
+        )
+        return [
+            Listing(name, last_seen_at, pending, for_caller)
+            for mailbox_id, name, created_at, last_seen_at, pending, for_caller in rows
+            if mailbox_id == caller_id
+            or for_caller
+            or name in keep
+            or (last_seen_at if last_seen_at is not None else created_at) >= seen_since
+        ]
+
+    def rename(self, current: str, to: str, now: int) -> Rename:
+        mailbox_id, old = self.find_or_make(current, now)
+        if to == old:
+            raise BadRequest(f"The mailbox is already named '{old}': give another name.")
+        owner = self.find(to)
+        if owner is not None and owner[0] != mailbox_id:
+            former = "" if owner[1] == to else f" (it forwards to '{owner[1]}')"
+            raise TargetExists(f"The name '{to}' is taken{former}: choose another one.")
+        execute = self._connection.execute
+        execute("DELETE FROM alias WHERE name = ?", (to,))
+        execute("UPDATE mailbox SET name = ? WHERE id = ?", (to, mailbox_id))
+        execute("INSERT INTO alias (name, mailbox_id) VALUES (?, ?)", (old, mailbox_id))
+        self._keys.copy(old, to, now)
+        return Rename(old, to, sum(self.counts(mailbox_id)))
+
+    def delete(self, name: str) -> bool:
+        found = self.find(name)
+        if found is None:
+            return False
+        mailbox_id = found[0]
+        execute = self._connection.execute
+        pends = execute(
+            "SELECT EXISTS (SELECT 1 FROM backlog"
+            " WHERE (recipient_id = ? OR sender_id = ?) AND waiting + leased > 0)",
+            (mailbox_id, mailbox_id),
+        ).get
+        if pends:
+            return False
+        execute("DELETE FROM mailbox WHERE id = ?", (mailbox_id,))
+        execute(
+            "DELETE FROM backlog WHERE recipient_id = ? OR sender_id = ?", (mailbox_id, mailbox_id)
+        )
+        return True
+
+    def delete_idle(self, idle_since: int, spare: Iterable[str] = ()) -> list[str]:
+        keep = set(spare)
+        idle = [
+            name
+            for (name,) in self._connection.execute(
+                "SELECT name FROM mailbox WHERE coalesce(last_seen_at, created_at) < ?",
+                (idle_since,),
+            )
+        ]
+        return [name for name in idle if name not in keep and self.delete(name)]

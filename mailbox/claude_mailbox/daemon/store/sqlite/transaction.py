@@ -1,0 +1,24 @@
+"""What jobs can do, on a SQLite connection."""
+
+import apsw
+
+from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
+from claude_mailbox.daemon.store.sqlite.leases import SqliteLeases
+from claude_mailbox.daemon.store.sqlite.mail import SqliteMail
+from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.sqlite.sessions import SqliteSessions
+
+
+def create_transaction(
+    connection: apsw.Connection, *, max_mailboxes: int | None = None
+) -> Transaction:
+    """Return the operations; one such object serves all transactions of the connection."""
+    keys = SqliteKeys(connection)
+    mailboxes = SqliteMailboxes(connection, keys, max_mailboxes)
+    return Transaction(
+        mailboxes=mailboxes,
+        mail=SqliteMail(connection, mailboxes, keys),
+        leases=SqliteLeases(connection, mailboxes),
+        sessions=SqliteSessions(connection, mailboxes),
+    )

@@ -1,0 +1,134 @@
+"""A database that was written by the first schema goes on with all that it has.
+
+``schema-1.db`` was made by the first version's own functions: mail in every state, keyed sends,
+a renamed mailbox, a session that runs and one that has ended.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.sqlite.schema import MIGRATIONS, open_database
+from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
+from claude_mailbox.errors import KeyReused, StartupError
+from claude_mailbox.model import KEY_MILLISECONDS, Backlog
+from daemon.store.sqlite.disk import watched_disk
+
+WRITTEN_AT = 1_700_000_000_000
+NOW = WRITTEN_AT + 60_000
+SESSION = "11111111-aaaa-4000-8000-000000000001"
+ENDED_SESSION = "22222222-bbbb-4000-8000-000000000002"
+
+
+@pytest.fixture
+def old(scratch: Path) -> Path:
+    """A copy of the old database."""
+    path = scratch / "mailbox.db"
+    shutil.copyfile(Path(__file__).with_name("schema-1.db"), path)
+    return path
+
+
+@pytest.fixture
+def connection(old: Path) -> Iterator[apsw.Connection]:
+    """The old database, opened by this version."""
+    connection = open_database(str(old))
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def transaction(connection: apsw.Connection) -> Transaction:
+    """The operations on it."""
+    return create_transaction(connection)
+
+
+def test_it_becomes_the_newest_schema(connection: apsw.Connection) -> None:
+    """The same as that of a new database, and sound."""
+    assert connection.pragma("user_version") == len(MIGRATIONS)
+    assert connection.pragma("integrity_check") == "ok"
+    assert not connection.execute("PRAGMA foreign_key_check").fetchall()
+    schema = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
+    new = open_database(f"{connection.filename}-new")
+    assert connection.execute(schema).fetchall() == new.execute(schema).fetchall()
+    new.close()
+
+
+def test_mail_is_kept_in_its_state(connection: apsw.Connection, transaction: Transaction) -> None:
+    """Delivered, waiting, leased with an end, and bound to a connection."""
+    states = connection.execute(
+        "SELECT text, state, lease_until FROM message JOIN body ON message_id = id ORDER BY id"
+    ).fetchall()
+    assert states == [
+        ("delivered", 2, None),
+        ("waiting", 0, None),
+        ("leased 😀", 1, WRITTEN_AT + 65_000),
+        ("bound", 1, None),
+        ("after the rename", 0, None),
+        ("forwarded", 0, None),
+    ]
+    assert transaction.mail.peek("ann") == Backlog(2, WRITTEN_AT + 1000)
+    assert transaction.leases.expire(WRITTEN_AT + 65_000) == ["bob"]
+    claim = transaction.leases.claim("bob", NOW, limit=9, max_bytes=10**6)
+    assert [each.body for each in claim.deliveries] == ["leased 😀", "forwarded"]
+
+
+def test_names_and_sessions_are_kept(transaction: Transaction) -> None:
+    assert transaction.mailboxes.present_name("robert") == "bob"
+    assert transaction.sessions.mailbox_of(SESSION) == "shop-11111111"
+    assert transaction.sessions.session_of("7-1") == SESSION
+    assert transaction.sessions.listeners() == {SESSION}
+    assert transaction.sessions.mailbox_of(ENDED_SESSION) is None
+
+
+@pytest.mark.parametrize(
+    ("sender", "to", "body", "key", "number"),
+    [
+        ("ann", "robert", "delivered", "k1", 1),
+        ("robert", "ann", "waiting", "k2", 2),
+        ("bob", "ann", "waiting", "k2", 2),
+        ("ann", "bob", "bound", "k3", 4),
+        ("bob", "ann", "after the rename", "k4", 5),
+        ("ann", "robert", "forwarded", "k5", 6),
+        ("ann", "bob", "forwarded", "k5", 6),
+    ],
+)
+def test_keys_are_kept(
+    transaction: Transaction, sender: str, to: str, body: str, key: str, number: int
+) -> None:
+    """A retry finds its receipt, by any name of its sender and receiver; another text does not."""
+    with pytest.raises(KeyReused):
+        transaction.mail.send(sender, to, "another text", NOW, key=key)
+    receipt = transaction.mail.send(sender, to, body, NOW, key=key)
+    assert (receipt.id, receipt.duplicate) == (number, True)
+
+
+def test_keys_keep_their_age(transaction: Transaction) -> None:
+    later = WRITTEN_AT + KEY_MILLISECONDS
+    assert not transaction.mail.send("ann", "robert", "delivered", later, key="k1").duplicate
+    assert transaction.mail.send("ann", "robert", "bound", later, key="k3").duplicate
+
+
+def test_damaged_text_does_not_get_in_the_way(old: Path) -> None:
+    """Bytes of a message that are no text any more."""
+    old.write_bytes(old.read_bytes().replace(b"after the rename", b"after \xff\xff\xff rename"))
+    connection = open_database(str(old))
+    assert create_transaction(connection).mail.peek("ann").pending == 2
+    connection.close()
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(old: Path) -> None:
+    """And is done when there is room again."""
+    before = old.read_bytes()
+    with watched_disk() as disk:
+        disk.failure = apsw.FullError
+        with pytest.raises(StartupError, match="has free space"):
+            open_database(str(old))
+    assert old.read_bytes() == before
+    connection = open_database(str(old))
+    assert connection.pragma("user_version") == len(MIGRATIONS)
+    assert create_transaction(connection).mail.peek("ann").pending == 2
+    connection.close()
