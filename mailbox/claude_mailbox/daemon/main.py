@@ -27,6 +27,7 @@ from claude_mailbox.daemon.delivery.sessions import Sessions
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.handover import Handover
+from claude_mailbox.daemon.http import descriptors
 from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
 from claude_mailbox.daemon.http.sockets import Listener, open_tcp, open_unix
@@ -152,6 +153,7 @@ async def _serve(
     await sessions.restore()
 
     listeners = _open_listeners(config)
+    max_connections = descriptors.share(descriptors.raise_limit(), len(listeners))
     budget = Budget(max(BUFFER_BYTES, BUFFER_MESSAGES * config.max_body_bytes))
     addresses = [listener.address for listener in listeners]
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
@@ -181,7 +183,8 @@ async def _serve(
         background.start_soon(doorbell.serve)
         async with trio.open_nursery() as serving:
             for listener in listeners:
-                await serving.start(Server(app, closing, GRACE_SECONDS, budget).serve, listener)
+                server = Server(app, closing, GRACE_SECONDS, budget, max_connections)
+                await serving.start(server.serve, listener)
             lock.describe(addresses)
             background.start_soon(_serve_mcp, endpoint)
             on_ready(addresses)

@@ -91,6 +91,10 @@ class Connection:
         self._keep(self._parser.size)
         return True
 
+    async def turn_away(self, error: MailboxError) -> None:
+        """Answer with an error, whatever the client asks."""
+        await send_error(Exchange(Request(), self).send, error, close=True)
+
     async def _refuse(self, exchange: Exchange) -> None:
         """Tell the client what was wrong with what it sent."""
         assert self._failure is not None  # noqa: S101  # for mypy
