@@ -4,6 +4,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,23 @@ class TestEnd:
     def test_of_an_unknown_session_is_no_error(self, client: Client) -> None:
         """The plugin may be younger than the session."""
         assert client.end(NEVER) == {"name": None, "deleted": False}
+
+
+class TestOrder:
+    def test_a_session_that_goes_on_keeps_its_bell(self, client: Client, one: str) -> None:
+        """One client ends it at the moment at which another one resumes it."""
+        first, second = ALIVE, str(os.getppid())
+        with ThreadPoolExecutor() as pool:
+            for _ in range(100):
+                client.start(one, client=first)
+                ends = pool.submit(client.end, one, client=first)
+                bell = client.start(one, client=second)["bell"]
+                ends.result()
+                assert Path(bell).exists()
+                client.send("bob", mailbox(one))
+                assert client.check(X_Mailbox_Session=one) == ["hello"]
+                client.end(one, client=second)
+                assert not Path(bell).exists()
 
 
 class TestBell:

@@ -173,8 +173,11 @@ class LeaseStore(Protocol):
 class SessionStore(Protocol):
     """Which session has which mailbox, and which client process runs which session."""
 
-    def start(self, session: Start, now: int) -> Started:
-        """Give a session its mailbox: the one that it had, or takes over, or a new one."""
+    def start(self, session: Start, now: int, *, is_alive: Callable[[str], bool]) -> Started:
+        """Give a session its mailbox: the one that it had, or takes over, or a new one.
+
+        What another living client runs cannot be taken over, nor can its bell be taken away.
+        """
         ...
 
     def end(
@@ -189,7 +192,7 @@ class SessionStore(Protocol):
         """End a session; delete its mailbox when nothing pends there in either direction.
 
         With *hands_on* the mailbox stays in any case, for the next session of the same client. A
-        session that another living client still runs has not ended.
+        session that another living client runs has not ended, whoever says so.
 
         Returns:
             The name of its mailbox, None for an unknown session; and whether it was deleted.
