@@ -1,5 +1,7 @@
 """The rules for names, bodies, keys and times: the cases that people meet."""
 
+import re
+
 import pytest
 
 from claude_mailbox.errors import BadRequest, InvalidName, TooLarge
@@ -107,6 +109,11 @@ class TestTimes:
         assert iso_time(0) == "1970-01-01T00:00:00.000Z"
         assert iso_time(1_700_000_000_005) == "2023-11-14T22:13:20.005Z"
         assert iso_time(-1) == "1969-12-31T23:59:59.999Z"
+
+    @pytest.mark.parametrize("milliseconds", [10**18, -(10**18), 253_402_300_800_000])
+    def test_have_four_digits_for_the_year(self, milliseconds: int) -> None:
+        """However the clock is set."""
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", iso_time(milliseconds) or "")
 
     def test_never(self) -> None:
         """None stays None."""

@@ -14,6 +14,10 @@ KEY_LIMIT = 200
 KEY_MILLISECONDS = 24 * 3600 * 1000
 CHECK_LIMIT = 1000
 CHECK_BYTES = 8 * 1024 * 1024
+
+# The years 1000 to 9999, which have four digits: in milliseconds since the epoch.
+_FIRST_TIME = -30_610_224_000_000
+_LAST_TIME = 253_402_300_799_999
 # What the framing around a message adds when it is shown to a model.
 FRAME_CHARACTERS = 200
 
@@ -232,7 +236,8 @@ def iso_time(milliseconds: int | None) -> str | None:
     """Return ISO 8601 UTC with milliseconds and ``Z``, or None for None."""
     if milliseconds is None:
         return None
-    seconds, rest = divmod(milliseconds, 1000)
+    # A clock that is set wrong must not fail a request.
+    seconds, rest = divmod(min(max(milliseconds, _FIRST_TIME), _LAST_TIME), 1000)
     return f"{_iso_second(seconds)}.{rest:03d}Z"
 
 

@@ -151,7 +151,7 @@ class Exchange:
                 self._keeps_alive = False
         if not self._keeps_alive and (b"connection", b"close") not in headers:
             lines.append(b"connection: close\r\n")
-        lines.append(_date_line(int(time.time())))
+        lines.append(_date_line(min(max(int(time.time()), 0), _LAST_SECOND)))
         return b"".join(lines) + b"\r\n"
 
 
@@ -165,6 +165,10 @@ _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
     for status in http.HTTPStatus
 }
+
+
+# The end of the year 9999: a date has four digits for it.
+_LAST_SECOND = 253_402_300_799
 
 
 @lru_cache(maxsize=1)
