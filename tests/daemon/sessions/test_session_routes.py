@@ -166,6 +166,20 @@ class TestStart:
         assert next(iter(fields)) in reply.json()["error"]
 
 
+class TestNames:
+    def test_a_project_that_is_called_as_we_are(self, client: Client) -> None:
+        """Its sessions have a mailbox; a name that belongs to the daemon they have not."""
+        name = f"claude-mailbox-{uuid.uuid4().hex[:8]}"
+        told = client.start(str(uuid.uuid4()), name=name)
+        assert told["name"] == name.removeprefix("claude-")
+
+    @pytest.mark.parametrize("name", ["user", "a;b", "@all"])
+    def test_a_name_that_nobody_may_have(self, client: Client, one: str, name: str) -> None:
+        """As for every mailbox."""
+        reply = client.http.post("/v1/session", json={"sessionId": one, "name": name})
+        assert (reply.status_code, reply.json()["reason"]) == (400, "invalid-name")
+
+
 class TestIdentity:
     def test_by_session(self, client: Client, one: str) -> None:
         """The session's id stands for its mailbox, on every verb."""

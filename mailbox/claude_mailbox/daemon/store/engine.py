@@ -40,6 +40,7 @@ class MailboxStore(Protocol):
         """Make the mailbox if there is none, note that it was used; return its present name.
 
         Raises:
+            InvalidName: if there is none, and may be none of that name.
             QuotaFull: if there are too many mailboxes for another one. So do all operations that
                 may make one.
         """
@@ -64,6 +65,7 @@ class MailboxStore(Protocol):
 
         Raises:
             BadRequest: if it has that name already.
+            InvalidName: if no new mailbox may have it.
             TargetExists: if the name is another mailbox's, or was left behind by another one.
         """
         ...

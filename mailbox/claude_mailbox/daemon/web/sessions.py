@@ -9,7 +9,7 @@ from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.errors import BadRequest
-from claude_mailbox.model import Start, check_name
+from claude_mailbox.model import Start, check_name, check_new_name, is_reserved
 
 _ID_LIMIT = 200
 
@@ -40,7 +40,7 @@ class SessionRoutes:
         welcome = await self._sessions.start(
             Start(
                 session_id=_text(content.get("sessionId"), "sessionId"),
-                name=check_name(content.get("name"), "name"),
+                name=_wish(content.get("name")),
                 client=_optional(content.get("client"), "client"),
                 has_bell=has_bell,
                 takes_over=_optional(content.get("source"), "source") == CLEAR,
@@ -78,6 +78,15 @@ class SessionRoutes:
         if name is None:
             raise UnknownSession(f"Session '{session_id}' has no mailbox: announce it first.")
         return Response({"sessionId": session_id, "name": name})
+
+
+def _wish(value: object) -> str:
+    """Return the name that a session would like to have; a project may be called as we are."""
+    name = check_name(value)
+    if is_reserved(name):
+        name = name[len("claude-") :] or name
+    check_new_name(name)
+    return name
 
 
 def _text(value: object, what: str) -> str:

@@ -10,7 +10,8 @@ import apsw
 
 from claude_mailbox.daemon.store.engine import SessionStore
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
-from claude_mailbox.model import Start, Started
+from claude_mailbox.errors import InvalidName
+from claude_mailbox.model import Start, Started, check_new_name
 
 _FORGET_MILLISECONDS = 30 * 24 * 3600 * 1000
 _SUFFIX_STEP = 4
@@ -90,6 +91,10 @@ class SqliteSessions(SessionStore):
         """Say whether the name is new, or a mailbox that no session has: mail may wait there."""
         found = self._mailboxes.find(name)
         if found is None:
+            try:
+                check_new_name(name)
+            except InvalidName:
+                return False  # it had that name in an older version
             return True
         mailbox_id, present = found
         return (
