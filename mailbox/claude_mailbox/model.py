@@ -63,6 +63,25 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What is known of the session that has a mailbox.
+
+    Attributes:
+        state: one of `SESSION_STATES`.
+        since: when it began, in milliseconds since the epoch, or None.
+        project: name of its project, or None.
+        cwd: its working folder, or None.
+        has_bell: whether its client watches a file that wakes it.
+    """
+
+    state: str
+    since: int | None
+    project: str | None
+    cwd: str | None
+    has_bell: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """The honest answer to a send.
 
@@ -77,6 +96,7 @@ class Receipt:
         pending: messages that wait there, this one included.
         forwarded_from: former name that the message was addressed to, if it was.
         duplicate: whether the answer repeats that of an earlier send with the same key.
+        session: the session that has the receiving mailbox, if one has.
     """
 
     id: int
@@ -89,6 +109,7 @@ class Receipt:
     pending: int
     forwarded_from: str | None = None
     duplicate: bool = False
+    session: SessionFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +128,7 @@ class Listing:
     last_seen_at: int | None
     pending: int
     pending_for_you: int
+    session: SessionFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,25 +173,6 @@ class Shown:
     transcript: str
     inode: int
     size: int
-
-
-@dataclass(frozen=True, slots=True)
-class SessionFacts:
-    """What is known of the session that has a mailbox.
-
-    Attributes:
-        state: one of `SESSION_STATES`.
-        since: when it began, in milliseconds since the epoch, or None.
-        project: name of its project, or None.
-        cwd: its working folder, or None.
-        has_bell: whether its client watches a file that wakes it.
-    """
-
-    state: str
-    since: int | None
-    project: str | None
-    cwd: str | None
-    has_bell: bool
 
 
 SESSION_STATES = ("working", "idle", "waiting", "ended", "unknown")

@@ -168,8 +168,13 @@ def _settle_resumed(daemon: Daemon, hook: dict[str, object]) -> None:
 
 def _report(daemon: Daemon, hook: dict[str, object], *, state: str) -> None:
     cwd = text_field(hook, "cwd")
-    where = {"cwd": cwd, "project": project_name(cwd)} if cwd.isprintable() and cwd else {}
-    report_event(daemon, text_field(hook, "session_id"), hook, state=state, **where)
+    where = {"cwd": cwd} if cwd and cwd.isprintable() else {}
+    if where and (project := project_name(cwd)):
+        where["project"] = project
+    try:  # noqa: SIM105  # contextlib costs 4 ms
+        report_event(daemon, text_field(hook, "session_id"), hook, state=state, **where)
+    except MailboxError:
+        pass  # it has its mailbox, which is what matters
 
 
 def client_headers() -> int:

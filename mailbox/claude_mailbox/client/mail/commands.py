@@ -138,7 +138,15 @@ def _receipt_line(receipt: dict[str, object]) -> str:
     if recipient.get("watching"):
         return f"{line}; it is being watched.\n"
     waiting = _count(recipient.get("pending"), "message")
-    return f"{line}; {waiting} waiting there, last seen {recipient.get('lastSeenAt')}.\n"
+    seen = f"{waiting} waiting there, last seen {recipient.get('lastSeenAt')}"
+    state = recipient.get("state")
+    if state not in (None, "unknown"):
+        woken = ", and is woken" if recipient.get("wakes") and state == "idle" else ""
+        seen += f"; its session is {_STATES.get(str(state), str(state))}{woken}"
+    return f"{line}; {seen}.\n"
+
+
+_STATES = {"ended": "over", "waiting": "waiting for its user"}
 
 
 def _count(number: object, noun: str) -> str:

@@ -254,8 +254,11 @@ class ShownStore(Protocol):
         """
         ...
 
-    def facts(self, mailbox: str) -> tuple[SessionFacts, Sequence[str]] | None:
-        """Return what is known of the session that has a mailbox, and its clients' keys."""
+    def facts(self, mailbox: str | None = None) -> Mapping[str, tuple[SessionFacts, Sequence[str]]]:
+        """Return what is known of the sessions that have mailboxes, by mailbox; or of one.
+
+        Each with the keys of the client processes that run it.
+        """
         ...
 
 
