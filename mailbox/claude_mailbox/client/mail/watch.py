@@ -4,7 +4,7 @@ import time
 
 from claude_mailbox.client import output
 from claude_mailbox.client.mail.interrupts import Interrupts
-from claude_mailbox.client.mail.printing import message_lines, print_and_ack, renamed_line
+from claude_mailbox.client.mail.printing import message_lines, print_mail, renamed_line
 from claude_mailbox.client.reach.api import (
     ANSWER_SECONDS,
     LEASE_SECONDS,
@@ -80,7 +80,7 @@ def _wait_for_one(
             return 0
         if result.status != 204:
             deliveries = [daemon.parse_delivery(result.value)]
-            print_and_ack(
+            print_mail(
                 message_lines(deliveries, as_json=as_json),
                 deliveries,
                 daemon=daemon,
