@@ -176,6 +176,14 @@ class ClientModel:
             self.transcript.context(done.stdout)
         self.end_turn()
 
+    def run(self, *arguments: str) -> str:
+        """Run a command of ours in the session; return what it printed."""
+        return self._commandline.run(*arguments, environment=self._environment()).stdout
+
+    def spawn(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a command of ours in the session's background."""
+        return self._commandline.spawn(*arguments, environment=self._environment())
+
     def end(self) -> None:
         """Exit as a user does."""
         self._hook("SessionEnd", "session-end", reason="prompt_input_exit")
@@ -197,9 +205,12 @@ class ClientModel:
         return self._commandline.run(
             *verb.split(),
             text=json.dumps(content),
-            environment={
-                "CLAUDE_PID": str(self._process.pid),
-                "CLAUDE_CODE_SESSION_ATTENDED": "1",
-                "CLAUDE_CODE_SESSION_ID": self._session_id,
-            },
+            environment=self._environment(),
         )
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "CLAUDE_PID": str(self._process.pid),
+            "CLAUDE_CODE_SESSION_ATTENDED": "1",
+            "CLAUDE_CODE_SESSION_ID": self._session_id,
+        }

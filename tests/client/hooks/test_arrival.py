@@ -158,6 +158,57 @@ def test_mail_that_was_not_answered_goes_back_when_the_session_ends(session: Ses
     assert session.states() == {"one": "delivered"}
 
 
+class TestBackgroundWatch:
+    """``watch --block`` as a background task of the session."""
+
+    def test_its_message_is_leased_until_the_model_has_read_the_output(
+        self, session: Session
+    ) -> None:
+        """The notice of the task's end has no output in it: the model reads a file."""
+        session.send("one")
+        output = session.client.run("watch", "--block", "--name", session.name)
+        assert output.startswith("[Claude-Mailbox] Mail from peer: one\n[mail 1-")
+        session.client.begin_prompt()
+        session.client.end_turn()
+        assert session.states() == {"one": "leased"}
+        session.client.begin_prompt()
+        session.client.transcript.write(
+            "user", message={"content": [{"type": "tool_result", "content": output}]}
+        )
+        session.client.end_turn("I have read it")
+        assert session.states() == {"one": "delivered"}
+
+    def test_it_ends_with_its_client(self, session: Session) -> None:
+        """And takes no mail for nobody."""
+        watcher = session.client.spawn(
+            "watch", "--block", "--name", session.name, "--timeout", "60"
+        )
+        session.commandline.wait_until_watched(session.name)
+        session.client.kill()
+        assert watcher.wait(30) == 143
+        session.send("one")
+        assert session.states() == {"one": "waiting"}
+
+    def test_it_takes_nothing_when_its_client_is_gone_already(self, session: Session) -> None:
+        """Not even what waits."""
+        session.send("one")
+        session.client.kill()
+        assert session.client.spawn("watch", "--block", "--name", session.name).wait(30) == 143
+        assert session.states() == {"one": "waiting"}
+
+    def test_what_it_printed_comes_back_when_the_client_was_killed(self, session: Session) -> None:
+        """Nobody read it."""
+        session.send("one")
+        session.client.begin_prompt()
+        session.client.end_turn()
+        session.client.begin_prompt()
+        session.send("two")
+        session.client.run("watch", "--block", "--name", session.name)
+        session.client.kill()
+        session.resume()
+        assert session.states() == {"one": "delivered", "two": "waiting"}
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_clients_that_are_killed_at_random_moments_lose_and_double_nothing(
     session: Session, seed: int

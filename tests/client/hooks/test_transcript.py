@@ -12,9 +12,9 @@ from claude_mailbox.client.hooks.transcript import (
     QUEUED,
     SHOWN,
     Trace,
-    mark,
     read,
 )
+from claude_mailbox.client.mail.showing import mark
 from client.hooks.client_model import Transcript
 
 LEASE = "7-5d0a1c3f9b2e"

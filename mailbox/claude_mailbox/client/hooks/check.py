@@ -109,7 +109,7 @@ def _deliver(
     if rest:
         daemon.release([delivery.lease for delivery in rest], identity)
     if proving is not None:
-        from claude_mailbox.client.hooks.proof import report_shown
+        from claude_mailbox.client.mail.showing import report_shown
 
         # Before it is printed: a message whose record is missing would never be given back.
         session, path = proving

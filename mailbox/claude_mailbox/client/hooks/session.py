@@ -53,6 +53,10 @@ def announce(*, url: str | None = None) -> int:
             # Before the session is rung for what it was shown, but may have in its conversation.
             _settle_resumed(daemon, hook)
         registration = _register(hook, url, has_bell=is_attended(), may_start=True)
+        bell = registration.get("bell")
+        if isinstance(bell, str) and not os.path.exists(bell):
+            # The daemon's file is not on this machine (a container, a forwarded port): no waking.
+            registration = _register(hook, url, has_bell=False, may_start=False)
         if source != "compact":
             _report(daemon, hook, state="idle")
         specific: dict[str, object] = {

@@ -237,7 +237,10 @@ class ShownStore(Protocol):
         ...
 
     def add(self, session_id: str, shown: Sequence[Shown], lease_until: int) -> LeaseOutcome:
-        """Keep these leases until *lease_until* or proof; return which were held."""
+        """Keep these leases until *lease_until* or proof; return which were held.
+
+        Of an unknown session nobody would tell: its leases count as lost, and stay as they were.
+        """
         ...
 
     def unproved(self, session_id: str) -> list[Shown]:

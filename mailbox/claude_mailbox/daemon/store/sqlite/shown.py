@@ -36,6 +36,10 @@ class SqliteShown(ShownStore):
         )
 
     def add(self, session_id: str, shown: Sequence[Shown], lease_until: int) -> LeaseOutcome:
+        if not self._connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM session WHERE id = ?)", (session_id,)
+        ).get:
+            return LeaseOutcome([], [each.lease for each in shown])
         # What was taken another way needs no proof any more.
         self._connection.execute(
             "DELETE FROM shown WHERE session_id = ? AND EXISTS"
