@@ -40,9 +40,9 @@ def routes() -> list[tuple[str, str]]:
     tables = (
         MailRoutes(nothing, nothing),
         MailboxRoutes(nothing, nothing, nothing),
-        SessionRoutes(nothing),
+        SessionRoutes(nothing, nothing),
         Follow(nothing, nothing),
-        McpEndpoint(nothing, nothing),
+        McpEndpoint(nothing, nothing, nothing),
     )
     return [(route.method, route.path) for table in tables for route in table.routes()]
 

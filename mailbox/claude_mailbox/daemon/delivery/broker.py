@@ -23,10 +23,12 @@ from claude_mailbox.model import (
     CHECK_LIMIT,
     Backlog,
     Claim,
+    Delivery,
     LeaseOutcome,
     Listing,
     Receipt,
     Rename,
+    shown_characters,
 )
 
 MINUTE = 60_000
@@ -113,14 +115,21 @@ class Broker:
         *,
         limit: int = CHECK_LIMIT,
         max_characters: int | None = None,
+        measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
     ) -> Claim:
         """Lease what waits, oldest first: at most *limit* messages or 8 MiB.
 
-        With *max_characters*, stop there; with *at_least_one*, not before the first message.
+        With *max_characters*, stop there, as *measure* counts; with *at_least_one*, not before the
+        first message.
         """
         return await self._claim(
-            name, custodian, limit, max_characters=max_characters, at_least_one=at_least_one
+            name,
+            custodian,
+            limit,
+            max_characters=max_characters,
+            measure=measure,
+            at_least_one=at_least_one,
         )
 
     async def watch(
@@ -161,6 +170,7 @@ class Broker:
         limit: int,
         *,
         max_characters: int | None = None,
+        measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         present_name_only: bool = False,
     ) -> Claim:
@@ -179,6 +189,7 @@ class Broker:
                 max_bytes=CHECK_BYTES,
                 lease_until=until,
                 max_characters=max_characters,
+                measure=measure,
                 at_least_one=at_least_one,
                 present_name_only=present_name_only,
             ),
