@@ -48,6 +48,7 @@ PANELS = {
         "session-announce": "commands.hooks:session_announce",
         "session-end": "commands.hooks:session_end",
         "session-rearm": "commands.hooks:session_rearm",
+        "session-tool-call": "commands.hooks:session_tool_call",
         "client-headers": "commands.hooks:client_headers",
     },
 }

@@ -13,13 +13,13 @@ from claude_mailbox.model import check_name
 Arguments = Mapping[str, object]
 
 # What a client's own machinery adds: n8n the first four, Gemini CLI the last.
-_FOREIGN = frozenset({"action", "chatInput", "sessionId", "toolCallId", "wait_for_previous"})
+IGNORED = frozenset({"action", "chatInput", "sessionId", "toolCallId", "wait_for_previous"})
 
 
 def check_keys(arguments: Arguments, tool: str, known: Collection[str]) -> None:
     """Raise `BadRequest` when there is an argument that the tool does not have."""
     for key in arguments:
-        if key not in known and key not in _FOREIGN:
+        if key not in known and key not in IGNORED:
             raise BadRequest(
                 f"'{tool}' has no argument '{key[:60]}'; it takes: {', '.join(known)}."
             )

@@ -40,10 +40,11 @@ class Tool:
         return {**schema, "required": list(self.required)} if self.required else schema
 
 
+# Codex finds deferred tools by words of their descriptions, so those that people say are in them.
 TOOLS = (
     Tool(
         "send",
-        "Send a message to a peer's mailbox. It is stored safely before this returns, and wakes"
+        "Send mail: a message to a peer's mailbox. It is stored safely before this returns, and wakes"
         " the peer. 'recipient.known' false: nobody has used that name yet.",
         {
             "to": {"type": "string", "description": "The peer's mailbox"},
@@ -54,7 +55,7 @@ TOOLS = (
     ),
     Tool(
         "check_inbox",
-        "Take your waiting messages, oldest first. 'remaining' above 0: call again. A message with"
+        "Check your inbox: take the mail that waits, oldest first. 'remaining' above 0: call again. A message with"
         " 'parts' is too long for one result: call with 'part' 2, and so on, to the last; it counts"
         " as delivered only then.",
         {
@@ -71,7 +72,7 @@ TOOLS = (
     ),
     Tool(
         "peek_inbox",
-        "Count your waiting messages without taking them.",
+        "Count the mail that waits in your inbox without taking it.",
         {"name": _NAME},
         is_read_only=True,
         is_idempotent=True,
@@ -93,7 +94,7 @@ TOOLS = (
     ),
     Tool(
         "watch",
-        "Wait until a message comes and take it; 'message' is null when none came in time. Parts:"
+        "Wait until mail comes and take one message; 'message' is null when none came in time. Parts:"
         " see check_inbox.",
         {
             "name": _NAME,
