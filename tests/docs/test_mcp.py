@@ -35,7 +35,7 @@ def test_limits() -> None:
     """The numbers in the table are those of the code."""
     assert f"at most {DEFAULT_CHARACTERS:,} characters" in MCP
     assert f"`max_chars` (at least {LEAST_CHARACTERS:,})" in MCP
-    assert f"which {LIST_LIMIT} mailboxes" in MCP
+    assert f"at most {LIST_LIMIT}, how many `more`" in MCP
     assert f"next part within {HELD_SECONDS / 60:.0f} minutes".replace("5", "five") in MCP
     assert f"up to {WATCH_LIMIT:.0f} seconds" in MCP
 

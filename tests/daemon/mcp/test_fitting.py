@@ -91,6 +91,17 @@ def test_no_client_gets_more_than_it_shows(rpc: Rpc, mail: Mail, fresh: Fresh, e
     assert size(answer) <= DEFAULT_CHARACTERS
 
 
+def test_a_list_with_long_names(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+    """It is cut off where it would not fit, and says how much is missing."""
+    for number in range(40):
+        mail.check(fresh(f"{number} {'😀' * 100}"))
+
+    answer = rpc.call("list_mailboxes", {"name": fresh("me")}, era=era)
+
+    assert DEFAULT_CHARACTERS * 0.8 < size(answer) <= DEFAULT_CHARACTERS
+    assert answer["more"] >= 20
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{"limit": 0}, {"limit": 1.5}, {"limit": "many"}, {"max_chars": 999}, {"part": 0}],

@@ -277,9 +277,14 @@ class Tools:
             name = await self._acting_as(request, caller, arguments, "name")
             own = await self._callers.present(name)
         rows = await self._broker.list_mailboxes(own)
-        shown = [
-            listing_json(listing, watching=watching) for listing, watching in rows[:LIST_LIMIT]
-        ]
+        room = characters_for(request.client) - _ENVELOPE - json_size(own)
+        shown: list[Content] = []
+        for listing, watching in rows[:LIST_LIMIT]:
+            row = listing_json(listing, watching=watching)
+            room -= json_size(row) + 1
+            if room < 0:
+                break
+            shown.append(row)
         return {"you": own, "mailboxes": shown, "more": len(rows) - len(shown)}
 
     async def _rename(self, request: ToolRequest, arguments: Arguments) -> Content:
