@@ -62,6 +62,11 @@ class Delivery:
     lease: str
 
 
+def shown_characters(delivery: Delivery) -> int:
+    """Return about how many characters a message takes when it is shown to a model."""
+    return len(delivery.body) + FRAME_CHARACTERS
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What one look into a mailbox yielded.

@@ -41,10 +41,10 @@ def routes() -> list[tuple[str, str]]:
     tables = (
         MailRoutes(nothing, nothing),
         MailboxRoutes(nothing, nothing, nothing),
-        SessionRoutes(nothing),
+        SessionRoutes(nothing, nothing),
         ProofRoutes(nothing),
         Follow(nothing, nothing),
-        McpEndpoint(nothing, nothing),
+        McpEndpoint(nothing, nothing, nothing),
     )
     return [(route.method, route.path) for table in tables for route in table.routes()]
 

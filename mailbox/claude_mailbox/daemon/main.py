@@ -28,6 +28,7 @@ from claude_mailbox.daemon.delivery.sessions import Sessions
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.handover import Handover
+from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.http import descriptors
 from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
@@ -161,14 +162,15 @@ async def _serve(
     addresses = [listener.address for listener in listeners]
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
     handover = Handover(broker)
-    endpoint = McpEndpoint(broker, callers)
+    subagents = SubagentCalls()
+    endpoint = McpEndpoint(broker, callers, subagents)
     follow = Follow(broker, callers)
     health = partial(_health, config, addresses, endpoint, lines)
     app = MailboxApp(
         [
             *MailRoutes(broker, callers).routes(),
             *MailboxRoutes(broker, callers, health).routes(),
-            *SessionRoutes(sessions).routes(),
+            *SessionRoutes(sessions, subagents).routes(),
             *ProofRoutes(proofs).routes(),
             *follow.routes(),
             *endpoint.routes(),
@@ -181,7 +183,9 @@ async def _serve(
     async with trio.open_nursery() as background:
         background.start_soon(broker.expiry.serve)
         background.start_soon(
-            housekeeping.tidy, handover.settle_late, lambda: [*handover.held(), *follow.held()]
+            housekeeping.tidy,
+            handover.settle_late,
+            lambda: [*handover.held(), *follow.held(), *endpoint.held()],
         )
         background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
         background.start_soon(doorbell.serve)

@@ -25,11 +25,13 @@ from claude_mailbox.model import (
     CHECK_LIMIT,
     Backlog,
     Claim,
+    Delivery,
     LeaseOutcome,
     Listing,
     Receipt,
     Rename,
     SessionFacts,
+    shown_characters,
 )
 
 MINUTE = 60_000
@@ -126,14 +128,21 @@ class Broker:
         *,
         limit: int = CHECK_LIMIT,
         max_characters: int | None = None,
+        measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
     ) -> Claim:
         """Lease what waits, oldest first: at most *limit* messages or 8 MiB.
 
-        With *max_characters*, stop there; with *at_least_one*, not before the first message.
+        With *max_characters*, stop there, as *measure* counts; with *at_least_one*, not before the
+        first message.
         """
         return await self._claim(
-            name, custodian, limit, max_characters=max_characters, at_least_one=at_least_one
+            name,
+            custodian,
+            limit,
+            max_characters=max_characters,
+            measure=measure,
+            at_least_one=at_least_one,
         )
 
     async def watch(
@@ -174,6 +183,7 @@ class Broker:
         limit: int,
         *,
         max_characters: int | None = None,
+        measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         present_name_only: bool = False,
     ) -> Claim:
@@ -194,6 +204,7 @@ class Broker:
                     max_bytes=CHECK_BYTES,
                     lease_until=until,
                     max_characters=max_characters,
+                    measure=measure,
                     at_least_one=at_least_one,
                     present_name_only=present_name_only,
                 ),

@@ -15,6 +15,7 @@ from claude_mailbox.errors import MailboxError
 from claude_mailbox.model import (
     Backlog,
     Claim,
+    Delivery,
     LeaseOutcome,
     Listing,
     Receipt,
@@ -24,6 +25,7 @@ from claude_mailbox.model import (
     Shown,
     Start,
     Started,
+    shown_characters,
 )
 
 T = TypeVar("T")
@@ -132,14 +134,15 @@ class LeaseStore(Protocol):
         max_bytes: int,
         lease_until: int | None = None,
         max_characters: int | None = None,
+        measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         present_name_only: bool = False,
     ) -> Claim:
         """Lease the oldest waiting messages of a mailbox, which is made when it is new.
 
         Takes whole messages: at most *limit*, at most *max_bytes* of bodies in UTF-8, at most
-        *max_characters* of bodies with their framing; with *at_least_one* the first message is
-        taken whatever its size. Without *lease_until* the leases are bound to the connection.
+        *max_characters* as *measure* counts them; with *at_least_one* the first message is taken
+        whatever its size. Without *lease_until* the leases are bound to the connection.
 
         Raises:
             Renamed: if *present_name_only* and *name* is a former name.

@@ -8,6 +8,7 @@ from claude_mailbox.daemon.edge.render import listing_json
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
+from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.web.fields import optional_text, text
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model import Start, check_name, check_new_name, is_reserved
@@ -18,16 +19,19 @@ class SessionRoutes:
 
     Args:
         sessions: does what they say.
+        subagents: is told of the calls that subagents make.
     """
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, subagents: SubagentCalls) -> None:
         self._sessions = sessions
+        self._subagents = subagents
 
     def routes(self) -> Iterable[Route]:
         """Return them."""
         return (
             Route("POST", "/v1/session", self._start),
             Route("POST", "/v1/session/end", self._end),
+            Route("POST", "/v1/session/subagent-call", self._note_subagent_call),
             Route("GET", "/v1/session", self._find),
         )
 
@@ -64,6 +68,11 @@ class SessionRoutes:
             optional_text(content, "client"),
         )
         return Response({"name": name, "deleted": deleted})
+
+    async def _note_subagent_call(self, request: Request) -> Response:
+        tool_use_id = text(request.json(), "toolUseId")
+        self._subagents.note(tool_use_id)
+        return Response({"toolUseId": tool_use_id})
 
     async def _find(self, request: Request) -> Response:
         given = {"id": request.parameter("id"), "client": request.parameter("client")}
