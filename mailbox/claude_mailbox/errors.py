@@ -140,6 +140,12 @@ class Unavailable(MailboxError):
     retry_after = 2
 
 
+class Overloaded(Unavailable):
+    """The daemon keeps as much in memory for its clients as it may."""
+
+    code = "overloaded"
+
+
 class ShuttingDown(Unavailable):
     """The daemon is starting or stopping."""
 
@@ -169,6 +175,10 @@ class OutputLost(MailboxError):
     """Standard output is closed or broken, so the message was put back."""
 
     code = "output-lost"
+
+
+class PipeClosed(OutputLost):
+    """The reader of standard output has left, and nothing depended on it."""
 
 
 class DaemonUnreachable(MailboxError):

@@ -82,6 +82,11 @@ def secret_path() -> str:
     return os.path.join(home(), "secret")
 
 
+def unanswered_path() -> str:
+    """Return the path of the file that hooks leave when the daemon did not answer in time."""
+    return os.path.join(home(), "unanswered")
+
+
 def log_path() -> str:
     """Return the path of the log of a daemon that was started in the background."""
     return os.path.join(home(), "daemon.log")

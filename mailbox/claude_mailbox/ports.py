@@ -104,9 +104,7 @@ def _from_proc(proc: str, wanted: list[IPAddress], port: int) -> str | None:
     return f"{_command(proc, pid)} (pid {pid})"
 
 
-def _sockets(
-    proc: str, wanted: list[IPAddress], port: int
-) -> Iterator[tuple[str, str, int]]:
+def _sockets(proc: str, wanted: list[IPAddress], port: int) -> Iterator[tuple[str, str, int]]:
     """Yield state, inode and user id of each socket that has the port at this end."""
     for table in ("tcp", "tcp6"):
         try:

@@ -12,6 +12,7 @@ import claude_mailbox
 from claude_mailbox.cli.app import cli
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
 from claude_mailbox.daemon.web.follow import Follow
+from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
@@ -41,10 +42,11 @@ def routes() -> list[tuple[str, str]]:
     tables = (
         MailRoutes(nothing, nothing),
         MailboxRoutes(nothing, nothing, nothing),
-        SessionRoutes(nothing),
+        SessionRoutes(nothing, nothing),
         ProofRoutes(nothing),
+        IdentityRoutes(nothing),
         Follow(nothing, nothing),
-        McpEndpoint(nothing, nothing),
+        McpEndpoint(nothing, nothing, nothing),
     )
     return [(route.method, route.path) for table in tables for route in table.routes()]
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -174,10 +175,10 @@ class TestStandardInput:
 
     def test_an_endless_body_is_refused(self, daemon: DaemonProcess) -> None:
         """No more is read than a message can have."""
+        command = [sys.executable, "-m", "claude_mailbox"]
         with open("/dev/zero", "rb") as endless:
             done = subprocess.run(
-                [sys.executable, "-m", "claude_mailbox"]
-                + ["send", "--from", "a", "--to", "b", "--body", "-"],
+                [*command, "send", "--from", "a", "--to", "b", "--body", "-"],
                 stdin=endless,
                 env=daemon.environment,
                 capture_output=True,
@@ -245,10 +246,9 @@ def without(call: int, error: int, argument: int = -1) -> list[str]:
 class TestSandbox:
     def test_without_unix_sockets_commands_use_tcp(self, daemon: DaemonProcess) -> None:
         """The server proves that it is ours."""
-        AF_UNIX = 1
         for arguments in (("send", "--from", "a", "--to", "b", "--body", "x"), ("status",)):
             done = subprocess.run(
-                [*without(SOCKET, EPERM, AF_UNIX), "-m", "claude_mailbox", *arguments],
+                [*without(SOCKET, EPERM, socket.AF_UNIX), "-m", "claude_mailbox", *arguments],
                 env=daemon.environment,
                 capture_output=True,
                 text=True,
@@ -282,4 +282,3 @@ class TestSandbox:
             assert "Another claude-mailbox daemon" not in process.log()
         finally:
             process.close()
-

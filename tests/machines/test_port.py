@@ -153,7 +153,7 @@ class TestBind:
         assert stopped.url.startswith("http://127.0.0.2:")
         assert httpx.get(f"{stopped.url}/health").status_code == 200
 
-    @pytest.mark.parametrize("bind", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104
+    @pytest.mark.parametrize("bind", ["0.0.0.0", "::", "192.0.2.1"])
     def test_an_address_that_others_can_reach_is_refused(
         self, stopped: DaemonProcess, bind: str
     ) -> None:
@@ -183,7 +183,9 @@ class TestClientsConfiguration:
             checks = {each["check"]: each for each in json.loads(done.stdout)["checks"]}
             assert checks["Clients"]["state"] == "ok"
             for value in (f"{daemon.url}/", f"unix:{daemon.home}/mailbox.sock", f" {daemon.url}"):
-                done = commandline.run("doctor", "--json", environment={"CLAUDE_MAILBOX_URL": value})
+                done = commandline.run(
+                    "doctor", "--json", environment={"CLAUDE_MAILBOX_URL": value}
+                )
                 checks = {each["check"]: each for each in json.loads(done.stdout)["checks"]}
                 assert checks["Clients"]["state"] == "problem"
 
@@ -199,4 +201,3 @@ class TestClientsConfiguration:
                 done = commandline.run("doctor", "--json", environment=variables)
                 checks = {each["check"]: each for each in json.loads(done.stdout)["checks"]}
                 assert checks["Proxy"]["state"] == state
-

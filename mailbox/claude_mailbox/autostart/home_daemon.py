@@ -2,12 +2,13 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from claude_mailbox.client.reach.api import Daemon
-from claude_mailbox.client.reach.lock_file import running_daemon
+from claude_mailbox.client.reach.lock_file import may_read_lock, running_daemon
 from claude_mailbox.errors import AutostartError, MailboxError
 
 READY_SECONDS = 20.0
@@ -52,7 +53,7 @@ class HomeDaemon:
                 found.append(RunningDaemon(pid, tuple(urls)))
             return bool(found)
 
-        if not _wait_for(is_known, READY_SECONDS):
+        if not _wait_for(is_known, READY_SECONDS if may_read_lock(self._lock_path) else 0):
             raise AutostartError(
                 f"A process holds {self._lock_path}, but the file does not say which, or you may"
                 " not read it: end that process first."
@@ -79,6 +80,8 @@ class HomeDaemon:
             return
         try:
             os.kill(running.pid, signal.SIGTERM)
+            if sys.platform != "win32":  # a process that was stopped does not act on anything else
+                os.kill(running.pid, signal.SIGCONT)
         except PermissionError:
             raise AutostartError(
                 f"The daemon (pid {running.pid}) runs as another user: stop it there."
@@ -95,8 +98,9 @@ class HomeDaemon:
         """
         if not _wait_for(lambda: self.running() != running, STOP_SECONDS):
             raise AutostartError(
-                f"The daemon (pid {running.pid}) did not end within {STOP_SECONDS:.0f} seconds:"
-                " end that process yourself and try again."
+                f"The daemon (pid {running.pid}) is stuck: it did not end within"
+                f" {STOP_SECONDS:.0f} seconds. End that process yourself (no stored mail is lost) and"
+                " try again."
             )
 
     def await_ready(self, log_hint: str, has_failed: Callable[[], bool]) -> RunningDaemon:

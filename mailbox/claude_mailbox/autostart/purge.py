@@ -18,6 +18,7 @@ _OUR_FILES = frozenset(
         "mailbox.sock",
         "secret",
         "command",
+        "unanswered",
         "daemon.log",
         "daemon.log.old",
         "autostart.xml",

@@ -27,6 +27,9 @@ from claude_mailbox.daemon.delivery.sessions import Sessions
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.handover import Handover
+from claude_mailbox.daemon.edge.subagents import SubagentCalls
+from claude_mailbox.daemon.http import descriptors
+from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
 from claude_mailbox.daemon.listening import Listening
 from claude_mailbox.daemon.lock import HomeLock
@@ -49,6 +52,11 @@ OnReady = Callable[[Sequence[str]], None]
 
 # How long running requests may go on once the daemon is told to stop.
 GRACE_SECONDS = 1.0
+# One on TCP and one on the Unix socket.
+LISTENERS = 2
+# What slow clients together may make the daemon keep in memory; more where messages may be huge.
+BUFFER_BYTES = 64 * 1024 * 1024
+BUFFER_MESSAGES = 16
 
 
 def run(config: Config, on_ready: OnReady) -> int:
@@ -151,17 +159,24 @@ async def _serve(
     await housekeeping.release_bound()
     await sessions.restore()
 
-    listening = Listening(config, lambda: Server(app, closing, GRACE_SECONDS, _may_connect))
+    max_connections = descriptors.share(descriptors.raise_limit(), LISTENERS)
+    budget = Budget(max(BUFFER_BYTES, BUFFER_MESSAGES * config.max_body_bytes))
+
+    def create_server() -> Server:
+        return Server(app, closing, GRACE_SECONDS, budget, max_connections, _may_connect)
+
+    listening = Listening(config, create_server)
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
     handover = Handover(broker)
-    endpoint = McpEndpoint(broker, callers)
+    subagents = SubagentCalls()
+    endpoint = McpEndpoint(broker, callers, subagents)
     follow = Follow(broker, callers)
     health = partial(_health, config, listening, endpoint, lines)
     app = MailboxApp(
         [
             *MailRoutes(broker, callers).routes(),
             *MailboxRoutes(broker, callers, health).routes(),
-            *SessionRoutes(sessions).routes(),
+            *SessionRoutes(sessions, subagents).routes(),
             *ProofRoutes(proofs).routes(),
             *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),
             *follow.routes(),
@@ -175,7 +190,9 @@ async def _serve(
     async with trio.open_nursery() as background:
         background.start_soon(broker.expiry.serve)
         background.start_soon(
-            housekeeping.tidy, handover.settle_late, lambda: [*handover.held(), *follow.held()]
+            housekeeping.tidy,
+            handover.settle_late,
+            lambda: [*handover.held(), *follow.held(), *endpoint.held()],
         )
         background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
         background.start_soon(doorbell.serve)

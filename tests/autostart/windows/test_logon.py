@@ -1,5 +1,6 @@
 """Windows: the scheduled task and the Run key, with fake commands."""
 
+import dataclasses
 import os
 from pathlib import Path
 from xml.etree import ElementTree
@@ -203,7 +204,14 @@ class TestInstall:
         outcome = windows.install()
         assert outcome.entry == rf"Run key {RUN_KEY}\claude-mailbox"
         assert "Access is denied" in outcome.notes[0]
-        supervisor = ["-E", "-P", "-m", "claude_mailbox.autostart.windows.supervisor", "--port", "0"]
+        supervisor = [
+            "-E",
+            "-P",
+            "-m",
+            "claude_mailbox.autostart.windows.supervisor",
+            "--port",
+            "0",
+        ]
         assert windows.runner.run_key == f'"{PYTHON}" {" ".join(supervisor)}'
         assert windows.runner.spawned == [[PYTHON, *supervisor]]
         assert not os.path.exists(definition(windows))

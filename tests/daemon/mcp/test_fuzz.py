@@ -33,12 +33,15 @@ arguments = st.fixed_dictionaries(
         "body": st.text(min_size=1, max_size=50) | values,
         "current_name": names | values,
         "new_name": names | values,
+        "limit": numbers | values,
+        "max_chars": numbers | values,
+        "part": numbers | values,
         "more": values,
     },
 )
 FIELDS = {
     "send": {"from", "to", "body"},
-    "check_inbox": {"name"},
+    "check_inbox": {"name", "limit", "max_chars", "part"},
     "peek_inbox": {"name"},
     "list_mailboxes": {"name"},
     "rename": {"current_name", "new_name"},

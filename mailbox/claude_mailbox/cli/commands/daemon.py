@@ -45,6 +45,8 @@ def serve(**flags: Any) -> int:
 def status(url: str | None, as_json: bool) -> int:
     """Say whether the daemon runs. The first word is Running, Stopped or NotInstalled.
 
+    The exit code is 0 if it runs, and 2 if it does not.
+
     \b
     Examples:
       claude-mailbox status
@@ -55,7 +57,7 @@ def status(url: str | None, as_json: bool) -> int:
     daemon = Daemon(url, seconds=startup.HEALTH_SECONDS)
     try:
         fields |= {"state": RUNNING} | _essentials(daemon.health())
-        rows = mail.mailboxes(url=url)
+        rows = mail.mailboxes(show_all=True, url=url)
     except DaemonUnreachable as error:
         fields["state"] = STOPPED if autostart else NOT_INSTALLED
         fields["reason"] = str(error)
@@ -63,8 +65,9 @@ def status(url: str | None, as_json: bool) -> int:
         fields["mailboxes"] = len(rows)
         fields["pending"] = sum(n for row in rows if isinstance(n := row.get("pending"), int))
     fields["autostart"] = autostart
+    fields["log"] = _log()
     _print(fields, as_json=as_json, title=str(fields["state"]))
-    return 0
+    return 0 if fields["state"] == RUNNING else DaemonUnreachable.exit_code
 
 
 @click.command()
@@ -185,6 +188,15 @@ def _autostart_entry() -> str | None:
         return manager.describe() if manager else None
     except MailboxError as error:
         return f"unknown: {error}"
+
+
+def _log() -> str:
+    """Return where the daemon's log is, or how to read it."""
+    try:
+        manager = _installed_manager()
+    except MailboxError:
+        manager = None
+    return paths.log_path() if manager is None else manager.log_hint()
 
 
 def _essentials(health: "dict[str, object]") -> "dict[str, object]":

@@ -106,7 +106,12 @@ def check_home() -> Finding:
             detail = f"{home} is open to other users (mode {status.st_mode & 0o777:04o})"
             return Finding("Home", PROBLEM, detail, f"chmod 700 {home}")
     if not os.access(home, os.W_OK | os.X_OK):
-        return Finding("Home", PROBLEM, f"{home} cannot be written", f"chmod 700 {home}")
+        remedy = f"chmod 700 {home}"
+        if hasattr(os, "statvfs") and os.statvfs(home).f_flag & os.ST_RDONLY:
+            remedy = (
+                "its file system is read-only: mount it for writing, or set CLAUDE_MAILBOX_HOME"
+            )
+        return Finding("Home", PROBLEM, f"{home} cannot be written", remedy)
     free = shutil.disk_usage(home).free
     if free < _FREE_BYTES:
         detail = f"{home}: only {free // 1024 // 1024} MB free on its disk"
@@ -187,10 +192,12 @@ def check_port(health: dict[str, object] | None) -> Finding:
         detail = f"{address} is used by {owner}, which is not claude-mailbox"
         return Finding("Port", PROBLEM, detail, remedy)
     except DaemonUnreachable:
-        owner = ports.port_owner(address.host, address.port)
-        if owner is not None:
-            detail = f"{address} is held by {owner}"
-            return Finding("Port", PROBLEM, detail, f"{remedy}; the daemon takes it when it is free")
+        holder = ports.port_owner(address.host, address.port)
+        if holder is not None:
+            detail = f"{address} is held by {holder}"
+            return Finding(
+                "Port", PROBLEM, detail, f"{remedy}; the daemon takes it when it is free"
+            )
         if health is None:
             return Finding("Port", OK, f"{address} is free")
         return Finding("Port", PROBLEM, f"nobody answers at {address}", "claude-mailbox restart")

@@ -2,7 +2,6 @@
 
 import os
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
 
 from claude_mailbox.cli.doctor.finding import NOTE, OK, PROBLEM, Finding
 from claude_mailbox.client import codec
@@ -68,21 +67,15 @@ def _is_same(one: Address, other: Address) -> bool:
 
 def check_proxy(address: Address | None, environment: dict[str, str]) -> Finding:
     """Check that no proxy stands between clients and the daemon."""
-    former = dict(os.environ)
-    os.environ.update(environment)
-    try:
-        proxies = getproxies_environment()
-        proxy = proxies.get("http") or proxies.get("all")
-        host = address.host if address is not None else DEFAULT_BIND
-        is_bypassed = bool(proxy_bypass_environment(host, proxies))
-    finally:
-        os.environ.clear()
-        os.environ.update(former)
+    host = address.host if address is not None else DEFAULT_BIND
+    # Of two spellings of a variable the lower-case one counts.
+    lower = {name.lower(): value for name, value in sorted(environment.items()) if value}
+    proxy = lower.get("http_proxy") or lower.get("all_proxy")
     if not proxy:
         return Finding("Proxy", OK, "none is set")
     shown = urlsplit(proxy).hostname or proxy
-    if is_bypassed:
+    exceptions = {name.strip() for name in lower.get("no_proxy", "").split(",")}
+    if exceptions & {host, "*"}:
         return Finding("Proxy", OK, f"{shown}, but not for {host}")
-    names = ",".join(_LOOPBACK_NAMES)
     detail = f"clients such as Claude Code send requests to {host} through the proxy {shown}"
-    return Finding("Proxy", PROBLEM, detail, f"add {names} to NO_PROXY")
+    return Finding("Proxy", PROBLEM, detail, f"add {','.join(_LOOPBACK_NAMES)} to NO_PROXY")

@@ -1,11 +1,9 @@
 """Tells the daemon which of the mail that hooks printed has arrived in the model's conversation.
 
-A hook that prints mail says so (``report_shown``), and the message stays leased. Hooks that run
-anyway look into the transcript (``report_arrivals``): what the model has answered has arrived, and
-what it has passed over goes back.
+What was printed stays leased (see mail/showing.py). Hooks that run anyway look into the transcript:
+what the model has answered has arrived, and what it has passed over goes back.
 """
 
-import os
 import time
 
 from claude_mailbox.client.hooks import transcript
@@ -22,28 +20,6 @@ _PAUSE_SECONDS = 0.1
 
 # When a hook runs, and what an unproved message is then.
 PROMPT, TURN_END, SESSION_END, RESUME = "prompt", "turn end", "session end", "resume"
-
-
-def report_shown(
-    daemon: "Daemon", session: str, path: str, leases: "list[str]", kind: str
-) -> "list[str]":
-    """Tell the daemon that these messages are about to be in the conversation; return lost leases."""
-    try:
-        status = os.stat(path)
-        inode, size = status.st_ino, status.st_size
-    except OSError:
-        inode = size = 0  # there is no file before the first prompt
-    body = {
-        "sessionId": session,
-        "leases": leases,
-        "kind": kind,
-        "transcript": path,
-        "inode": inode,
-        "size": size,
-    }
-    value = daemon.call("POST", "/v1/session/shown", body=body).value
-    lost = value.get("lost") if isinstance(value, dict) else None
-    return [str(each) for each in lost] if isinstance(lost, list) else []
 
 
 def report_arrivals(

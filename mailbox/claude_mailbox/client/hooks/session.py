@@ -14,7 +14,7 @@ from claude_mailbox.client.hooks.client_process import client_key
 from claude_mailbox.client.hooks.hook_io import is_attended, read_input, text_field
 from claude_mailbox.client.hooks.introduction import introduction
 from claude_mailbox.client.hooks.launch_record import write_launch_record
-from claude_mailbox.client.hooks.naming import NO_PROJECT, mailbox_name, project_name
+from claude_mailbox.client.hooks.naming import mailbox_name, project_name
 from claude_mailbox.client.hooks.proof import (
     PROMPT,
     RESUME,
@@ -53,6 +53,10 @@ def announce(*, url: str | None = None) -> int:
             # Before the session is rung for what it was shown, but may have in its conversation.
             _settle_resumed(daemon, hook)
         registration = _register(hook, url, has_bell=is_attended(), may_start=True)
+        bell = registration.get("bell")
+        if isinstance(bell, str) and not os.path.exists(bell):
+            # The daemon's file is not on this machine (a container, a forwarded port): no waking.
+            registration = _register(hook, url, has_bell=False, may_start=False)
         if source != "compact":
             _report(daemon, hook, state="idle")
         specific: dict[str, object] = {
@@ -171,10 +175,13 @@ def _settle_resumed(daemon: Daemon, hook: dict[str, object]) -> None:
 
 def _report(daemon: Daemon, hook: dict[str, object], *, state: str) -> None:
     cwd = text_field(hook, "cwd")
-    where: dict[str, str] = {}
-    if cwd and cwd.isprintable():
-        where = {"cwd": cwd, "project": project_name(cwd) or NO_PROJECT}
-    report_event(daemon, text_field(hook, "session_id"), hook, state=state, **where)
+    where = {"cwd": cwd} if cwd and cwd.isprintable() else {}
+    if where and (project := project_name(cwd)):
+        where["project"] = project
+    try:  # noqa: SIM105  # contextlib costs 4 ms
+        report_event(daemon, text_field(hook, "session_id"), hook, state=state, **where)
+    except MailboxError:
+        pass  # it has its mailbox, which is what matters
 
 
 def client_headers() -> int:

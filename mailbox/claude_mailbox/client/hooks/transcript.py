@@ -8,6 +8,7 @@ that line.
 import os
 
 from claude_mailbox.client import codec
+from claude_mailbox.client.mail.showing import mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,11 +23,6 @@ _REWRITTEN_BYTES = 64 * 1024
 _CONVERSATION = b'{"parentUuid":'
 # The model of lines that the client writes itself, after API errors and on resume.
 _SYNTHETIC = "<synthetic>"
-
-
-def mark(lease: str) -> str:
-    """Return what a hook prints after a message: nobody can guess it who has not been shown it."""
-    return f"[mail {lease}]"
 
 
 class Trace:

@@ -117,11 +117,31 @@ def rename(*, name: str, to: str, url: str | None = None, as_json: bool = False)
     return 0
 
 
-def mailboxes(*, name: str | None = None, url: str | None = None) -> list[dict[str, object]]:
-    """Return the list of mailboxes, as the mailbox *name* sees it."""
+def delete(*, name: str, url: str | None = None, as_json: bool = False) -> int:
+    """Delete a mailbox, unless mail waits in it or from it; the exit code is 1 then."""
+    daemon = Daemon(url)
+    identity = Identity(name)
+    deleted = daemon.call(
+        "DELETE", "/v1/mailbox", identity=identity, query=tuple(identity.query)
+    ).value
+    if not isinstance(deleted, dict) or "deleted" not in deleted:
+        raise daemon.wrong_server()
+    shown = text.visible(name)
+    sentence = f"Mailbox '{shown}' is deleted.\n"
+    if not deleted["deleted"]:
+        sentence = f"'{shown}' is no mailbox, or mail still waits in it or from it: it stays.\n"
+    output.write(codec.encode(deleted) + "\n" if as_json else sentence)
+    return 0 if deleted["deleted"] else 1
+
+
+def mailboxes(
+    *, name: str | None = None, show_all: bool = False, url: str | None = None
+) -> list[dict[str, object]]:
+    """Return the list of mailboxes, as the mailbox *name* sees it; hidden ones with *show_all*."""
     daemon = Daemon(url)
     identity = None if name is None else Identity(name)
-    rows = daemon.call("GET", "/v1/list", identity=identity, is_repeatable=True).value
+    query = ("all=true",) if show_all else ()
+    rows = daemon.call("GET", "/v1/list", identity=identity, query=query, is_repeatable=True).value
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise daemon.wrong_server()
     return rows
@@ -141,7 +161,15 @@ def _receipt_line(receipt: dict[str, object]) -> str:
     if recipient.get("watching"):
         return f"{line}; it is being watched.\n"
     waiting = _count(recipient.get("pending"), "message")
-    return f"{line}; {waiting} waiting there, last seen {recipient.get('lastSeenAt')}.\n"
+    seen = f"{waiting} waiting there, last seen {recipient.get('lastSeenAt')}"
+    state = recipient.get("state")
+    if state not in (None, "unknown"):
+        woken = ", and is woken" if recipient.get("wakes") and state == "idle" else ""
+        seen += f"; its session is {_STATES.get(str(state), str(state))}{woken}"
+    return f"{line}; {seen}.\n"
+
+
+_STATES = {"ended": "over", "waiting": "waiting for its user"}
 
 
 def _count(number: object, noun: str) -> str:

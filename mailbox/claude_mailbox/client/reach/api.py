@@ -144,7 +144,10 @@ class Daemon:
             if not self._connection.is_stale:
                 return self._connection
             self.close()
-        self._connection = connect_own() if self._given is None else Connection(self._given)
+        if self._given is None:
+            self._connection = connect_own(self._seconds)
+        else:
+            self._connection = Connection(self._given, seconds=self._seconds)
         return self._connection
 
     def close(self) -> None:

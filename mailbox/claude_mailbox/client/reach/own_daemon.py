@@ -17,8 +17,8 @@ from claude_mailbox.errors import DaemonUnreachable
 _PROOF_SECONDS = 5.0
 
 
-def connect_own() -> Connection:
-    """Return an open connection to the daemon of our home folder.
+def connect_own(seconds: float) -> Connection:
+    """Return an open connection to the daemon of our home folder, within so many seconds.
 
     Raises:
         DaemonUnreachable: if it does not run, or cannot be reached.
@@ -28,7 +28,7 @@ def connect_own() -> Connection:
     failure: DaemonUnreachable | None = None
     if address is not None:
         try:
-            return Connection(address)
+            return Connection(address, seconds=seconds)
         except DaemonUnreachable as error:
             failure = error
     urls = _urls()
@@ -70,7 +70,9 @@ def _connect_tcp(address: Address) -> Connection:
     except (OSError, ValueError):
         proof = None
     # With the port, so that nobody can pass the question on to our daemon at another one.
-    expected = hmac.digest(secret, f"{nonce} {address.port}".encode(), "sha256").hex() if proof else ""
+    expected = (
+        hmac.digest(secret, f"{nonce} {address.port}".encode(), "sha256").hex() if proof else ""
+    )
     if not proof or not hmac.compare_digest(str(proof).encode(), expected.encode()):
         connection.close()
         raise DaemonUnreachable(

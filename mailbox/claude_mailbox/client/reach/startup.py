@@ -8,7 +8,8 @@ import time
 from claude_mailbox import isolation, paths
 from claude_mailbox.client.reach.address import is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
-from claude_mailbox.client.reach.lock_file import running_daemon
+from claude_mailbox.client.reach.connection import NoAnswer
+from claude_mailbox.client.reach.lock_file import may_read_lock, running_daemon
 from claude_mailbox.errors import DaemonUnreachable, StartupError
 
 # A start takes half a second, on a busy machine longer.
@@ -30,11 +31,20 @@ def find_running(url: str | None = None) -> dict[str, object] | None:
     not count.
 
     Raises:
+        NoAnswer: if it is there, but stuck.
         ConfigError: if the URL or ``mailbox.json`` is malformed.
     """
     with Daemon(url, seconds=HEALTH_SECONDS) as daemon:
         try:
             return daemon.health()
+        except NoAnswer as error:
+            pid = (running_daemon() or {}).get("pid") if is_own_daemon(url) else None
+            if pid is None:
+                raise
+            raise NoAnswer(
+                f"The daemon (pid {pid}) runs, but does not answer: 'claude-mailbox restart' ends it"
+                " and starts another."
+            ) from error
         except DaemonUnreachable:
             return None
 
@@ -121,7 +131,11 @@ def await_health(
             return health
         # A daemon that finds the home folder locked by another one ends at once. Then the other
         # one is going to answer.
-        if process is not None and process.poll() is not None and running_daemon() is None:
+        if (
+            process is not None
+            and process.poll() is not None
+            and (running_daemon() is None or not may_read_lock())
+        ):
             health = find_running()
             if health is not None:
                 return health

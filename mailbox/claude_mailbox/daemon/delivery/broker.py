@@ -4,12 +4,14 @@ Whoever takes messages out brings a custodian along, which answers for them unti
 whether they arrived (see handover.py).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 import trio
 
 from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery import processes
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
 from claude_mailbox.daemon.delivery.doorbell import Bell
 from claude_mailbox.daemon.delivery.expiry import Expiry
@@ -23,10 +25,13 @@ from claude_mailbox.model import (
     CHECK_LIMIT,
     Backlog,
     Claim,
+    Delivery,
     LeaseOutcome,
     Listing,
     Receipt,
     Rename,
+    SessionFacts,
+    shown_characters,
 )
 
 MINUTE = 60_000
@@ -34,6 +39,13 @@ MINUTE = 60_000
 # What a brief job of the ledger may have to do at most.
 BRIEF_CHARACTERS = 64 * 1024
 BRIEF_TOKENS = 256
+# How many claims of megabytes may be on their way at once: until they reach the server, nothing
+# else bounds the memory that they take.
+LARGE_CLAIMS = 4
+
+
+# By mailbox; each with the keys of the client processes that run it.
+Sessions = Mapping[str, tuple[SessionFacts, Sequence[str]]]
 
 
 class Broker:
@@ -63,6 +75,7 @@ class Broker:
         self._clock = clock
         self._bell = bell
         self._followers: set[Follower] = set()
+        self._large_claims = trio.Semaphore(LARGE_CLAIMS)
         self.presence = presence
         self.expiry = Expiry(ledger, clock, self.announce)
 
@@ -88,16 +101,18 @@ class Broker:
         """
         now = self._clock()
         limit = self._config.max_pending_per_mailbox
-        receipt = await self._ledger.run(
-            lambda transaction: transaction.mail.send(
+
+        def job(transaction: Transaction) -> tuple[Receipt, Sessions]:
+            receipt = transaction.mail.send(
                 sender, to, body, now, key=key, max_pending=limit, presence=self._look_up_presence
-            ),
-            brief=len(body) <= BRIEF_CHARACTERS,
-        )
+            )
+            return receipt, transaction.shown.facts(receipt.recipient)
+
+        receipt, sessions = await self._ledger.run(job, brief=len(body) <= BRIEF_CHARACTERS)
         self.presence.note(receipt.sender)
         if not receipt.duplicate:
             self.announce([receipt.recipient])
-        return receipt
+        return replace(receipt, session=_living(sessions, receipt.recipient))
 
     def _look_up_presence(self, name: str) -> tuple[int | None, bool]:
         """Say of a mailbox when it was seen last, as memory knows, and whether it is watched.
@@ -113,14 +128,21 @@ class Broker:
         *,
         limit: int = CHECK_LIMIT,
         max_characters: int | None = None,
+        measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
     ) -> Claim:
         """Lease what waits, oldest first: at most *limit* messages or 8 MiB.
 
-        With *max_characters*, stop there; with *at_least_one*, not before the first message.
+        With *max_characters*, stop there, as *measure* counts; with *at_least_one*, not before the
+        first message.
         """
         return await self._claim(
-            name, custodian, limit, max_characters=max_characters, at_least_one=at_least_one
+            name,
+            custodian,
+            limit,
+            max_characters=max_characters,
+            measure=measure,
+            at_least_one=at_least_one,
         )
 
     async def watch(
@@ -161,6 +183,7 @@ class Broker:
         limit: int,
         *,
         max_characters: int | None = None,
+        measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         present_name_only: bool = False,
     ) -> Claim:
@@ -170,21 +193,24 @@ class Broker:
         self._bell.looking(name)
         # A lease is never half made: either the ledger was not asked, or its custodian knows the
         # tokens. From the answer to ``take`` there is nothing that could be cancelled.
-        claim = await self.expiry.run_after(
-            now,
-            lambda transaction: transaction.leases.claim(
-                name,
+        is_brief = limit == 1 or max_characters is not None
+        async with nullcontext() if is_brief else self._large_claims:
+            claim = await self.expiry.run_after(
                 now,
-                limit=limit,
-                max_bytes=CHECK_BYTES,
-                lease_until=until,
-                max_characters=max_characters,
-                at_least_one=at_least_one,
-                present_name_only=present_name_only,
-            ),
-            # Otherwise it may read megabytes.
-            brief=limit == 1 or max_characters is not None,
-        )
+                lambda transaction: transaction.leases.claim(
+                    name,
+                    now,
+                    limit=limit,
+                    max_bytes=CHECK_BYTES,
+                    lease_until=until,
+                    max_characters=max_characters,
+                    measure=measure,
+                    at_least_one=at_least_one,
+                    present_name_only=present_name_only,
+                ),
+                # Otherwise it may read megabytes.
+                brief=is_brief,
+            )
         self._bell.looked(claim.mailbox)
         self.presence.note(claim.mailbox)
         if claim.deliveries:
@@ -199,23 +225,32 @@ class Broker:
             self._clock(), lambda transaction: transaction.mail.peek(name)
         )
 
-    async def list_mailboxes(self, caller: str | None = None) -> list[tuple[Listing, bool]]:
+    async def list_mailboxes(
+        self, caller: str | None = None, *, show_all: bool = False
+    ) -> list[tuple[Listing, bool]]:
         """Return the mailboxes that are not hidden, each with whether somebody watches it."""
-        age = self._config.hide_after_minutes * MINUTE
+        age = 0 if show_all else self._config.hide_after_minutes * MINUTE
         seen_since = self._clock() - age if age else 0
         watched = self._lines.watched()
         seen = self.presence.take()
 
-        def job(transaction: Transaction) -> list[Listing]:
+        def job(transaction: Transaction) -> tuple[list[Listing], Sessions]:
             transaction.mailboxes.mark_seen(seen)
-            return transaction.mailboxes.listings(caller, seen_since, watched)
+            listings = transaction.mailboxes.listings(caller, seen_since, watched)
+            return listings, transaction.shown.facts()
 
         try:
-            listings = await self._ledger.run(job, durable=False)
+            listings, sessions = await self._ledger.run(job, durable=False)
         except BaseException:
             self.presence.restore(seen)
             raise
-        return [(listing, self._lines.count(listing.name) > 0) for listing in listings]
+        return [
+            (
+                replace(listing, session=_living(sessions, listing.name)),
+                self._lines.count(listing.name) > 0,
+            )
+            for listing in listings
+        ]
 
     async def rename(self, current: str, to: str) -> Rename:
         """Give a mailbox a new name; its mail comes along, its waiters leave with ``Renamed``.
@@ -297,5 +332,17 @@ class Broker:
         outcome = await self._ledger.run(
             lambda transaction: transaction.leases.extend(tokens, until, mailbox), durable=False
         )
+        for follower in self._followers:
+            follower.extended(outcome.done, seconds)
         self.expiry.note(until)
         return outcome
+
+
+def _living(sessions: Sessions, mailbox: str) -> SessionFacts | None:
+    """Return the session of a mailbox; one whose client was killed has ended."""
+    if mailbox not in sessions:
+        return None
+    facts, clients = sessions[mailbox]
+    if clients and not any(processes.is_alive(key) for key in clients):
+        return replace(facts, state="ended", has_bell=False)
+    return facts

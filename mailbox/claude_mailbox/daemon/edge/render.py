@@ -49,6 +49,8 @@ def receipt_json(receipt: Receipt) -> dict[str, object]:
             "lastSeenAt": iso_time(receipt.last_seen_at),
             "watching": receipt.watching,
             "pending": receipt.pending,
+            "state": "unknown" if receipt.session is None else receipt.session.state,
+            "wakes": receipt.watching or (receipt.session is not None and receipt.session.has_bell),
         },
     }
     if receipt.forwarded_from is not None:
@@ -65,13 +67,20 @@ def backlog_json(backlog: Backlog) -> dict[str, object]:
 
 def listing_json(listing: Listing, *, watching: bool) -> dict[str, object]:
     """Return one row of the list of mailboxes."""
-    return {
+    row: dict[str, object] = {
         "name": listing.name,
         "lastSeenAt": iso_time(listing.last_seen_at),
         "pending": listing.pending,
         "pendingForYou": listing.pending_for_you,
         "watching": watching,
+        "state": "unknown",
     }
+    if listing.session is not None:
+        session = listing.session
+        known = {"since": iso_time(session.since), "project": session.project, "cwd": session.cwd}
+        row["state"] = session.state
+        row |= {key: value for key, value in known.items() if value is not None}
+    return row
 
 
 def rename_json(renamed: Rename) -> dict[str, object]:

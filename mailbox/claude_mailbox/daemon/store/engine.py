@@ -15,6 +15,7 @@ from claude_mailbox.errors import MailboxError
 from claude_mailbox.model import (
     Backlog,
     Claim,
+    Delivery,
     LeaseOutcome,
     Listing,
     Receipt,
@@ -24,6 +25,7 @@ from claude_mailbox.model import (
     Shown,
     Start,
     Started,
+    shown_characters,
 )
 
 T = TypeVar("T")
@@ -43,6 +45,7 @@ class MailboxStore(Protocol):
         """Make the mailbox if there is none, note that it was used; return its present name.
 
         Raises:
+            InvalidName: if there is none, and may be none of that name.
             QuotaFull: if there are too many mailboxes for another one. So do all operations that
                 may make one.
         """
@@ -67,6 +70,7 @@ class MailboxStore(Protocol):
 
         Raises:
             BadRequest: if it has that name already.
+            InvalidName: if no new mailbox may have it.
             TargetExists: if the name is another mailbox's, or was left behind by another one.
         """
         ...
@@ -130,14 +134,15 @@ class LeaseStore(Protocol):
         max_bytes: int,
         lease_until: int | None = None,
         max_characters: int | None = None,
+        measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         present_name_only: bool = False,
     ) -> Claim:
         """Lease the oldest waiting messages of a mailbox, which is made when it is new.
 
         Takes whole messages: at most *limit*, at most *max_bytes* of bodies in UTF-8, at most
-        *max_characters* of bodies with their framing; with *at_least_one* the first message is
-        taken whatever its size. Without *lease_until* the leases are bound to the connection.
+        *max_characters* as *measure* counts them; with *at_least_one* the first message is taken
+        whatever its size. Without *lease_until* the leases are bound to the connection.
 
         Raises:
             Renamed: if *present_name_only* and *name* is a former name.
@@ -176,8 +181,11 @@ class LeaseStore(Protocol):
 class SessionStore(Protocol):
     """Which session has which mailbox, and which client process runs which session."""
 
-    def start(self, session: Start, now: int) -> Started:
-        """Give a session its mailbox: the one that it had, or takes over, or a new one."""
+    def start(self, session: Start, now: int, *, is_alive: Callable[[str], bool]) -> Started:
+        """Give a session its mailbox: the one that it had, or takes over, or a new one.
+
+        What another living client runs cannot be taken over, nor can its bell be taken away.
+        """
         ...
 
     def end(
@@ -192,7 +200,7 @@ class SessionStore(Protocol):
         """End a session; delete its mailbox when nothing pends there in either direction.
 
         With *hands_on* the mailbox stays in any case, for the next session of the same client. A
-        session that another living client still runs has not ended.
+        session that another living client runs has not ended, whoever says so.
 
         Returns:
             The name of its mailbox, None for an unknown session; and whether it was deleted.
@@ -232,7 +240,10 @@ class ShownStore(Protocol):
         ...
 
     def add(self, session_id: str, shown: Sequence[Shown], lease_until: int) -> LeaseOutcome:
-        """Keep these leases until *lease_until* or proof; return which were held."""
+        """Keep these leases until *lease_until* or proof; return which were held.
+
+        Of an unknown session nobody would tell: its leases count as lost, and stay as they were.
+        """
         ...
 
     def unproved(self, session_id: str) -> list[Shown]:
@@ -254,8 +265,11 @@ class ShownStore(Protocol):
         """
         ...
 
-    def facts(self, mailbox: str) -> tuple[SessionFacts, Sequence[str]] | None:
-        """Return what is known of the session that has a mailbox, and its clients' keys."""
+    def facts(self, mailbox: str | None = None) -> Mapping[str, tuple[SessionFacts, Sequence[str]]]:
+        """Return what is known of the sessions that have mailboxes, by mailbox; or of one.
+
+        Each with the keys of the client processes that run it.
+        """
         ...
 
 

@@ -1,6 +1,6 @@
 """SQL of what sessions do and were shown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -36,6 +36,10 @@ class SqliteShown(ShownStore):
         )
 
     def add(self, session_id: str, shown: Sequence[Shown], lease_until: int) -> LeaseOutcome:
+        if not self._connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM session WHERE id = ?)", (session_id,)
+        ).get:
+            return LeaseOutcome([], [each.lease for each in shown])
         # What was taken another way needs no proof any more.
         self._connection.execute(
             "DELETE FROM shown WHERE session_id = ? AND EXISTS"
@@ -134,19 +138,23 @@ class SqliteShown(ShownStore):
         ).fetchall()
         return [(each, bool(has_ended), self._clients(each)) for each, has_ended in rows]
 
-    def facts(self, mailbox: str) -> tuple[SessionFacts, Sequence[str]] | None:
-        found = self._connection.execute(
-            "SELECT session.id, state, state_since, project, cwd, has_bell, ended_at FROM session"
-            " JOIN mailbox ON mailbox.id = mailbox_id WHERE mailbox.name = ?"
-            " ORDER BY ended_at IS NULL DESC, session.seen_at DESC LIMIT 1",
-            (mailbox,),
-        ).get
-        if found is None:
-            return None
-        session_id, state, since, project, cwd, has_bell, ended_at = found
-        if ended_at is not None:
-            state, since, has_bell = "ended", ended_at, False
-        return SessionFacts(state, since, project, cwd, bool(has_bell)), self._clients(session_id)
+    def facts(self, mailbox: str | None = None) -> Mapping[str, tuple[SessionFacts, Sequence[str]]]:
+        condition, values = ("", ()) if mailbox is None else (" WHERE mailbox.name = ?", (mailbox,))
+        # The last row of a mailbox counts: the session that lives, else the one that ended last.
+        rows: list[Any] = self._connection.execute(
+            "SELECT mailbox.name, session.id, state, state_since, project, cwd, has_bell, ended_at"
+            " FROM mailbox JOIN session ON session.mailbox_id = mailbox.id"
+            f"{condition} ORDER BY ended_at IS NULL, session.seen_at",
+            values,
+        ).fetchall()
+        found: dict[str, tuple[SessionFacts, Sequence[str]]] = {}
+        for name, session_id, state, since, project, cwd, has_bell, ended_at in rows:
+            if ended_at is None:
+                facts = SessionFacts(state, since, project, cwd, bool(has_bell))
+            else:
+                facts = SessionFacts("ended", ended_at, project, cwd, has_bell=False)
+            found[name] = facts, self._clients(session_id)
+        return found
 
     def _clients(self, session_id: str) -> list[str]:
         rows = self._connection.execute(
