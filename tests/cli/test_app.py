@@ -99,7 +99,7 @@ class TestErrors:
             (["peek", "--name", "a", "b"], "unexpected extra argument"),
             (["check"], "Missing option '--name'."),
             (["check", "--wake", "--name", "a"], "'--wake' goes with '--hook' only"),
-            (["check", "--hook", "--json"], "'--hook' goes with"),
+            (["check", "--hook", "--name", "a", "--limit", "1"], "'--hook' goes with"),
             (["completion", "tcsh"], "'tcsh' is not one of"),
             (["peek", "--name", "a", "--url", "ftp://x"], "http://HOST:PORT or unix:/PATH"),
         ],
