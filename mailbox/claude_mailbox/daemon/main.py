@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -18,6 +17,7 @@ import trio
 
 from claude_mailbox import __version__, paths
 from claude_mailbox.config import Config
+from claude_mailbox.daemon.clock import steady_clock
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
@@ -107,8 +107,7 @@ def _make_home(home: str) -> None:
         ) from None
 
 
-def _clock() -> int:
-    return time.time_ns() // 1_000_000
+_clock = steady_clock()
 
 
 async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
