@@ -140,6 +140,12 @@ class Unavailable(MailboxError):
     retry_after = 2
 
 
+class OutcomeUnknown(Unavailable):
+    """The disk failed in the middle of it, so it may be stored or not: a restart will tell."""
+
+    code = "outcome-unknown"
+
+
 class ShuttingDown(Unavailable):
     """The daemon is starting or stopping."""
 
@@ -157,6 +163,12 @@ class StartupError(MailboxError):
     """The daemon cannot start: locked home, taken port, foreign or corrupt database."""
 
     code = "startup"
+
+
+class DiskFailed(MailboxError):
+    """The disk lost what was written to it, or may have: the daemon ends."""
+
+    code = "disk-failed"
 
 
 class AutostartError(MailboxError):
