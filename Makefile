@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help run demo test check format lint types contracts unit coverage bench bench-full picture e2e clean
+.PHONY: help run demo test check format lint types contracts unit soak coverage bench bench-full picture e2e clean
 
 help:  ## Show what can be made.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,10 @@ contracts: $(DEV_STAMP)
 # More processes than cores: tests with real daemons spend much of their time waiting.
 unit: $(DEV_STAMP)
 	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal
+
+SECONDS ?= 300
+soak: $(DEV_STAMP)  ## Let the disk fail and the power go, at random, for SECONDS=300.
+	PYTHONPATH=tests $(BIN)/python -m crash.soak --seconds $(SECONDS)
 
 coverage: $(DEV_STAMP)  ## Run the tests and show which branches they miss.
 	$(BIN)/coverage erase

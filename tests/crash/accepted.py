@@ -37,7 +37,7 @@ class Promises:
 
 
 class Mailer:
-    """Sends, claims and acks at random.
+    """Sends, claims and acks at random; a context manager.
 
     Args:
         process: the daemon; it is started again whenever it has ended by itself.
@@ -50,6 +50,15 @@ class Mailer:
         self._process = process
         self._disk = disk
         self._dice = dice
+        # Each request on a new connection, which any life of the daemon answers.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(timeout=PATIENCE_SECONDS, limits=limits)
+
+    def __enter__(self) -> "Mailer":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._client.close()
 
     def work(self, requests: int) -> None:
         """Make so many requests, one after the other."""
@@ -80,11 +89,8 @@ class Mailer:
 
     def _post(self, path: str, mailbox: str, content: object = None) -> object:
         try:
-            answer = httpx.post(
-                f"{self._process.url}{path}",
-                headers={"X-Mailbox": mailbox},
-                json=content,
-                timeout=PATIENCE_SECONDS,
+            answer = self._client.post(
+                f"{self._process.url}{path}", headers={"X-Mailbox": mailbox}, json=content
             )
         except httpx.TransportError:
             self.start_again()

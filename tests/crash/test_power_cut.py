@@ -9,7 +9,7 @@ from crash.accepted import Mailer, check_power_cuts
 from support.daemon import DaemonProcess
 from support.faulty_disk import FaultyDisk
 
-CUTS = 250
+CUTS = 80
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,10 @@ def test_accepted_mail_survives_a_failure_of_the_disk_and_then_a_power_cut(
     (scratch / "disk").mkdir()
     (scratch / "image").mkdir()
     disk = FaultyDisk(scratch / "disk", records=True)
-    with DaemonProcess(environment=disk.environment) as process:
-        mailer = Mailer(process, disk, dice)
+    with (
+        DaemonProcess(environment=disk.environment) as process,
+        Mailer(process, disk, dice) as mailer,
+    ):
         mailer.work(40)
         disk.fail(operation, file, after=dice.randrange(3), times=1)
         mailer.work(120)
