@@ -14,6 +14,7 @@ from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
+from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.errors import MailboxError
 
@@ -41,6 +42,7 @@ def routes() -> list[tuple[str, str]]:
         MailRoutes(nothing, nothing),
         MailboxRoutes(nothing, nothing, nothing),
         SessionRoutes(nothing),
+        ProofRoutes(nothing),
         Follow(nothing, nothing),
         McpEndpoint(nothing, nothing),
     )

@@ -23,6 +23,7 @@ from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
 from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.delivery.proof import Proofs
 from claude_mailbox.daemon.delivery.sessions import Sessions
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.callers import Callers
@@ -37,6 +38,7 @@ from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
+from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
 
@@ -151,6 +153,7 @@ async def _serve(
     )
     broker = Broker(ledger, lines, presence, config, _clock, doorbell)
     sessions = Sessions(ledger, broker, doorbell, _clock)
+    proofs = Proofs(ledger, broker, _clock)
     housekeeping = Housekeeping(ledger, broker, lines, presence, config, _clock)
     await housekeeping.release_bound()
     await sessions.restore()
@@ -166,6 +169,7 @@ async def _serve(
             *MailRoutes(broker, callers).routes(),
             *MailboxRoutes(broker, callers, health).routes(),
             *SessionRoutes(sessions).routes(),
+            *ProofRoutes(proofs).routes(),
             *follow.routes(),
             *endpoint.routes(),
         ],
@@ -181,6 +185,7 @@ async def _serve(
         )
         background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
         background.start_soon(doorbell.serve)
+        background.start_soon(proofs.serve)
         async with trio.open_nursery() as serving:
             for listener in listeners:
                 await serving.start(Server(app, closing, GRACE_SECONDS).serve, listener)
@@ -199,9 +204,9 @@ async def _serve(
 
 
 def _open_listeners(config: Config) -> list[Listener]:
-    from claude_mailbox.ports import holder  # only a port that is taken needs it
+    from claude_mailbox.ports import port_owner  # only a port that is taken needs it
 
-    listeners = [open_tcp(config.bind, config.port, holder)]
+    listeners = [open_tcp(config.bind, config.port, port_owner)]
     path = paths.socket_path()
     if hasattr(socket, "AF_UNIX") and len(os.fsencode(path)) <= paths.SOCKET_PATH_LIMIT:
         listeners.append(open_unix(path))
