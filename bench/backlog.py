@@ -6,7 +6,7 @@ import apsw
 
 from bench.context import BODY
 from bench.daemon import Home
-from claude_mailbox.daemon.store.sqlite.schema import open_database
+from claude_mailbox.daemon.store.sqlite.database import close_database, open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 
 _CHUNK = 5_000
@@ -24,7 +24,7 @@ def fill_stopped(home: Home, mailbox: str, count: int) -> None:
                 for _ in range(min(_CHUNK, count - start)):
                     mail.send("sender", mailbox, BODY, now, max_pending=_NO_LIMIT)
     finally:
-        connection.close()
+        close_database(connection)
 
 
 def deliver_stopped(home: Home, mailbox: str) -> None:
@@ -39,7 +39,7 @@ def deliver_stopped(home: Home, mailbox: str) -> None:
             if not claim.deliveries:
                 return
     finally:
-        connection.close()
+        close_database(connection)
 
 
 def _open(home: Home) -> apsw.Connection:

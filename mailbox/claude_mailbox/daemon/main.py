@@ -65,6 +65,7 @@ def run(config: Config, on_ready: OnReady) -> int:
 
     Raises:
         StartupError: if it cannot start; nothing was changed then.
+        DiskFailed: if a flush failed; the next start recovers.
     """
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
@@ -113,6 +114,8 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
     async with trio.open_nursery() as signals:
         # First of all: a signal that comes during the start ends it in order, too.
         await signals.start(_wait_for_signal, closing)
+        # Before the database: a daemon that cannot have its addresses changes nothing in there.
+        listeners = _open_listeners(config)
         database = await SqliteEngine.open(config.db_path, max_mailboxes=config.max_mailboxes)
         try:
             ledger = Ledger(database)
@@ -121,7 +124,7 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
                 try:
                     # If the ledger fails, requests are answered before the daemon ends.
                     with trio.CancelScope(shield=True):
-                        await _serve(config, lock, ledger, on_ready, closing)
+                        await _serve(config, lock, ledger, listeners, on_ready, closing)
                 finally:
                     ledger.close()
         finally:
@@ -142,7 +145,12 @@ async def _run_ledger(
 
 
 async def _serve(
-    config: Config, lock: HomeLock, ledger: Ledger, on_ready: OnReady, closing: trio.Event
+    config: Config,
+    lock: HomeLock,
+    ledger: Ledger,
+    listeners: Sequence[Listener],
+    on_ready: OnReady,
+    closing: trio.Event,
 ) -> None:
     lines = WaiterLines(config.max_waiters_per_mailbox)
     presence = Presence(ledger, _clock)
@@ -156,7 +164,6 @@ async def _serve(
     await housekeeping.release_bound()
     await sessions.restore()
 
-    listeners = _open_listeners(config)
     max_connections = descriptors.share(descriptors.raise_limit(), len(listeners))
     budget = Budget(max(BUFFER_BYTES, BUFFER_MESSAGES * config.max_body_bytes))
     addresses = [listener.address for listener in listeners]

@@ -337,11 +337,18 @@ class Engine(Protocol):
         ...
 
     def translate(self, error: Exception) -> MailboxError:
-        """Return, for one of ``errors``, the error that tells people what to do."""
+        """Return, for one of ``errors``, the error that tells people what to do.
+
+        It is `DiskFailed` if nobody knows what is stored: then nothing but ``close`` may follow.
+        """
         ...
 
     async def upkeep(self) -> None:
-        """Do what the database needs now and then; called between the batches."""
+        """Do what the database needs now and then; called between the batches.
+
+        Raises:
+            DiskFailed: if nobody knows what is stored.
+        """
         ...
 
     async def close(self) -> None:

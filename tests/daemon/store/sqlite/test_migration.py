@@ -12,7 +12,8 @@ import apsw
 import pytest
 
 from claude_mailbox.daemon.store.engine import Transaction
-from claude_mailbox.daemon.store.sqlite.schema import MIGRATIONS, open_database
+from claude_mailbox.daemon.store.sqlite.database import open_database
+from claude_mailbox.daemon.store.sqlite.schema import MIGRATIONS
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import KeyReused, StartupError
 from claude_mailbox.model import KEY_MILLISECONDS, Backlog
