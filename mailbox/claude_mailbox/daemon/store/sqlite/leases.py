@@ -1,6 +1,9 @@
 """SQL of leases: hand messages out, and take word of what became of them.
 
 A lease is named by a token, ``<message>-<nonce>``: so it is found by the message's number.
+
+``delivered_by`` is written by the claim, because whoever settles does not know the way by which
+the message went. It counts once the message is delivered.
 """
 
 import secrets
@@ -12,7 +15,7 @@ from claude_mailbox.daemon.store.engine import LeaseStore
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELIVERED, LEASED, WAITING
 from claude_mailbox.errors import Renamed
-from claude_mailbox.model import FRAME_CHARACTERS, Claim, Delivery, LeaseOutcome
+from claude_mailbox.model import FRAME_CHARACTERS, Claim, Delivery, LeaseOutcome, parse_token
 
 
 class SqliteLeases(LeaseStore):
@@ -31,6 +34,7 @@ class SqliteLeases(LeaseStore):
         max_characters: int | None = None,
         at_least_one: bool = True,
         present_name_only: bool = False,
+        by: str | None = None,
     ) -> Claim:
         mailbox_id, present = self._mailboxes.find_or_make(name, now)
         if present_name_only and present != name:
@@ -57,8 +61,8 @@ class SqliteLeases(LeaseStore):
             deliveries.append(Delivery(number, sender, body, sent_at, attempts + 1, token))
         self._connection.executemany(
             f"UPDATE message SET state = {LEASED}, attempts = attempts + 1, lease = ?,"
-            " lease_until = ? WHERE id = ?",
-            ((nonce, lease_until, delivery.id) for delivery in deliveries),
+            " lease_until = ?, delivered_by = ? WHERE id = ?",
+            ((nonce, lease_until, by, delivery.id) for delivery in deliveries),
         )
         return Claim(present, deliveries, self._mailboxes.counts(mailbox_id)[0])
 
@@ -163,12 +167,3 @@ class SqliteLeases(LeaseStore):
                 f"SELECT id, lease FROM message WHERE state = {LEASED} AND lease_until IS NULL"
             )
         }
-
-
-def parse_token(token: str) -> tuple[int, str]:
-    """Return message number and nonce; (-1, "") for what was never a token of ours."""
-    number, _, nonce = token.partition("-")
-    # 18 digits always fit SQLite's integer.
-    if token.isascii() and number.isdigit() and len(number) <= 18:
-        return int(number), nonce
-    return -1, ""
