@@ -1,4 +1,4 @@
-"""Entry point: the verbs that must be fast go straight to work, the rest to the full command line.
+"""Entry point: commands that must start fast run at once, all others by the full command line.
 
 A hook runs before each prompt, so what is imported here is counted in milliseconds.
 """
@@ -17,13 +17,13 @@ def main() -> None:
 
         sys.exit(full())
     function, keywords = found
-    from claude_mailbox.cli.outcome import outcome
+    from claude_mailbox.cli.exit_status import exit_status
 
-    leave(outcome(function, keywords))
+    leave(exit_status(function, keywords))
 
 
 def leave(code: int) -> None:
-    """End the process without tidying up the interpreter, which takes it longer than the work."""
+    """End the process without the interpreter's clean-up, which takes longer than the command."""
     for stream in (sys.stdout, sys.stderr):
         try:  # noqa: SIM105  # contextlib costs 4 ms
             stream.flush()

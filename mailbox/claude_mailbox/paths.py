@@ -1,10 +1,10 @@
-"""Where things lie: the home folder and the files in it. Imports nothing but ``os``."""
+"""The home folder and the files in it. Imports nothing but ``os``: hooks must start fast."""
 
 import os
 
 DEFAULT_PORT = 37849
 DEFAULT_BIND = "127.0.0.1"
-# The shortest limit among the systems we run on (macOS: 104 bytes with the final NUL).
+# The lowest limit of the systems that we run on (macOS: 104 bytes with the final NUL).
 SOCKET_PATH_LIMIT = 103
 
 
@@ -21,25 +21,25 @@ def socket_path() -> str:
 
 
 def lock_path() -> str:
-    """Return the path of the lock file, which holds the running daemon's pid."""
+    """Return the path of the lock file, in which the running daemon writes its pid."""
     return os.path.join(home(), "mailbox.lock")
 
 
 def config_path() -> str:
-    """Return the path of the per-user configuration file."""
+    """Return the path of the user's configuration file."""
     return os.path.join(home(), "mailbox.json")
 
 
 def config_paths() -> list[str]:
-    """Return the places of ``mailbox.json``; what a later one says wins.
+    """Return the paths of all configuration files; a later one overrides those before it.
 
-    On Windows a machine-wide file comes before the user's own.
+    On Windows a file for the whole machine comes before the user's own.
     """
-    places = [config_path()]
+    paths = [config_path()]
     if os.name == "nt":
         shared = os.environ.get("PROGRAMDATA", r"C:\ProgramData")
-        places.insert(0, os.path.join(shared, "ClaudeMailbox", "mailbox.json"))
-    return places
+        paths.insert(0, os.path.join(shared, "ClaudeMailbox", "mailbox.json"))
+    return paths
 
 
 def database_path() -> str:
@@ -53,20 +53,20 @@ def log_path() -> str:
 
 
 def bells_path() -> str:
-    """Return the folder of the doorbell files, one a session."""
+    """Return the folder of the doorbell files, one for each session."""
     return os.path.join(home(), "bells")
 
 
 def bell_path(session_id: str) -> str:
-    """Return the path of a session's doorbell file; the id may be anything."""
+    """Return the path of a session's doorbell file; the id may be any text."""
     name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in session_id)
     if name != session_id or not 0 < len(name) <= 64:
-        import zlib  # the odd case; hooks run without it
+        import zlib  # hooks do without it, as the ids of Claude Code are plain
 
         name = f"{name[:64]}-{zlib.crc32(session_id.encode(errors='surrogatepass')):08x}"
     return os.path.join(bells_path(), name)
 
 
-def command_path() -> str:
-    """Return the path of the note from which the plugin knows how to run the command."""
+def launch_record_path() -> str:
+    """Return the path of the file from which the plugin knows how to start us."""
     return os.path.join(home(), "command")

@@ -1,18 +1,22 @@
-"""Who listens on a TCP port: asks ``/proc``, ``lsof`` or ``netstat``, whichever is there."""
+"""Which process listens on a TCP port: from ``/proc``, ``lsof`` or ``netstat``.
+
+It is at the top of the package because the daemon, autostart and ``doctor`` all name the process
+that has taken the daemon's port, and the client side may import nothing of the daemon.
+"""
 
 import ipaddress
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
-Run = Callable[[list[str]], str]
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+CommandOutput = Callable[[list[str]], str]
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _COMMAND_LIMIT = 80
 
 
-def output(command: list[str]) -> str:
-    """Return what *command* prints, or an empty string when it fails or is not there."""
+def command_output(command: list[str]) -> str:
+    """Return what *command* prints, or an empty string if it fails or is not installed."""
     import subprocess
 
     try:
@@ -24,11 +28,21 @@ def output(command: list[str]) -> str:
     return done.stdout
 
 
-def holder(host: str, port: int, *, run: Run = output, platform: str = sys.platform) -> str | None:
-    """Return who listens where *host*:*port* leads, as ``nginx -g daemon off; (pid 123)``.
+def port_owner(
+    host: str, port: int, *, run: CommandOutput = command_output, platform: str = sys.platform
+) -> str | None:
+    """Return the process that listens on *host*:*port*, as ``nginx -g daemon off; (pid 123)``.
 
-    None means that nobody does, or that the system does not tell. A listener on all
-    addresses counts, one on another address does not.
+    A process that listens on all addresses counts, one on another address does not.
+
+    Args:
+        host: name or address.
+        port: TCP port.
+        run: runs a command and returns its output.
+        platform: value of ``sys.platform``.
+
+    Returns:
+        None if nobody listens there, or the system does not tell who.
     """
     wanted = _addresses(host)
     if platform.startswith("linux"):
@@ -38,35 +52,35 @@ def holder(host: str, port: int, *, run: Run = output, platform: str = sys.platf
     return _from_lsof(run, wanted, port)
 
 
-def covers(listener: Address, wanted: Iterable[Address]) -> bool:
-    """Return whether a socket bound to *listener* stands in the way of one of *wanted*."""
+def covers(listening: IPAddress, wanted: Iterable[IPAddress]) -> bool:
+    """Return whether a socket that listens on *listening* blocks one of the *wanted* addresses."""
     for address in wanted:
-        if listener == address:
+        if listening == address:
             return True
         # "::" usually takes IPv4 as well, "0.0.0.0" never takes IPv6.
-        if listener.is_unspecified and listener.version >= address.version:
+        if listening.is_unspecified and listening.version >= address.version:
             return True
-        if address.is_unspecified and address.version >= listener.version:
+        if address.is_unspecified and address.version >= listening.version:
             return True
     return False
 
 
-def _addresses(host: str) -> list[Address]:
+def _addresses(host: str) -> list[IPAddress]:
     import socket
 
     try:
-        return [_plain(host)]
+        return [_parse(host)]
     except ValueError:
         pass
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
         return []
-    return [_plain(str(entry[4][0])) for entry in found]
+    return [_parse(str(entry[4][0])) for entry in found]
 
 
-def _plain(text: str) -> Address:
-    """Return an address without brackets, scope and IPv4-in-IPv6 wrapping."""
+def _parse(text: str) -> IPAddress:
+    """Parse an address with or without brackets and scope; IPv4 inside IPv6 becomes IPv4."""
     address = ipaddress.ip_address(text.strip("[]").partition("%")[0])
     return getattr(address, "ipv4_mapped", None) or address
 
@@ -74,17 +88,17 @@ def _plain(text: str) -> Address:
 # Linux
 
 
-def _from_proc(proc: str, wanted: list[Address], port: int) -> str | None:
-    owners = dict(_listeners(proc, wanted, port))
-    if not owners:
+def _from_proc(proc: str, wanted: list[IPAddress], port: int) -> str | None:
+    user_ids = dict(_listening_sockets(proc, wanted, port))
+    if not user_ids:
         return None
-    pid = _pid_of(proc, {f"socket:[{inode}]" for inode in owners})
+    pid = _pid_with_file(proc, {f"socket:[{inode}]" for inode in user_ids})
     if pid is None:
-        return f"a process of user {_user(next(iter(owners.values())))}"
+        return f"a process of user {_user_name(next(iter(user_ids.values())))}"
     return f"{_command(proc, pid)} (pid {pid})"
 
 
-def _listeners(proc: str, wanted: list[Address], port: int) -> Iterator[tuple[str, int]]:
+def _listening_sockets(proc: str, wanted: list[IPAddress], port: int) -> Iterator[tuple[str, int]]:
     """Yield inode and user id of each matching socket in state LISTEN."""
     for table in ("tcp", "tcp6"):
         try:
@@ -94,28 +108,29 @@ def _listeners(proc: str, wanted: list[Address], port: int) -> Iterator[tuple[st
             continue
         for row in rows:
             fields = row.split()
-            place, _, number = fields[1].partition(":")
-            if fields[3] == "0A" and int(number, 16) == port and covers(_from_hex(place), wanted):
+            address, _, number = fields[1].partition(":")
+            is_listening = fields[3] == "0A"
+            if is_listening and int(number, 16) == port and covers(_from_hex(address), wanted):
                 yield fields[9], int(fields[7])
 
 
-def _from_hex(place: str) -> Address:
+def _from_hex(text: str) -> IPAddress:
     """Decode an address of ``/proc/net/tcp``: 32-bit words in the byte order of the machine."""
-    raw = bytes.fromhex(place)
+    raw = bytes.fromhex(text)
     words = [raw[start : start + 4] for start in range(0, len(raw), 4)]
     if sys.byteorder == "little":
         words = [word[::-1] for word in words]
-    return _plain(str(ipaddress.ip_address(b"".join(words))))
+    return _parse(str(ipaddress.ip_address(b"".join(words))))
 
 
-def _pid_of(proc: str, links: set[str]) -> int | None:
+def _pid_with_file(proc: str, links: set[str]) -> int | None:
     for pid in sorted(int(entry) for entry in os.listdir(proc) if entry.isdigit()):
         try:
             with os.scandir(f"{proc}/{pid}/fd") as descriptors:
                 if any(_link(entry.path) in links for entry in descriptors):
                     return pid
         except OSError:
-            continue  # it ended meanwhile, or belongs to somebody else
+            continue  # the process has ended, or belongs to another user
     return None
 
 
@@ -140,19 +155,19 @@ def _command(proc: str, pid: int) -> str:
     return command or "a process"
 
 
-def _user(uid: int) -> str:
+def _user_name(user_id: int) -> str:
     import pwd
 
     try:
-        return pwd.getpwuid(uid).pw_name
+        return pwd.getpwuid(user_id).pw_name
     except KeyError:
-        return str(uid)
+        return str(user_id)
 
 
 # macOS and the BSDs
 
 
-def _from_lsof(run: Run, wanted: list[Address], port: int) -> str | None:
+def _from_lsof(run: CommandOutput, wanted: list[IPAddress], port: int) -> str | None:
     pid = command = ""
     for line in run(["lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpcn"]).splitlines():
         kind, value = line[:1], line[1:]
@@ -160,19 +175,19 @@ def _from_lsof(run: Run, wanted: list[Address], port: int) -> str | None:
             pid = value
         elif kind == "c":
             command = value
-        elif kind == "n" and _is_at(value, wanted, port):
+        elif kind == "n" and _matches(value, wanted, port):
             return f"{command} (pid {pid})"
     return None
 
 
-def _is_at(place: str, wanted: list[Address], port: int) -> bool:
-    address, _, number = place.rpartition(":")
+def _matches(endpoint: str, wanted: list[IPAddress], port: int) -> bool:
+    address, _, number = endpoint.rpartition(":")
     if number != str(port):
         return False
     if address == "*":
         return True
     try:
-        return covers(_plain(address), wanted)
+        return covers(_parse(address), wanted)
     except ValueError:
         return False
 
@@ -180,13 +195,13 @@ def _is_at(place: str, wanted: list[Address], port: int) -> bool:
 # Windows
 
 
-def _from_netstat(run: Run, wanted: list[Address], port: int) -> str | None:
+def _from_netstat(run: CommandOutput, wanted: list[IPAddress], port: int) -> str | None:
     for line in run(["netstat", "-ano"]).splitlines():
         fields = line.split()
-        # The word for LISTENING is translated; a far end with port 0 says the same.
+        # Windows translates the word LISTENING, but only such sockets have a remote port of 0.
         if len(fields) < 4 or fields[0] != "TCP" or not fields[2].endswith(":0"):
             continue
-        if _is_at(fields[1], wanted, port):
+        if _matches(fields[1], wanted, port):
             pid = fields[-1]
             listed = run(["tasklist", "/FI", f"PID eq {pid}", "/FO", "CSV", "/NH"]).strip()
             name = listed[1:].partition('"')[0] if listed.startswith('"') else "a process"

@@ -1,4 +1,4 @@
-"""Fixtures of the autostart tests."""
+"""Fixtures for the tests of autostart."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from support.fixtures import daemon as daemon
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of the user and, in it, a home folder of the daemon; nothing of ours is real."""
+    """A user's home in a temporary folder, with the daemon's home folder in it."""
     user = tmp_path / "user"
     user.mkdir()
     monkeypatch.setenv("HOME", str(user))
@@ -26,14 +26,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def program(home: Path) -> Program:
-    """What would be started now, on a port that is not looked at."""
+    """The present program, with port 0, which is not checked."""
     return current({"port": 0})
 
 
 @pytest.fixture(scope="session")
 def user_manager() -> Iterator[UserManager]:
-    """A real systemd user manager; the test is skipped, with the reason, where there is none."""
-    # Not in pytest's folder, whose path is too long for sockets.
+    """A real systemd user manager; tests are skipped, with the reason, if there can be none."""
+    # The path of pytest's folder is too long for sockets.
     with tempfile.TemporaryDirectory(prefix="cmb-") as folder:
         manager = UserManager(Path(folder))
         try:

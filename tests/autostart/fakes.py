@@ -1,55 +1,57 @@
-"""Platforms that are not here: they answer as their commands do, and keep what they were told."""
+"""Fake platforms: they answer like the commands of the platform, and record what they were told."""
 
 from collections.abc import Callable, Mapping, Sequence
 
-from claude_mailbox.autostart.resident import Resident, Running
-from claude_mailbox.autostart.runner import Done, Runner
+from claude_mailbox.autostart.command_runner import CommandResult, CommandRunner
+from claude_mailbox.autostart.home_daemon import HomeDaemon, RunningDaemon
 
 
-class FakeRunner(Runner):
-    """Keeps the commands; each goes to the method that is named after its program.
+class FakeRunner(CommandRunner):
+    """Records commands; the method ``do_<program>`` of a subclass answers each.
 
     Attributes:
-        commands: the commands in their order.
-        spawned: what was started in the background.
+        commands: the commands, in order.
+        spawned: the commands that were started in the background.
     """
 
     def __init__(self) -> None:
         self.commands: list[list[str]] = []
         self.spawned: list[list[str]] = []
 
-    def run(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Done:
+    def run(
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> CommandResult:
         self.commands.append(list(command))
         name = command[0].removesuffix(".exe").replace("-", "_")
         method = getattr(self, f"do_{name}", None)
         if method is None:
-            return Done(127, complaint=f"{command[0]} is not installed")
-        done: Done = method(*command[1:])
+            return CommandResult(127, errors=f"{command[0]} is not installed")
+        done: CommandResult = method(*command[1:])
         return done
 
     def spawn(self, command: Sequence[str]) -> None:
         self.spawned.append(list(command))
 
-    def took(self) -> list[list[str]]:
-        """Return the commands, and forget them."""
-        taken, self.commands = self.commands, []
-        return taken
+    def pop_commands(self) -> list[list[str]]:
+        """Return the commands so far, and clear the record."""
+        commands, self.commands = self.commands, []
+        return commands
 
 
-class FakeResident(Resident):
-    """A daemon that is there as soon as the platform starts it.
+class FakeHomeDaemon(HomeDaemon):
+    """A daemon that runs as soon as the fake platform starts it.
 
     Attributes:
-        daemon: the daemon that holds the home folder.
-        stopped: pids of those that were asked to end.
+        daemon: the daemon that runs.
+        stopped: pids of the daemons that were stopped, not by the platform.
     """
 
     def __init__(self) -> None:
         super().__init__("/nonexistent")
-        self.daemon: Running | None = None
+        self.daemon: RunningDaemon | None = None
         self.stopped: list[int] = []
 
-    def running(self) -> Running | None:
+    def running(self) -> RunningDaemon | None:
         return self.daemon
 
     def database(self) -> str | None:
@@ -60,9 +62,9 @@ class FakeResident(Resident):
             self.stopped.append(self.daemon.pid)
             self.daemon = None
 
-    def await_end(self, found: Running) -> None:
-        assert self.daemon != found, "nobody ended the daemon"
+    def await_end(self, found: RunningDaemon) -> None:
+        assert self.daemon != found, "the daemon was not stopped"
 
-    def await_ready(self, hint: str, has_failed: Callable[[], bool]) -> Running:
-        assert self.daemon is not None, "nobody started the daemon"
+    def await_ready(self, hint: str, has_failed: Callable[[], bool]) -> RunningDaemon:
+        assert self.daemon is not None, "the daemon was not started"
         return self.daemon

@@ -1,4 +1,4 @@
-"""What autostart starts."""
+"""The command that autostart starts."""
 
 import os
 import sys
@@ -14,13 +14,13 @@ from claude_mailbox.errors import AutostartError, ConfigError
 
 class TestCurrent:
     def test_runs_this_python_and_serve(self, home: Path) -> None:
-        """Without flags it is this interpreter, our module and `serve`."""
+        """Without flags: the interpreter, our module and `serve`."""
         program = current()
         assert sys.executable == program.python
         assert program.arguments == ["-P", "-m", "claude_mailbox", "serve"]
 
-    def test_flags_become_those_of_serve(self, home: Path, monkeypatch) -> None:
-        """Flags are spelled as `serve` spells them, and paths are made absolute."""
+    def test_settings_become_flags_of_serve(self, home: Path, monkeypatch) -> None:
+        """Paths become absolute."""
         monkeypatch.chdir(home)
         (home / "my.json").write_text("{}")
         program = current({"port": 0, "bind": None, "dbPath": "mail.db"}, "my.json")
@@ -28,21 +28,21 @@ class TestCurrent:
         assert expected == list(program.flags)
         assert program.settings().db_path == f"{home}/mail.db"
 
-    def test_a_wrong_configuration_is_found_before_anything_is_written(self, home: Path) -> None:
-        """The daemon would not start with it, so nothing is installed."""
+    def test_a_wrong_configuration_is_an_error_before_anything_is_written(self, home: Path) -> None:
+        """The daemon would not start with it."""
         with pytest.raises(ConfigError, match=r"my\.json"):
             autostart.manager(current({}, str(home / "my.json"))).install()
         assert list(home.iterdir()) == []
 
-    def test_carries_the_home_folder_when_it_was_moved(self, home: Path, monkeypatch) -> None:
-        """A service manager does not know the variables of this shell."""
+    def test_has_the_variable_of_the_home_folder(self, home: Path, monkeypatch) -> None:
+        """The service manager does not have the variables of this shell."""
         assert {"CLAUDE_MAILBOX_HOME": str(home / "mail")} == current().environment
         monkeypatch.delenv("CLAUDE_MAILBOX_HOME")
         assert current().environment == {}
         assert str(home / ".claude-mailbox") == current().home
 
-    def test_carries_the_path_of_a_checkout(self, home: Path, monkeypatch) -> None:
-        """PYTHONPATH is carried as far as the package is found by it, and no further."""
+    def test_has_pythonpath_if_it_finds_the_package(self, home: Path, monkeypatch) -> None:
+        """Other folders in PYTHONPATH are left out."""
         root = str(Path(claude_mailbox.__file__).parents[1])
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["/elsewhere", root]))
         assert root == current().environment["PYTHONPATH"]
@@ -50,13 +50,15 @@ class TestCurrent:
         assert "PYTHONPATH" not in current().environment
 
     @pytest.mark.parametrize("letter", ["\n", "\x1b", "\x7f", "\udc80", "\u2028"])
-    def test_refuses_what_no_service_file_can_hold(self, home: Path, letter: str) -> None:
-        """A line break in a path would become a line of its own."""
+    def test_refuses_characters_that_no_service_file_can_have(
+        self, home: Path, letter: str
+    ) -> None:
+        """A line break in a path, for example, would start another line."""
         with pytest.raises(AutostartError, match="control character"):
             current({"dbPath": f"/tmp/a{letter}b"})
 
-    def test_takes_any_other_letter(self, home: Path) -> None:
-        """Blanks of any kind, joiners and emoji are fine."""
+    def test_accepts_all_other_characters(self, home: Path) -> None:
+        """Blanks of any kind, joiners, quotes and emoji."""
         path = "/tmp/a b\u3000\u00a0\u200dü📬%$\"'\\"
         assert path in current({"dbPath": path}).flags
 
@@ -67,7 +69,7 @@ class TestCurrent:
             ("/home/ann/.local/share/uv/tools/claude-mailbox/bin/python", False),
         ],
     )
-    def test_notes_a_python_that_will_go(self, home, monkeypatch, python, is_noted) -> None:
-        """An interpreter in a cache works until the cache is cleaned."""
+    def test_warns_of_a_python_in_a_cache(self, home, monkeypatch, python, is_noted) -> None:
+        """It is gone when the cache is cleaned."""
         monkeypatch.setattr(sys, "executable", python)
         assert is_noted == any("cache" in note for note in current().notes())

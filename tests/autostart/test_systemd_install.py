@@ -1,4 +1,4 @@
-"""Install and uninstall under a real systemd user manager."""
+"""Install and uninstall with a real systemd user manager."""
 
 import json
 import shutil
@@ -14,25 +14,25 @@ import claude_mailbox
 from autostart.user_manager import PATIENCE_SECONDS, UserManager
 
 UNIT = "claude-mailbox.service"
-# Listens, tells systemd so, and answers whoever comes with a line that is no HTTP.
-STRANGER = """
+# A server on our port: it reports that it is ready, and sends a line that is not HTTP.
+OTHER_SERVER = """
 import os, socket
 server = socket.create_server(("127.0.0.1", 8123))
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
     ready.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
 while True:
     client, _ = server.accept()
-    client.sendall(b"220 stranger ESMTP\\r\\n")
+    client.sendall(b"220 other ESMTP\\r\\n")
     client.close()
 """
 
 
-class Box:
-    """A user with a home folder of the daemon, and our command line beside his user manager.
+class User:
+    """A user with a systemd user manager and our command line.
 
     Attributes:
-        home: the home folder.
-        units: folder of the user's units.
+        home: the daemon's home folder.
+        units: the folder of the user's units.
     """
 
     def __init__(self, manager: UserManager, home: Path) -> None:
@@ -47,19 +47,19 @@ class Box:
         }
 
     def run(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """Run our command line to its end."""
+        """Run one of our commands to its end."""
         command = [sys.executable, "-m", "claude_mailbox", *arguments]
         return self.manager.run(command, {**self._environment, **environment})
 
     def succeed(self, *arguments: str) -> dict:
-        """Run our command line, which must succeed, and return its JSON document."""
+        """Run a command that must succeed, and return its JSON document."""
         done = self.run(*arguments, "--json")
         assert (done.returncode, done.stderr) == (0, "")
         return json.loads(done.stdout)
 
     def start_by_hand(self) -> int:
-        """Start a daemon that systemd knows nothing of, and return its pid."""
-        code = "from claude_mailbox.client.reach import startup; print(startup.ensure()[0]['pid'])"
+        """Start a daemon without systemd, and return its pid."""
+        code = "from claude_mailbox.client.reach import startup; print(startup.ensure_running()[0]['pid'])"
         done = self.manager.run([sys.executable, "-c", code], self._environment)
         assert done.returncode == 0, done.stderr
         return int(done.stdout)
@@ -71,9 +71,9 @@ class Box:
             self.kill(json.loads(lock.read_text())["pid"])
 
     def clean_up(self) -> None:
-        """End everything and remove every file."""
+        """Kill all processes and remove all files."""
         self.manager.systemctl("kill", "--signal=KILL", UNIT)
-        self.manager.systemctl("stop", UNIT, "stranger.service")
+        self.manager.systemctl("stop", UNIT, "other.service")
         self.end_daemon()
         shutil.rmtree(self.manager.home)
         self.manager.home.mkdir()
@@ -81,7 +81,7 @@ class Box:
         self.manager.systemctl("reset-failed")
 
     def fail(self, *arguments: str, **environment: str) -> str:
-        """Run our command line, which must fail with one sentence, and return that."""
+        """Run a command that must fail with one sentence, and return the sentence."""
         done = self.run(*arguments, **environment)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.count("\n") == 1
@@ -92,55 +92,55 @@ class Box:
         return self.manager.systemctl("show", f"--property={name}", "--value", UNIT)
 
     def kill(self, pid: int | str) -> None:
-        """Kill a process of the box that may have ended already."""
+        """Kill a process, if it has not ended already."""
         self.manager.run(["kill", "-KILL", str(pid)])
 
     def traces(self) -> list[str]:
-        """Return what there is below the user's configuration folder."""
+        """Return all files and folders in the user's configuration folder."""
         return sorted(str(path) for path in (self.manager.home / ".config").rglob("*"))
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    """Return as soon as *condition* holds."""
+    """Wait until *condition* is true."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "it does not happen"
+        assert time.monotonic() < deadline, "the condition stays false"
         time.sleep(0.02)
 
 
 @pytest.fixture
-def box(user_manager: UserManager) -> Iterator[Box]:
-    """A user who has nothing installed, with a port that is free."""
-    box = Box(user_manager, user_manager.home / "mail")
-    yield box
-    box.clean_up()
+def user(user_manager: UserManager) -> Iterator[User]:
+    """A user without autostart, with a free port."""
+    user = User(user_manager, user_manager.home / "mail")
+    yield user
+    user.clean_up()
 
 
 @pytest.fixture(scope="class")
-def installed(user_manager: UserManager) -> Iterator[Box]:
-    """A user with autostart installed, for tests that leave it so."""
-    box = Box(user_manager, user_manager.home / "mail")
-    box.succeed("install-autostart")
-    yield box
-    box.clean_up()
+def installed(user_manager: UserManager) -> Iterator[User]:
+    """A user with autostart, for tests that do not remove it."""
+    user = User(user_manager, user_manager.home / "mail")
+    user.succeed("install-autostart")
+    yield user
+    user.clean_up()
 
 
 class TestInstalled:
-    def test_the_platform_runs_the_daemon(self, installed: Box) -> None:
-        """The daemon that answers is the unit's."""
+    def test_systemd_runs_the_daemon(self, installed: User) -> None:
+        """The daemon that answers is the main process of the unit."""
         status = installed.succeed("status")
         assert status["state"] == "Running"
         assert status["pid"] == int(installed.show("MainPID"))
         assert status["addresses"][0] == "http://127.0.0.1:8123"
         assert str(installed.units / UNIT) in status["autostart"]
 
-    def test_it_runs_at_every_login(self, installed: Box) -> None:
-        """The unit is enabled, by a link where the manager looks for it."""
+    def test_the_unit_is_enabled(self, installed: User) -> None:
+        """By a link in the folder of the target that starts at login."""
         assert installed.manager.systemctl("is-enabled", UNIT) == "enabled"
         assert (installed.units / "default.target.wants" / UNIT).is_symlink()
 
-    def test_again_changes_nothing(self, installed: Box) -> None:
-        """A second install says so, and the daemon runs on."""
+    def test_a_second_install_changes_nothing(self, installed: User) -> None:
+        """The daemon keeps running."""
         before = installed.show("MainPID"), (installed.units / UNIT).stat().st_mtime_ns
         again = installed.succeed("install-autostart")
         assert again["state"] == "unchanged"
@@ -148,8 +148,8 @@ class TestInstalled:
         after = str(again["pid"]), (installed.units / UNIT).stat().st_mtime_ns
         assert before == after
 
-    def test_killed_it_comes_back(self, installed: Box) -> None:
-        """After kill -9 systemd starts it again."""
+    def test_a_killed_daemon_is_started_again(self, installed: User) -> None:
+        """By systemd, after kill -9."""
         killed = installed.show("MainPID")
         installed.kill(killed)
         eventually(lambda: installed.show("MainPID") not in ("0", killed))
@@ -158,69 +158,69 @@ class TestInstalled:
 
 
 class TestInstall:
-    def test_other_flags_rewrite_and_restart(self, box: Box) -> None:
-        """What changed is rewritten, and the daemon runs with it."""
-        first = box.succeed("install-autostart")
+    def test_other_flags_restart_the_daemon(self, user: User) -> None:
+        """The unit is rewritten, and the daemon has the new flags."""
+        first = user.succeed("install-autostart")
         assert first["state"] == "installed"
-        second = box.succeed("install-autostart", "--port", "8124")
+        second = user.succeed("install-autostart", "--port", "8124")
         assert second["state"] == "updated"
         assert second["pid"] != first["pid"]
         assert second["addresses"][0] == "http://127.0.0.1:8124"
 
-    def test_a_daemon_started_by_hand_is_handed_over(self, box: Box) -> None:
-        """The one that runs ends, and the platform starts the next."""
-        by_hand = box.start_by_hand()
-        outcome = box.succeed("install-autostart")
-        assert outcome["pid"] == int(box.show("MainPID")) != by_hand
-        box.succeed("stop")
-        assert box.show("ActiveState") == "inactive"
-        assert box.succeed("status")["state"] == "Stopped"
+    def test_replaces_a_daemon_that_was_started_by_hand(self, user: User) -> None:
+        """It ends, and systemd starts the next one."""
+        by_hand = user.start_by_hand()
+        outcome = user.succeed("install-autostart")
+        assert outcome["pid"] == int(user.show("MainPID")) != by_hand
+        user.succeed("stop")
+        assert user.show("ActiveState") == "inactive"
+        assert user.succeed("status")["state"] == "Stopped"
 
-    def test_refuses_when_a_stranger_holds_the_port(self, box: Box) -> None:
-        """It says who, and writes nothing."""
-        start = ["systemd-run", "--user", "--unit=stranger", "--property=Type=notify"]
-        done = box.manager.run([*start, sys.executable, "-c", STRANGER])
+    def test_fails_if_another_program_has_the_port(self, user: User) -> None:
+        """The sentence names the program, and nothing is written."""
+        start = ["systemd-run", "--user", "--unit=other", "--property=Type=notify"]
+        done = user.manager.run([*start, sys.executable, "-c", OTHER_SERVER])
         assert done.returncode == 0, done.stderr
-        pid = box.manager.systemctl("show", "--property=MainPID", "--value", "stranger.service")
-        sentence = box.fail("install-autostart")
+        pid = user.manager.systemctl("show", "--property=MainPID", "--value", "other.service")
+        sentence = user.fail("install-autostart")
         assert f"(pid {pid}), which is not claude-mailbox" in sentence
         assert "--port" in sentence
-        assert box.traces() == []
+        assert user.traces() == []
 
-    def test_a_daemon_that_fails_is_no_success(self, box: Box) -> None:
-        """It says where to look, and an uninstall makes systemd forget the failure."""
-        (box.home / "mailbox.db").write_text("somebody else's letters, which are no database")
-        sentence = box.fail("install-autostart")
-        assert "fails at its start" in sentence
+    def test_fails_if_the_daemon_fails(self, user: User) -> None:
+        """The sentence says how to read the log. Uninstall also resets the failed state."""
+        (user.home / "mailbox.db").write_text("not a database")
+        sentence = user.fail("install-autostart")
+        assert "fails when it starts" in sentence
         assert "journalctl --user -u claude-mailbox" in sentence
-        box.succeed("uninstall-autostart")
-        assert UNIT not in box.manager.systemctl("list-units", "--all", "--plain")
-        assert box.traces() == []
+        user.succeed("uninstall-autostart")
+        assert UNIT not in user.manager.systemctl("list-units", "--all", "--plain")
+        assert user.traces() == []
 
-    def test_without_a_user_manager_nothing_is_written(self, box: Box, tmp_path: Path) -> None:
-        """One sentence says what to do instead."""
-        sentence = box.fail("install-autostart", XDG_RUNTIME_DIR=str(tmp_path))
+    def test_without_a_user_manager_nothing_is_written(self, user: User, tmp_path: Path) -> None:
+        """The sentence says what to do instead."""
+        sentence = user.fail("install-autostart", XDG_RUNTIME_DIR=str(tmp_path))
         assert "No systemd user manager answers" in sentence
         assert "claude-mailbox start" in sentence
-        assert box.traces() == []
+        assert user.traces() == []
 
-    def test_a_service_is_for_windows(self, box: Box) -> None:
-        """The flag of another platform is refused, not ignored."""
-        assert "Windows only" in box.fail("install-autostart", "--service")
-        assert box.traces() == []
+    def test_service_is_refused(self, user: User) -> None:
+        """The flag is for Windows."""
+        assert "Windows only" in user.fail("install-autostart", "--service")
+        assert user.traces() == []
 
 
 class TestUninstall:
-    def test_leaves_no_trace(self, box: Box) -> None:
-        """No unit, no link, no empty folder, no process; the mail stays until it is purged."""
-        box.succeed("install-autostart")
-        assert box.succeed("uninstall-autostart")["state"] == "removed"
-        assert box.traces() == []
-        assert box.show("LoadState") == "not-found"
-        status = box.succeed("status")
+    def test_leaves_no_trace(self, user: User) -> None:
+        """No unit, link, empty folder or process; the mail stays until --purge."""
+        user.succeed("install-autostart")
+        assert user.succeed("uninstall-autostart")["state"] == "removed"
+        assert user.traces() == []
+        assert user.show("LoadState") == "not-found"
+        status = user.succeed("status")
         assert (status["state"], status["autostart"]) == ("NotInstalled", None)
-        assert (box.home / "mailbox.db").exists()
-        purged = box.succeed("uninstall-autostart", "--purge")
+        assert (user.home / "mailbox.db").exists()
+        purged = user.succeed("uninstall-autostart", "--purge")
         assert (purged["state"], purged["left"]) == ("absent", [])
-        assert str(box.home / "mailbox.db") in purged["deleted"]
-        assert not box.home.exists()
+        assert str(user.home / "mailbox.db") in purged["deleted"]
+        assert not user.home.exists()

@@ -1,4 +1,4 @@
-"""The unit file: its text, and what systemd makes of it."""
+"""The unit file: its text, and how systemd understands it."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ from autostart.user_manager import UserManager
 from claude_mailbox.autostart import Program
 from claude_mailbox.autostart.systemd import exec_line, unit_text
 
-NASTY = [
+SPECIAL_WORDS = [
     "plain",
     "two words",
     "100%",
@@ -31,14 +31,14 @@ NASTY = [
     "",
 ]
 
-# Writes down how it was called.
+# A program that writes its arguments and a variable to a file.
 PROBE = """#!{python}
 import json, os, sys
 with open({place!r}, "w") as file:
     json.dump([sys.argv, os.environ.get("CLAUDE_MAILBOX_HOME")], file)
 """
 
-GOLDEN = """\
+EXPECTED = """\
 # Written by 'claude-mailbox install-autostart', removed by 'uninstall-autostart'.
 [Unit]
 Description=claude-mailbox: mail between coding-agent sessions
@@ -61,35 +61,36 @@ WantedBy=default.target
 
 
 class TestText:
-    def test_golden(self, program: Program) -> None:
-        """The whole file, for a systemd that knows back-off."""
+    def test_with_back_off(self, program: Program) -> None:
+        """The whole file, for a version of systemd that supports it."""
         program = dataclasses.replace(
             program, python="/opt/py thon", environment={"CLAUDE_MAILBOX_HOME": "/home/a%b"}
         )
-        assert unit_text(program, 254) == GOLDEN
+        assert unit_text(program, 254) == EXPECTED
 
-    def test_without_back_off_it_gives_up(self, program: Program) -> None:
-        """An older systemd would complain about keys that it does not know."""
+    def test_without_back_off(self, program: Program) -> None:
+        """An older version does not know the keys, and gives up after 20 failures instead."""
         text = unit_text(program, 253)
         assert "RestartSteps" not in text
         assert "StartLimitBurst=20" in text
 
-    def test_variables_are_switched_off_only_when_needed(self) -> None:
-        """Older versions do not know the prefix."""
+    def test_the_prefix_against_variables_is_used_only_for_a_dollar_sign(self) -> None:
+        """Older versions do not know it."""
         assert exec_line(["/bin/a b"]) == '"/bin/a b"'
         assert exec_line(["/bin/a", "$b"]) == ':"/bin/a" "$b"'
 
 
-class TestForReal:
+class TestSystemd:
     @pytest.mark.parametrize("without", ["", "$", "\"'\\", "$\"'\\"])
-    def test_systemd_starts_exactly_what_was_meant(
+    def test_starts_the_program_with_exactly_its_arguments(
         self, user_manager: UserManager, program: Program, tmp_path: Path, without: str
     ) -> None:
-        """Path of the program, arguments and environment arrive letter for letter.
+        """The path, the arguments and the environment arrive unchanged.
 
-        Letters that need another form of the line are left out in turn, so that each form runs.
+        Some characters need another form of the line. They are left out in turn, so that each form
+        is tested.
         """
-        words = [word for word in NASTY if not set(word) & set(without)]
+        words = [word for word in SPECIAL_WORDS if not set(word) & set(without)]
         folder = tmp_path / "".join(words).replace("/", "")
         folder.mkdir()
         seen, probe = tmp_path / "seen.json", folder / "py thon"
@@ -110,20 +111,20 @@ class TestForReal:
         assert (done.returncode, done.stderr) == (0, "")
         assert [[str(probe), *program.arguments], str(folder)] == json.loads(seen.read_text())
 
-    def test_systemd_analyze_finds_nothing(
+    def test_analyze_accepts_the_unit(
         self, user_manager: UserManager, program: Program, tmp_path: Path
     ) -> None:
-        """`systemd-analyze verify` has nothing to say about the unit for its own version."""
+        """`systemd-analyze verify` has no warnings about the unit for its version."""
         version = int(user_manager.systemctl("show", "--property=Version")[8:].split(".")[0])
         path = tmp_path / "claude-mailbox.service"
         path.write_text(unit_text(program, version))
         done = user_manager.run(["systemd-analyze", "--user", "verify", str(path)])
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
-    def test_systemd_analyze_would_find_something(
+    def test_analyze_reports_a_wrong_key(
         self, user_manager: UserManager, program: Program, tmp_path: Path
     ) -> None:
-        """The check before this one can fail."""
+        """So the test before this one can fail."""
         path = tmp_path / "claude-mailbox.service"
         path.write_text(unit_text(program, 252).replace("UMask=", "Umask="))
         done = user_manager.run(["systemd-analyze", "--user", "verify", str(path)])

@@ -1,8 +1,8 @@
-"""A real systemd user manager of our own, in namespaces that nothing else lives in.
+"""A real systemd user manager for the tests, in namespaces of its own.
 
-It needs root, cgroup v2 and namespaces. Its processes are in a cgroup, a pid, a mount and a
-network namespace made for them: it can neither see nor touch a process, unit or port outside, and
-when its first process is killed, the kernel ends all of them.
+It needs root, cgroup v2 and namespaces. Its processes are in a cgroup and in pid, mount and network
+namespaces that are made for them: they cannot reach processes, units or ports outside. When the
+first process is killed, the kernel kills the others.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ wait
 
 
 class Unavailable(Exception):
-    """No user manager can be started here; the text says why."""
+    """No user manager can be started on this machine; the text says why."""
 
 
 def _need(condition: bool, reason: str) -> None:
@@ -53,14 +53,14 @@ def _own_cgroup() -> Path:
 
 
 class UserManager:
-    """A manager, its user's home and its runtime folder, from `start` to `close`.
+    """A user manager with a home and a runtime folder, from `start` to `close`.
 
     Args:
-        folder: where its home and runtime folder go; short, for sockets are made in it.
+        folder: the parent of both folders; a short path, as sockets are made there.
 
     Attributes:
         home: the user's home.
-        environment: variables with which systemctl finds this manager and no other.
+        environment: variables with which systemctl finds this manager.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,7 +81,7 @@ class UserManager:
         """Start the manager and wait until it is ready.
 
         Raises:
-            Unavailable: if that cannot be done here; nothing is left of the attempt.
+            Unavailable: if it cannot be started; nothing is left of the attempt.
         """
         try:
             self._start()
@@ -90,7 +90,7 @@ class UserManager:
             raise
 
     def close(self) -> None:
-        """End the manager and everything that runs beside it."""
+        """Kill the manager and all other processes in its namespaces."""
         if self._process is not None:
             if self._init:
                 with contextlib.suppress(ProcessLookupError):
@@ -102,7 +102,7 @@ class UserManager:
             self._remove_cgroup(self._cgroup)
 
     def _remove_cgroup(self, cgroup: Path) -> None:
-        """Remove the cgroup and those below it, as soon as the last process has left."""
+        """Remove the cgroup and those below it when the last process has ended."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -118,7 +118,7 @@ class UserManager:
     def run(
         self, command: Sequence[str], environment: Mapping[str, str] | None = None
     ) -> "subprocess.CompletedProcess[str]":
-        """Run *command* beside the manager, in its namespaces."""
+        """Run *command* in the namespaces of the manager."""
         enter = ["nsenter", f"--target={self._init}", "--pid", "--mount", "--cgroup", "--net", "--"]
         return subprocess.run(
             [*enter, *command],
@@ -130,7 +130,7 @@ class UserManager:
         )
 
     def systemctl(self, *arguments: str) -> str:
-        """Return what systemctl prints."""
+        """Run systemctl and return its output."""
         return self.run(["systemctl", "--user", *arguments]).stdout.strip()
 
     def _start(self) -> None:
@@ -171,7 +171,7 @@ class UserManager:
 
     def _await_ready(self, ready: socket.socket) -> None:
         assert self._process is not None
-        ready.settimeout(0.2)  # how often to see whether it is still alive
+        ready.settimeout(0.2)  # check as often whether it has ended
         for _ in range(int(PATIENCE_SECONDS / 0.2)):
             with contextlib.suppress(TimeoutError):
                 if b"READY=1" in ready.recv(4096).split(b"\n"):

@@ -1,1 +1,1 @@
-"""The command line as people use it: commands, help, errors, doctor and demo."""
+"""The command line: commands, help, errors, doctor and demo."""

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the whole command line."""
+"""Fixtures for the tests of the command line."""
 
 from client.conftest import own as own
 from client.conftest import shared as shared

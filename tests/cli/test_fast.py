@@ -1,4 +1,4 @@
-"""The fast command line understands what it understands exactly as the full one does."""
+"""The fast command line does the same as the full one, and imports little."""
 
 import subprocess
 import sys
@@ -13,12 +13,12 @@ from claude_mailbox.cli import app, fast
 from support.commandline import CommandLine
 from support.daemon import DaemonProcess
 
-# What must not be imported before a prompt, or for each message.
-HEAVY = (
+# Modules that take milliseconds to import.
+SLOW_MODULES = (
     "trio quart mcp httpx hypercorn apsw rich click rich_click json re socket argparse dataclasses"
     " typing enum subprocess pathlib datetime logging contextlib collections functools signal"
 )
-HOT = {
+FREQUENT = {
     "check --hook": ["check", "--hook", "--name", "fast-a"],
     "check --hook --wake": ["check", "--hook", "--wake", "--name", "fast-a"],
     "watch --block": ["watch", "--block", "--name", "fast-b", "--timeout", "0"],
@@ -28,49 +28,57 @@ HOT = {
 }
 
 
-def command(verb: str) -> click.Command:
-    """Return the full command line's command for a verb of the fast one."""
-    found = app.cli.get_command(click.Context(app.cli), verb.split()[0])
+def full_command(name: str) -> click.Command:
+    """Return the command of the full command line for one of the fast one."""
+    found = app.cli.get_command(click.Context(app.cli), name.split()[0])
     assert found is not None
     return found
 
 
-class TestOneImplementation:
-    @pytest.mark.parametrize("verb", fast.VERBS)
-    def test_both_have_the_same_options(self, verb: str) -> None:
-        """By the same keywords; a new option cannot be forgotten on one side."""
-        _, _, options, required = fast.VERBS[verb]
+class TestBothCommandLines:
+    @pytest.mark.parametrize("name", fast.COMMANDS)
+    def test_have_the_same_options(self, name: str) -> None:
+        """With the same keywords, so that no option is missing on one side."""
+        _, _, options, required = fast.COMMANDS[name]
         full = {
-            name: parameter.name
-            for parameter in command(verb).params
-            for name in parameter.opts
-            if name.startswith("--") and name != "--help"
+            option: parameter.name
+            for parameter in full_command(name).params
+            for option in parameter.opts
+            if option.startswith("--") and option != "--help"
         }
-        ours = {name: keyword or name.removeprefix("--") for name, (keyword, _) in options.items()}
-        if verb.startswith("check"):
+        ours = {option: key or option.removeprefix("--") for option, (key, _) in options.items()}
+        if name.startswith("check"):
             assert ours.items() <= full.items()
         else:
             assert ours == full
-        must = {p.name for p in command(verb).params if p.required}
-        assert must <= set(required)
+        assert {p.name for p in full_command(name).params if p.required} <= set(required)
 
-    def test_between_them_the_two_checks_have_all(self) -> None:
-        """`check` and `check --hook` share one command."""
-        ours = {**fast.VERBS["check"][2], **fast.VERBS["check --hook"][2]}
-        full = {name for p in command("check").params for name in p.opts} - {"--help", "-h"}
+    def test_check_and_check_hook_have_all_options_of_check(self) -> None:
+        """In the full command line they are one command."""
+        ours = {**fast.COMMANDS["check"][2], **fast.COMMANDS["check --hook"][2]}
+        full = {name for p in full_command("check").params for name in p.opts} - {"--help", "-h"}
         assert set(ours) == full
 
     @given(st.data())
-    def test_both_understand_the_same(self, data: st.DataObject) -> None:
-        """Whatever the fast one takes, the full one takes with the same values."""
-        verb = data.draw(st.sampled_from([v for v in fast.VERBS if v != "check --hook"]))
-        _, _, options, required = fast.VERBS[verb]
-        tokens = [*options, *(f"{name}=v" for name in options), "v", "5", "-", "--", "", "--name="]
+    def test_understand_arguments_in_the_same_way(self, data: st.DataObject) -> None:
+        """What the fast one accepts, the full one accepts with the same values."""
+        name = data.draw(st.sampled_from([n for n in fast.COMMANDS if n != "check --hook"]))
+        _, _, options, required = fast.COMMANDS[name]
+        tokens = [
+            *options,
+            *(f"{option}=v" for option in options),
+            "v",
+            "5",
+            "-",
+            "--",
+            "",
+            "--name=",
+        ]
         arguments = data.draw(st.lists(st.sampled_from(tokens), max_size=8))
         keywords = fast.parse(arguments, options)
         if keywords is None or not all(keyword in keywords for keyword in required):
             return
-        with command(verb).make_context(verb, list(arguments)) as context:
+        with full_command(name).make_context(name, list(arguments)) as context:
             full = {key: value for key, value in context.params.items() if key in keywords}
         assert keywords == full
 
@@ -96,30 +104,32 @@ class TestFind:
             ["check", "--hook", "--json"],
         ],
     )
-    def test_leaves_the_rest_to_the_full_one(self, arguments: list[str]) -> None:
-        """Help, other commands, and every mistake."""
+    def test_leaves_everything_else_to_the_full_command_line(self, arguments: list[str]) -> None:
+        """Help, other commands, and all mistakes."""
         assert fast.find(arguments) is None
 
-    def test_completion_is_for_the_full_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The shell asks for it by a variable."""
+    def test_leaves_completion_to_the_full_command_line(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The shell asks for it with a variable."""
         monkeypatch.setenv("_CLAUDE_MAILBOX_COMPLETE", "bash_complete")
         assert fast.find(["peek", "--name", "a"]) is None
 
 
-@pytest.mark.parametrize("arguments", HOT.values(), ids=HOT)
+@pytest.mark.parametrize("arguments", FREQUENT.values(), ids=FREQUENT)
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
-def test_hot_verbs_import_nothing_heavy(
+def test_frequent_commands_import_no_slow_modules(
     shared: CommandLine, arguments: list[str], transport: str
 ) -> None:
-    """A hook runs before each prompt: what it imports is counted in milliseconds."""
+    """A hook runs before each prompt, and a script sends many messages."""
     url = shared.process.url if transport == "tcp" else f"unix:{shared.process.socket_path}"
     script = f"""
         import sys
         before = set(sys.modules)
         from claude_mailbox import __main__
         def leave(code):
-            heavy = sorted((set(sys.modules) - before) & set({HEAVY!r}.split()))
-            sys.stderr.write("imported:" + " ".join(heavy))
+            slow = sorted((set(sys.modules) - before) & set({SLOW_MODULES!r}.split()))
+            sys.stderr.write("imported:" + " ".join(slow))
             sys.exit(code)
         __main__.leave = leave
         sys.argv[1:] = {[*arguments, "--url", url]!r}
@@ -137,8 +147,8 @@ def test_hot_verbs_import_nothing_heavy(
     assert done.stderr == "imported:"
 
 
-def test_the_process_ends_with_the_verbs_exit_code(shared: CommandLine) -> None:
-    """Both ways to run it: as a module and as the console script does."""
+def test_the_process_ends_with_the_exit_code_of_the_command(shared: CommandLine) -> None:
+    """Run as a module, and as the console script runs it."""
     script = "from claude_mailbox.__main__ import main; import sys; sys.exit(main())"
     for prefix in (["-m", "claude_mailbox"], ["-c", script]):
         done = subprocess.run(
@@ -149,10 +159,10 @@ def test_the_process_ends_with_the_verbs_exit_code(shared: CommandLine) -> None:
         assert done.returncode == 3
 
 
-def test_without_a_daemon_the_default_place_is_named(
+def test_without_a_daemon_the_error_names_the_socket(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Exit code 2; the sentence says which socket was tried."""
+    """The exit code is 2."""
     process = DaemonProcess()
     try:
         (process.home / "mailbox.sock").touch()

@@ -1,1 +1,1 @@
-"""The command line from inside: its modules, and its verbs against a real daemon."""
+"""The client side: its modules, and the commands against a real daemon."""

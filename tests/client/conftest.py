@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the client side."""
+"""Fixtures for the tests of the client side."""
 
 from collections.abc import Iterator
 
@@ -11,20 +11,20 @@ from support.fixtures import daemon as daemon
 
 @pytest.fixture(scope="session")
 def shared_daemon() -> Iterator[DaemonProcess]:
-    """One daemon for all tests that leave it alone; each uses mailboxes of its own."""
+    """One daemon for all tests that do not stop it; each test uses mailboxes of its own."""
     with DaemonProcess() as process:
         yield process
 
 
 @pytest.fixture
 def shared(shared_daemon: DaemonProcess) -> Iterator[CommandLine]:
-    """The command line, with the shared daemon."""
+    """The command line with the shared daemon."""
     with CommandLine(shared_daemon) as commandline:
         yield commandline
 
 
 @pytest.fixture
 def own(daemon: DaemonProcess) -> Iterator[CommandLine]:
-    """The command line, with a daemon that the test may kill."""
+    """The command line with a daemon that the test may kill."""
     with CommandLine(daemon) as commandline:
         yield commandline

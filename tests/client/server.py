@@ -1,4 +1,4 @@
-"""Small real servers that say exactly what a test wants."""
+"""Small servers on real sockets that send exactly what a test tells them to."""
 
 import contextlib
 import socket
@@ -22,7 +22,7 @@ class Peer:
         self._requests = requests
 
     def read(self) -> bytes:
-        """Read one request, remember it and return it; b"" when the client left."""
+        """Read one request, record it and return it; return b"" if the client has left."""
         data = b""
         while b"\r\n\r\n" not in data:
             piece = self.socket.recv(65536)
@@ -43,21 +43,21 @@ class Peer:
         """Send raw bytes."""
         self.socket.sendall(data)
 
-    def answer(self, body: bytes, status: str = "200 OK") -> None:
-        """Send a whole answer."""
+    def respond(self, body: bytes, status: str = "200 OK") -> None:
+        """Send a whole response."""
         self.send(
             b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
         )
 
     def await_end(self) -> None:
-        """Return when the client has left."""
+        """Wait until the client has closed its side."""
         with contextlib.suppress(ConnectionError):
             while self.socket.recv(65536):
                 pass
 
 
-def says(*data: bytes) -> Script:
-    """Return the script that answers one request with raw bytes and hangs up."""
+def respond_with(*data: bytes) -> Script:
+    """Return a script that answers one request with raw bytes and closes the connection."""
 
     def script(peer: Peer) -> None:
         peer.read()
@@ -68,10 +68,10 @@ def says(*data: bytes) -> Script:
 
 
 class Server:
-    """Listens on loopback TCP, or on a Unix socket; runs one script a connection, in order.
+    """Listens on loopback TCP or a Unix socket; runs one script for each connection, in order.
 
     Attributes:
-        requests: what came in, as bytes.
+        requests: the requests that came in, as bytes.
     """
 
     def __init__(self, *scripts: Script, path: str | None = None) -> None:
@@ -110,12 +110,12 @@ class Server:
                 raise self._failure
 
     def connect(self) -> Connection:
-        """Return a connection to this server; it is closed at the end."""
+        """Return a connection to this server, which closes it at the end."""
         self._clients.append(connection := Connection(self.address))
         return connection
 
     def daemon(self) -> Daemon:
-        """Return the daemon that this server pretends to be; it is closed at the end."""
+        """Return a client for the daemon that this server imitates."""
         self._clients.append(daemon := Daemon(str(self.address)))
         return daemon
 

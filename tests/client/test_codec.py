@@ -1,4 +1,4 @@
-"""JSON for the fast path."""
+"""JSON without the json package."""
 
 import json
 import subprocess
@@ -23,13 +23,13 @@ VALUES = st.recursive(
 
 class TestDecode:
     @given(VALUES)
-    def test_reads_what_json_writes(self, value: object) -> None:
-        """Every JSON value comes out as the package of the standard library reads it."""
+    def test_decodes_what_the_json_package_writes(self, value: object) -> None:
+        """Every JSON value, compact or indented, ASCII or not."""
         assert value == codec.decode(json.dumps(value).encode())
         assert value == codec.decode(json.dumps(value, ensure_ascii=False, indent=1).encode())
 
-    def test_blanks_and_a_byte_order_mark_may_surround_it(self) -> None:
-        """Files from editors are read."""
+    def test_accepts_white_space_and_a_byte_order_mark(self) -> None:
+        """Editors write them."""
         assert codec.decode(b'\xef\xbb\xbf \r\n{"a": 1}\t\n') == {"a": 1}
 
     @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ class TestDecode:
             b"[" * 100_000,
         ],
     )
-    def test_refuses_everything_else(self, data: bytes) -> None:
-        """What is no JSON document in UTF-8 is a ValueError, also where `json` is not loaded."""
+    def test_everything_else_is_a_value_error(self, data: bytes) -> None:
+        """Also if the json package, whose exception the C scanner raises, is not imported."""
         with pytest.raises(ValueError):  # noqa: PT011  # the type is the promise
             codec.decode(data)
         script = (
@@ -68,23 +68,23 @@ class TestDecode:
 
 class TestEncode:
     @given(VALUES)
-    def test_writes_what_json_reads(self, value: object) -> None:
-        """Every JSON value survives the way there and back."""
+    def test_encodes_what_the_json_package_reads(self, value: object) -> None:
+        """Every JSON value is the same after encoding and decoding."""
         assert value == json.loads(codec.encode(value))
 
-    def test_is_compact_and_keeps_text_as_it_is(self) -> None:
-        """No blanks between tokens, no escapes that need not be."""
+    def test_is_compact_and_does_not_escape_letters(self) -> None:
+        """There is no white space between tokens, and only control characters are escaped."""
         assert codec.encode({"a": [1, "é\n"]}) == '{"a":[1,"é\\n"]}'
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, b"bytes"])
-    def test_refuses_what_has_no_json_form(self, value: object) -> None:
-        """NaN and Python's own types are errors."""
+    def test_values_without_a_json_form_are_errors(self, value: object) -> None:
+        """NaN and infinity are no JSON, nor are types that only Python has."""
         with pytest.raises((TypeError, ValueError)):
             codec.encode(value)
 
 
-def test_without_the_c_accelerator_it_is_the_same() -> None:
-    """Where `_json` is missing the package stands in."""
+def test_without_the_c_accelerator_the_json_package_is_used() -> None:
+    """With the same results and errors."""
     script = """
 import sys
 sys.modules["_json"] = None

@@ -1,4 +1,4 @@
-"""Mail as text: one line of ours, and nothing in a body that could pass for another."""
+"""Mail as text: no body can pass for one of our own lines."""
 
 import pytest
 from hypothesis import given
@@ -8,23 +8,23 @@ from claude_mailbox.client.text import indented, mail_line, rename_line, visible
 
 
 class TestMailLine:
-    def test_is_what_the_contract_says(self) -> None:
-        """Sender and body on one line."""
+    def test_has_the_sender_and_the_body(self) -> None:
+        """Scripts rely on this form."""
         assert mail_line("bob", "hello", 1) == "[Claude-Mailbox] Mail from bob: hello"
 
-    def test_marks_a_redelivery(self) -> None:
-        """What was handed out before says so."""
+    def test_says_that_a_message_is_redelivered(self) -> None:
+        """A second attempt is marked."""
         assert mail_line("bob", "x", 2) == "[Claude-Mailbox] Mail from bob (redelivered): x"
 
-    def test_indents_further_lines(self) -> None:
-        """Two blanks, also before an empty line and after CR LF."""
+    def test_indents_all_lines_but_the_first(self) -> None:
+        """By two blanks, also empty lines, and lines that end with CR LF."""
         assert (
             mail_line("bob", "a\r\nb\n\nc", 1) == "[Claude-Mailbox] Mail from bob: a\n  b\n  \n  c"
         )
 
     @given(st.text(), st.text())
-    def test_no_line_but_the_first_starts_like_ours(self, sender: str, body: str) -> None:
-        """Whatever the body: it cannot fake a line of ours, nor move the cursor."""
+    def test_a_body_cannot_start_a_line_of_ours(self, sender: str, body: str) -> None:
+        """Whatever the text, further lines are indented and no control character is left."""
         first, *rest = mail_line(sender, body, 1).split("\n")
         assert first.startswith("[Claude-Mailbox] Mail from ")
         assert all(line.startswith("  ") for line in rest)
@@ -50,11 +50,11 @@ class TestVisible:
             ("é 漢 🎉", "é 漢 🎉"),
         ],
     )
-    def test_shows_control_characters(self, text: str, shown: str) -> None:
-        """They are shown and not obeyed; letters of any script stay."""
+    def test_control_characters_become_escapes(self, text: str, shown: str) -> None:
+        """Letters of any script and tabs stay."""
         assert shown == visible(text)
         assert shown == indented(text)
 
-    def test_names_stay_on_their_line(self) -> None:
-        """A name has no line feed, and would not get one through."""
+    def test_a_name_stays_on_its_line(self) -> None:
+        """A line feed in a name becomes an escape."""
         assert rename_line("a\nb") == "[Claude-Mailbox] Mailbox renamed to 'a\\x0ab'"

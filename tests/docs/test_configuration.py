@@ -69,7 +69,7 @@ def test_the_home_folder() -> None:
             paths.socket_path(),
             paths.lock_path(),
             paths.log_path(),
-            paths.command_path(),
+            paths.launch_record_path(),
         )
     }
 

@@ -1,7 +1,7 @@
-"""Fixtures of the end-to-end tests, which are collected only when ``tests/e2e/run`` starts them.
+"""Fixtures for the end-to-end tests, which are collected only if ``tests/e2e/run`` starts pytest.
 
-Every test has a stage of its own: a temporary folder with a user's home, a mail home and a tmux
-server. The folder is deleted when the test passed; when it failed it stays, and its path is shown.
+Every test has a temporary folder with the home of a user and a tmux server, and a home folder of the
+daemon. The folder is deleted if the test passes; if it fails, the folder is kept and its path shown.
 """
 
 import os
@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from e2e.stage.claude import Claude, Session
-from e2e.stage.mail import Mail
-from e2e.stage.model import Model, Script
-from e2e.stage.plugin import FROM_FOLDER, Peer, Plugin, install, mailbox_name
-from e2e.stage.terminal import Terminals
+from e2e.harness.claude import Claude, Session
+from e2e.harness.mail import Mail
+from e2e.harness.model import Model, Script
+from e2e.harness.plugin import FROM_FOLDER, Peer, Plugin, install, mailbox_name
+from e2e.harness.terminal import Terminals
 
 CLIENT = os.environ.get("MAILBOX_E2E_CLIENT", "")
 
@@ -35,7 +35,7 @@ FAILED = pytest.StashKey[bool]()
 
 @pytest.fixture(scope="session", autouse=True)
 def _offline() -> None:
-    """Do not let the real client out: loopback must be the only network there is."""
+    """Check that there is no network but loopback, so that the client cannot reach any other."""
     if [name for _, name in socket.if_nameindex()] != ["lo"]:
         pytest.skip("not in a loopback-only network namespace: use tests/e2e/run")
 
@@ -46,14 +46,14 @@ def folder(request: pytest.FixtureRequest) -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="mailbox-e2e-"))
     yield path
     if request.node.stash.get(FAILED, True):
-        print(f"kept for a look: {path}")
+        print(f"kept: {path}")
     else:
         shutil.rmtree(path)
 
 
 @pytest.fixture
 def mail(request: pytest.FixtureRequest) -> Iterator[Mail]:
-    """The mail system, its daemon not started yet."""
+    """The mail system, whose daemon is not started yet."""
     mail = Mail()
     yield mail
     mail.close(is_failing=request.node.stash.get(FAILED, True))
@@ -61,13 +61,18 @@ def mail(request: pytest.FixtureRequest) -> Iterator[Mail]:
 
 @pytest.fixture
 def claude(folder: Path, mail: Mail) -> Iterator[Claude]:
-    """A user's Claude Code, whose hooks and tools find the mail system."""
+    """Claude Code of a user, whose hooks and tools use the mail system."""
     with Terminals(folder) as terminals:
         yield Claude(CLIENT, folder, terminals, mail.env)
 
 
-class Cast:
-    """Brings models and sessions on stage, and sees to it that they leave."""
+class Sessions:
+    """Starts models and sessions, and ends them with the test.
+
+    Attributes:
+        models: all models that were started.
+        sessions: all sessions that were started.
+    """
 
     def __init__(self, claude: Claude, mail: Mail, stack: ExitStack) -> None:
         self._claude = claude
@@ -76,20 +81,20 @@ class Cast:
         self.models: list[Model] = []
         self.sessions: list[Session] = []
 
-    def model(self, script: Script) -> Model:
-        """Return a model that plays *script*."""
+    def start_model(self, script: Script) -> Model:
+        """Return a model that answers as *script* says."""
         model = self._stack.enter_context(Model(script))
         self.models.append(model)
         return model
 
-    def session(self, script: Script, *arguments: str, **options: Any) -> Session:
+    def start(self, script: Script, *arguments: str, **options: Any) -> Session:
         """Return an interactive session with a model of its own; see `Claude.session`."""
-        opening = self._claude.session(self.model(script), *arguments, **options)
-        session = self._stack.enter_context(opening)
+        starting = self._claude.session(self.start_model(script), *arguments, **options)
+        session = self._stack.enter_context(starting)
         self.sessions.append(session)
         return session
 
-    def peer(
+    def start_peer(
         self,
         script: Script,
         plugin: Plugin = FROM_FOLDER,
@@ -98,45 +103,45 @@ class Cast:
         name: str | None = None,
         **options: Any,
     ) -> Peer:
-        """Return a session with a mailbox, by the *name* that it has from before, if it has."""
-        session = self.session(script, *plugin.arguments, project=project, **options)
+        """Return a session with a mailbox; *name* is the mailbox if it is not a new one."""
+        session = self.start(script, *plugin.arguments, project=project, **options)
         peer = Peer(session, name or mailbox_name(project, session.id), self._mail)
         peer.wait_registered()
         return peer
 
 
 @pytest.fixture
-def cast(claude: Claude, mail: Mail, request: pytest.FixtureRequest) -> Iterator[Cast]:
-    """Models and sessions; the test fails when a script did."""
+def sessions(claude: Claude, mail: Mail, request: pytest.FixtureRequest) -> Iterator[Sessions]:
+    """Models and sessions; the test fails if a script of a model has failed."""
     with ExitStack() as stack:
-        cast = Cast(claude, mail, stack)
-        yield cast
+        sessions = Sessions(claude, mail, stack)
+        yield sessions
         if request.node.stash.get(FAILED, True):
-            for session in cast.sessions:
+            for session in sessions.sessions:
                 print(f"screen of session {session.id}:\n{session.terminal.screen()}")
-    failures = [failure for model in cast.models for failure in model.failures]
+    failures = [failure for model in sessions.models for failure in model.failures]
     assert not failures, f"a script failed: {failures}"
 
 
 @pytest.fixture(params=["from its folder", "from the marketplace"])
 def plugin(request: pytest.FixtureRequest, claude: Claude) -> Plugin:
-    """The plugin, in each of the ways that a user may have it."""
+    """The plugin, loaded in each of the two ways."""
     return FROM_FOLDER if request.param == "from its folder" else install(claude)
 
 
 @pytest.fixture
 def measure(request: pytest.FixtureRequest) -> Measure:
-    """Note a measured time, in seconds, for the summary; nothing is asserted on it."""
+    """Record a measured time, in seconds, for the summary; it is not asserted."""
 
-    def note(what: str, seconds: float) -> None:
+    def record(what: str, seconds: float) -> None:
         request.config.stash.setdefault(FIGURES, {}).setdefault(what, []).append(seconds)
 
-    return note
+    return record
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Let the fixtures know whether their test failed."""
+    """Tell the fixtures whether the test failed."""
     report = yield
     if report.when == "call":
         item.stash[FAILED] = report.failed
@@ -146,7 +151,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Print the medians of what was measured, and out of how many."""
+    """Print the median of each measured time, and how many values it has."""
     if figures := config.stash.get(FIGURES, None):
         terminalreporter.section("measured")
         for what, seconds in figures.items():

@@ -1,29 +1,29 @@
-"""What the plugin takes for granted about the client, each fact asked of the client itself.
+"""Facts about the client that the plugin relies on.
 
-When a new version of the client breaks the plugin, the fact that went is found here. No mail is
-involved: the plugins are toys of a few shell commands.
+If a new version of the client breaks the plugin, these tests show which fact has changed. They use
+no mail: their plugins are toys with a few shell commands.
 """
 
 from pathlib import Path
 
-from e2e.conftest import Cast, Measure
-from e2e.stage.claude import Claude, Session
-from e2e.stage.messages import Call, Request, Say, call, quiet, say
-from e2e.stage.toy import WAKE, Bell, answer, shell, write_plugin
+from e2e.conftest import Measure, Sessions
+from e2e.harness.claude import Claude, Session
+from e2e.harness.messages import Request, Text, ToolCall, call, quiet, say
+from e2e.harness.toy_plugin import WAKE, Bell, hook_output, shell, write_plugin
 
 
 class TestFileChanged:
     def test_wakes_an_idle_session(
-        self, folder: Path, claude: Claude, cast: Cast, measure: Measure
+        self, folder: Path, claude: Claude, sessions: Sessions, measure: Measure
     ) -> None:
-        """An asyncRewake hook on a watched file starts a turn, again and again.
+        """An asyncRewake hook on a watched file starts a turn each time the file changes.
 
-        Not before the first prompt here: a ring in the moment between the end of the SessionStart
-        hook and the first look at the file is lost, so whoever rings has to ring again.
+        The test enters a prompt first: a change between the end of the SessionStart hook and the
+        start of the watch is lost. That is why the daemon rings again.
         """
         bell = Bell(folder, claude)
         plugin = write_plugin(folder, "toy", bell.hooks)
-        session = cast.session(quiet, "--plugin-dir", str(plugin))
+        session = sessions.start(quiet, "--plugin-dir", str(plugin))
         session.ask("Hello")
         for text in ("first ring", "second ring"):
             rung = bell.ring(text)
@@ -31,99 +31,101 @@ class TestFileChanged:
             measure("toy plugin: file written until the idle model has it", woken.at - rung)
             session.wait_idle()
 
-    def test_another_plugin_takes_the_watch_list(
-        self, folder: Path, claude: Claude, cast: Cast
+    def test_another_plugin_can_replace_the_watched_files(
+        self, folder: Path, claude: Claude, sessions: Sessions
     ) -> None:
-        """The list is replaced by any plugin's FileChanged hook, so ours is given again by each."""
+        """Each FileChanged hook can replace the list, so ours returns our file each time."""
         bell = Bell(folder, claude)
         ours = write_plugin(folder, "toy", bell.hooks)
-        greedy = shell(answer("FileChanged", watchPaths=[str(folder / "else")]))
-        theirs = write_plugin(folder, "greedy", {"FileChanged": greedy})
-        session = cast.session(quiet, "--plugin-dir", str(ours), "--plugin-dir", str(theirs))
+        other = shell(hook_output("FileChanged", watchPaths=[str(folder / "else")]))
+        theirs = write_plugin(folder, "other", {"FileChanged": other})
+        session = sessions.start(quiet, "--plugin-dir", str(ours), "--plugin-dir", str(theirs))
         session.ask("Hello")
         for text in ("first ring", "second ring", "third ring"):
             bell.ring(text)
             session.model.wait_for(text)
             session.wait_idle()
 
-    def test_is_mute_in_a_one_shot_run(self, folder: Path, claude: Claude, cast: Cast) -> None:
-        """In ``claude -p`` the hook runs, and what it says is lost: it must not take mail there."""
+    def test_output_is_lost_in_a_one_shot_run(
+        self, folder: Path, claude: Claude, sessions: Sessions
+    ) -> None:
+        """In ``claude -p`` the hook runs, but must not take mail."""
         bell = Bell(folder, claude)
         ran = folder / "ran"
         note = shell(f'echo "$CLAUDE_CODE_SESSION_ATTENDED" >{ran}; echo lost >&2; exit 2')
         hooks = {**bell.hooks, "FileChanged": {**WAKE, **note}}
         plugin = write_plugin(folder, "toy", hooks)
 
-        def script(request: Request) -> Say | Call:
+        def script(request: Request) -> Text | ToolCall:
             if "rang" in request.news:
                 return say("Done.")
             wait = f"echo x >$BELL; until test -e {ran}; do sleep 0.1; done; sleep 0.5; echo rang"
             return call("Bash", command=wait, description="Ring and wait")
 
-        model = cast.model(script)
+        model = sessions.start_model(script)
         claude.run("-p", "Go", "--plugin-dir", str(plugin), "--allowedTools", "Bash", model=model)
         assert ran.read_text() == "0\n"
         assert "lost" not in model.requests[-1].history
 
 
-class TestWhoHearsAHook:
+class TestReceiverOfHookOutput:
     EVENTS = ("SubagentStop", "TaskCompleted")
 
-    def play(self, plugin: Path, cast: Cast) -> Session:
-        """Return a session in which a subagent has ended and a task was completed."""
+    def run_agent_and_task(self, plugin: Path, sessions: Sessions) -> Session:
+        """Return a session after a subagent has ended and a task was completed."""
         tools = ("--allowedTools", "TaskCreate,TaskUpdate")
-        session = cast.session(self.script, "--plugin-dir", str(plugin), *tools)
+        session = sessions.start(self.script, "--plugin-dir", str(plugin), *tools)
         session.ask("Run an agent.")
         session.model.wait_for("<result>The agent is done</result>")
         session.ask("Make a task.")
         return session
 
     @staticmethod
-    def script(request: Request) -> Say | Call:
+    def script(request: Request) -> Text | ToolCall:
         if request.agent:
             return say("The agent is done")
         if "Run an agent." in request.news:
-            errand = {"description": "Errand", "prompt": "Go."}
-            return call("Agent", subagent_type="general-purpose", **errand)
+            options = {"description": "Errand", "prompt": "Go."}
+            return call("Agent", subagent_type="general-purpose", **options)
         if "Make a task." in request.news:
             return call("TaskCreate", subject="Chore", description="A chore")
         if "created successfully" in request.news:
             return call("TaskUpdate", taskId="1", status="completed")
         return say("All right.")
 
-    def test_context(self, folder: Path, cast: Cast) -> None:
-        """A subagent hears SubagentStop, and nobody TaskCompleted: neither may hand mail out so."""
+    def test_of_additional_context(self, folder: Path, sessions: Sessions) -> None:
+        """For SubagentStop it is the subagent, for TaskCompleted nobody: neither may take mail so."""
         hooks = {
-            event: shell(answer(event, additionalContext=f"{event}!")) for event in self.EVENTS
+            event: shell(hook_output(event, additionalContext=f"{event}!")) for event in self.EVENTS
         }
-        session = self.play(write_plugin(folder, "toy", hooks), cast)
-        heard = [
+        session = self.run_agent_and_task(write_plugin(folder, "toy", hooks), sessions)
+        received = [
             (event, bool(request.agent))
             for request in session.model.requests
             for event in self.EVENTS
             if f"{event}!" in request.news
         ]
-        assert set(heard) == {("SubagentStop", True)}
+        assert set(received) == {("SubagentStop", True)}
 
-    def test_wake_ups(self, folder: Path, cast: Cast) -> None:
-        """As asyncRewake hooks both reach the main conversation, and no subagent hears them."""
+    def test_of_wake_ups(self, folder: Path, sessions: Sessions) -> None:
+        """For both events it is the main conversation, and no subagent."""
         hooks = {
             event: shell(f"echo {event}! >&2; exit 2", asyncRewake=True) for event in self.EVENTS
         }
-        session = self.play(write_plugin(folder, "toy", hooks), cast)
+        session = self.run_agent_and_task(write_plugin(folder, "toy", hooks), sessions)
         for event in self.EVENTS:
             assert not session.model.wait_for(f"{event}!").agent
 
 
 class TestClear:
-    def test_ends_the_old_session_then_starts_the_new(
-        self, folder: Path, claude: Claude, cast: Cast
+    def test_ends_the_old_session_before_the_new_one_starts(
+        self, folder: Path, claude: Claude, sessions: Sessions
     ) -> None:
-        """At /clear the old id ends before the new one starts, both in one process."""
+        """In the same process, with two session ids."""
         log = folder / "log"
         note = shell(f'jq -r .session_id | xargs echo "$CLAUDE_PID" >>{log}')
         plugin = write_plugin(folder, "toy", {"SessionStart": note, "SessionEnd": note})
-        session = cast.session(quiet, "--plugin-dir", str(plugin))
+        session = sessions.start(quiet, "--plugin-dir", str(plugin))
         session.ask("Hello")
         session.enter("/clear")
         session.ask("Hello again")

@@ -1,4 +1,4 @@
-"""The plugin as a package: valid, connected, and gone without a trace."""
+"""The plugin as a package: it is valid, connects, and can be removed without a trace."""
 
 import json
 import os
@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from e2e.conftest import Cast
-from e2e.stage.claude import Claude
-from e2e.stage.mail import ROOT, Mail
-from e2e.stage.messages import Call, Request, Say, call, quiet, say
-from e2e.stage.plugin import FOLDER, FROM_FOLDER, NAME, SERVER, Plugin, install, uninstall
+from e2e.conftest import Sessions
+from e2e.harness.claude import Claude
+from e2e.harness.mail import ROOT, Mail
+from e2e.harness.messages import Request, Text, ToolCall, call, quiet, say
+from e2e.harness.plugin import FOLDER, FROM_FOLDER, NAME, SERVER, Plugin, install, uninstall
 
 
 class TestValidation:
-    """The client's own check.
+    """``claude plugin validate``.
 
-    The one complaint that is left is about the name: the client keeps names that begin with
-    "claude-" for its makers. It loads, installs and runs such a plugin all the same.
+    One error is expected: names that begin with "claude-" are reserved for Anthropic. The client
+    loads, installs and runs such a plugin all the same.
     """
 
     @staticmethod
@@ -30,25 +30,25 @@ class TestValidation:
         return report
 
     @staticmethod
-    def complaints(findings: Iterable[dict[str, Any]]) -> list[str]:
+    def errors(findings: Iterable[dict[str, Any]]) -> list[str]:
         messages = [finding["message"] for finding in findings]
         return [message for message in messages if "is reserved" not in message]
 
     @pytest.mark.parametrize("what", [FOLDER, ROOT], ids=["plugin", "marketplace"])
-    def test_has_nothing_to_say(self, claude: Claude, what: Path) -> None:
-        """Manifests, hooks, tools and skills are in order, with warnings counted as errors."""
+    def test_finds_no_errors_or_warnings(self, claude: Claude, what: Path) -> None:
+        """In manifests, hooks, tools and skills."""
         manifest = self.report(claude, what, "--strict")["manifest"]
-        assert self.complaints([*manifest["errors"], *manifest["warnings"]]) == []
+        assert self.errors([*manifest["errors"], *manifest["warnings"]]) == []
 
-    def test_has_nothing_against_a_listing(self, claude: Claude) -> None:
-        """The public directory would not refuse the plugin for what the client can check."""
+    def test_finds_nothing_that_blocks_a_listing(self, claude: Claude) -> None:
+        """With the profile of the public directory."""
         findings = self.report(claude, FOLDER, "--profile", "directory")["directory"]["findings"]
-        assert self.complaints(finding for finding in findings if finding["blocking"]) == []
+        assert self.errors(finding for finding in findings if finding["blocking"]) == []
 
 
 class TestServer:
     def test_is_connected(self, claude: Claude, mail: Mail, plugin: Plugin) -> None:
-        """``claude mcp list`` shakes hands with the daemon."""
+        """``claude mcp list`` connects to the daemon."""
         mail.start()
         shown = claude.run(*plugin.loading, "mcp", "list").stdout
         line = next(line for line in shown.splitlines() if line.startswith(SERVER))
@@ -57,24 +57,26 @@ class TestServer:
 
 
 class TestCommand:
-    """Hooks have a PATH of their own, which seldom has the place of a Python tool."""
+    """The command, which hooks must find although their PATH seldom has its folder."""
 
-    def test_is_found_off_the_path(self, claude: Claude, cast: Cast, mail: Mail) -> None:
-        """A command that announced a session once is found again, wherever it is installed."""
+    def test_is_found_without_the_path(
+        self, claude: Claude, sessions: Sessions, mail: Mail
+    ) -> None:
+        """Once it has run for a session, there is a launch record."""
         mail.start()
-        cast.peer(quiet).session.exit()
+        sessions.start_peer(quiet).session.exit()
         claude.env["PATH"] = os.defpath
-        peer = cast.peer(quiet)
+        peer = sessions.start_peer(quiet)
         peer.session.ask("Hello")
         mail.send(peer.name, "the build is green")
         peer.model.wait_for("the build is green")
         peer.session.wait_idle()
         peer.assert_read_once("the build is green")
 
-    def test_that_is_missing_is_named_once(self, claude: Claude, cast: Cast) -> None:
-        """Without the command a session works, and is told once what to do."""
+    def test_that_is_not_installed_is_one_hint(self, claude: Claude, sessions: Sessions) -> None:
+        """The session works without it."""
         claude.env["PATH"] = os.defpath
-        session = cast.session(quiet, *FROM_FOLDER.arguments)
+        session = sessions.start(quiet, *FROM_FOLDER.arguments)
         session.ask("Hello")
         assert session.model.requests[0].news.count("[Claude-Mailbox]") == 1
         screen = session.terminal.screen()
@@ -84,10 +86,10 @@ class TestCommand:
 
 
 class TestWithoutPlugin:
-    def test_hooks_and_tools_in_the_settings_do_the_same(
-        self, folder: Path, claude: Claude, cast: Cast, mail: Mail
+    def test_install_hook_and_mcp_config_replace_it(
+        self, folder: Path, claude: Claude, sessions: Sessions, mail: Mail
     ) -> None:
-        """``install-hook`` and ``mcp-config`` stand in for the plugin; ``uninstall-hook`` undoes."""
+        """``uninstall-hook`` restores the settings."""
         mail.start()
         mail.env["HOME"] = str(claude.home)
         settings = claude.home / ".claude" / "settings.json"
@@ -96,13 +98,13 @@ class TestWithoutPlugin:
         tools = folder / "mcp.json"
         tools.write_text(mail.run("mcp-config", "claude-code"))
 
-        def script(request: Request) -> Say | Call:
+        def script(request: Request) -> Text | ToolCall:
             if "the build is green" in request.news:
                 return call("mailbox__send", to="outside", body="seen")
             return say("All right.")
 
         allowed = ("--allowedTools", "mcp__mailbox")
-        peer = cast.peer(script, Plugin(("--mcp-config", str(tools), *allowed)))
+        peer = sessions.start_peer(script, Plugin(("--mcp-config", str(tools), *allowed)))
         peer.session.ask("Hello")
         mail.send(peer.name, "the build is green")
         peer.model.wait_for("the build is green")
@@ -115,22 +117,22 @@ class TestWithoutPlugin:
 
 
 class TestUninstall:
-    def test_leaves_nothing(self, claude: Claude, cast: Cast, mail: Mail) -> None:
-        """After a session, an uninstall and a removal of the marketplace no setting names us."""
+    def test_leaves_nothing(self, claude: Claude, sessions: Sessions, mail: Mail) -> None:
+        """No settings file mentions the plugin after its marketplace is removed, too."""
         mail.start()
-        peer = cast.peer(quiet, install(claude))
+        peer = sessions.start_peer(quiet, install(claude))
         peer.session.ask("Hello")
         peer.session.exit()
-        assert settings_that_name_us(claude) != []
+        assert settings_with_our_name(claude) != []
         uninstall(claude)
-        assert settings_that_name_us(claude) == []
+        assert settings_with_our_name(claude) == []
 
 
-def settings_that_name_us(claude: Claude) -> list[str]:
-    """Return the names of the files with the client's settings that mention the plugin.
+def settings_with_our_name(claude: Claude) -> list[str]:
+    """Return the settings files of the client that mention the plugin.
 
-    Its conversations, backups and statistics are no business of a plugin's; neither is its copy of
-    the plugin, which it marks as orphaned and clears away by itself some days later.
+    Conversations, backups and statistics do not count. Nor does the client's copy of the plugin,
+    which it marks as orphaned and deletes some days later.
     """
     folder = claude.home / ".claude"
     lists = [*folder.glob("plugins/*.json"), *folder.glob("plugins/data/**/*")]

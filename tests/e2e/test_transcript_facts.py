@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from e2e.conftest import Cast
-from e2e.stage.claude import Claude, Session
-from e2e.stage.messages import Call, Request, Say, call, quiet, say
-from e2e.stage.patience import PATIENCE, eventually
-from e2e.stage.toy import Bell, Hook, shell, write_plugin
-from e2e.stage.transcript import Standing, standing
+from e2e.conftest import Sessions
+from e2e.harness.claude import Claude, Session
+from e2e.harness.messages import Request, Text, ToolCall, call, quiet, say
+from e2e.harness.toy_plugin import Bell, Hook, shell, write_plugin
+from e2e.harness.transcript import Standing, standing
+from e2e.harness.waiting import TIMEOUT, eventually
 
 MARK = "[mail 7-5d0a1c3f9b2e]"
 LIMIT = 10_000  # UTF-16 code units of one text from a hook
@@ -24,13 +24,13 @@ CONTEXT = shell('cat "$CONTEXT" 2>/dev/null; rm -f "$CONTEXT"; exit 0')
 REFUSE = shell("grep -q 'Refuse this' && { echo no >&2; exit 2; }; exit 0")
 
 
-class Stage:
+class Trial:
     """A session with a toy plugin, and two ways to give it the mark: a ring, and a prompt."""
 
-    def __init__(self, folder: Path, claude: Claude, cast: Cast) -> None:
+    def __init__(self, folder: Path, claude: Claude, sessions: Sessions) -> None:
         self._folder = folder
         self._claude = claude
-        self._cast = cast
+        self._sessions = sessions
         self._bell = Bell(folder, claude)
         self._context = folder / "context"
         claude.env["CONTEXT"] = str(self._context)
@@ -44,7 +44,7 @@ class Stage:
             hooks = {**self._bell.hooks, "UserPromptSubmit": [CONTEXT, *extra]}
             self._plugin = write_plugin(self._folder, "toy", hooks)
         arguments = ("--plugin-dir", str(self._plugin), "--allowedTools", "Bash")
-        session = self._cast.session(quiet, *arguments, resume=resume)
+        session = self._sessions.start(quiet, *arguments, resume=resume)
         if resume is None:
             session.ask("Hello")
         return session
@@ -55,11 +55,11 @@ class Stage:
     def ring(self, text: str) -> None:
         self._bell.ring(text)
 
-    def hold(self, request: Request) -> Say:
+    def hold(self, request: Request) -> Text:
         """Be the model that does not answer what has the mark until `go_on` is set."""
         if MARK in request.news:
             self.is_held.set()
-            self.go_on.wait(PATIENCE)
+            self.go_on.wait(TIMEOUT)
         return say("All right.")
 
     def standing(self, session: Session) -> Standing:
@@ -77,14 +77,14 @@ class Stage:
 
 
 @pytest.fixture
-def stage(folder: Path, claude: Claude, cast: Cast) -> Iterator[Stage]:
+def trial(folder: Path, claude: Claude, sessions: Sessions) -> Iterator[Trial]:
     """A toy plugin, and sessions that use it."""
-    stage = Stage(folder, claude, cast)
-    yield stage
-    stage.go_on.set()
+    trial = Trial(folder, claude, sessions)
+    yield trial
+    trial.go_on.set()
 
 
-def run_tool(request: Request) -> Say | Call:
+def run_tool(request: Request) -> Text | ToolCall:
     """Be a model that runs a tool of two seconds when asked to."""
     if "Run it." in request.news:
         return call("Bash", command="sleep 2; echo it ran", description="Wait")
@@ -92,131 +92,131 @@ def run_tool(request: Request) -> Say | Call:
 
 
 class TestWakeUp:
-    def test_is_answered_once_the_idle_model_spoke(self, stage: Stage) -> None:
-        session = stage.session()
-        stage.ring(MARK)
+    def test_is_answered_once_the_idle_model_spoke(self, trial: Trial) -> None:
+        session = trial.session()
+        trial.ring(MARK)
         session.model.wait_for(MARK)
-        stage.wait_for(Standing.ANSWERED, session)
+        trial.wait_for(Standing.ANSWERED, session)
 
-    def test_waits_in_the_queue_while_a_tool_runs(self, stage: Stage) -> None:
+    def test_waits_in_the_queue_while_a_tool_runs(self, trial: Trial) -> None:
         """It enters the conversation with the tool's result."""
-        session = stage.session()
+        session = trial.session()
         session.model.script = run_tool
         session.enter("Run it.")
         session.model.wait_for("Run it.")
-        stage.ring(MARK)
-        stage.wait_for(Standing.QUEUED, session)
+        trial.ring(MARK)
+        trial.wait_for(Standing.QUEUED, session)
         session.model.wait_for(MARK)
-        stage.wait_for(Standing.ANSWERED, session)
+        trial.wait_for(Standing.ANSWERED, session)
 
-    def test_in_the_queue_dies_with_the_client(self, stage: Stage) -> None:
-        session = stage.session()
+    def test_in_the_queue_dies_with_the_client(self, trial: Trial) -> None:
+        session = trial.session()
         session.model.script = run_tool
         session.enter("Run it.")
         session.model.wait_for("Run it.")
-        stage.ring(MARK)
-        stage.wait_for(Standing.QUEUED, session)
+        trial.ring(MARK)
+        trial.wait_for(Standing.QUEUED, session)
         session.kill()
-        resumed = stage.session(resume=session.id)
+        resumed = trial.session(resume=session.id)
         resumed.ask("Anything?")
         assert MARK not in resumed.model.requests[-1].history
         resumed.exit()
-        assert stage.standing(resumed) is Standing.QUEUED
+        assert trial.standing(resumed) is Standing.QUEUED
 
-    def test_shown_before_a_kill_is_in_the_resumed_conversation(self, stage: Stage) -> None:
-        session = stage.session()
-        session.model.script = stage.hold
-        stage.ring(MARK)
-        stage.wait_for(Standing.SHOWN, session)
+    def test_shown_before_a_kill_is_in_the_resumed_conversation(self, trial: Trial) -> None:
+        session = trial.session()
+        session.model.script = trial.hold
+        trial.ring(MARK)
+        trial.wait_for(Standing.SHOWN, session)
         session.kill()
-        stage.go_on.set()
-        resumed = stage.session(resume=session.id)
-        assert stage.standing(resumed) is Standing.SHOWN
+        trial.go_on.set()
+        resumed = trial.session(resume=session.id)
+        assert trial.standing(resumed) is Standing.SHOWN
         resumed.ask("Anything?")
         assert resumed.model.requests[-1].history.count(MARK) == 1
-        stage.wait_for(Standing.ANSWERED, resumed)
+        trial.wait_for(Standing.ANSWERED, resumed)
 
-    def test_stays_when_the_user_interrupts_the_answer(self, stage: Stage) -> None:
-        session = stage.session()
-        session.model.script = stage.hold
-        stage.ring(MARK)
-        assert stage.is_held.wait(PATIENCE)
+    def test_stays_when_the_user_interrupts_the_answer(self, trial: Trial) -> None:
+        session = trial.session()
+        session.model.script = trial.hold
+        trial.ring(MARK)
+        assert trial.is_held.wait(TIMEOUT)
         session.terminal.press("Escape")
         session.terminal.wait_until(lambda screen: "Interrupted" in screen, "interruption")
-        stage.wait_for(Standing.SHOWN, session)
-        stage.go_on.set()
+        trial.wait_for(Standing.SHOWN, session)
+        trial.go_on.set()
         session.ask("Anything?")
         assert MARK in session.model.requests[-1].history
-        stage.wait_for(Standing.ANSWERED, session)
+        trial.wait_for(Standing.ANSWERED, session)
 
-    def test_that_another_hook_refuses_is_never_shown(self, stage: Stage) -> None:
-        session = stage.session(REFUSE)
-        stage.ring(f"Refuse this {MARK}")
+    def test_that_another_hook_refuses_is_never_shown(self, trial: Trial) -> None:
+        session = trial.session(REFUSE)
+        trial.ring(f"Refuse this {MARK}")
         session.terminal.wait_until(lambda screen: "blocked by hook" in screen, "refusal")
         session.ask("Anything?")
         assert MARK not in session.model.requests[-1].history
         session.exit()  # by then everything is in the file
-        assert stage.standing(session) is Standing.QUEUED
+        assert trial.standing(session) is Standing.QUEUED
 
 
 class TestPromptContext:
-    def test_is_answered_once_the_model_spoke(self, stage: Stage) -> None:
-        session = stage.session()
-        stage.give_with_next_prompt(MARK)
+    def test_is_answered_once_the_model_spoke(self, trial: Trial) -> None:
+        session = trial.session()
+        trial.give_with_next_prompt(MARK)
         session.ask("Anything?")
-        stage.wait_for(Standing.ANSWERED, session)
+        trial.wait_for(Standing.ANSWERED, session)
 
-    def test_of_a_prompt_taken_back_with_escape_is_in_no_conversation(self, stage: Stage) -> None:
+    def test_of_a_prompt_taken_back_with_escape_is_in_no_conversation(self, trial: Trial) -> None:
         """Its line stays in the file all the same, so a line alone proves nothing."""
-        session = stage.session()
-        session.model.script = stage.hold
-        stage.give_with_next_prompt(MARK)
+        session = trial.session()
+        session.model.script = trial.hold
+        trial.give_with_next_prompt(MARK)
         session.enter("Never mind")
-        assert stage.is_held.wait(PATIENCE)
-        stage.wait_for(Standing.SHOWN, session)
+        assert trial.is_held.wait(TIMEOUT)
+        trial.wait_for(Standing.SHOWN, session)
         session.terminal.press("Escape")
         session.wait_ready()
-        stage.go_on.set()
+        trial.go_on.set()
         session.terminal.press("C-u")
         session.ask("Anything?")
         assert MARK not in session.model.requests[-1].history
         session.exit()
-        assert stage.standing(session) is Standing.SHOWN
+        assert trial.standing(session) is Standing.SHOWN
 
-    def test_of_a_refused_prompt_is_nowhere(self, stage: Stage) -> None:
-        session = stage.session(REFUSE)
-        stage.give_with_next_prompt(MARK)
+    def test_of_a_refused_prompt_is_nowhere(self, trial: Trial) -> None:
+        session = trial.session(REFUSE)
+        trial.give_with_next_prompt(MARK)
         session.enter("Refuse this")
         session.terminal.wait_until(lambda screen: "blocked by hook" in screen, "refusal")
         session.terminal.press("C-u")
         session.ask("Anything?")
         assert MARK not in session.model.requests[-1].history
         session.exit()
-        assert stage.standing(session) is Standing.ABSENT
+        assert trial.standing(session) is Standing.ABSENT
 
     @pytest.mark.parametrize(
         "letter", ["x", "ä", "漢", "😀"], ids=["ascii", "latin", "cjk", "emoji"]
     )
-    def test_is_whole_up_to_10000_utf_16_units(self, stage: Stage, letter: str) -> None:
+    def test_is_whole_up_to_10000_utf_16_units(self, trial: Trial, letter: str) -> None:
         """Above that the client shows the first 2 kB, so a mark at the end is missing."""
         units = len(letter.encode("utf-16-le")) // 2
         room = LIMIT - len(MARK)
         whole = letter * (room // units) + "." * (room % units) + MARK
-        session = stage.session()
-        stage.give_with_next_prompt(f".{whole}")
+        session = trial.session()
+        trial.give_with_next_prompt(f".{whole}")
         session.ask("One unit too many")
         assert MARK not in session.model.requests[-1].history
-        stage.give_with_next_prompt(whole)
+        trial.give_with_next_prompt(whole)
         session.ask("As many as may be")
         assert whole in session.model.requests[-1].news
-        stage.wait_for(Standing.ANSWERED, session)
+        trial.wait_for(Standing.ANSWERED, session)
 
 
-def test_a_mark_that_somebody_repeats_proves_nothing(stage: Stage) -> None:
+def test_a_mark_that_somebody_repeats_proves_nothing(trial: Trial) -> None:
     """Not in a user's prompt, not in a tool's result, and not in the model's own words."""
-    session = stage.session()
+    session = trial.session()
 
-    def script(request: Request) -> list[Say | Call] | Say:
+    def script(request: Request) -> list[Text | ToolCall] | Text:
         if "it ran" in request.news:
             return say(f"I saw {MARK}")
         return [say(MARK), call("Bash", command=f"echo '{MARK}'; echo it ran", description=MARK)]
@@ -224,5 +224,5 @@ def test_a_mark_that_somebody_repeats_proves_nothing(stage: Stage) -> None:
     session.model.script = script
     session.ask(f"What is {MARK}?")
     session.exit()
-    assert "I saw" in stage.transcript(session).read_text()
-    assert stage.standing(session) is Standing.ABSENT
+    assert "I saw" in trial.transcript(session).read_text()
+    assert trial.standing(session) is Standing.ABSENT

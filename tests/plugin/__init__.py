@@ -1,1 +1,1 @@
-"""The plugin and what it runs: package, launcher, hooks, settings."""
+"""The plugin: its files and its launcher."""

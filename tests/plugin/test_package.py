@@ -1,4 +1,4 @@
-"""The plugin's files agree with each other and with the program."""
+"""The files of the plugin agree with each other and with the program."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from claude_mailbox import __version__
-from claude_mailbox.client.settings.entries import entries
+from claude_mailbox.client.settings.handlers import handlers_by_event
 from claude_mailbox.paths import DEFAULT_PORT
 
 ROOT = Path(__file__).parents[2]
@@ -21,17 +21,17 @@ SKILLS = sorted(path.name for path in (PLUGIN / "skills").iterdir())
 
 
 def load(path: Path) -> Any:
-    """Return a file's JSON."""
+    """Return the JSON in a file."""
     return json.loads(path.read_text())
 
 
 class TestManifest:
-    def test_says_what_the_program_is(self) -> None:
-        """Name and version are those of the distribution."""
+    def test_has_the_name_and_version_of_the_program(self) -> None:
+        """As in the distribution."""
         manifest = load(PLUGIN / ".claude-plugin" / "plugin.json")
         assert (manifest["name"], manifest["version"]) == ("claude-mailbox", __version__)
 
-    def test_has_an_icon_that_listings_take(self) -> None:
+    def test_has_an_icon_for_listings(self) -> None:
         """A square PNG between 512 and 2048 pixels wide."""
         manifest = load(PLUGIN / ".claude-plugin" / "plugin.json")
         content = (PLUGIN / manifest["icon"]).read_bytes()
@@ -40,45 +40,45 @@ class TestManifest:
         assert 512 <= width == height <= 2048
 
     def test_is_in_the_marketplace(self) -> None:
-        """Adding the repository as a marketplace offers this very plugin."""
+        """The repository is a marketplace that has this plugin."""
         marketplace = load(ROOT / ".claude-plugin" / "marketplace.json")
         (plugin,) = marketplace["plugins"]
         assert (marketplace["name"], plugin["name"]) == ("claude-mailbox", "claude-mailbox")
         assert (ROOT / plugin["source"]).resolve() == PLUGIN
 
-    def test_comes_with_readme_and_license(self) -> None:
-        """As the directory wants it."""
+    def test_has_a_readme_and_the_license(self) -> None:
+        """As the official directory requires."""
         assert len((PLUGIN / "README.md").read_text().split()) >= 40
         assert (PLUGIN / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
 class TestHooks:
-    def test_are_those_of_install_hook(self) -> None:
-        """Whoever has the plugin and whoever patched the settings get the same."""
+    def test_are_the_same_as_those_of_install_hook(self) -> None:
+        """With the launcher as the command."""
         hooks = load(PLUGIN / "hooks" / "hooks.json")["hooks"]
         for groups in hooks.values():
             assert [set(group) for group in groups] == [{"hooks"}]
         handlers = {event: groups[0]["hooks"] for event, groups in hooks.items()}
-        assert handlers == entries(f"exec {LAUNCHER}")
+        assert handlers == handlers_by_event(f"exec {LAUNCHER}")
 
-    def test_never_take_mail_where_it_would_be_lost(self) -> None:
-        """What SubagentStop and TaskCompleted say reaches the session only when it wakes."""
-        for event, handlers in entries("x").items():
+    def test_take_mail_only_where_the_session_sees_it(self) -> None:
+        """The output of SubagentStop and TaskCompleted reaches the session only if it wakes it."""
+        for event, handlers in handlers_by_event("x").items():
             for handler in handlers:
                 takes = "check --hook" in str(handler["command"])
                 is_plain = event == "UserPromptSubmit"
                 assert handler.get("asyncRewake", False) is (takes and not is_plain)
 
-    def test_end_in_time(self) -> None:
-        """The client gives SessionEnd one and a half seconds in all."""
+    def test_session_end_is_fast_enough(self) -> None:
+        """Claude Code gives all hooks of SessionEnd 1.5 seconds."""
         from claude_mailbox.client.hooks.session import END_SECONDS
 
         assert END_SECONDS < 1.5
 
 
 class TestServer:
-    def test_is_the_daemon(self) -> None:
-        """The default port, another by the variable, and a header that tells who calls."""
+    def test_is_at_the_address_of_the_daemon(self) -> None:
+        """At the default port or the address in the variable; a helper adds the headers."""
         server = load(PLUGIN / ".mcp.json")["mcpServers"]["mailbox"]
         assert server["type"] == "http"
         assert server["url"] == f"${{CLAUDE_MAILBOX_URL:-http://127.0.0.1:{DEFAULT_PORT}}}/mcp"
@@ -88,7 +88,7 @@ class TestServer:
 class TestSkills:
     @pytest.mark.parametrize("name", SKILLS)
     def test_have_a_name_and_a_description(self, name: str) -> None:
-        """The front matter names the skill as its folder does."""
+        """The name is that of the folder."""
         text = (PLUGIN / "skills" / name / "SKILL.md").read_text()
         front = re.match(r"---\n(.*?)\n---\n", text, re.DOTALL)
         assert front is not None
@@ -96,13 +96,13 @@ class TestSkills:
         assert fields["name"] == name
         assert len(fields["description"]) > 40
 
-    def test_are_all_there(self) -> None:
-        """Three to look after it, one to work with it."""
+    def test_are_these_four(self) -> None:
+        """Three for the installation, one for working with peers."""
         assert SKILLS == ["collaborate", "mailbox-doctor", "mailbox-status", "mailbox-update"]
 
     @pytest.mark.parametrize("name", SKILLS)
     def test_name_only_commands_that_exist(self, name: str) -> None:
-        """A skill that tells the model to run something must not lead it astray."""
+        """A skill tells the model which commands to run."""
         from claude_mailbox.cli.app import cli
 
         text = (PLUGIN / "skills" / name / "SKILL.md").read_text()
@@ -111,8 +111,8 @@ class TestSkills:
         assert named <= known
 
 
-def test_the_launcher_is_in_order() -> None:
-    """It can be run, is POSIX shell without mistakes, and is small."""
+def test_the_launcher_is_an_executable_shell_script() -> None:
+    """Without syntax errors."""
     launcher = PLUGIN / "bin" / "claude-mailbox"
     assert os.access(launcher, os.X_OK)
     assert launcher.read_text().startswith("#!/bin/sh\n")

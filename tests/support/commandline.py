@@ -1,4 +1,4 @@
-"""The command line in processes of its own, against a real daemon."""
+"""Runs our commands as processes against a real daemon, and looks at the mail from outside."""
 
 import contextlib
 import os
@@ -10,35 +10,35 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from claude_mailbox.client.reach.api import Daemon, Identity, Mail
+from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from support.daemon import PATIENCE_SECONDS, DaemonProcess
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    """Return when *condition* holds; the test fails when it does not in time."""
+    """Wait until *condition* is true; fail the test if it is not in time."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come"
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.005)
 
 
 def processes_in(home: Path) -> list[int]:
-    """Return the processes whose home folder is *home* or lies in it."""
+    """Return the processes whose home folder is *home* or a folder in it."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
             environment = (entry / "environ").read_bytes() if entry.name.isdigit() else b""
         except OSError:
-            continue  # it has ended, or belongs to somebody else
+            continue  # it has ended, or belongs to another user
         if f"CLAUDE_MAILBOX_HOME={home}".encode() in environment:
             found.append(int(entry.name))
     return found
 
 
 def kill_all_in(home: Path) -> None:
-    """Kill every process of a home folder, and return when there is none.
+    """Kill every process of a home folder, and wait until there is none.
 
-    Not only the daemon that runs: one that lost the race for the lock may still be waiting.
+    There can be more than the daemon: others that found the folder locked may still be ending.
     """
 
     def is_empty() -> bool:
@@ -52,20 +52,21 @@ def kill_all_in(home: Path) -> None:
 
 
 class CommandLine:
-    """Runs ``claude-mailbox`` commands that talk to one daemon, and looks behind their backs.
+    """Runs ``claude-mailbox`` commands against one daemon, as a context manager.
 
-    Use it as a context manager: what still runs at the end is killed.
+    The other methods reach the daemon without the command line, to prepare and check mailboxes.
+    Commands that still run at the end are killed.
 
     Args:
         process: the daemon, which need not run.
-        environment: further variables for the commands.
+        environment: additional variables for the commands.
     """
 
     def __init__(
         self, process: DaemonProcess, environment: Mapping[str, str] | None = None
     ) -> None:
         self.process = process
-        # A session of Claude Code may run these tests; its variables are not meant for them.
+        # If Claude Code runs the tests, its variables must not reach our commands.
         inherited = {
             key: value
             for key, value in process.environment.items()
@@ -93,7 +94,7 @@ class CommandLine:
     def run(
         self, *arguments: str, text: str | None = "", environment: Mapping[str, str] | None = None
     ) -> "subprocess.CompletedProcess[str]":
-        """Run a command to its end, with *text* on its standard input."""
+        """Run a command to its end, with *text* as its standard input."""
         return subprocess.run(
             self._command(arguments),
             env={**self.environment, **(environment or {})},
@@ -105,7 +106,7 @@ class CommandLine:
         )
 
     def spawn(self, *arguments: str, **options: object) -> "subprocess.Popen[str]":
-        """Start a command; the options are those of ``Popen``."""
+        """Start a command; *options* are those of ``Popen``."""
         streams: dict[str, object] = {
             "stdin": subprocess.DEVNULL,
             "stdout": subprocess.PIPE,
@@ -122,7 +123,7 @@ class CommandLine:
         return [sys.executable, "-m", "claude_mailbox", *arguments]
 
     def client(self) -> Daemon:
-        """Return a connection of the test's own to the daemon, as a context manager."""
+        """Return a connection to the daemon for the test itself, as a context manager."""
         return Daemon(self.process.url)
 
     def send(self, to: str, body: str, sender: str = "peer") -> None:
@@ -134,25 +135,39 @@ class CommandLine:
     def pending(self, name: str) -> int:
         """Return how many messages wait."""
         with self.client() as daemon:
-            reply = daemon.call("GET", "/v1/peek", query=tuple(Identity(name).query))
-        assert isinstance(reply.value, dict)
-        return int(reply.value["pending"])
+            result = daemon.call("GET", "/v1/peek", query=tuple(Identity(name).query))
+        assert isinstance(result.value, dict)
+        return int(result.value["pending"])
 
-    def claim(self, name: str) -> list[Mail]:
-        """Lease what waits."""
+    def claim(self, name: str) -> list[Delivery]:
+        """Lease all waiting messages."""
         with self.client() as daemon:
             return daemon.claim(Identity(name))[0]
 
     def bodies(self, name: str) -> list[str]:
-        """Take what waits for good, and return the bodies."""
+        """Take all waiting messages, and return their bodies."""
         with self.client() as daemon:
             me = Identity(name)
-            reply = daemon.call("POST", "/v1/check-inbox", identity=me, query=tuple(me.query))
-        assert isinstance(reply.value, list)
-        return [message["body"] for message in reply.value]
+            result = daemon.call("POST", "/v1/check-inbox", identity=me, query=tuple(me.query))
+        assert isinstance(result.value, list)
+        return [message["body"] for message in result.value]
+
+    def await_bodies(self, name: str) -> list[str]:
+        """Wait for mail, take it, and return the bodies.
+
+        While the daemon has not noticed that a watcher is gone, it leases the mail to that one.
+        """
+        bodies: list[str] = []
+
+        def have_come() -> bool:
+            bodies.extend(self.bodies(name))
+            return bool(bodies)
+
+        until(have_come, f"mail for {name}")
+        return bodies
 
     def wait_until_watched(self, name: str) -> None:
-        """Return when somebody waits for mail there."""
+        """Wait until somebody watches the mailbox."""
 
         def is_watched() -> bool:
             with self.client() as daemon:

@@ -1,11 +1,11 @@
-"""Autostart: let the platform start the daemon at login and restart it when it fails."""
+"""Autostart: the platform starts the daemon at login, and again when it fails."""
 
 import sys
 
 from claude_mailbox.autostart.base import Manager, Outcome
+from claude_mailbox.autostart.command_runner import CommandRunner
+from claude_mailbox.autostart.home_daemon import HomeDaemon
 from claude_mailbox.autostart.program import Program, current
-from claude_mailbox.autostart.resident import Resident
-from claude_mailbox.autostart.runner import Runner
 
 __all__ = ["Manager", "Outcome", "Program", "current", "manager"]
 
@@ -14,26 +14,26 @@ def manager(program: Program | None = None, platform: str = sys.platform) -> Man
     """Return the autostart of this platform.
 
     Args:
-        program: what to start; this Python with no flags when it is left out.
+        program: what to start; if None, this Python without flags.
         platform: value of ``sys.platform``.
     """
-    program, runner = program or current(), Runner()
-    resident = Resident(program.home)
+    program, runner = program or current(), CommandRunner()
+    home_daemon = HomeDaemon(program.home)
     if platform.startswith("linux"):
         from claude_mailbox.autostart.systemd import Systemd
 
-        return Systemd(program, runner, resident)
+        return Systemd(program, runner, home_daemon)
     if platform == "darwin":
         from claude_mailbox.autostart.launchd import Launchd
 
-        return Launchd(program, runner, resident)
+        return Launchd(program, runner, home_daemon)
     if platform == "win32":
-        from claude_mailbox.autostart.service import WindowsService, service_exists
-        from claude_mailbox.autostart.windows import Windows
+        from claude_mailbox.autostart.windows.logon import WindowsLogon
+        from claude_mailbox.autostart.windows.service import WindowsService, service_exists
 
         if service_exists(runner):
             return WindowsService.of(program, runner)
-        return Windows(program, runner, resident)
+        return WindowsLogon(program, runner, home_daemon)
     from claude_mailbox.autostart.unsupported import Unsupported
 
-    return Unsupported(program, runner, resident)
+    return Unsupported(program, runner, home_daemon)

@@ -1,4 +1,4 @@
-"""Small files of the platform: written whole or not at all, removed without a trace."""
+"""Writes and removes the small files of an entry."""
 
 import os
 
@@ -6,7 +6,7 @@ from claude_mailbox.errors import AutostartError
 
 
 def is_same(path: str, content: bytes) -> bool:
-    """Say whether the file *path* has exactly *content*."""
+    """Return whether the file exists and has exactly this *content*."""
     try:
         with open(path, "rb") as file:
             return file.read() == content
@@ -15,26 +15,26 @@ def is_same(path: str, content: bytes) -> bool:
 
 
 def write_file(path: str, content: bytes) -> None:
-    """Write the file in one step, and the folders above it.
+    """Write a file in one step, and make the folders above it.
 
     Raises:
-        AutostartError: if that is not possible; an older file is then still whole.
+        AutostartError: if it cannot be written; an older file is still complete then.
     """
-    passing = f"{path}.new"
+    temporary = f"{path}.new"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(passing, "wb") as file:
+        with open(temporary, "wb") as file:
             file.write(content)
-        os.replace(passing, path)
+        os.replace(temporary, path)
     except OSError as error:
         raise AutostartError(f"Cannot write {path}: {error.strerror}.") from None
 
 
 def remove_file(path: str) -> bool:
-    """Remove the file; False when there is none.
+    """Remove a file; return False if there is none.
 
     Raises:
-        AutostartError: if that is not possible.
+        AutostartError: if it cannot be removed.
     """
     try:
         os.unlink(path)
@@ -45,8 +45,8 @@ def remove_file(path: str) -> bool:
     return True
 
 
-def remove_empty(*folders: str) -> None:
-    """Remove those of *folders* that are there and empty, in the given order."""
+def remove_empty_folders(*folders: str) -> None:
+    """Remove those of *folders* that exist and are empty, in the given order."""
     for folder in folders:
         try:
             os.rmdir(folder)

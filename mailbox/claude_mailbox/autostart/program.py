@@ -1,4 +1,4 @@
-"""What autostart starts: this Python, our module, the daemon's flags and environment."""
+"""What autostart starts: this Python and our module, with flags and environment variables."""
 
 import os
 import sys
@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from claude_mailbox import config, paths
 from claude_mailbox.errors import AutostartError
 
-# Files of these places go away when a cache is cleaned.
-_PASSING_PLACES = ("archive-v0", ".cache", "Cache", "pipx-cache")
+# Folders whose files are gone when a cache is cleaned.
+_CACHE_FOLDERS = ("archive-v0", ".cache", "Cache", "pipx-cache")
 # Control characters, lone surrogates, line and paragraph separators.
-_UNFIT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The daemon's command, ready for a service manager. All paths are absolute.
+    """The command of the daemon for a service manager. All paths are absolute.
 
     Attributes:
         python: path of the interpreter.
         flags: arguments of ``claude-mailbox serve``.
         environment: variables that it needs.
         home: the home folder.
-        given: what the flags say, by JSON key.
-        config_path: the configuration file, or None for the usual ones.
+        given: the flags by their key in ``mailbox.json``.
+        config_path: the configuration file, or None for the default ones.
     """
 
     python: str
@@ -39,13 +39,12 @@ class Program:
     def arguments(self) -> list[str]:
         """Everything after the interpreter.
 
-        ``-P`` keeps files of the working folder, which is nobody's choice here, off the
-        import path.
+        ``-P`` keeps the working folder, which the service manager chooses, off the import path.
         """
         return ["-P", "-m", "claude_mailbox", "serve", *self.flags]
 
     def settings(self) -> config.Config:
-        """Return the settings that the daemon will have.
+        """Return the settings that the daemon is going to use.
 
         Raises:
             ConfigError: if a flag or the configuration is wrong.
@@ -54,24 +53,24 @@ class Program:
 
     def notes(self) -> list[str]:
         """Return what the user should know about this choice of interpreter."""
-        if any(place in self.python.split(os.sep) for place in _PASSING_PLACES):
+        if any(folder in self.python.split(os.sep) for folder in _CACHE_FOLDERS):
             return [
-                f"{self.python} lies in a cache, and autostart ends when the cache is cleaned:"
-                " install the command for good (uv tool install claude-mailbox) and run"
+                f"{self.python} is in a cache, and autostart fails when the cache is cleaned:"
+                " install the command (uv tool install claude-mailbox) and run"
                 " install-autostart again."
             ]
         return []
 
 
 def current(flags: Mapping[str, object] | None = None, config_path: str | None = None) -> Program:
-    """Return the program that runs now, with the given flags of ``serve``.
+    """Return the program that runs now, with flags for ``serve``.
 
     Args:
-        flags: values by JSON key, as in ``mailbox.json``; None means not given.
-        config_path: the configuration file to use instead of the usual ones.
+        flags: values by their key in ``mailbox.json``; None means not given.
+        config_path: the configuration file to use instead of the default ones.
 
     Raises:
-        AutostartError: if a path has characters that no service file can hold.
+        AutostartError: if a path has characters that cannot be written into a service file.
     """
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     if "dbPath" in given:
@@ -102,7 +101,7 @@ def _environment() -> dict[str, str]:
     variables = {}
     if os.environ.get("CLAUDE_MAILBOX_HOME"):
         variables["CLAUDE_MAILBOX_HOME"] = os.path.abspath(paths.home())
-    # Run from a checkout, the package is found through PYTHONPATH alone.
+    # A checkout is found through PYTHONPATH alone.
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if root in (os.path.abspath(entry) for entry in given if entry):
@@ -111,8 +110,8 @@ def _environment() -> dict[str, str]:
 
 
 def _check(text: str) -> None:
-    if any(unicodedata.category(letter) in _UNFIT for letter in text):
+    if any(unicodedata.category(letter) in _FORBIDDEN_CATEGORIES for letter in text):
         raise AutostartError(
-            f"{text!r} has a control character or is no valid Unicode, and no service file can"
-            " hold that: rename the folder or leave the flag out."
+            f"{text!r} has a control character or is not valid Unicode, which cannot be written into"
+            " a service file: rename the folder or leave the flag out."
         )

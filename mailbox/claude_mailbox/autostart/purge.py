@@ -1,4 +1,4 @@
-"""Deletes a home folder, and nothing in it that we did not put there."""
+"""Deletes a home folder, but no file in it that is not ours."""
 
 import os
 import stat
@@ -7,7 +7,7 @@ from claude_mailbox.errors import AutostartError
 
 _DATABASE = "mailbox.db"
 _LOCK = "mailbox.lock"
-_KNOWN = frozenset(
+_OUR_FILES = frozenset(
     {
         _DATABASE,
         "mailbox.db-journal",
@@ -23,44 +23,44 @@ _KNOWN = frozenset(
 )
 _BELLS = "bells"
 _USUAL_NAME = ".claude-mailbox"
-# Where SQLite keeps the application id that tells our database from a stranger's.
+# Position and value of SQLite's application id, by which we know our database.
 _ID_OFFSET, _ID = 68, b"CMBX"
 
 
-def empty_home(home: str) -> tuple[list[str], list[str]]:
-    """Delete what is ours in *home*, and the folder when that empties it.
+def purge_home(home: str) -> tuple[list[str], list[str]]:
+    """Delete our files in *home*, and the folder if it is empty then.
 
     Returns:
-        The paths that were deleted, and those that were left because we do not know them. A
-        folder that does not look like ours at all is left as it is.
+        The paths that were deleted, and those that were left because they are not ours. In a
+        folder that does not look like a home folder, nothing is deleted.
 
     Raises:
-        AutostartError: if something of ours cannot be deleted.
+        AutostartError: if one of our files cannot be deleted.
     """
     deleted: list[str] = []
     left: list[str] = []
     try:
         if not os.path.isdir(home):
             return deleted, left
-        if not _is_ours(home):
+        if not _is_home_folder(home):
             return deleted, [os.path.join(home, name) for name in sorted(os.listdir(home))]
-        _empty(home, _KNOWN, deleted, left)
-        # Nothing else is ever put among the bells; their names are those of sessions.
+        _delete_files(home, _OUR_FILES, deleted, left)
+        # Doorbells are named after sessions, so all files in their folder count as ours.
         bells = os.path.join(home, _BELLS)
         if bells in left and os.path.isdir(bells) and not os.path.islink(bells):
             left.remove(bells)
-            _empty(bells, None, deleted, left)
-            _remove_folder(bells, deleted)
-        _remove_folder(home, deleted)
+            _delete_files(bells, None, deleted, left)
+            _delete_if_empty(bells, deleted)
+        _delete_if_empty(home, deleted)
     except OSError as error:
         raise AutostartError(
-            f"Cannot delete {error.filename}: {error.strerror}. Delete it by hand, or fix its"
+            f"Cannot delete {error.filename}: {error.strerror}. Delete it by hand, or correct its"
             " permissions and run uninstall-autostart --purge again."
         ) from None
     return deleted, left
 
 
-def _is_ours(home: str) -> bool:
+def _is_home_folder(home: str) -> bool:
     names = os.listdir(home)
     if not names or os.path.basename(home) == _USUAL_NAME or _LOCK in names:
         return True
@@ -72,18 +72,20 @@ def _is_ours(home: str) -> bool:
         return False
 
 
-def _empty(folder: str, known: frozenset[str] | None, deleted: list[str], left: list[str]) -> None:
-    """Delete the *known* files of *folder*, or all of them; never a folder."""
+def _delete_files(
+    folder: str, names: frozenset[str] | None, deleted: list[str], left: list[str]
+) -> None:
+    """Delete the files of *folder* with these *names*, or all files if None; never a folder."""
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
-        if (known is None or name in known) and not stat.S_ISDIR(os.lstat(path).st_mode):
+        if (names is None or name in names) and not stat.S_ISDIR(os.lstat(path).st_mode):
             os.unlink(path)
             deleted.append(path)
         else:
             left.append(path)
 
 
-def _remove_folder(folder: str, deleted: list[str]) -> None:
+def _delete_if_empty(folder: str, deleted: list[str]) -> None:
     if not os.listdir(folder) and not os.path.islink(folder):
         os.rmdir(folder)
         deleted.append(folder)

@@ -1,4 +1,4 @@
-"""Systems that have no autostart which we know."""
+"""Systems whose autostart we do not know."""
 
 from typing import NoReturn
 
@@ -7,18 +7,18 @@ from claude_mailbox.errors import AutostartError
 
 
 class Unsupported(Manager):
-    """Has no entry, and says so when one is asked for."""
+    """There is no entry; to write or start one is an error."""
 
-    def require(self, service: bool) -> None:
+    def check_supported(self, service: bool) -> None:
         self._refuse()
 
-    def write(self, service: bool) -> str:
+    def write_entry(self, service: bool) -> str:
         self._refuse()
 
-    def remove(self) -> bool:
+    def remove_entry(self) -> bool:
         return False
 
-    def installed(self) -> bool:
+    def is_installed(self) -> bool:
         return False
 
     def describe(self) -> str:

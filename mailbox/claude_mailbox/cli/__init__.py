@@ -1,1 +1,1 @@
-"""The full command line: commands, options and rendering."""
+"""The command line: a fast one for hooks and scripts, and the full one with help."""

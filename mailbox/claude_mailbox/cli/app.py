@@ -1,4 +1,4 @@
-"""The full command line: a group that loads a command only when it is wanted."""
+"""The full command line: help, errors, and commands that are imported when they are called."""
 
 import importlib
 import os
@@ -7,7 +7,7 @@ import sys
 import rich_click as click
 
 from claude_mailbox import __version__
-from claude_mailbox.cli.outcome import outcome
+from claude_mailbox.cli.exit_status import exit_status
 from claude_mailbox.client import output
 
 TYPE_CHECKING = False
@@ -16,57 +16,57 @@ if TYPE_CHECKING:
 
 PROGRAM = "claude-mailbox"
 
-# Command -> where it is, by panel of the help, in the order of the help.
+# Panel of the help -> command -> module and attribute, in the order of the help.
 PANELS = {
     "Mail": {
-        "send": "mail:send",
-        "watch": "mail:watch",
-        "check": "mail:check",
-        "peek": "mail:peek",
-        "list": "mail:list_mailboxes",
-        "rename": "mail:rename",
+        "send": "commands.mail:send",
+        "watch": "commands.mail:watch",
+        "check": "commands.mail:check",
+        "peek": "commands.mail:peek",
+        "list": "commands.mail:list_mailboxes",
+        "rename": "commands.mail:rename",
     },
     "Daemon": {
-        "status": "service:status",
-        "start": "service:start",
-        "stop": "service:stop",
-        "restart": "service:restart",
-        "serve": "service:serve",
-        "doctor": "doctor:doctor",
-        "demo": "demo:demo",
-        "install-autostart": "autostart:install_autostart",
-        "uninstall-autostart": "autostart:uninstall_autostart",
+        "status": "commands.daemon:status",
+        "start": "commands.daemon:start",
+        "stop": "commands.daemon:stop",
+        "restart": "commands.daemon:restart",
+        "serve": "commands.daemon:serve",
+        "doctor": "doctor.command:doctor",
+        "demo": "demo.command:demo",
+        "install-autostart": "commands.autostart:install_autostart",
+        "uninstall-autostart": "commands.autostart:uninstall_autostart",
     },
     "Clients": {
-        "install-hook": "hooks:install_hook",
-        "uninstall-hook": "hooks:uninstall_hook",
-        "mcp-config": "mcp_config:mcp_config",
-        "mcp-stdio": "stdio:mcp_stdio",
-        "completion": "completion:completion",
+        "install-hook": "commands.hooks:install_hook",
+        "uninstall-hook": "commands.hooks:uninstall_hook",
+        "mcp-config": "commands.mcp_config:mcp_config",
+        "mcp-stdio": "commands.mcp_stdio:mcp_stdio",
+        "completion": "commands.completion:completion",
     },
     "Hooks": {
-        "session-announce": "hooks:session_announce",
-        "session-end": "hooks:session_end",
-        "session-rearm": "hooks:session_rearm",
-        "client-headers": "hooks:client_headers",
+        "session-announce": "commands.hooks:session_announce",
+        "session-end": "commands.hooks:session_end",
+        "session-rearm": "commands.hooks:session_rearm",
+        "client-headers": "commands.hooks:client_headers",
     },
 }
-_PLACES = {name: place for panel in PANELS.values() for name, place in panel.items()}
+_LOCATIONS = {name: location for panel in PANELS.values() for name, location in panel.items()}
 
 
 class LazyGroup(click.RichGroup):
-    """Imports the module of a command when the command is asked for."""
+    """Imports the module of a command when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_PLACES)
+        return list(_LOCATIONS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        place = _PLACES.get(cmd_name)
-        if place is None:
+        location = _LOCATIONS.get(cmd_name)
+        if location is None:
             return None
-        module, _, attribute = place.partition(":")
+        module, _, attribute = location.partition(":")
         command = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
-        assert isinstance(command, click.Command)  # noqa: S101  # the table says so
+        assert isinstance(command, click.Command)  # noqa: S101  # as in the table
         return command
 
 
@@ -101,7 +101,7 @@ def cli(context: click.Context) -> None:
 
 def main(arguments: "Sequence[str] | None" = None) -> int:
     """Run the full command line and return the exit code."""
-    return outcome(_run, {"arguments": arguments})
+    return exit_status(_run, {"arguments": arguments})
 
 
 def _run(arguments: "Sequence[str] | None") -> int:
@@ -109,21 +109,21 @@ def _run(arguments: "Sequence[str] | None") -> int:
         code = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else PROGRAM
-        output.complain(f"{_sentence(error.format_message())} See '{path} --help'.")
+        output.report_error(f"{_sentence(error.format_message())} See '{path} --help'.")
         return 1
     except click.ClickException as error:
-        output.complain(_sentence(error.format_message()))
+        output.report_error(_sentence(error.format_message()))
         return 1
     except click.Abort:
         return 130
     except BrokenPipeError:
-        # Whoever read our standard output has enough.
+        # The reader of our standard output has left. Nothing more can go there at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code if isinstance(code, int) else 0
 
 
 def _sentence(text: str) -> str:
-    """Return a message of click's on one line, with a full stop."""
+    """Return an error of click on one line, with a full stop."""
     line = " ".join(text.split())
     return line if line.endswith((".", "?", "!")) else f"{line}."

@@ -1,7 +1,7 @@
-"""The fast command line: the verbs that hooks and scripts run, with their plain options.
+"""The fast command line: the commands that hooks and scripts run, without click.
 
-What it does not understand (help, completion, a mistake) it leaves to the full command line,
-which has the good error messages. Both call the same functions with the same keywords.
+What it does not understand (help, completion, mistakes) it leaves to the full command line, which
+has the good error messages. Both call the same functions with the same keywords.
 """
 
 import os
@@ -13,8 +13,8 @@ if TYPE_CHECKING:  # `typing` costs 3 ms
 
 _COMMON = {"--url": ("url", "text"), "--json": ("as_json", "flag")}
 
-# Verb -> module, function, {option: (keyword, kind)}, required keywords.
-VERBS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]]]" = {
+# Command -> module, function, {option: (keyword, kind)}, required keywords.
+COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]]]" = {
     "send": (
         "claude_mailbox.client.mail.commands",
         "send",
@@ -65,7 +65,7 @@ VERBS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]]]"
     "session-rearm": ("claude_mailbox.client.hooks.session", "rearm", {}, ()),
     "client-headers": ("claude_mailbox.client.hooks.session", "client_headers", {}, ()),
     "serve": (
-        "claude_mailbox.cli.serving",
+        "claude_mailbox.cli.serve",
         "serve",
         {
             "--port": ("port", "whole"),
@@ -95,15 +95,15 @@ VERBS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]]]"
 
 
 def find(arguments: list[str]) -> "tuple[Callable[..., int], dict[str, object]] | None":
-    """Return the function for a command line and its keywords, or None to leave it alone."""
+    """Return the function for these arguments and its keywords, or None to leave them alone."""
     if not arguments or "_CLAUDE_MAILBOX_COMPLETE" in os.environ:
         return None
-    verb = arguments[0]
-    if verb == "check" and "--hook" in arguments:
-        verb = "check --hook"
-    if verb not in VERBS:
+    command = arguments[0]
+    if command == "check" and "--hook" in arguments:
+        command = "check --hook"
+    if command not in COMMANDS:
         return None
-    module, function, options, required = VERBS[verb]
+    module, function, options, required = COMMANDS[command]
     keywords = parse(arguments[1:], options)
     if keywords is None or not all(keyword in keywords for keyword in required):
         return None
@@ -114,7 +114,7 @@ def find(arguments: list[str]) -> "tuple[Callable[..., int], dict[str, object]] 
 def parse(
     arguments: list[str], options: "dict[str, tuple[str, str]]"
 ) -> "dict[str, object] | None":
-    """Return the keywords that these arguments stand for, or None if one is not understood."""
+    """Return the keywords for these arguments, or None if one is not understood."""
     keywords: dict[str, object] = {}
     left = iter(arguments)
     for argument in left:

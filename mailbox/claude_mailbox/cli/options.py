@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def complete_mailbox(
     context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the mailboxes whose names begin like that; none when the daemon is down."""
+    """Return the mailboxes whose names begin with *incomplete*; none if the daemon is down."""
     try:
         rows = mail.mailboxes(url=context.params.get("url"))
     except MailboxError:
@@ -27,7 +27,7 @@ def complete_mailbox(
 
 
 def mailbox(option: str, keyword: str, help: str, *, required: bool = True) -> "Decorator":  # noqa: A002
-    """Return the option *option* that takes the name of a mailbox."""
+    """Return an option that takes the name of a mailbox."""
     return click.option(
         option,
         keyword,
@@ -39,30 +39,37 @@ def mailbox(option: str, keyword: str, help: str, *, required: bool = True) -> "
 
 
 def daemon_flags(command: "Callable[..., Any]") -> "Callable[..., Any]":
-    """Add the flags that win over the configuration of the daemon; see ``serving.by_key``."""
+    """Add the flags that override the configuration; see ``serve.by_config_key``."""
     for option in reversed(_DAEMON_FLAGS):
         command = option(command)
     return command
 
 
 _DAEMON_FLAGS = (
-    click.option("--port", type=int, help="TCP port; 37849 if not configured, 0 for any free one."),
+    click.option("--port", type=int, help="TCP port; by default 37849, 0 for any free one."),
+    click.option("--bind", metavar="ADDRESS", help="Address to listen on; by default 127.0.0.1."),
     click.option(
-        "--bind", metavar="ADDRESS", help="Address to listen on; 127.0.0.1 if not configured."
+        "--db-path",
+        metavar="PATH",
+        help="The SQLite file; by default mailbox.db in the home folder.",
     ),
     click.option(
-        "--db-path", metavar="PATH", help="The SQLite file; mailbox.db in the home folder."
+        "--config",
+        "config_path",
+        metavar="PATH",
+        help="Configuration file to read instead of mailbox.json.",
     ),
     click.option(
-        "--config", "config_path", metavar="PATH", help="Read this instead of mailbox.json."
+        "--hide-after-minutes",
+        type=int,
+        help="Leave mailboxes that are idle for longer out of lists.",
     ),
     click.option(
-        "--hide-after-minutes", type=int, help="Leave mailboxes idle for longer out of lists."
+        "--delete-after-minutes", type=int, help="Delete empty mailboxes that are idle for longer."
     ),
     click.option(
-        "--delete-after-minutes", type=int, help="Delete idle, empty mailboxes after this."
+        "--sweep-interval-minutes", type=int, help="How often to look for mailboxes to delete."
     ),
-    click.option("--sweep-interval-minutes", type=int, help="How often to look for those."),
 )
 
 

@@ -1,4 +1,4 @@
-"""Tables for people at a terminal, plain lines for everything else."""
+"""Tables for a terminal, plain lines for everything else."""
 
 from rich import box
 from rich.console import Console
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def print_mailboxes(rows: "Sequence[Mapping[str, object]]", *, with_own: bool) -> None:
-    """Print the list of mailboxes; with *with_own* also what waits for the caller."""
+    """Print the list of mailboxes; *with_own* adds the messages that wait for the caller."""
     header = ["Mailbox", "Last seen", "Pending", "Watching"]
     if with_own:
         header.insert(3, "For you")
@@ -22,7 +22,7 @@ def print_mailboxes(rows: "Sequence[Mapping[str, object]]", *, with_own: bool) -
     if not output.is_terminal():
         output.write("".join("\t".join(line) + "\n" for line in lines))
     elif not lines:
-        output.write("No mailboxes yet: one is made by the first message from it or to it.\n")
+        output.write("No mailboxes yet: sending a message makes one.\n")
     else:
         table = Table(*header, box=box.SIMPLE_HEAD)
         for column in table.columns[2:]:
@@ -45,7 +45,7 @@ def _mailbox(row: "Mapping[str, object]", *, with_own: bool) -> list[str]:
 
 
 def print_fields(title: str, fields: "Mapping[str, str]") -> None:
-    """Print a first line and the fields below it."""
+    """Print a title and the fields below it."""
     if not output.is_terminal():
         width = max(map(len, fields), default=0)
         lines = [f"  {key:<{width}}  {visible(value)}\n" for key, value in fields.items()]

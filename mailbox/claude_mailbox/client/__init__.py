@@ -1,1 +1,1 @@
-"""What runs on the other side of the socket; standard library only."""
+"""Everything that talks to the daemon. Only the standard library: hooks must start fast."""

@@ -1,7 +1,7 @@
 """JSON for the fast path: the C scanner and encoder, without the ``json`` package around them.
 
 ``import json`` costs 7 ms, more than everything else that a hook does; its C parts cost 0.2 ms.
-Where they are missing (not CPython) the package itself stands in.
+Where they are missing (other interpreters than CPython) the ``json`` package is used.
 """
 
 try:
@@ -9,7 +9,7 @@ try:
 except ImportError:  # an interpreter without the C accelerator
     make_scanner = None  # type: ignore[assignment,misc]
 
-_BLANKS = " \t\r\n"
+_WHITESPACE = " \t\r\n"
 
 
 def _refuse_constant(name: str) -> object:
@@ -31,7 +31,7 @@ def _loads_by_package(text: str) -> object:
 if make_scanner is not None:
 
     class _Rules:
-        """What the C scanner asks for: plain JSON, nothing converted."""
+        """The attributes that the C scanner reads: plain JSON, nothing converted."""
 
         strict = True
         object_hook = None
@@ -40,23 +40,24 @@ if make_scanner is not None:
         parse_int = int
         parse_constant = staticmethod(_refuse_constant)
 
-    _scan = make_scanner(_Rules())  # type: ignore[arg-type]  # it reads attributes, no more
+    _scan = make_scanner(_Rules())  # type: ignore[arg-type]  # it only reads attributes
     _iterencode = make_encoder(
         None, _refuse_value, encode_basestring, None, ":", ",", False, False, False
     )
 
     def _loads(text: str) -> object:
-        text = text.strip(_BLANKS)
+        text = text.strip(_WHITESPACE)
         try:
             value, end = _scan(text, 0)
         except StopIteration:
             message = "there is no JSON value"
             raise ValueError(message) from None
         except SystemError:
-            # The scanner takes its exception from `json`, and fails so when that is not loaded.
+            # The scanner raises an exception of the `json` package, and fails like this when
+            # that is not imported. The package then reports what is wrong.
             return _loads_by_package(text)
         if end != len(text):
-            message = f"something follows the JSON value at character {end}"
+            message = f"there is more text after the JSON value, at character {end}"
             raise ValueError(message)
         return value
 
@@ -75,10 +76,10 @@ else:
 
 
 def decode(data: bytes) -> object:
-    """Return the value of one JSON document in UTF-8; a byte order mark may lead it.
+    """Return the value of one JSON document in UTF-8, with or without a byte order mark.
 
     Raises:
-        ValueError: if it is not UTF-8, no JSON, nested too deeply, or followed by more.
+        ValueError: if it is not UTF-8, not JSON, nested too deeply, or followed by more text.
     """
     text = data.decode()
     try:
@@ -89,7 +90,7 @@ def decode(data: bytes) -> object:
 
 
 def encode(value: object) -> str:
-    """Return the value as compact JSON; text beyond ASCII stays as it is.
+    """Return the value as compact JSON; characters beyond ASCII are not escaped.
 
     Raises:
         TypeError, ValueError: if the value has no JSON form.

@@ -1,4 +1,4 @@
-"""Standard output and standard error, so that a failure to write is noticed and means one thing."""
+"""Writes to standard output and standard error; every way to fail is one error, `OutputLost`."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ def write(text: str) -> None:
     """Write *text* to standard output and flush it.
 
     Raises:
-        OutputLost: if it is closed, full or broken.
+        OutputLost: if standard output is closed, full or broken.
     """
     _write(1, text)
 
@@ -24,13 +24,13 @@ def write_error(text: str) -> None:
     """Write *text* to standard error and flush it.
 
     Raises:
-        OutputLost: if it is closed, full or broken.
+        OutputLost: if standard error is closed, full or broken.
     """
     _write(2, text)
 
 
-def complain(sentence: str) -> None:
-    """Write an error's sentence to standard error, if anybody reads that."""
+def report_error(sentence: str) -> None:
+    """Write ``Error: <sentence>`` to standard error, if that can still be written."""
     try:  # noqa: SIM105  # contextlib costs 4 ms
         write_error(f"Error: {sentence}\n")
     except OutputLost:
@@ -38,14 +38,16 @@ def complain(sentence: str) -> None:
 
 
 def is_terminal() -> bool:
-    """Say whether a person reads standard output."""
+    """Return whether standard output is a terminal, so that a person reads it."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def await_input(descriptor: int, seconds: float) -> bool:
-    """Wait until *descriptor* can be read, or time is over; False if our reader has gone.
+    """Wait until *descriptor* is readable or the time is up.
 
-    A pipe says so when nobody has its other end open; `head -1` leaves after its line.
+    Returns:
+        False if the reader of our standard output has gone meanwhile: a pipe shows that at once,
+        so that in ``watch --follow | head -1`` we end without waiting for another message.
     """
     if sys.platform == "win32":
         return True
@@ -54,7 +56,7 @@ def await_input(descriptor: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     if sys.stdout is not None:
-        poll.register(sys.stdout.fileno(), 0)  # asks for errors alone
+        poll.register(sys.stdout.fileno(), 0)  # no events but errors and hang-ups
     ready = poll.poll(seconds * 1000)
     return not ready or any(number == descriptor for number, _ in ready)
 
@@ -69,20 +71,20 @@ def _write(descriptor: int, text: str) -> None:
         stream.write(text)
         stream.flush()
     except (OSError, ValueError) as error:
-        _silence(stream)
+        _discard_buffer(stream)
         name = "Standard output" if descriptor == 1 else "Standard error"
         why = getattr(error, "strerror", None) or error
         raise OutputLost(f"{name} cannot be written: {why}.") from None
-    except BaseException:  # a signal, while the reader of a pipe kept us waiting
-        _silence(stream)
+    except BaseException:  # a signal, while we waited for the reader of a pipe
+        _discard_buffer(stream)
         raise
 
 
-def _silence(stream: "TextIO | None") -> None:
-    """Let what is still buffered go nowhere, so that the interpreter's exit does not stumble."""
+def _discard_buffer(stream: "TextIO | None") -> None:
+    """Point the stream at the null device, or the interpreter would fail to flush it at exit."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())  # type: ignore[union-attr]  # the except takes None
+        os.dup2(null, stream.fileno())  # type: ignore[union-attr]  # None is an AttributeError
         os.close(null)
     except (AttributeError, OSError, ValueError):
         pass

@@ -197,9 +197,9 @@ async def _serve(
 
 
 def _open_listeners(config: Config) -> list[Listener]:
-    from claude_mailbox.ports import holder  # only a port that is taken needs it
+    from claude_mailbox.ports import port_owner  # only a port that is taken needs it
 
-    listeners = [open_tcp(config.bind, config.port, holder)]
+    listeners = [open_tcp(config.bind, config.port, port_owner)]
     path = paths.socket_path()
     if hasattr(socket, "AF_UNIX") and len(os.fsencode(path)) <= paths.SOCKET_PATH_LIMIT:
         listeners.append(open_unix(path))

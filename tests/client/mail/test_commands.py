@@ -1,4 +1,4 @@
-"""send, peek, check and rename, in processes against a real daemon."""
+"""send, peek, check and rename, as processes against a real daemon."""
 
 import json
 import os
@@ -12,21 +12,21 @@ from support.commandline import CommandLine
 
 
 class TestSend:
-    def test_says_that_nobody_reads_there(self, shared: CommandLine) -> None:
-        """A name that nobody has used may be a mistake."""
+    def test_says_that_nobody_has_used_the_mailbox(self, shared: CommandLine) -> None:
+        """The name may be a mistake."""
         done = shared.run("send", "--from", "s1", "--to", "s1-peer", "--body", "hi")
         assert (done.returncode, done.stderr) == (0, "")
         assert "to 's1-peer'; nobody has used that mailbox yet" in done.stdout
         assert shared.bodies("s1-peer") == ["hi"]
 
-    def test_says_what_waits_there(self, shared: CommandLine) -> None:
-        """Count, and when the peer was last seen."""
+    def test_says_how_many_messages_wait(self, shared: CommandLine) -> None:
+        """And when the mailbox was last seen."""
         shared.bodies("s2")
         done = shared.run("send", "--from", "a", "--to", "s2", "--body", "hi")
         assert "; 1 message waiting there, last seen 20" in done.stdout
 
-    def test_says_that_it_is_watched(self, shared: CommandLine) -> None:
-        """The peer waits for it."""
+    def test_says_that_the_mailbox_is_watched(self, shared: CommandLine) -> None:
+        """A watcher gets the message at once."""
         watcher = shared.spawn("watch", "--block", "--name", "s3")
         shared.wait_until_watched("s3")
         assert (
@@ -35,15 +35,15 @@ class TestSend:
         )
         assert watcher.wait() == 0
 
-    def test_says_where_it_was_forwarded(self, shared: CommandLine) -> None:
-        """After a rename."""
+    def test_says_where_the_message_was_forwarded_to(self, shared: CommandLine) -> None:
+        """The mailbox was renamed."""
         shared.bodies("s4-old")
         shared.run("rename", "--name", "s4-old", "--to", "s4-new")
         done = shared.run("send", "--from", "a", "--to", "s4-old", "--body", "hi")
-        assert "to 's4-new' (the name that 's4-old' has now)" in done.stdout
+        assert "to 's4-new' (the new name of 's4-old')" in done.stdout
 
-    def test_json_is_the_daemons_answer(self, shared: CommandLine) -> None:
-        """One document."""
+    def test_json_is_the_receipt_of_the_daemon(self, shared: CommandLine) -> None:
+        """One document with all fields."""
         done = shared.run("send", "--from", "a", "--to", "s5", "--body", "hi", "--json")
         receipt = json.loads(done.stdout)
         assert (receipt["from"], receipt["to"], receipt["state"]) == ("a", "s5", "queued")
@@ -52,14 +52,16 @@ class TestSend:
         ("text", "body"),
         [("one\n", "one"), ("one\r\n", "one"), ("one\ntwo\n\n", "one\ntwo\n"), ("é 🎉", "é 🎉")],
     )
-    def test_reads_standard_input(self, shared: CommandLine, text: str, body: str) -> None:
-        """All of it but the one line feed that shells add."""
+    def test_reads_the_body_from_standard_input(
+        self, shared: CommandLine, text: str, body: str
+    ) -> None:
+        """Without the one line feed that shells add at the end."""
         done = shared.run("send", "--from", "a", "--to", "s6", "--body", "-", text=text)
         assert done.returncode == 0
         assert shared.bodies("s6") == [body]
 
-    def test_standard_input_must_be_text(self, shared: CommandLine, tmp_path: Path) -> None:
-        """Bytes that are not UTF-8 are refused, and so is a closed input."""
+    def test_standard_input_must_be_utf8(self, shared: CommandLine, tmp_path: Path) -> None:
+        """Other bytes are an error, and so is a closed input."""
         (tmp_path / "bytes").write_bytes(b"\xff\xfe")
         with (tmp_path / "bytes").open() as file:
             child = shared.spawn("send", "--from", "a", "--to", "s7", "--body", "-", stdin=file)
@@ -74,8 +76,8 @@ class TestSend:
         _, errors = child.communicate()
         assert (child.returncode, "Standard input is closed" in errors) == (1, True)
 
-    def test_names_of_all_kinds(self, shared: CommandLine) -> None:
-        """Blanks, quotes, accents, other scripts, and characters that mean something in a URL."""
+    def test_names_may_have_blanks_quotes_and_any_script(self, shared: CommandLine) -> None:
+        """Also characters that have a meaning in a URL."""
         for name in ("a b", "é&=?#%", "部门/前端", "🎉", "'\""):
             assert shared.run("send", "--from", name, "--to", name, "--body", name).returncode == 0
             assert shared.run("peek", "--name", name).stdout.startswith("1 pending")
@@ -94,7 +96,7 @@ class TestSend:
             (["--from", "a" * 129, "--to", "b", "--body", "x"], "128"),
         ],
     )
-    def test_refusals_are_one_sentence(
+    def test_a_refused_message_is_one_sentence(
         self, shared: CommandLine, arguments: list[str], words: str
     ) -> None:
         """Exit code 1, nothing on standard output."""
@@ -106,8 +108,8 @@ class TestSend:
 
 
 class TestPeek:
-    def test_counts_and_consumes_nothing(self, shared: CommandLine) -> None:
-        """Twice the same."""
+    def test_counts_messages_without_taking_them(self, shared: CommandLine) -> None:
+        """A second peek shows the same; an unknown mailbox has 0 pending."""
         shared.send("p1", "x")
         for _ in range(2):
             assert shared.run("peek", "--name", "p1").stdout.startswith(
@@ -117,16 +119,16 @@ class TestPeek:
         document = json.loads(shared.run("peek", "--name", "p1", "--json").stdout)
         assert document["pending"] == 1
 
-    def test_is_no_sign_of_life(self, shared: CommandLine) -> None:
-        """Who looks at somebody's mailbox does not make him seen."""
+    def test_does_not_make_the_mailbox_known(self, shared: CommandLine) -> None:
+        """Only its owner does, by using it."""
         shared.run("peek", "--name", "p-ghost")
         done = shared.run("send", "--from", "a", "--to", "p-ghost", "--body", "x", "--json")
         assert json.loads(done.stdout)["recipient"]["known"] is False
 
 
 class TestCheck:
-    def test_prints_all_in_order_and_takes_it(self, shared: CommandLine) -> None:
-        """Oldest first; the second time there is nothing, and nothing is printed."""
+    def test_prints_and_takes_all_messages_in_order(self, shared: CommandLine) -> None:
+        """Oldest first; a second check prints nothing."""
         for number in range(3):
             shared.send("c1", f"body {number}\nline two")
         done = shared.run("check", "--name", "c1")
@@ -136,9 +138,11 @@ class TestCheck:
         done = shared.run("check", "--name", "c1")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
-    def test_more_than_the_daemon_gives_at_once(self, shared: CommandLine) -> None:
-        """It goes on until nothing is left."""
-        bodies = [str(number) * 1_000_000 for number in range(1, 10)]  # 8 MiB are its limit
+    def test_takes_more_than_the_daemon_sends_at_once(self, shared: CommandLine) -> None:
+        """It asks again until nothing is left."""
+        bodies = [
+            str(number) * 1_000_000 for number in range(1, 10)
+        ]  # one response has at most 8 MiB
         for body in bodies:
             shared.send("c2", body)
         done = shared.run("check", "--name", "c2", "--json")
@@ -147,8 +151,8 @@ class TestCheck:
         assert all("lease" not in message for message in messages)
         assert shared.pending("c2") == 0
 
-    def test_a_limit(self, shared: CommandLine) -> None:
-        """The rest stays."""
+    def test_limit_leaves_the_rest(self, shared: CommandLine) -> None:
+        """The limit must be 1 or more."""
         for number in range(3):
             shared.send("c3", str(number))
         assert shared.run("check", "--name", "c3", "--limit", "2").stdout.count("Mail from") == 2
@@ -156,8 +160,8 @@ class TestCheck:
         assert shared.run("check", "--name", "c3", "--limit", "0").returncode == 1
 
     @pytest.mark.parametrize("as_json", [[], ["--json"]])
-    def test_a_full_disk_puts_it_back(self, shared: CommandLine, as_json: list[str]) -> None:
-        """What was not printed stays, and the next one is told that it was tried."""
+    def test_a_full_disk_puts_the_mail_back(self, shared: CommandLine, as_json: list[str]) -> None:
+        """What was not printed is not lost, and the next attempt is the second."""
         shared.send("c4", "precious")
         with Path("/dev/full").open("w") as full:
             child = shared.spawn("check", "--name", "c4", *as_json, stdout=full)
@@ -167,13 +171,13 @@ class TestCheck:
             "Error: Standard output cannot be written: No space left on device."
             " The mail was put back.\n"
         )
-        [mail] = shared.claim("c4")
-        assert (mail.body, mail.attempts) == ("precious", 2)
+        [delivery] = shared.claim("c4")
+        assert (delivery.body, delivery.attempts) == ("precious", 2)
         with shared.client() as daemon:
-            daemon.ack([mail.lease], Identity("c4"))
+            daemon.ack([delivery.lease], Identity("c4"))
 
-    def test_a_closed_output_puts_it_back(self, shared: CommandLine) -> None:
-        """`>&-` and a pipe whose reader is gone."""
+    def test_a_closed_output_puts_the_mail_back(self, shared: CommandLine) -> None:
+        """Standard output may be closed, or a pipe whose reader is gone."""
         shared.send("c5", "precious")
         child = shared.spawn("check", "--name", "c5", stdout=None, preexec_fn=lambda: os.close(1))
         assert child.wait() == 1
@@ -188,16 +192,16 @@ class TestCheck:
 
 
 class TestRename:
-    def test_moves_the_mail(self, shared: CommandLine) -> None:
-        """And says how much."""
+    def test_says_how_many_messages_moved(self, shared: CommandLine) -> None:
+        """They are in the mailbox under its new name."""
         shared.bodies("r1")
         shared.send("r1", "x")
         done = shared.run("rename", "--name", "r1", "--to", "r1-new")
         assert done.stdout == "'r1' is now 'r1-new'; 1 message moved along.\n"
         assert shared.bodies("r1-new") == ["x"]
 
-    def test_a_taken_name(self, shared: CommandLine) -> None:
-        """Exit code 1 and the daemon's sentence."""
+    def test_a_name_that_is_taken(self, shared: CommandLine) -> None:
+        """Exit code 1 and the sentence of the daemon."""
         shared.bodies("r2")
         shared.bodies("r2-taken")
         done = shared.run("rename", "--name", "r2", "--to", "r2-taken", "--json")
@@ -218,7 +222,7 @@ class TestRename:
     ],
 )
 def test_without_a_daemon_the_exit_code_is_2(shared: CommandLine, arguments: list[str]) -> None:
-    """One sentence that says where it was looked for and what to do."""
+    """One sentence says which address was tried and what to do."""
     done = shared.run(*arguments, "--url", "http://127.0.0.1:9")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
@@ -226,19 +230,19 @@ def test_without_a_daemon_the_exit_code_is_2(shared: CommandLine, arguments: lis
     )
 
 
-def test_both_transports(shared: CommandLine) -> None:
-    """The address may be a TCP port or a Unix socket, from the flag or from the environment."""
+def test_a_url_may_be_a_tcp_port_or_a_unix_socket(shared: CommandLine) -> None:
+    """From the flag or from the environment."""
     for url in (shared.process.url, f"unix:{shared.process.socket_path}"):
         assert shared.run("peek", "--name", "x", "--url", url).returncode == 0
         variables = {"CLAUDE_MAILBOX_URL": url}
         assert shared.run("peek", "--name", "x", environment=variables).returncode == 0
 
 
-def test_the_send_of_a_broken_connection_is_repeated(shared: CommandLine) -> None:
-    """Once, under the same key, so that it cannot be stored twice."""
-    from client.server import Server, says
+def test_send_is_repeated_when_the_connection_breaks(shared: CommandLine) -> None:
+    """Once, with the same idempotency key, so that the message is not stored twice."""
+    from client.server import Server, respond_with
 
-    with Server(says(), says()) as server:
+    with Server(respond_with(), respond_with()) as server:
         done = shared.run(
             "send", "--from", "a", "--to", "b", "--body", "x", "--url", str(server.address)
         )
@@ -249,8 +253,8 @@ def test_the_send_of_a_broken_connection_is_repeated(shared: CommandLine) -> Non
     assert len(first["idempotencyKey"]) >= 16
 
 
-def test_an_orphan_of_a_terminal_says_no_mail(shared: CommandLine) -> None:
-    """A person sees that there was nothing; a program sees nothing."""
+def test_check_on_a_terminal_says_that_there_is_no_mail(shared: CommandLine) -> None:
+    """A program that reads the output gets nothing instead."""
     import pty
 
     master, slave = pty.openpty()

@@ -1,5 +1,6 @@
-"""``watch --follow``: many messages, one process, over restarts and renames."""
+"""``watch --follow``: one process for many messages, across restarts and renames."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -16,13 +17,13 @@ HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n"
 
 
 def chunk(*messages: object) -> bytes:
-    """Return a piece of the stream with these lines."""
+    """Return a chunk of the stream with these lines."""
     data = b"".join(json.dumps(message).encode() + b"\n" for message in messages)
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def mail(number: int, attempts: int = 1) -> dict[str, object]:
-    """Return a message as the stream has it."""
+    """Return a message in the form of the stream."""
     return {
         "id": number,
         "from": "a",
@@ -34,19 +35,28 @@ def mail(number: int, attempts: int = 1) -> dict[str, object]:
 
 
 def lines_of(child: "subprocess.Popen[str]", count: int) -> list[str]:
-    """Read so many lines of what a command prints."""
+    """Read the next *count* lines that a command prints."""
     assert child.stdout is not None
     return [child.stdout.readline().removesuffix("\n") for _ in range(count)]
 
 
+def has_socket(pid: int) -> bool:
+    """Return whether a process has a socket open."""
+    links = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            links.append(str(entry.readlink()))
+    return any(link.startswith("socket:") for link in links)
+
+
 def printed(number: int) -> str:
-    """Return the line for the message of that number."""
+    """Return the line for message *number*."""
     return f"[Claude-Mailbox] Mail from a: body {number}"
 
 
 class TestFollow:
-    def test_prints_what_waits_and_what_comes(self, shared: CommandLine) -> None:
-        """In order, and acked: nothing is left when it ends."""
+    def test_prints_waiting_and_new_messages(self, shared: CommandLine) -> None:
+        """In order; all of them are acked."""
         for number in range(3):
             shared.send("f1", str(number))
         child = shared.spawn("watch", "--follow", "--name", "f1")
@@ -66,16 +76,16 @@ class TestFollow:
         output, errors = child.communicate()
         assert (child.returncode, output, errors) == (143, "", "")
 
-    def test_json_is_one_document_a_line(self, shared: CommandLine) -> None:
-        """Without the lease."""
+    def test_json_is_one_document_for_each_message(self, shared: CommandLine) -> None:
+        """One line each, without the lease."""
         shared.send("f2", "a\nb")
         child = shared.spawn("watch", "--follow", "--name", "f2", "--json")
         [line] = lines_of(child, 1)
         document = json.loads(line)
         assert (document["body"], "lease" in document) == ("a\nb", False)
 
-    def test_goes_on_under_the_new_name(self, shared: CommandLine) -> None:
-        """It says that the name has changed."""
+    def test_continues_under_the_new_name(self, shared: CommandLine) -> None:
+        """It prints that the mailbox was renamed."""
         shared.bodies("f3")
         child = shared.spawn("watch", "--follow", "--name", "f3")
         shared.wait_until_watched("f3")
@@ -85,8 +95,8 @@ class TestFollow:
         shared.send("f3-new", "hello")
         assert lines_of(child, 1) == ["[Claude-Mailbox] Mail from peer: hello"]
 
-    def test_a_former_name_is_followed(self, shared: CommandLine) -> None:
-        """Started under a name that the mailbox has left."""
+    def test_a_former_name_is_resolved(self, shared: CommandLine) -> None:
+        """The mailbox was renamed before the start."""
         shared.bodies("f4")
         shared.run("rename", "--name", "f4", "--to", "f4-new")
         shared.send("f4-new", "hello")
@@ -94,8 +104,8 @@ class TestFollow:
         notice, message = map(json.loads, lines_of(child, 2))
         assert (notice, message["body"]) == ({"renamed": "f4-new"}, "hello")
 
-    def test_comes_through_restarts(self, own: CommandLine) -> None:
-        """Killed or stopped: each message comes once, in order, in one process."""
+    def test_continues_after_restarts_of_the_daemon(self, own: CommandLine) -> None:
+        """Whether killed or stopped: each message comes once, in order."""
         child = own.spawn("watch", "--follow", "--name", "f5")
         own.wait_until_watched("f5")
         for number in range(0, 6, 2):
@@ -109,8 +119,8 @@ class TestFollow:
         child.terminate()
         assert child.communicate()[0] == ""
 
-    def test_a_full_disk_puts_it_back(self, shared: CommandLine) -> None:
-        """What could not be written was not delivered."""
+    def test_a_full_disk_puts_the_mail_back(self, shared: CommandLine) -> None:
+        """What cannot be printed is not delivered."""
         shared.send("f6", "precious")
         with Path("/dev/full").open("w") as full:
             child = shared.spawn("watch", "--follow", "--name", "f6", stdout=full)
@@ -120,8 +130,8 @@ class TestFollow:
         until(lambda: shared.pending("f6") == 1, "the release")
         assert shared.bodies("f6") == ["precious"]
 
-    def test_a_reader_that_leaves_ends_it(self, shared: CommandLine) -> None:
-        """It does not wait for the next message to find that out, and need not complain."""
+    def test_ends_when_the_reader_of_its_output_leaves(self, shared: CommandLine) -> None:
+        """At once, without waiting for the next message, and without an error message."""
         read, write = os.pipe()
         child = shared.spawn("watch", "--follow", "--name", "f8", stdout=write)
         os.close(write)
@@ -131,7 +141,7 @@ class TestFollow:
         assert (child.returncode, errors) == (1, "")
 
     def test_a_slow_reader_loses_nothing(self, shared: CommandLine) -> None:
-        """More than a pipe, a batch and the window take, read late, and complete."""
+        """More messages than a pipe, a batch and the daemon's window hold, read late."""
         count, body = 1500, "x" * 300
 
         def fill(part: int) -> None:
@@ -152,9 +162,9 @@ class TestFollow:
         assert {int(m["body"].split()[0]) for m in messages} == set(range(count))
 
 
-class TestNeverTwice:
-    def test_a_redelivered_message_is_acked_and_not_printed(self, shared: CommandLine) -> None:
-        """Its ack was lost with the daemon; it comes again, under another lease."""
+class TestLostAck:
+    def test_a_redelivered_message_is_acked_but_not_printed(self, shared: CommandLine) -> None:
+        """The ack was lost with the daemon, and the message comes again with another lease."""
 
         def first(peer: Peer) -> None:
             peer.read()
@@ -165,7 +175,7 @@ class TestNeverTwice:
 
         def ack_again(peer: Peer) -> None:
             peer.read()
-            peer.answer(b'{"done":[],"lost":["lease-1-1","lease-2-1"]}')
+            peer.respond(b'{"done":[],"lost":["lease-1-1","lease-2-1"]}')
             peer.read()
             peer.send(HEAD + chunk(mail(1, 2), mail(2, 2), mail(3)))
             over.wait(10)
@@ -178,25 +188,25 @@ class TestNeverTwice:
             over.set()
         assert server.requests[3].startswith(b"POST /v1/ack ")
 
-    def test_what_was_read_before_the_break_is_printed(self, shared: CommandLine) -> None:
-        """The daemon dies right behind a batch: that is printed, and then acked to its heir."""
+    def test_messages_before_the_end_of_the_stream_are_printed(self, shared: CommandLine) -> None:
+        """The daemon dies after it sent a message; the ack goes to the daemon that comes next."""
 
         def first(peer: Peer) -> None:
             peer.read()
             peer.send(HEAD + chunk(mail(1)) + b"5\r\nab")
 
-        def dead(peer: Peer) -> None:
+        def lost_ack(peer: Peer) -> None:
             peer.read()
 
-        def heir(peer: Peer) -> None:
+        def next_daemon(peer: Peer) -> None:
             requests.append(peer.read())
-            peer.answer(b'{"done":["lease-1-1"],"lost":[]}')
+            peer.respond(b'{"done":["lease-1-1"],"lost":[]}')
             requests.append(peer.read())
             peer.send(HEAD + chunk(mail(2)))
             over.wait(10)
 
         over, requests = threading.Event(), list[bytes]()
-        with Server(first, dead, dead, heir) as server:
+        with Server(first, lost_ack, lost_ack, next_daemon) as server:
             child = shared.spawn("watch", "--follow", "--name", "n", "--url", str(server.address))
             assert lines_of(child, 2) == [printed(1), printed(2)]
             child.kill()
@@ -206,15 +216,17 @@ class TestNeverTwice:
 
 
 class TestTrouble:
-    def test_a_refusal_at_first_ends_it(self, shared: CommandLine) -> None:
-        """Exit code 1 and the daemon's sentence."""
+    def test_an_error_at_the_start_ends_it(self, shared: CommandLine) -> None:
+        """Exit code 1 and the sentence of the daemon."""
         done = shared.run("watch", "--follow", "--name", "x" * 200)
         assert (done.returncode, done.stdout) == (1, "")
         assert "128" in done.stderr
 
     @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
-    def test_a_passing_refusal_later_does_not(self, shared: CommandLine, status: str) -> None:
-        """It waits and comes back."""
+    def test_a_temporary_error_later_does_not_end_it(
+        self, shared: CommandLine, status: str
+    ) -> None:
+        """It waits and connects again."""
 
         def first(peer: Peer) -> None:
             peer.read()
@@ -222,7 +234,7 @@ class TestTrouble:
 
         def refuses(peer: Peer) -> None:
             peer.read()
-            peer.answer(b'{"error":"Later.","reason":"quota-full"}', status)
+            peer.respond(b'{"error":"Later.","reason":"quota-full"}', status)
 
         def third(peer: Peer) -> None:
             peer.read()
@@ -236,11 +248,14 @@ class TestTrouble:
             child.kill()
             over.set()
 
-    def test_a_signal_during_the_pause(self, own: CommandLine) -> None:
-        """While the daemon is away it ends at once, too."""
+    def test_a_signal_ends_it_while_the_daemon_is_down(self, own: CommandLine) -> None:
+        """It does not wait for the daemon, or for the pause between two attempts."""
+        own.send("t1", "hello")
         child = own.spawn("watch", "--follow", "--name", "t1")
-        own.wait_until_watched("t1")
+        # Once it has printed, its connection is open, and the end of that is no longer an error.
+        assert lines_of(child, 1) == ["[Claude-Mailbox] Mail from peer: hello"]
         own.process.kill()
+        until(lambda: not has_socket(child.pid), "the end of its connection")
         child.terminate()
         output, errors = child.communicate()
         assert (child.returncode, output, errors) == (143, "", "")

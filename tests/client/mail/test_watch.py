@@ -1,4 +1,4 @@
-"""``watch --block``: one message and out, and nothing lost whatever happens."""
+"""``watch --block``: it prints one message and ends, and never loses one."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from support.commandline import CommandLine, until
 
 class TestBlock:
     def test_prints_one_message_and_leaves_the_rest(self, shared: CommandLine) -> None:
-        """Exit code 0, exactly one line, first in first out."""
+        """Exit code 0, exactly one line, first in, first out."""
         for body in ("first", "second"):
             shared.send("w1", body)
         done = shared.run("watch", "--block", "--name", "w1")
@@ -29,13 +29,13 @@ class TestBlock:
             output, _ = child.communicate()
             assert (child.returncode, output) == (0, "[Claude-Mailbox] Mail from peer: wake up\n")
 
-    def test_times_out_in_silence(self, shared: CommandLine) -> None:
-        """Exit code 3, nothing printed."""
+    def test_prints_nothing_when_the_time_is_up(self, shared: CommandLine) -> None:
+        """The exit code is 3."""
         done = shared.run("watch", "--block", "--name", "w3", "--timeout", "0.05")
         assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
 
-    def test_a_rename_is_a_notice(self, shared: CommandLine) -> None:
-        """During the wait, and at once for a name that was left before."""
+    def test_prints_that_the_mailbox_was_renamed(self, shared: CommandLine) -> None:
+        """During the wait, and at once if it was renamed before."""
         shared.bodies("w4")
         child = shared.spawn("watch", "--block", "--name", "w4")
         shared.wait_until_watched("w4")
@@ -45,24 +45,24 @@ class TestBlock:
         done = shared.run("watch", "--block", "--name", "w4", "--json")
         assert (done.returncode, json.loads(done.stdout)) == (0, {"renamed": "w4-new"})
 
-    def test_json(self, shared: CommandLine) -> None:
-        """The message as one document, without its lease."""
+    def test_json_is_the_message_without_its_lease(self, shared: CommandLine) -> None:
+        """One document."""
         shared.send("w5", "a\nb")
         document = json.loads(shared.run("watch", "--name", "w5", "--json").stdout)
         assert (document["from"], document["body"], document["attempts"]) == ("peer", "a\nb", 1)
         assert "lease" not in document
 
-    def test_a_redelivered_message_says_so(self, shared: CommandLine) -> None:
-        """Handed out before, never confirmed."""
+    def test_says_that_a_message_is_redelivered(self, shared: CommandLine) -> None:
+        """It was delivered before, but never acked."""
         shared.send("w6", "again")
-        [mail] = shared.claim("w6")
+        [delivery] = shared.claim("w6")
         with shared.client() as daemon:
-            daemon.release([mail.lease], Identity("w6"))
+            daemon.release([delivery.lease], Identity("w6"))
         done = shared.run("watch", "--block", "--name", "w6")
         assert done.stdout == "[Claude-Mailbox] Mail from peer (redelivered): again\n"
 
     def test_what_was_printed_is_acked(self, shared: CommandLine) -> None:
-        """It does not come back: no lease is left open."""
+        """Nothing is pending, so the mailbox can be deleted."""
         shared.send("w7", "x")
         shared.run("watch", "--block", "--name", "w7")
         with shared.client() as daemon:
@@ -78,18 +78,20 @@ class TestBlock:
             (["--timeout", "nan"], "0 or more"),
             (["--timeout", "inf"], "0 or more"),
             (["--timeout", "soon"], "not a valid float"),
-            (["--block", "--follow"], "'--follow' does not end by itself"),
-            (["--follow", "--timeout", "5"], "'--follow' does not end by itself"),
+            (["--block", "--follow"], "'--follow' runs until you end it"),
+            (["--follow", "--timeout", "5"], "'--follow' runs until you end it"),
         ],
     )
-    def test_mistakes(self, shared: CommandLine, arguments: list[str], words: str) -> None:
-        """Exit code 1, one sentence."""
+    def test_wrong_options_are_one_sentence(
+        self, shared: CommandLine, arguments: list[str], words: str
+    ) -> None:
+        """The exit code is 1."""
         done = shared.run("watch", "--name", "a", *arguments)
         assert (done.returncode, done.stdout) == (1, "")
         assert words in done.stderr
 
-    def test_a_daemon_that_stops_is_exit_code_2(self, own: CommandLine) -> None:
-        """Whether it says goodbye or not."""
+    def test_the_end_of_the_daemon_is_exit_code_2(self, own: CommandLine) -> None:
+        """Whether it was stopped or killed."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             child = own.spawn("watch", "--block", "--name", "w8")
             own.wait_until_watched("w8")
@@ -103,22 +105,22 @@ class TestBlock:
 
 class TestSignals:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-    def test_while_waiting(self, shared: CommandLine, number: signal.Signals) -> None:
-        """It ends at once and in silence; mail that comes then is for the next one."""
+    def test_a_signal_ends_the_wait(self, shared: CommandLine, number: signal.Signals) -> None:
+        """It prints nothing, and takes no mail that comes later."""
         child = shared.spawn("watch", "--block", "--name", "g1")
         shared.wait_until_watched("g1")
         child.send_signal(number)
         output, errors = child.communicate()
         assert (child.returncode, output, errors) == (128 + number, "", "")
         shared.send("g1", "later")
-        assert shared.bodies("g1") == ["later"]
+        assert shared.await_bodies("g1") == ["later"]
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     @pytest.mark.parametrize("verb", [["watch", "--block"], ["check"], ["watch", "--follow"]])
-    def test_while_the_output_is_stuck(
+    def test_a_signal_while_the_output_blocks_puts_the_mail_back(
         self, shared: CommandLine, verb: list[str], number: signal.Signals
     ) -> None:
-        """A reader that does not read, then Ctrl-C: the message goes back at once."""
+        """The reader of a pipe does not read; then the signal comes."""
         name = f"g2-{'-'.join(verb)}-{number}"
         shared.send(name, "x" * 500_000)  # more than a pipe takes
         child = shared.spawn(*verb, "--name", name)
@@ -128,14 +130,14 @@ class TestSignals:
         child.send_signal(number)
         assert child.wait() == 128 + number
         until(lambda: shared.pending(name) == 1, "the release")
-        [mail] = shared.claim(name)
-        assert len(mail.body) == 500_000
-        assert mail.attempts > 1
+        [delivery] = shared.claim(name)
+        assert len(delivery.body) == 500_000
+        assert delivery.attempts > 1
         with shared.client() as daemon:
-            daemon.ack([mail.lease], Identity(name))
+            daemon.ack([delivery.lease], Identity(name))
 
-    def test_a_daemon_that_hangs_does_not_keep_us(self, shared: CommandLine) -> None:
-        """One that does not even notice that we leave."""
+    def test_a_signal_ends_the_wait_for_a_daemon_that_hangs(self, shared: CommandLine) -> None:
+        """It does not even notice that we close our side."""
         from client.server import Server
 
         with Server(lambda peer: (peer.read(), peer.await_end())) as server:  # type: ignore[func-returns-value]
@@ -144,21 +146,23 @@ class TestSignals:
             child.send_signal(signal.SIGTERM)
             assert child.wait() == 128 + signal.SIGTERM
 
-    def test_an_answer_that_crosses_the_signal_is_put_back(self, shared: CommandLine) -> None:
-        """The daemon had handed the message out already: its lease is released."""
+    def test_a_message_that_comes_after_the_signal_is_put_back(self, shared: CommandLine) -> None:
+        """The daemon had leased it before it saw us leave."""
         from client.server import Peer, Server
 
-        def hands_out(peer: Peer) -> None:
+        def sends_message(peer: Peer) -> None:
             peer.read()
             watcher.send_signal(signal.SIGTERM)
-            peer.await_end()  # the half-close
-            peer.answer(b'{"id":1,"from":"a","body":"b","sentAt":"t","attempts":1,"lease":"token"}')
+            peer.await_end()  # our half of the connection is closed
+            peer.respond(
+                b'{"id":1,"from":"a","body":"b","sentAt":"t","attempts":1,"lease":"token"}'
+            )
 
-        def takes_back(peer: Peer) -> None:
+        def accepts_release(peer: Peer) -> None:
             peer.read()
-            peer.answer(b'{"done":["token"],"lost":[]}')
+            peer.respond(b'{"done":["token"],"lost":[]}')
 
-        with Server(hands_out, takes_back) as server:
+        with Server(sends_message, accepts_release) as server:
             watcher = shared.spawn("watch", "--name", "g4", "--url", str(server.address))
             output, _ = watcher.communicate()
         assert (watcher.returncode, output) == (128 + signal.SIGTERM, "")
@@ -166,7 +170,7 @@ class TestSignals:
         assert server.requests[1].endswith(b'{"leases":["token"]}')
 
     def test_an_ignored_signal_stays_ignored(self, shared: CommandLine) -> None:
-        """`nohup` and background jobs of a shell mean it."""
+        """As with `nohup` and background jobs of a shell."""
         child = shared.spawn(
             "watch",
             "--name",
@@ -181,8 +185,8 @@ class TestSignals:
 
 
 class TestBrokenOutput:
-    def test_a_closed_pipe_puts_the_message_back(self, shared: CommandLine) -> None:
-        """Nobody read it, so it was not delivered."""
+    def test_a_closed_pipe_puts_the_mail_back(self, shared: CommandLine) -> None:
+        """Nobody has read it, so it was not delivered."""
         read, write = os.pipe()
         child = shared.spawn("watch", "--block", "--name", "o1", stdout=write)
         os.close(write)
@@ -194,26 +198,26 @@ class TestBrokenOutput:
         assert "The mail was put back." in errors
         assert shared.bodies("o1") == ["precious"]
 
-    def test_a_lost_ack_is_said(self, shared: CommandLine) -> None:
-        """The message was printed, so the exit code is 0, but it may come again."""
-        from client.server import Server, says
+    def test_an_ack_that_fails_is_a_warning(self, shared: CommandLine) -> None:
+        """The message was printed, so the exit code is 0; but it may come again."""
+        from client.server import Server, respond_with
 
         mail = b'{"id":1,"from":"a","body":"b","sentAt":"t","attempts":1,"lease":"token"}'
-        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(mail), mail)
-        with Server(says(answer)) as server:
+        response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(mail), mail)
+        with Server(respond_with(response)) as server:
             done = shared.run("watch", "--name", "o2", "--url", str(server.address))
         assert (done.returncode, done.stdout) == (0, "[Claude-Mailbox] Mail from a: b\n")
         assert "not confirmed, so it may come again" in done.stderr
 
-    def test_a_lease_that_ran_out_is_said(self, shared: CommandLine) -> None:
-        """Printing took longer than the lease."""
+    def test_a_lease_that_has_expired_is_a_warning(self, shared: CommandLine) -> None:
+        """Printing took too long."""
         from client.server import Peer, Server
 
         def script(peer: Peer) -> None:
             peer.read()
-            peer.answer(b'{"id":1,"from":"a","body":"b","sentAt":"t","attempts":1,"lease":"l"}')
+            peer.respond(b'{"id":1,"from":"a","body":"b","sentAt":"t","attempts":1,"lease":"l"}')
             peer.read()
-            peer.answer(b'{"done":[],"lost":["l"]}')
+            peer.respond(b'{"done":[],"lost":["l"]}')
 
         with Server(script) as server:
             done = shared.run("watch", "--name", "o3", "--url", str(server.address))
@@ -221,8 +225,10 @@ class TestBrokenOutput:
         assert "it may come again" in done.stderr
 
 
-def test_a_long_wait_is_many_polls(shared: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond what the daemon allows for one, it asks again, for the rest of the time."""
+def test_a_long_wait_is_several_requests(
+    shared: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon limits the wait of one request; the last one has the rest of the time."""
     from claude_mailbox.client.mail import watch
     from client.server import Peer, Server
 
@@ -240,8 +246,8 @@ def test_a_long_wait_is_many_polls(shared: CommandLine, monkeypatch: pytest.Monk
     assert polls == [b"300.000&lease=60", b"300.000&lease=60", b"100.000&lease=60"]
 
 
-def test_a_killed_watcher_eats_no_mail(shared: CommandLine) -> None:
-    """A watcher that is killed with -9 keeps nothing: the daemon puts its mail back."""
+def test_a_watcher_that_is_killed_takes_no_mail(shared: CommandLine) -> None:
+    """What the daemon leases to it goes to the next one."""
     child = shared.spawn("watch", "--block", "--name", "k1")
     shared.wait_until_watched("k1")
     child.kill()

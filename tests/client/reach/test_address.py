@@ -1,4 +1,4 @@
-"""Where the daemon is looked for."""
+"""Which addresses of the daemon are tried."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from claude_mailbox.client.reach.address import (
     Address,
     candidates,
     configured_tcp,
-    is_default,
+    is_own_daemon,
     parse_url,
 )
 from claude_mailbox.errors import ConfigError
@@ -19,8 +19,8 @@ from claude_mailbox.errors import ConfigError
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home folder."""
     monkeypatch.delenv("CLAUDE_MAILBOX_URL", raising=False)
-    # A short path of our own: pytest's may be too long for a Unix socket.
     monkeypatch.setenv("CLAUDE_MAILBOX_HOME", str(tmp_path))
+    # The paths of pytest can be too long for a Unix socket. No test here opens one.
     monkeypatch.setattr(paths, "SOCKET_PATH_LIMIT", 1000)
     return tmp_path
 
@@ -38,8 +38,8 @@ class TestParseUrl:
             ("unix:///tmp/x.sock", "unix:/tmp/x.sock", "localhost"),
         ],
     )
-    def test_understands(self, url: str, text: str, authority: str) -> None:
-        """Both transports, with and without the optional parts."""
+    def test_accepts_http_and_unix_urls(self, url: str, text: str, authority: str) -> None:
+        """The port, a final slash and the two slashes of unix: are optional."""
         address = parse_url(url)
         assert (text, authority) == (str(address), address.authority)
 
@@ -69,43 +69,42 @@ class TestParseUrl:
             "unix:",
         ],
     )
-    def test_refuses(self, url: str) -> None:
-        """Everything else is an error that shows the two forms."""
+    def test_refuses_other_urls(self, url: str) -> None:
+        """The error shows the two forms that are accepted."""
         with pytest.raises(ConfigError, match="http://HOST:PORT or unix:/PATH"):
             parse_url(url)
 
 
 class TestCandidates:
-    def test_the_flag_wins_over_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What was said explicitly is all that is tried."""
+    def test_a_given_url_overrides_the_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Only the explicit address is tried, and it is not our own daemon's."""
         monkeypatch.setenv("CLAUDE_MAILBOX_URL", "http://127.0.0.1:2")
         assert list(map(str, candidates("http://127.0.0.1:1"))) == ["http://127.0.0.1:1"]
         assert list(map(str, candidates())) == ["http://127.0.0.1:2"]
-        assert not is_default()
-        assert is_default() is False
+        assert not is_own_daemon()
 
-    def test_an_empty_variable_counts_as_absent(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """`CLAUDE_MAILBOX_URL= claude-mailbox ...` means the default."""
+    def test_an_empty_variable_is_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`CLAUDE_MAILBOX_URL= claude-mailbox ...` uses the default address."""
         monkeypatch.setenv("CLAUDE_MAILBOX_URL", "")
-        assert is_default()
+        assert is_own_daemon()
 
-    def test_the_socket_comes_before_the_port(self, home: Path) -> None:
-        """The home folder's socket is tried when it is there, the port after it."""
+    def test_the_socket_is_tried_before_the_port(self, home: Path) -> None:
+        """If the home folder has no socket file, the port is the only candidate."""
         assert list(map(str, candidates())) == ["http://127.0.0.1:37849"]
         (home / "mailbox.sock").touch()
         wanted = [f"unix:{home}/mailbox.sock", "http://127.0.0.1:37849"]
         assert wanted == list(map(str, candidates()))
 
-    def test_a_hook_does_not_talk_to_the_port(self, home: Path) -> None:
-        """Another user may hold the port; the socket lies in our own folder."""
-        assert [f"unix:{home}/mailbox.sock"] == list(map(str, candidates(private=True)))
+    def test_unix_only_leaves_the_port_out(self, home: Path) -> None:
+        """Another user may listen on the port, but not on the socket in our home folder."""
+        assert [f"unix:{home}/mailbox.sock"] == list(map(str, candidates(unix_only=True)))
 
-    def test_a_path_too_long_for_a_socket_leaves_the_port(
+    def test_a_path_that_is_too_long_for_a_socket_leaves_the_port(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Where no Unix socket can be, everybody uses TCP."""
+        """Where there can be no Unix socket, hooks use TCP too."""
         monkeypatch.setattr(paths, "SOCKET_PATH_LIMIT", 5)
-        assert list(map(str, candidates(private=True))) == ["http://127.0.0.1:37849"]
+        assert list(map(str, candidates(unix_only=True))) == ["http://127.0.0.1:37849"]
 
 
 class TestConfiguredTcp:
@@ -119,8 +118,8 @@ class TestConfiguredTcp:
             ('{"dbPath": "/x"}', "http://127.0.0.1:37849"),
         ],
     )
-    def test_reads_mailbox_json(self, home: Path, content: str, text: str) -> None:
-        """Port and address are those of the configuration; "any" is reached by loopback."""
+    def test_comes_from_mailbox_json(self, home: Path, content: str, text: str) -> None:
+        """A daemon that listens on all addresses is reached on loopback."""
         (home / "mailbox.json").write_text(content, encoding="utf-8")
         assert text == str(configured_tcp())
 
@@ -136,15 +135,15 @@ class TestConfiguredTcp:
             ('{"bind": ""}', "'bind'"),
         ],
     )
-    def test_refuses_a_broken_one(self, home: Path, content: str, words: str) -> None:
+    def test_a_broken_configuration_is_an_error(self, home: Path, content: str, words: str) -> None:
         """The sentence says what is wrong."""
         (home / "mailbox.json").write_text(content)
         with pytest.raises(ConfigError, match=words):
             configured_tcp()
 
 
-def test_addresses_are_values() -> None:
-    """Equal addresses are equal, and say what they are."""
+def test_addresses_compare_by_value() -> None:
+    """An address equals one with the same parts, and its repr shows the URL."""
     address = Address(host="::1", port=1)
     assert {address} == {parse_url("http://[::1]:1")}
     assert address != "http://[::1]:1"

@@ -1,4 +1,4 @@
-"""``mcp-stdio``: the MCP server for clients that cannot speak HTTP."""
+"""``mcp-stdio``, with real clients and with requests line by line."""
 
 import json
 import signal
@@ -13,8 +13,9 @@ from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from claude_mailbox.client.reach.api import Identity
-from claude_mailbox.client.stdio import proxy as stdio
-from client.server import Peer, Server, says
+from claude_mailbox.client.stdio import forwarding, proxy
+from claude_mailbox.client.stdio.proxy import Proxy
+from client.server import Peer, Server, respond_with
 from support.commandline import CommandLine, kill_all_in, until
 from support.daemon import PATIENCE_SECONDS
 
@@ -34,7 +35,7 @@ class RawClient:
         self._input, self._output = self.child.stdin, self.child.stdout
 
     def write(self, *messages: object) -> None:
-        """Send messages, or raw text, one a line."""
+        """Send messages or raw text, each on a line."""
         for message in messages:
             self._input.write(message if isinstance(message, str) else json.dumps(message))
             self._input.write("\n")
@@ -48,17 +49,17 @@ class RawClient:
         return message
 
     def call(self, identifier: int, tool: str, **arguments: object) -> None:
-        """Call a tool; do not wait."""
+        """Call a tool without waiting for the response."""
         params = {"name": tool, "arguments": arguments, "_meta": META}
         self.write({"jsonrpc": "2.0", "id": identifier, "method": "tools/call", "params": params})
 
     def cancel(self, identifier: object) -> None:
-        """Give a call up."""
+        """Cancel a call."""
         params = {"requestId": identifier}
         self.write({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
 
     def end(self) -> int:
-        """Close the input and wait."""
+        """Close the input, wait for the end and return the exit code."""
         self._input.close()
         return self.child.wait(PATIENCE_SECONDS)
 
@@ -70,8 +71,8 @@ def content(message: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestRealClients:
-    async def test_the_handshake(self, shared: CommandLine) -> None:
-        """The Python SDK, in the era of `initialize`; the name is that of the command line."""
+    async def test_a_client_that_initializes(self, shared: CommandLine) -> None:
+        """The Python SDK with an old protocol version; --name is the mailbox of its calls."""
         parameters = StdioServerParameters(
             command=sys.executable,
             args=["-m", "claude_mailbox", "mcp-stdio", "--name", "m1"],
@@ -90,8 +91,8 @@ class TestRealClients:
         assert result.structured_content is not None
         assert [m["body"] for m in result.structured_content["messages"]] == ["to myself"]
 
-    async def test_the_stateless_era(self, shared: CommandLine) -> None:
-        """The Python SDK, with `server/discover`."""
+    async def test_a_client_without_handshake(self, shared: CommandLine) -> None:
+        """The Python SDK with a new protocol version, which begins with `server/discover`."""
         parameters = StdioServerParameters(
             command=sys.executable,
             args=["-m", "claude_mailbox", "mcp-stdio"],
@@ -107,8 +108,8 @@ class TestRealClients:
 
 
 class TestCalls:
-    def test_a_long_one_delays_no_other(self, shared: CommandLine) -> None:
-        """Each request has its own connection."""
+    def test_a_long_call_delays_no_other(self, shared: CommandLine) -> None:
+        """Each request has a thread and a connection of its own."""
         client = RawClient(shared)
         client.call(1, "watch", name="io1", timeout=50)
         shared.wait_until_watched("io1")
@@ -120,8 +121,8 @@ class TestCalls:
         assert "wake" in json.dumps(content(message))
         assert client.end() == 0
 
-    def test_what_was_written_is_acked(self, shared: CommandLine) -> None:
-        """The mail is delivered, and does not come back when the lease would be over."""
+    def test_mail_is_acked_when_the_response_was_written(self, shared: CommandLine) -> None:
+        """Nothing is pending, so the mailbox can be deleted."""
         shared.send("io2", "x")
         client = RawClient(shared)
         client.call(1, "check_inbox", name="io2")
@@ -133,8 +134,8 @@ class TestCalls:
             )
         assert deleted.value == {"deleted": True}
 
-    def test_a_cancelled_call_gives_its_place_up(self, shared: CommandLine) -> None:
-        """The daemon sees the connection end; there is no answer, and no mail is eaten."""
+    def test_a_cancelled_watch_takes_no_mail(self, shared: CommandLine) -> None:
+        """The daemon sees the connection end, and there is no response."""
         client = RawClient(shared)
         client.call(1, "watch", name="io3", timeout=50)
         shared.wait_until_watched("io3")
@@ -156,8 +157,8 @@ class TestCalls:
         assert client.end() == 0
         assert shared.bodies("io3") == ["precious"]
 
-    def test_an_answer_that_crosses_the_cancellation_is_put_back(self, shared: CommandLine) -> None:
-        """It was on its way with mail in it: the lease is released, nothing is written."""
+    def test_a_cancelled_call_gets_no_response(self, shared: CommandLine) -> None:
+        """The proxy closes the connection, and writes nothing."""
 
         def script(peer: Peer) -> None:
             peer.read()
@@ -171,8 +172,8 @@ class TestCalls:
         assert client.child.stdout is not None
         assert client.child.stdout.read() == ""
 
-    def test_a_client_that_dies_loses_nothing(self, shared: CommandLine) -> None:
-        """Standard output is gone when the mail comes: it goes back at once."""
+    def test_a_client_that_dies_loses_no_mail(self, shared: CommandLine) -> None:
+        """If the response cannot be written, its mail is released."""
         client = RawClient(shared)
         client.call(1, "watch", name="io5", timeout=50)
         shared.wait_until_watched("io5")
@@ -184,35 +185,35 @@ class TestCalls:
         assert shared.bodies("io5") == ["precious"]
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_signals(self, shared: CommandLine, number: signal.Signals) -> None:
-        """Waiting calls give their places up, then it ends."""
+    def test_a_signal_ends_waiting_calls(self, shared: CommandLine, number: signal.Signals) -> None:
+        """They take no mail that comes later."""
         client = RawClient(shared)
         client.call(1, "watch", name=f"io6-{number}", timeout=50)
         shared.wait_until_watched(f"io6-{number}")
         client.child.send_signal(number)
         assert client.child.wait(PATIENCE_SECONDS) == 128 + number
         shared.send(f"io6-{number}", "later")
-        assert shared.bodies(f"io6-{number}") == ["later"]
+        assert shared.await_bodies(f"io6-{number}") == ["later"]
 
-    def test_what_is_under_way_is_answered_after_the_input_has_ended(
+    def test_pending_requests_are_answered_after_the_input_has_ended(
         self, shared: CommandLine
     ) -> None:
-        """As with `printf ... | claude-mailbox mcp-stdio`."""
+        """As in `printf ... | claude-mailbox mcp-stdio`."""
         lines = [
             {"jsonrpc": "2.0", "id": n, "method": "tools/list", "params": {"_meta": META}}
             for n in range(3)
         ]
         done = shared.run("mcp-stdio", text="\n".join(map(json.dumps, lines)))
-        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        responses = [json.loads(line) for line in done.stdout.splitlines()]
         assert done.returncode == 0
-        assert {answer["id"] for answer in answers} == {0, 1, 2}
-        assert all("result" in answer for answer in answers)
+        assert {response["id"] for response in responses} == {0, 1, 2}
+        assert all("result" in response for response in responses)
 
 
 class TestRestarts:
-    def test_a_restart_is_invisible(self, own: CommandLine) -> None:
-        """Killed during a watch, or stopped between two calls."""
-        # With its address given it is not the proxy that starts it again.
+    def test_calls_survive_a_restart_of_the_daemon(self, own: CommandLine) -> None:
+        """It is killed during a watch, and stopped between two calls."""
+        # With an explicit address the proxy does not start the daemon.
         client = RawClient(own, "--url", f"unix:{own.process.socket_path}")
         client.call(1, "watch", name="io-r1", timeout=50)
         own.wait_until_watched("io-r1")
@@ -226,8 +227,8 @@ class TestRestarts:
         assert content(client.read())["to"] == "b"
         assert client.end() == 0
 
-    def test_it_starts_a_daemon_that_is_down(self, own: CommandLine) -> None:
-        """The home folder's own one; a client can come first after a reboot."""
+    def test_starts_the_daemon(self, own: CommandLine) -> None:
+        """After a reboot a client can come first."""
         own.process.stop()
         client = RawClient(own)
         client.call(1, "send", **{"from": "a", "to": "b", "body": "x"})
@@ -236,11 +237,11 @@ class TestRestarts:
         client.end()
         kill_all_in(own.process.home)
 
-    def test_a_send_that_may_have_happened_is_not_repeated(self, shared: CommandLine) -> None:
-        """The client is told; everything else is asked again."""
+    def test_a_send_whose_connection_breaks_is_not_repeated(self, shared: CommandLine) -> None:
+        """The client gets an error that says so; other calls are repeated."""
         result = b'{"jsonrpc":"2.0","id":2,"result":{}}'
-        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(result), result)
-        with Server(says(), says(), says(answer)) as server:
+        response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(result), result)
+        with Server(respond_with(), respond_with(), respond_with(response)) as server:
             client = RawClient(shared, "--url", str(server.address))
             client.call(1, "send", **{"from": "a", "to": "b", "body": "x"})
             message = client.read()
@@ -250,34 +251,34 @@ class TestRestarts:
             assert client.read()["id"] == 2
         assert client.end() == 0
 
-    def test_a_daemon_that_is_not_ready_is_asked_again(self, shared: CommandLine) -> None:
-        """503 means that nothing was done, so even a send may be repeated."""
+    def test_a_daemon_that_is_not_ready_gets_the_request_again(self, shared: CommandLine) -> None:
+        """503 means that nothing was done, so even a send is repeated."""
         busy = b"HTTP/1.1 503 x\r\nContent-Length: 2\r\n\r\n{}"
         result = b'{"jsonrpc":"2.0","id":1,"result":{}}'
-        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(result), result)
-        with Server(says(busy), says(busy), says(answer)) as server:
+        response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(result), result)
+        with Server(respond_with(busy), respond_with(busy), respond_with(response)) as server:
             client = RawClient(shared, "--url", str(server.address))
             client.call(1, "send", **{"from": "a", "to": "b", "body": "x"})
             assert client.read()["result"] == {}
         assert client.end() == 0
 
-    def test_in_the_end_it_says_so(
+    def test_a_daemon_that_stays_down_is_an_error(
         self,
         shared: CommandLine,
         monkeypatch: pytest.MonkeyPatch,
         capfd: pytest.CaptureFixture[str],
     ) -> None:
-        """An address where nobody answers is an error of the request."""
-        monkeypatch.setattr(stdio, "PATIENCE_SECONDS", 0.0)
-        proxy = stdio.Proxy("http://127.0.0.1:9")
-        proxy._take(b'{"jsonrpc":"2.0","id":1,"method":"ping"}')
-        until(lambda: not proxy._calls, "the answer")
+        """The request fails when the time for retries is up."""
+        monkeypatch.setattr(forwarding, "RETRY_SECONDS", 0.0)
+        server = Proxy("http://127.0.0.1:9")
+        server._process(b'{"jsonrpc":"2.0","id":1,"method":"ping"}')
+        until(lambda: not server._pending, "the response")
         assert "No daemon answers" in json.loads(capfd.readouterr().out)["error"]["message"]
 
 
 class TestStreams:
-    def test_events_are_passed_on_one_a_line(self, shared: CommandLine) -> None:
-        """Notifications first, then the response, which ends the call."""
+    def test_each_event_becomes_one_line(self, shared: CommandLine) -> None:
+        """Notifications come first; the response ends the call. A stream that breaks is repeated."""
         events = (
             b'event: message\r\ndata: {"jsonrpc":"2.0","method":"n",\r\ndata: "params":{}}\r\n\r\n'
             b": ping\r\n\r\n"
@@ -302,7 +303,7 @@ class TestStreams:
         assert client.end() == 0
 
 
-class TestNonsense:
+class TestInvalidLines:
     @pytest.mark.parametrize(
         ("line", "code"),
         [
@@ -315,14 +316,11 @@ class TestNonsense:
             ('{"jsonrpc":"2.0","id":{},"method":"ping"}', -32600),
         ],
     )
-    def test_is_an_error_and_no_end(
-        self, capfd: pytest.CaptureFixture[str], line: str, code: int
-    ) -> None:
-        """The next line is served."""
-        proxy = stdio.Proxy("http://127.0.0.1:9")
-        proxy._take(line.encode(errors="surrogateescape"))
-        answer = json.loads(capfd.readouterr().out)
-        assert (answer["id"], answer["error"]["code"]) == (None, code)
+    def test_are_errors(self, capfd: pytest.CaptureFixture[str], line: str, code: int) -> None:
+        """The error has no id, as the line has none that is valid."""
+        Proxy("http://127.0.0.1:9")._process(line.encode(errors="surrogateescape"))
+        response = json.loads(capfd.readouterr().out)
+        assert (response["id"], response["error"]["code"]) == (None, code)
 
     @pytest.mark.parametrize(
         "line",
@@ -335,15 +333,17 @@ class TestNonsense:
             '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":[]}}',
         ],
     )
-    def test_what_needs_no_answer_gets_none(
+    def test_lines_that_need_no_response_get_none(
         self, capfd: pytest.CaptureFixture[str], line: str
     ) -> None:
-        """Blank lines, answers, notifications."""
-        stdio.Proxy("http://127.0.0.1:9")._take(line.encode())
+        """Blank lines, responses and notifications."""
+        Proxy("http://127.0.0.1:9")._process(line.encode())
         assert capfd.readouterr().out == ""
 
-    def test_an_id_that_is_used_again_supersedes(self, shared: CommandLine) -> None:
-        """The first call is given up; only the second is answered."""
+    def test_a_second_request_with_the_same_id_replaces_the_first(
+        self, shared: CommandLine
+    ) -> None:
+        """The first one is cancelled, and only the second is answered."""
         client = RawClient(shared)
         client.call(1, "watch", name="io-n1", timeout=50)
         shared.wait_until_watched("io-n1")
@@ -353,17 +353,17 @@ class TestNonsense:
         assert client.child.stdout is not None
         assert client.child.stdout.read() == ""
 
-    def test_too_many_at_once(
+    def test_too_many_requests_at_once(
         self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """There is a bound, and a sentence."""
-        monkeypatch.setattr(stdio, "CALLS_LIMIT", 0)
-        stdio.Proxy("http://127.0.0.1:9")._take(b'{"jsonrpc":"2.0","id":1,"method":"ping"}')
-        answer = json.loads(capfd.readouterr().out)
-        assert "Too many requests at once" in answer["error"]["message"]
+        """The error says to wait."""
+        monkeypatch.setattr(proxy, "PENDING_LIMIT", 0)
+        Proxy("http://127.0.0.1:9")._process(b'{"jsonrpc":"2.0","id":1,"method":"ping"}')
+        response = json.loads(capfd.readouterr().out)
+        assert "Too many requests at once" in response["error"]["message"]
 
-    def test_a_malformed_address_or_name_ends_it_at_once(self, shared: CommandLine) -> None:
-        """Exit code 1 before anything is served."""
+    def test_a_malformed_url_or_name_ends_it_at_once(self, shared: CommandLine) -> None:
+        """With exit code 1, before a request is read."""
         for arguments in (["--url", "nonsense"], ["--name", "a\nb"]):
             done = shared.run("mcp-stdio", *arguments)
             assert (done.returncode, done.stdout) == (1, "")
@@ -371,7 +371,7 @@ class TestNonsense:
 
 
 def test_imports_neither_the_sdk_nor_an_event_loop() -> None:
-    """It starts quickly."""
+    """So that it starts quickly."""
     script = (
         "import sys, claude_mailbox.client.stdio.proxy\n"
         "sys.exit(bool({'trio', 'mcp', 'quart', 'httpx', 'click', 'rich'} & set(sys.modules)))"

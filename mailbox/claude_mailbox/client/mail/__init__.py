@@ -1,0 +1,1 @@
+"""The mail commands: send, peek, check, rename, list and watch."""

@@ -1,20 +1,20 @@
-"""``watch --follow``: one process for many messages, over restarts of the daemon."""
+"""``watch --follow``: one process for many messages, across restarts of the daemon."""
 
 import time
 
-from claude_mailbox.client import codec, output, text
-from claude_mailbox.client.mail.handing_over import ask
+from claude_mailbox.client import codec, output
 from claude_mailbox.client.mail.interrupts import Interrupted, Interrupts
-from claude_mailbox.client.reach.api import Daemon, Identity, Mail, Refused
+from claude_mailbox.client.mail.printing import message_lines, renamed_line
+from claude_mailbox.client.reach.api import Daemon, Delivery, Identity, Refused
 from claude_mailbox.client.reach.connection import Connection, ConnectionLost
-from claude_mailbox.client.reach.http1 import Chunks
+from claude_mailbox.client.reach.http1 import ChunkDecoder
 from claude_mailbox.errors import DaemonUnreachable, OutputLost, QuotaFull, Renamed, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-# So many messages are printed and acked in one go, when they are there already.
+# How many messages are printed and acked together, when as many have already come.
 BATCH = 256
 # The daemon sends at least an empty line every 15 seconds.
 SILENCE_SECONDS = 45.0
@@ -23,10 +23,10 @@ LAST_PAUSE_SECONDS = 5.0
 
 
 class Follower:
-    """Prints what comes to a mailbox until a signal ends it.
+    """Prints the mail of a mailbox as it comes, until a signal ends it.
 
-    No message is printed twice by one Follower: it remembers each one until the daemon has
-    confirmed the ack, and acks a redelivered one without printing.
+    It never prints a message twice: it remembers each one until the daemon has confirmed the ack,
+    and acks a message that comes again without printing it.
     """
 
     def __init__(
@@ -36,18 +36,18 @@ class Follower:
         self._identity = identity
         self._interrupts = interrupts
         self._as_json = as_json
-        self._printed: set[tuple[int, str]] = set()  # and not yet known to be acked
+        self._printed: set[tuple[int, str]] = set()  # messages whose ack is not confirmed yet
         self._unacked: dict[str, tuple[int, str]] = {}  # lease -> message
         self._pause = FIRST_PAUSE_SECONDS
 
     def run(self) -> "NoReturn":
-        """Follow, and come back after a restart of the daemon.
+        """Follow the mailbox, and connect again whenever the daemon was restarted.
 
         Raises:
             Interrupted: when a signal ends it.
-            OutputLost: when the output breaks; what was not printed goes back.
-            DaemonUnreachable: if nobody answers at first.
-            MailboxError: if the daemon refuses.
+            OutputLost: when the output breaks; what was not printed was released.
+            DaemonUnreachable: if nobody answers the first time.
+            MailboxError: if the daemon answers with an error.
         """
         connection: Connection | None = self._open()
         while True:
@@ -58,51 +58,51 @@ class Follower:
                 except DaemonUnreachable:
                     self._interrupts.check()
             if not was_renamed:
-                with self._interrupts.breakable():
+                with self._interrupts.raise_on_signal():
                     time.sleep(self._pause)
                 self._pause = min(self._pause * 2, LAST_PAUSE_SECONDS)
             connection = self._reopen()
 
     def _open(self) -> Connection:
-        """Open the stream; a name that has changed meanwhile is followed."""
+        """Open the stream, under the new name if the mailbox was renamed."""
         while True:
             try:
-                return ask(self._interrupts, self._daemon, self._stream)
+                return self._interrupts.call(self._daemon, self._stream)
             except Refused as refusal:
                 if refusal.code != Renamed.code:
                     raise
-                self._rename(str(refusal.answer.get("to")))
+                self._rename(str(refusal.fields.get("to")))
 
     def _stream(self) -> Connection:
-        # Without `lease=`: what we have not acked is ours for as long as the stream lasts.
+        # Without `lease=`: what we have not acked stays leased to us until the stream ends.
         query = tuple(self._identity.query)
         return self._daemon.stream("/v1/follow", identity=self._identity, query=query)
 
     def _reopen(self) -> Connection | None:
-        """Open the stream again; None when the daemon is not back, or not yet able."""
+        """Open the stream again; return None if the daemon is not back or not ready."""
         try:
             self._ack()
             return self._open()
         except DaemonUnreachable:
             self._interrupts.check()
         except Refused as refusal:
-            # The waiter of our broken stream may still count.
+            # The daemon may still count the waiter of our broken stream against the quota.
             if refusal.status not in (QuotaFull.status, Unavailable.status):
                 raise
         return None
 
     def _read(self, connection: Connection) -> bool:
-        """Print what the stream brings until it ends; say whether a rename ended it.
+        """Print what the stream brings until it ends; return whether a rename ended it.
 
         Raises:
-            ConnectionLost: when it breaks.
+            ConnectionLost: when the connection breaks.
         """
-        chunks = Chunks()
+        decoder = ChunkDecoder()
         rest = b""
-        name = self._identity
+        former = self._identity
         try:
-            while not chunks.done:
-                payload = self._await(connection, chunks)
+            while not decoder.done:
+                payload = self._await_payload(connection, decoder)
                 self._pause = FIRST_PAUSE_SECONDS
                 lines: list[bytes] = []
                 failure = None
@@ -112,91 +112,84 @@ class Follower:
                     if len(lines) >= BATCH:
                         break
                     try:
-                        payload = connection.read_some(chunks, seconds=0)
+                        payload = connection.read_some(decoder, seconds=0)
                     except ConnectionLost as error:
                         failure = error
                         break
-                self._take(lines, connection)
+                self._process(lines, connection)
                 if failure is not None:
                     raise failure
         finally:
             connection.close()
-        return self._identity is not name
+        return self._identity is not former
 
-    def _await(self, connection: Connection, chunks: Chunks) -> bytes:
-        """Return the next piece of the stream.
+    def _await_payload(self, connection: Connection, decoder: ChunkDecoder) -> bytes:
+        """Return the next part of the stream.
 
         Raises:
-            OutputLost: if nobody reads our output any more; no mail is in our hands then.
+            OutputLost: if the reader of our output has gone; we hold no mail then.
         """
-        with self._interrupts.hang_up(connection):
-            payload = connection.read_some(chunks, seconds=0)
-            if payload or chunks.done:
+        with self._interrupts.hang_up_on_signal(connection):
+            payload = connection.read_some(decoder, seconds=0)
+            if payload or decoder.done:
                 return payload
             if not output.await_input(connection.fileno(), SILENCE_SECONDS):
                 raise OutputLost("")
-            return connection.read_some(chunks, seconds=SILENCE_SECONDS)
+            return connection.read_some(decoder, seconds=SILENCE_SECONDS)
 
-    def _take(self, lines: list[bytes], connection: Connection) -> None:
-        """Print and ack the messages in these lines of the stream."""
-        mails, new_name = self._parse(lines)
+    def _process(self, lines: list[bytes], connection: Connection) -> None:
+        """Print and ack the messages in these lines of the stream, and follow a rename."""
+        deliveries, new_name = self._parse(lines)
         fresh = []
-        for mail in mails:
-            key = (mail.id, mail.sent_at)
-            if key not in self._printed:
-                fresh.append(mail)
-            self._unacked[mail.lease] = key
+        for delivery in deliveries:
+            message = (delivery.id, delivery.sent_at)
+            if message not in self._printed:
+                fresh.append(delivery)
+            self._unacked[delivery.lease] = message
         if fresh:
             try:
-                self._print(self._text(fresh))
+                self._print(message_lines(fresh, as_json=self._as_json))
             except Interrupted:
-                self._put_back(mails, connection)
+                self._release(deliveries, connection)
                 raise
             except OutputLost as error:
-                self._put_back(mails, connection)
+                self._release(deliveries, connection)
                 raise OutputLost(f"{error} The mail was put back.") from None
-            self._printed.update((mail.id, mail.sent_at) for mail in fresh)
+            self._printed.update((delivery.id, delivery.sent_at) for delivery in fresh)
         try:  # noqa: SIM105  # contextlib costs 4 ms
             self._ack()
         except DaemonUnreachable:
-            pass  # the stream breaks as well; they are acked after the restart
+            pass  # the stream is going to break too; they are acked when the daemon is back
         if new_name is not None:
             self._rename(new_name)
 
-    def _parse(self, lines: list[bytes]) -> tuple[list[Mail], str | None]:
-        """Return the messages in these lines, and the new name when the last one has it."""
-        mails: list[Mail] = []
+    def _parse(self, lines: list[bytes]) -> tuple[list[Delivery], str | None]:
+        """Return the messages in these lines, and the new name if the last line is a rename."""
+        deliveries: list[Delivery] = []
         for line in lines:
             try:
                 value = codec.decode(line)
             except ValueError:
-                raise self._daemon.not_ours() from None
+                raise self._daemon.wrong_server() from None
             if isinstance(value, dict) and "renamed" in value:
-                return mails, str(value["renamed"])
+                return deliveries, str(value["renamed"])
             if isinstance(value, dict) and "error" in value:
-                # The stream ends here, and what is wrong may pass: we come back to ask.
-                return mails, None
-            mails.append(self._daemon.mail(value))
-        return mails, None
+                # The stream ends with it. We connect again, as the error may be gone by then.
+                return deliveries, None
+            deliveries.append(self._daemon.parse_delivery(value))
+        return deliveries, None
 
-    def _text(self, mails: list[Mail]) -> str:
-        if self._as_json:
-            return "".join([codec.encode(mail.fields) + "\n" for mail in mails])
-        return "".join(
-            [text.mail_line(mail.sender, mail.body, mail.attempts) + "\n" for mail in mails]
-        )
-
-    def _put_back(self, mails: list[Mail], connection: Connection) -> None:
-        # In this order, or the daemon would hand what we release to this very stream.
+    def _release(self, deliveries: list[Delivery], connection: Connection) -> None:
+        # First close the stream: the daemon could deliver what we release to it again.
         connection.close()
-        self._daemon.release([mail.lease for mail in mails], self._identity)
+        self._daemon.release([delivery.lease for delivery in deliveries], self._identity)
 
     def _print(self, text: str) -> None:
-        with self._interrupts.breakable():
+        with self._interrupts.raise_on_signal():
             output.write(text)
 
     def _ack(self) -> None:
-        """Ack what was printed; what had been lost comes again, and is known then."""
+        """Ack what was printed. Messages whose lease has ended stay known: they come again."""
         if not self._unacked:
             return
         lost = self._daemon.ack(list(self._unacked), self._identity)
@@ -205,8 +198,6 @@ class Follower:
         self._printed.difference_update(self._unacked.values())
         self._unacked.clear()
 
-    def _rename(self, new: str) -> None:
-        from claude_mailbox.client.mail.watch import rename_text
-
-        self._identity = Identity(new)
-        self._print(rename_text(new, as_json=self._as_json))
+    def _rename(self, new_name: str) -> None:
+        self._identity = Identity(new_name)
+        self._print(renamed_line(new_name, as_json=self._as_json))

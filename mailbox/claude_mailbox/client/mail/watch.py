@@ -1,22 +1,22 @@
-"""``watch``: wait for mail. One message and out (``--block``), or on and on (``--follow``)."""
+"""``watch``: wait for one message (``--block``), or print messages as they come (``--follow``)."""
 
 import time
 
-from claude_mailbox.client import codec, output, text
-from claude_mailbox.client.mail.handing_over import ask, hand_over
+from claude_mailbox.client import output
 from claude_mailbox.client.mail.interrupts import Interrupts
+from claude_mailbox.client.mail.printing import message_lines, print_and_ack, renamed_line
 from claude_mailbox.client.reach.api import (
     ANSWER_SECONDS,
     LEASE_SECONDS,
     Daemon,
     Identity,
     Refused,
-    Reply,
+    Result,
 )
 from claude_mailbox.errors import BadRequest, Renamed
 
 DEFAULT_SECONDS = 25.0
-# The daemon answers a longer poll after that many seconds; we ask again.
+# The longest wait that the daemon allows for one request.
 POLL_SECONDS = 300.0
 EXIT_TIMEOUT = 3
 
@@ -30,26 +30,27 @@ def watch(
     url: str | None = None,
     as_json: bool = False,
 ) -> int:
-    """Wait for mail and print it; what was printed is confirmed, what was not goes back.
+    """Wait for mail and print it; what was printed is acked, the rest is released.
 
     Args:
         name: the mailbox.
-        block: wait for one message; so it is without *follow*, too.
+        block: wait for one message, which is also the default.
         follow: print messages until a signal comes.
         timeout: seconds to wait for the one message; 25 if None.
         url: address of the daemon.
         as_json: print each message as one line of JSON.
 
     Returns:
-        0 after one message or the notice of a rename, 3 when the time is over.
+        0 after one message or a rename, 3 when the time is up.
 
     Raises:
         Interrupted: if a signal ended it.
-        OutputLost: if the output broke; the mail was put back.
-        DaemonUnreachable, MailboxError: if nobody answers; if the daemon refuses.
+        OutputLost: if the output broke; the mail was released.
+        DaemonUnreachable: if nobody answers.
+        MailboxError: if the daemon answers with an error.
     """
     if follow and (block or timeout is not None):
-        raise BadRequest("'--follow' does not end by itself: leave '--block' and '--timeout' out.")
+        raise BadRequest("'--follow' runs until you end it: leave out '--block' and '--timeout'.")
     if timeout is not None and not 0 <= timeout < float("inf"):
         raise BadRequest("'--timeout' must be a number of seconds, 0 or more.")
     daemon = Daemon(url)
@@ -63,40 +64,36 @@ def watch(
         return _wait_for_one(daemon, identity, interrupts, seconds, as_json=as_json)
 
 
-def rename_text(new: str, *, as_json: bool) -> str:
-    """Return the notice of a rename as it is printed."""
-    return (codec.encode({"renamed": new}) if as_json else text.rename_line(new)) + "\n"
-
-
 def _wait_for_one(
-    daemon: Daemon, identity: Identity, interrupts: Interrupts, patience: float, *, as_json: bool
+    daemon: Daemon, identity: Identity, interrupts: Interrupts, timeout: float, *, as_json: bool
 ) -> int:
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         left = max(0.0, deadline - time.monotonic())
         try:
             seconds = min(left, POLL_SECONDS)
-            reply = ask(interrupts, daemon, _poll, daemon, identity, seconds)
+            result = interrupts.call(daemon, _poll, daemon, identity, seconds)
         except Refused as refusal:
             if refusal.code != Renamed.code:
                 raise
-            output.write(rename_text(str(refusal.answer.get("to")), as_json=as_json))
+            output.write(renamed_line(str(refusal.fields.get("to")), as_json=as_json))
             return 0
-        if reply.status != 204:
-            mail = daemon.mail(reply.value)
-            line = (
-                codec.encode(mail.fields)
-                if as_json
-                else text.mail_line(mail.sender, mail.body, mail.attempts)
+        if result.status != 204:
+            deliveries = [daemon.parse_delivery(result.value)]
+            print_and_ack(
+                message_lines(deliveries, as_json=as_json),
+                deliveries,
+                daemon=daemon,
+                identity=identity,
+                interrupts=interrupts,
             )
-            hand_over(interrupts, daemon, identity, [mail], line + "\n")
             return 0
         interrupts.check()
         if left <= POLL_SECONDS:
             return EXIT_TIMEOUT
 
 
-def _poll(daemon: Daemon, identity: Identity, seconds: float) -> Reply:
+def _poll(daemon: Daemon, identity: Identity, seconds: float) -> Result:
     return daemon.call(
         "GET",
         "/v1/watch",

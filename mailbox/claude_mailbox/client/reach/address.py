@@ -1,4 +1,4 @@
-"""Where the daemon is: an explicit URL, or the home folder's socket, or loopback TCP."""
+"""Where the daemon listens: an explicit URL, or the socket in the home folder, or loopback TCP."""
 
 import os
 import sys
@@ -6,8 +6,7 @@ import sys
 from claude_mailbox import paths
 from claude_mailbox.errors import ConfigError
 
-_FORM = "give http://HOST:PORT or unix:/PATH"
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # what a client connects to
+_FORMS = "give http://HOST:PORT or unix:/PATH"
 
 
 class Address:
@@ -55,19 +54,21 @@ def parse_url(url: str) -> Address:
     """
     text = url.strip()
     if not text.isprintable() or " " in text:
-        raise ConfigError(f"The daemon's URL {url!r} has characters that no URL has: {_FORM}.")
+        raise ConfigError(
+            f"The daemon's URL {url!r} has characters that are not allowed in a URL: {_FORMS}."
+        )
     scheme, colon, rest = text.partition(":")
     scheme = scheme.lower()
     if scheme == "unix" and colon:
         path = rest.removeprefix("//")
         if not path.startswith("/"):
-            raise ConfigError(f"The daemon's URL {text} needs an absolute path: {_FORM}.")
+            raise ConfigError(f"The daemon's URL {text} needs an absolute path: {_FORMS}.")
         return Address(path=path)
     if scheme != "http" or not rest.startswith("//"):
-        raise ConfigError(f"The daemon's URL {text} is not understood: {_FORM}.")
+        raise ConfigError(f"The daemon's URL {text} is not understood: {_FORMS}.")
     authority = rest[2:].removesuffix("/")
     if not authority or any(mark in authority for mark in "/?#@\\"):
-        raise ConfigError(f"The daemon's URL {text} must have a host and nothing more: {_FORM}.")
+        raise ConfigError(f"The daemon's URL {text} must have a host and nothing more: {_FORMS}.")
     host, port = _split_authority(authority, text)
     return Address(host=host, port=port)
 
@@ -77,74 +78,79 @@ def _split_authority(authority: str, url: str) -> tuple[str, int]:
         host, bracket, rest = authority[1:].partition("]")
         colon, digits = rest[:1], rest[1:]
         if not bracket or colon not in ("", ":"):
-            raise ConfigError(f"The daemon's URL {url} has a broken IPv6 address: {_FORM}.")
+            raise ConfigError(f"The daemon's URL {url} has a broken IPv6 address: {_FORMS}.")
     else:
         host, colon, digits = authority.partition(":")
     if not colon:
         digits = "80"
     if not host or not (digits.isascii() and digits.isdigit()) or not 0 < int(digits) < 65536:
-        raise ConfigError(f"The daemon's URL {url} has no valid host and port: {_FORM}.")
+        raise ConfigError(f"The daemon's URL {url} has no valid host and port: {_FORMS}.")
     return host, int(digits)
 
 
-def candidates(url: str | None = None, *, private: bool = False) -> list[Address]:
+def candidates(url: str | None = None, *, unix_only: bool = False) -> list[Address]:
     """Return the addresses to try, in order.
 
     Args:
-        url: the address that the user gave; ``CLAUDE_MAILBOX_URL`` stands in for it, unless it
-            names the TCP port of this home folder's own daemon, as tools need it.
-        private: leave the TCP port out where a Unix socket can be used. Another user of the
-            machine may hold the port while the daemon is down, and must not talk to a hook.
+        url: the address that the user gave; ``CLAUDE_MAILBOX_URL`` when it is None. When the
+            variable names the TCP port of our own daemon, which MCP clients need it for, the
+            socket is still tried first.
+        unix_only: do not try TCP where a Unix socket is possible. While the daemon is down,
+            another user of the machine can listen on its port, and must not answer a hook.
 
     Raises:
         ConfigError: if the URL or ``mailbox.json`` is malformed.
     """
-    elsewhere = given(url)
-    if elsewhere is not None:
-        return [elsewhere]
+    explicit = explicit_address(url)
+    if explicit is not None:
+        return [explicit]
     path = paths.socket_path()
-    # A socket on a path that is too long cannot be: such a daemon has TCP alone.
+    # The daemon cannot listen on a path that is too long: then it has TCP alone.
     if sys.platform != "win32" and len(os.fsencode(path)) <= paths.SOCKET_PATH_LIMIT:
         unix = Address(path=path)
-        if private:
+        if unix_only:
             return [unix]
         if os.path.exists(path):
             return [unix, configured_tcp()]
     return [configured_tcp()]
 
 
-def is_default(url: str | None = None) -> bool:
-    """Say whether the address is the home folder's own, so that we may start a daemon there.
+def is_own_daemon(url: str | None = None) -> bool:
+    """Return whether *url* leads to the daemon of our home folder, which we may start.
 
     Raises:
         ConfigError: if the URL or ``mailbox.json`` is malformed.
     """
-    return given(url) is None
+    return explicit_address(url) is None
 
 
-def given(url: str | None) -> Address | None:
-    """Return the address of a daemon elsewhere, or None when it is this home folder's own."""
+def explicit_address(url: str | None) -> Address | None:
+    """Return the address that the user gave, or None if that is our own daemon's address.
+
+    Raises:
+        ConfigError: if the URL or ``mailbox.json`` is malformed.
+    """
     if url:
         return parse_url(url)
-    text = os.environ.get("CLAUDE_MAILBOX_URL")
-    if not text:
+    from_environment = os.environ.get("CLAUDE_MAILBOX_URL")
+    if not from_environment:
         return None
-    place = parse_url(text)
-    host = "127.0.0.1" if place.host == "localhost" else place.host
-    return None if Address(host=host, port=place.port) == configured_tcp() else place
+    address = parse_url(from_environment)
+    host = "127.0.0.1" if address.host == "localhost" else address.host
+    return None if Address(host=host, port=address.port) == configured_tcp() else address
 
 
 def configured_tcp() -> Address:
-    """Return the TCP address of ``mailbox.json``, where one of its places has it, or the default.
+    """Return the TCP address that ``mailbox.json`` sets, or the default.
 
     Raises:
-        ConfigError: if a file is there and is no JSON object with a usable `bind` and `port`.
+        ConfigError: if a file is not a JSON object with a usable `bind` and `port`.
     """
     bind: object = paths.DEFAULT_BIND
     port: object = paths.DEFAULT_PORT
-    for place in paths.config_paths():
+    for path in paths.config_paths():
         try:
-            with open(place, "rb") as file:
+            with open(path, "rb") as file:
                 data = file.read()
         except OSError:
             continue
@@ -153,13 +159,18 @@ def configured_tcp() -> Address:
         try:
             content = codec.decode(data)
         except ValueError as error:
-            raise ConfigError(f"The configuration {place} is not valid JSON: {error}.") from None
+            raise ConfigError(f"The configuration {path} is not valid JSON: {error}.") from None
         if not isinstance(content, dict):
-            raise ConfigError(f"The configuration {place} must be one JSON object.")
+            raise ConfigError(f"The configuration {path} must be one JSON object.")
         bind = content.get("bind", bind)
         port = content.get("port", port)
     if not isinstance(bind, str) or not bind:
         raise ConfigError("'bind' in mailbox.json must be a string that is not empty.")
     if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port < 65536:
         raise ConfigError("'port' in mailbox.json must be a whole number from 0 to 65535.")
-    return Address(host=_ANY_ADDRESS.get(bind, bind), port=port)
+    return Address(host=reachable_host(bind), port=port)
+
+
+def reachable_host(bind: str) -> str:
+    """Return the host at which a client reaches a daemon that listens on *bind*."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104

@@ -1,9 +1,9 @@
-"""The daemon as seen from outside: its REST verbs as methods, its refusals as errors."""
+"""The daemon's REST API for clients: requests as methods, refusals as errors."""
 
 from claude_mailbox.client import codec
-from claude_mailbox.client.reach import address
-from claude_mailbox.client.reach.connection import Connection, ConnectionLost, NotOurs
-from claude_mailbox.client.reach.http1 import Answer, quote
+from claude_mailbox.client.reach.address import Address, candidates
+from claude_mailbox.client.reach.connection import Connection, ConnectionLost, WrongServer
+from claude_mailbox.client.reach.http1 import Response, quote
 from claude_mailbox.errors import DaemonUnreachable, InvalidName, MailboxError, ShuttingDown
 
 TYPE_CHECKING = False
@@ -12,43 +12,42 @@ if TYPE_CHECKING:  # `typing` costs 3 ms
 
     T = TypeVar("T")
 
-# How long a claimed message stays ours while we print it.
+# How long a claimed message is ours to print.
 LEASE_SECONDS = 60
-# A daemon that hears us answers in milliseconds; a busy disk may make it wait.
+# The daemon usually answers in milliseconds; a slow disk can make it wait.
 ANSWER_SECONDS = 30.0
-
-# More than that the daemon does not take in one go; half of its limit.
-_TOKENS_LIMIT = 5000
+# The daemon accepts twice as many leases in one request.
+_LEASES_PER_REQUEST = 5000
 
 
 class Refused(MailboxError):
-    """The daemon said no; the sentence is its own.
+    """The daemon answered with an error, whose sentence this is.
 
     Attributes:
-        answer: the fields of the error, such as ``to`` of a renamed mailbox.
+        fields: all fields of the error, such as ``to`` of a renamed mailbox.
     """
 
-    def __init__(self, status: int, answer: dict[str, object]) -> None:
-        super().__init__(str(answer["error"]))
+    def __init__(self, status: int, fields: dict[str, object]) -> None:
+        super().__init__(str(fields["error"]))
         self.status = status
-        self.code = str(answer.get("reason", "error"))
-        self.answer = answer
+        self.code = str(fields.get("reason", "error"))
+        self.fields = fields
 
 
-class Mail:
+class Delivery:
     """One message, leased to us.
 
     Attributes:
-        id: its number.
-        sender: who sent it.
+        id: number of the message.
+        sender: mailbox that sent it.
         body: its text.
-        sent_at: when, as ISO 8601.
-        attempts: how often it was handed out, this time included.
-        lease: the token that settles it.
-        fields: all that the daemon said, without the lease.
+        sent_at: when it was sent, as ISO 8601.
+        attempts: how often it was delivered, this time included.
+        lease: token that acks or releases it.
+        fields: all fields from the daemon but the lease.
 
     Raises:
-        KeyError, TypeError: if *fields* is no such message.
+        KeyError, TypeError: if *fields* are not those of a leased message.
     """
 
     __slots__ = ("attempts", "body", "fields", "id", "lease", "sender", "sent_at")
@@ -70,11 +69,11 @@ def _typed(value: object, kind: "type[T]") -> "T":
 
 
 class Identity:
-    """Who asks: a mailbox by its name, or the mailbox of a session.
+    """Who makes a request: a mailbox by its name, or the mailbox of a session.
 
     Attributes:
-        headers: what says so in a request.
-        query: the parameter that the routes about one mailbox want besides, if any.
+        headers: the headers that carry the identity.
+        query: the query parameters that routes about one mailbox want as well, if any.
 
     Raises:
         InvalidName: if the name cannot be sent.
@@ -96,31 +95,28 @@ class Identity:
         self.headers = [("X-Mailbox" if name is not None else "X-Mailbox-Session", value)]
 
 
-class Reply:
-    """A successful answer: its status, its headers by lower-case name, its JSON value."""
+class Result:
+    """A successful response: its status, its headers by lower-case name, its JSON value."""
 
-    __slots__ = ("body", "headers", "status", "value")
+    __slots__ = ("headers", "status", "value")
 
-    def __init__(self, answer: Answer, value: object) -> None:
-        self.status = answer.status
-        self.headers = answer.headers
-        self.body = answer.body
+    def __init__(self, response: Response, value: object) -> None:
+        self.status = response.status
+        self.headers = response.headers
         self.value = value
 
 
 class Daemon:
-    """A daemon, reached over one connection that is kept between calls.
+    """A daemon, reached over one connection that is kept open between requests.
 
-    As a context manager it closes that at the end.
-
-    Every method raises `DaemonUnreachable` when nobody answers, and `Refused` when the daemon
-    says no.
+    Every method that asks the daemon raises `DaemonUnreachable` if nobody answers, and `Refused`
+    if the daemon answers with an error.
     """
 
     def __init__(
-        self, url: str | None = None, *, seconds: float = ANSWER_SECONDS, private: bool = False
+        self, url: str | None = None, *, seconds: float = ANSWER_SECONDS, unix_only: bool = False
     ) -> None:
-        self._candidates = address.candidates(url, private=private)
+        self._candidates = candidates(url, unix_only=unix_only)
         self._seconds = seconds
         self._connection: Connection | None = None
 
@@ -131,12 +127,12 @@ class Daemon:
         self.close()
 
     @property
-    def place(self) -> address.Address:
-        """Where the daemon answered last, or where it is looked for first."""
+    def address(self) -> Address:
+        """Where the daemon is connected, or the first address that is to be tried."""
         return self._connection.address if self._connection else self._candidates[0]
 
     def connect(self) -> Connection:
-        """Return an open connection, the kept one if it still is."""
+        """Return an open connection, the present one if it still works."""
         if self._connection is not None:
             if not self._connection.is_stale:
                 return self._connection
@@ -152,7 +148,7 @@ class Daemon:
         raise failure or DaemonUnreachable("The daemon has no address.")
 
     def close(self) -> None:
-        """Close the kept connection."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -167,21 +163,18 @@ class Daemon:
         body: object = None,
         seconds: float | None = None,
         is_repeatable: bool = False,
-    ) -> Reply:
-        """Send one request and return the answer.
+    ) -> Result:
+        """Send one request and return its result.
 
         Args:
             method: HTTP method.
             path: path of the route.
-            identity: who asks; it goes into the header.
-            query: parameters, as ``limit=5``, already percent-encoded.
+            identity: who makes the request.
+            query: parameters such as ``limit=5``, percent-encoded.
             body: JSON value to send.
-            seconds: how long to wait for the answer.
-            is_repeatable: whether it does no harm when the daemon gets it twice. Such a request
-                is sent once more when its connection ends before the answer.
-
-        Raises:
-            DaemonUnreachable, Refused: see the class.
+            seconds: how long to wait for the response.
+            is_repeatable: whether the daemon may get the request twice. It is sent a second time
+                when the connection ends before the response.
         """
         target = _target(path, query)
         headers = identity.headers if identity else []
@@ -189,115 +182,113 @@ class Daemon:
             data = None if body is None else codec.encode(body).encode()
         except UnicodeEncodeError:
             raise MailboxError("The text is not valid Unicode: send it as UTF-8.") from None
-        left = 2 if is_repeatable else 1
+        attempts = 2 if is_repeatable else 1
         while True:
-            left -= 1
+            attempts -= 1
             connection = self.connect()
             try:
-                answer = connection.request(
+                response = connection.request(
                     method, target, headers, data, seconds=seconds or self._seconds
                 )
-                return self._read(answer)
+                return self._result(response)
             except ConnectionLost:
-                if not left:
+                if not attempts:
                     raise
 
     def stream(self, path: str, *, identity: Identity, query: tuple[str, ...] = ()) -> Connection:
-        """Send a GET, hand the connection over to the caller, at the start of the chunked body.
+        """Send a GET and return its connection, from which the chunked body can be read.
 
-        Raises:
-            DaemonUnreachable, Refused: see the class.
+        The caller owns the connection and closes it.
         """
         connection = self.connect()
         self._connection = None
         try:
             target = _target(path, query)
-            answer = connection.open("GET", target, identity.headers, seconds=self._seconds)
-            if answer.status != 200 or "transfer-encoding" not in answer.headers:
-                connection.read_body(answer, seconds=self._seconds)
-                self._read(answer)
-                raise self.not_ours()
+            response = connection.open("GET", target, identity.headers, seconds=self._seconds)
+            if response.status != 200 or "transfer-encoding" not in response.headers:
+                connection.read_body(response, seconds=self._seconds)
+                self._result(response)
+                raise self.wrong_server()
         except BaseException:
             connection.close()
             raise
         return connection
 
     def health(self, seconds: float | None = None) -> dict[str, object]:
-        """Return what the daemon says about itself."""
-        reply = self.call("GET", "/health", seconds=seconds, is_repeatable=True)
-        value = reply.value
+        """Return what ``/health`` answers."""
+        value = self.call("GET", "/health", seconds=seconds, is_repeatable=True).value
         if not isinstance(value, dict) or value.get("status") != "ok" or "version" not in value:
-            raise self.not_ours()
+            raise self.wrong_server()
         return value
 
     def claim(
         self, identity: Identity, limit: int | None = None, max_chars: int | None = None
-    ) -> tuple[list[Mail], int]:
-        """Lease what waits, oldest first; return it, and how many more wait."""
+    ) -> tuple[list[Delivery], int]:
+        """Lease waiting messages, oldest first; return them and how many more wait."""
         query = [*identity.query, f"lease={LEASE_SECONDS}"]
         if limit is not None:
             query.append(f"limit={limit}")
         if max_chars is not None:
             query.append(f"maxChars={max_chars}")
-        reply = self.call("POST", "/v1/check-inbox", identity=identity, query=tuple(query))
-        if not isinstance(reply.value, list):
-            raise self.not_ours()
-        pending = reply.headers.get("x-mailbox-pending", "0")
-        mails = [self.mail(value) for value in reply.value]
-        return mails, int(pending) if pending.isdigit() else 0
+        result = self.call("POST", "/v1/check-inbox", identity=identity, query=tuple(query))
+        if not isinstance(result.value, list):
+            raise self.wrong_server()
+        pending = result.headers.get("x-mailbox-pending", "0")
+        deliveries = [self.parse_delivery(value) for value in result.value]
+        return deliveries, int(pending) if pending.isdigit() else 0
 
-    def mail(self, value: object) -> Mail:
-        """Return the leased message in *value*."""
+    def parse_delivery(self, value: object) -> Delivery:
+        """Return the leased message that *value*, from this daemon, describes."""
         try:
-            return Mail(value)  # type: ignore[arg-type]  # that is what the except is for
+            return Delivery(value)  # type: ignore[arg-type]  # a wrong type raises, as handled here
         except (KeyError, TypeError):
-            raise self.not_ours() from None
+            raise self.wrong_server() from None
 
     def ack(self, leases: list[str], identity: Identity | None = None) -> list[str]:
-        """Say that the messages arrived; return the leases that had been lost before."""
-        return self._settle("/v1/ack", leases, identity)
+        """Confirm that messages were delivered; return the leases that had ended before."""
+        return self._end_leases("/v1/ack", leases, identity)
 
     def release(self, leases: list[str], identity: Identity | None = None) -> None:
-        """Put messages back; a daemon that is gone has done so, or will when the lease ends."""
+        """Put messages back. If that fails, the daemon does so when the lease expires."""
         try:  # noqa: SIM105  # contextlib costs 4 ms
-            self._settle("/v1/release", leases, identity)
+            self._end_leases("/v1/release", leases, identity)
         except MailboxError:
             pass
 
-    def not_ours(self) -> NotOurs:
-        """Return the error for an answer that no daemon gives."""
-        place = self.place
+    def wrong_server(self) -> WrongServer:
+        """Close the connection, and return the error for a response that no daemon sends."""
+        place = self.address
         self.close()
-        return NotOurs(
-            f"What answers at {place} is not claude-mailbox: see 'claude-mailbox doctor'."
+        return WrongServer(
+            f"The server at {place} is not claude-mailbox: see 'claude-mailbox doctor'."
         )
 
-    def _settle(self, path: str, leases: list[str], identity: Identity | None) -> list[str]:
+    def _end_leases(self, path: str, leases: list[str], identity: Identity | None) -> list[str]:
         lost: list[str] = []
-        for start in range(0, len(leases), _TOKENS_LIMIT):
-            body = {"leases": leases[start : start + _TOKENS_LIMIT]}
-            reply = self.call("POST", path, identity=identity, body=body, is_repeatable=True)
-            if isinstance(reply.value, dict) and isinstance(reply.value.get("lost"), list):
-                lost += reply.value["lost"]
+        for start in range(0, len(leases), _LEASES_PER_REQUEST):
+            body = {"leases": leases[start : start + _LEASES_PER_REQUEST]}
+            value = self.call("POST", path, identity=identity, body=body, is_repeatable=True).value
+            if isinstance(value, dict) and isinstance(value.get("lost"), list):
+                lost += value["lost"]
         return lost
 
-    def _read(self, answer: Answer) -> Reply:
-        """Decode the answer, or raise what it refuses with."""
-        if answer.status == 204:
-            return Reply(answer, None)
+    def _result(self, response: Response) -> Result:
+        """Decode a response, or raise the error that it stands for."""
+        if response.status == 204:
+            return Result(response, None)
         try:
-            value = codec.decode(answer.body)
+            value = codec.decode(response.body)
         except ValueError:
-            raise self.not_ours() from None
-        if 200 <= answer.status < 300:
-            return Reply(answer, value)
+            raise self.wrong_server() from None
+        if 200 <= response.status < 300:
+            return Result(response, value)
         if not isinstance(value, dict) or not isinstance(value.get("error"), str):
-            raise self.not_ours()
-        if answer.status == 503 and value.get("reason") == ShuttingDown.code:
-            place = self.place
+            raise self.wrong_server()
+        if response.status == 503 and value.get("reason") == ShuttingDown.code:
+            place = self.address
             self.close()
-            raise DaemonUnreachable(f"The daemon at {place} is going down: try again.")
-        raise Refused(answer.status, value)
+            raise DaemonUnreachable(f"The daemon at {place} is shutting down: try again.")
+        raise Refused(response.status, value)
 
 
 def _target(path: str, query: tuple[str, ...]) -> str:

@@ -12,8 +12,8 @@ from claude_mailbox.client.reach.address import Address
 from claude_mailbox.client.reach.http1 import (
     BODY_LIMIT,
     HEAD_LIMIT,
-    Answer,
-    Chunks,
+    ChunkDecoder,
+    Response,
     body_length,
     parse_head,
     request_bytes,
@@ -22,39 +22,32 @@ from claude_mailbox.errors import DaemonUnreachable
 
 CONNECT_SECONDS = 5.0
 _RECEIVE_BYTES = 256 * 1024
-# A blocked read on Windows does not notice Ctrl-C, so it is done in slices.
+# On Windows Ctrl-C does not interrupt a blocked read, so we read in short slices there.
 _SLICE_SECONDS = 0.25 if sys.platform == "win32" else None
-_NOBODY = frozenset({errno.ECONNREFUSED, errno.ENOENT})
+# The errors that need no explanation: nobody listens there.
+_NOT_LISTENING = frozenset({errno.ECONNREFUSED, errno.ENOENT})
 
 
 class ConnectionLost(DaemonUnreachable):
-    """The connection ended, or time ran out, before the whole answer was there."""
+    """The connection ended, or the time ran out, before the whole response was there."""
 
 
-class NotOurs(DaemonUnreachable):
-    """What answers at the address does not speak HTTP as a claude-mailbox daemon does."""
+class WrongServer(DaemonUnreachable):
+    """The server at the address is not a claude-mailbox daemon."""
 
 
 class Connection:
-    """One connection to the daemon: one request at a time, kept open between them.
-
-    As a context manager it is closed at the end.
+    """One connection to the daemon: one request at a time, kept open between requests.
 
     Raises:
         DaemonUnreachable: if nobody answers at *address*.
     """
 
-    def __init__(self, address: Address, connect_seconds: float = CONNECT_SECONDS) -> None:
+    def __init__(self, address: Address) -> None:
         self.address = address
         self.is_open = True
         self._buffer = bytearray()
-        self._socket = _connect(address, connect_seconds)
-
-    def __enter__(self) -> "Connection":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self._socket = _connect(address)
 
     def request(
         self,
@@ -64,18 +57,18 @@ class Connection:
         body: bytes | None = None,
         *,
         seconds: float,
-    ) -> Answer:
-        """Send a request and return the whole answer.
+    ) -> Response:
+        """Send a request and return the whole response.
 
         Raises:
             ConnectionLost: if it is not there within *seconds*, or the connection ends.
-            NotOurs: if it is not HTTP as we know it.
+            WrongServer: if it is not well-formed HTTP.
             BadRequest: if the request would be malformed; nothing was sent.
         """
         deadline = time.monotonic() + seconds
-        answer = self.open(method, target, headers, body, seconds=seconds)
-        self.read_body(answer, seconds=max(0.001, deadline - time.monotonic()))
-        return answer
+        response = self.open(method, target, headers, body, seconds=seconds)
+        self.read_body(response, seconds=max(0.001, deadline - time.monotonic()))
+        return response
 
     def open(
         self,
@@ -85,8 +78,8 @@ class Connection:
         body: bytes | None = None,
         *,
         seconds: float,
-    ) -> Answer:
-        """Send a request and return the answer's head; the body is still to be read.
+    ) -> Response:
+        """Send a request and return the response without its body, which is still to be read.
 
         Raises:
             As `request` does.
@@ -98,62 +91,62 @@ class Connection:
             end = self._buffer.find(b"\r\n\r\n", 0, HEAD_LIMIT)
             if end < 0:
                 if len(self._buffer) >= HEAD_LIMIT:
-                    raise self._not_ours(ValueError("head too long"))
+                    raise self._wrong_server(ValueError("head too long"))
                 self._fill(deadline)
                 continue
             head = bytes(self._buffer[:end])
             del self._buffer[: end + 4]
             try:
-                answer = parse_head(head)
+                response = parse_head(head)
             except ValueError as error:
-                raise self._not_ours(error) from None
-            if answer.status >= 200:  # those below announce the real one
-                return answer
+                raise self._wrong_server(error) from None
+            if response.status >= 200:  # lower ones are interim responses
+                return response
 
-    def read_body(self, answer: Answer, *, seconds: float) -> None:
-        """Read the whole body that follows the head *answer* into it.
+    def read_body(self, response: Response, *, seconds: float) -> None:
+        """Read the whole body of *response*, which came from `open`, into it.
 
         Raises:
             As `request` does.
         """
         deadline = time.monotonic() + seconds
         try:
-            length = body_length(answer)
+            length = body_length(response)
             if length is None:
-                answer.body = self._read_chunks(deadline)
+                response.body = self._read_chunks(deadline)
             else:
                 while len(self._buffer) < length:
                     self._fill(deadline)
-                answer.body = bytes(self._buffer[:length])
+                response.body = bytes(self._buffer[:length])
                 del self._buffer[:length]
         except ValueError as error:
-            raise self._not_ours(error) from None
-        if self._buffer or answer.headers.get("connection", "").lower() == "close":
+            raise self._wrong_server(error) from None
+        if self._buffer or response.headers.get("connection", "").lower() == "close":
             self.close()
 
-    def read_some(self, chunks: Chunks, *, seconds: float) -> bytes:
-        """Return the next payload of a chunked body, b"" at its end.
+    def read_some(self, decoder: ChunkDecoder, *, seconds: float) -> bytes:
+        """Return the next part of a chunked body, b"" at its end.
 
-        With 0 *seconds* b"" also means that nothing has come yet: see ``chunks.done``.
+        With 0 *seconds* b"" can also mean that nothing has come yet: see ``decoder.done``.
 
         Raises:
             As `request` does.
         """
         deadline = time.monotonic() + seconds
-        while not chunks.done:
+        while not decoder.done:
             try:
-                payload = chunks.feed(self._buffer)
+                payload = decoder.feed(self._buffer)
             except ValueError as error:
-                raise self._not_ours(error) from None
-            if payload or chunks.done:
+                raise self._wrong_server(error) from None
+            if payload or decoder.done:
                 return payload
-            if not self._fill(deadline, is_patient=seconds > 0):
+            if not self._fill(deadline, wait=seconds > 0):
                 break
         return b""
 
     @property
     def is_stale(self) -> bool:
-        """Whether the kept connection was ended by the other side, or has bytes nobody asked for."""
+        """Whether the daemon has closed the connection, or sent bytes that belong to no request."""
         if not self.is_open or self._buffer:
             return True
         try:
@@ -166,14 +159,14 @@ class Connection:
         return True
 
     def fileno(self) -> int:
-        """Return the socket's descriptor, to wait for it among others."""
+        """Return the descriptor of the socket, to wait for it together with others."""
         return self._socket.fileno()
 
     def hang_up(self, *, hard: bool = False) -> None:
-        """Tell the daemon that we leave, from a signal handler or another thread.
+        """Tell the daemon that we leave; may be called from a signal handler or another thread.
 
-        A blocked read then yields what the daemon had already sent, or `ConnectionLost`; with
-        *hard* it ends at once.
+        A blocked read then returns what the daemon had already sent, or raises `ConnectionLost`.
+        With *hard* it raises at once.
         """
         try:  # noqa: SIM105  # contextlib costs 4 ms
             self._socket.shutdown(_socket.SHUT_RDWR if hard else _socket.SHUT_WR)
@@ -181,7 +174,7 @@ class Connection:
             pass
 
     def close(self) -> None:
-        """Close the connection; it does not raise, and may be called twice."""
+        """Close the connection. Never raises, and may be called twice."""
         self.is_open = False
         try:  # noqa: SIM105  # contextlib costs 4 ms
             self._socket.close()
@@ -189,16 +182,16 @@ class Connection:
             pass
 
     def _read_chunks(self, deadline: float) -> bytes:
-        chunks = Chunks()
+        decoder = ChunkDecoder()
         pieces = []
         size = 0
         while True:
-            payload = chunks.feed(self._buffer)
+            payload = decoder.feed(self._buffer)
             pieces.append(payload)
             size += len(payload)
             if size > BODY_LIMIT:
                 raise ValueError("body over the limit")
-            if chunks.done:
+            if decoder.done:
                 return b"".join(pieces)
             self._fill(deadline)
 
@@ -209,10 +202,10 @@ class Connection:
         except OSError as error:
             raise self._lost(error) from None
 
-    def _fill(self, deadline: float, *, is_patient: bool = True) -> bool:
-        """Read once into the buffer; False when nothing is there and we must not wait."""
+    def _fill(self, deadline: float, *, wait: bool = True) -> bool:
+        """Read once into the buffer; return False if nothing is there and we are not to wait."""
         while True:
-            left = max(0.001, deadline - time.monotonic()) if is_patient else 0
+            left = max(0.001, deadline - time.monotonic()) if wait else 0
             try:
                 self._socket.settimeout(min(left, _SLICE_SECONDS or left))
                 data = self._socket.recv(_RECEIVE_BYTES)
@@ -237,25 +230,25 @@ class Connection:
             )
         return ConnectionLost(f"The daemon at {self.address} went away before it answered.")
 
-    def _not_ours(self, error: ValueError) -> NotOurs:
+    def _wrong_server(self, error: ValueError) -> WrongServer:
         self.close()
-        return NotOurs(
-            f"What answers at {self.address} is not claude-mailbox (malformed {error}): "
+        return WrongServer(
+            f"The server at {self.address} is not claude-mailbox (malformed {error}): "
             "see 'claude-mailbox doctor'."
         )
 
 
-def _connect(address: Address, seconds: float) -> "_socket.socket":
+def _connect(address: Address) -> "_socket.socket":
     """Return a connected socket, or raise `DaemonUnreachable`."""
     failure: OSError | None = None
     try:
-        targets = _targets(address)
+        targets = _socket_addresses(address)
     except (OSError, UnicodeError) as error:
         targets, failure = [], error if isinstance(error, OSError) else None
     for family, target in targets:
         sock = _socket.socket(family, _socket.SOCK_STREAM)
         try:
-            sock.settimeout(seconds)
+            sock.settimeout(CONNECT_SECONDS)
             sock.connect(target)
             if family != getattr(_socket, "AF_UNIX", None):
                 sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
@@ -264,16 +257,18 @@ def _connect(address: Address, seconds: float) -> "_socket.socket":
             sock.close()
         else:
             return sock
-    why = "" if failure is None or failure.errno in _NOBODY else f" ({failure.strerror or failure})"
+    why = ""
+    if failure is not None and failure.errno not in _NOT_LISTENING:
+        why = f" ({failure.strerror or failure})"
     raise DaemonUnreachable(
         f"No daemon answers at {address}{why}: start it with 'claude-mailbox start'."
     )
 
 
-def _targets(address: Address) -> list[tuple[int, str | tuple[object, ...]]]:
+def _socket_addresses(address: Address) -> list[tuple[int, str | tuple[object, ...]]]:
     if address.path is not None:
         return [(_socket.AF_UNIX, address.path)] if hasattr(_socket, "AF_UNIX") else []
-    # As bytes, because a string would go through the IDNA codec, which imports `re`.
+    # As bytes: the IDNA codec, which strings go through, imports `re`.
     host = address.host.encode("ascii")
     found = _socket.getaddrinfo(host, address.port, 0, _socket.SOCK_STREAM)
     return [(family, target) for family, _, _, _, target in found]

@@ -1,17 +1,17 @@
-"""HTTP/1.1 as bytes: build a request, take an answer apart. Strict, and no I/O."""
+"""HTTP/1.1 as bytes: build a request, parse a response. Strict, and no I/O."""
 
 from claude_mailbox.errors import BadRequest
 
 HEAD_LIMIT = 64 * 1024
-# The largest answer that can be: 1,000 messages, or one of the largest that a daemon can be
-# configured for, with every character escaped.
+# The largest response that a daemon can send: a message of the largest size that can be
+# configured, with every character escaped.
 BODY_LIMIT = 512 * 1024 * 1024
 CHUNK_LINE_LIMIT = 256
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _UNRESERVED = frozenset(b"-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
-class Answer:
+class Response:
     """A status, the headers by lower-case name, and the body."""
 
     __slots__ = ("body", "headers", "status")
@@ -26,7 +26,7 @@ def quote(text: str) -> str:
     """Return *text* percent-encoded as UTF-8, for a query.
 
     Raises:
-        UnicodeEncodeError: if it has half of a surrogate pair.
+        UnicodeEncodeError: if it has a lone surrogate.
     """
     return "".join(chr(b) if b in _UNRESERVED else f"%{b:02X}" for b in text.encode())
 
@@ -34,13 +34,15 @@ def quote(text: str) -> str:
 def request_bytes(
     method: str, target: str, headers: list[tuple[str, str]], body: bytes | None
 ) -> bytes:
-    """Return a request as it goes over the wire; header values are UTF-8.
+    """Return a whole request; header values are sent as UTF-8.
 
     Raises:
-        BadRequest: if a header or the target would break out of its line.
+        BadRequest: if the target or a header has characters that could end its line early.
     """
     if not target.startswith("/") or not all("!" <= c <= "~" for c in target):
-        raise BadRequest(f"The request target {target!r} has characters that it must not have.")
+        raise BadRequest(
+            f"The request target {target!r} has characters that are not allowed there."
+        )
     lines = [f"{method} {target} HTTP/1.1"]
     for name, value in headers:
         if not name or not _TOKEN.issuperset(name):
@@ -59,11 +61,11 @@ def request_bytes(
     return head + body if body else head
 
 
-def parse_head(head: bytes) -> Answer:
-    """Return status and headers of the head *head*, which ends before its empty line.
+def parse_head(head: bytes) -> Response:
+    """Parse the lines of a response before its first empty line.
 
     Raises:
-        ValueError: if it is malformed.
+        ValueError: if they are malformed.
     """
     status_line, *lines = head.decode("latin-1").split("\r\n")
     version, _, rest = status_line.partition(" ")
@@ -83,19 +85,19 @@ def parse_head(head: bytes) -> Answer:
         if name in ("content-length", "transfer-encoding") and headers.get(name, value) != value:
             raise ValueError(f"two values of {name}")
         headers[name] = value
-    return Answer(int(code), headers)
+    return Response(int(code), headers)
 
 
-def body_length(answer: Answer) -> int | None:
-    """Return the length of the body in bytes, or None when it comes in chunks.
+def body_length(response: Response) -> int | None:
+    """Return the length of the body in bytes, or None if it is chunked.
 
     Raises:
-        ValueError: if the headers do not say, contradict each other, or say too much.
+        ValueError: if the headers give no length, two lengths, or one over the limit.
     """
-    if answer.status in (204, 304):
+    if response.status in (204, 304):
         return 0
-    length = answer.headers.get("content-length")
-    encoding = answer.headers.get("transfer-encoding")
+    length = response.headers.get("content-length")
+    encoding = response.headers.get("transfer-encoding")
     if encoding is not None:
         if length is not None or encoding.lower() != "chunked":
             raise ValueError("transfer encoding")
@@ -109,54 +111,54 @@ def body_length(answer: Answer) -> int | None:
     return int(length)
 
 
-class Chunks:
-    """Takes a chunked body apart, piece by piece.
+class ChunkDecoder:
+    """Decodes a chunked body as it arrives.
 
     Attributes:
-        done: whether the last chunk and the trailers are through.
+        done: whether the last chunk and the trailers have been read.
     """
 
     def __init__(self) -> None:
         self.done = False
-        self._left = 0  # bytes of the present chunk that are still to come
-        self._ending = False  # the chunk's closing CRLF is still to come
-        self._trailers = False
+        self._missing = 0  # bytes of the current chunk that have not come yet
+        self._at_chunk_end = False  # the CRLF after the chunk has not come yet
+        self._in_trailers = False
 
     def feed(self, buffer: bytearray) -> bytes:
-        """Take what is complete off the front of *buffer* and return the payload in it.
+        """Remove what can be decoded from the front of *buffer*, and return its payload.
 
         Raises:
-            ValueError: if the framing is malformed.
+            ValueError: if the chunks are malformed.
         """
         pieces = []
-        at = 0
+        start = 0
         while not self.done:
-            if self._left:
-                piece = bytes(buffer[at : at + self._left])
+            if self._missing:
+                piece = bytes(buffer[start : start + self._missing])
                 if not piece:
                     break
                 pieces.append(piece)
-                at += len(piece)
-                self._left -= len(piece)
-                self._ending = not self._left
+                start += len(piece)
+                self._missing -= len(piece)
+                self._at_chunk_end = not self._missing
                 continue
-            end = buffer.find(b"\r\n", at, at + CHUNK_LINE_LIMIT)
+            end = buffer.find(b"\r\n", start, start + CHUNK_LINE_LIMIT)
             if end < 0:
-                if len(buffer) - at >= CHUNK_LINE_LIMIT:
+                if len(buffer) - start >= CHUNK_LINE_LIMIT:
                     raise ValueError("line between chunks")
                 break
-            line = bytes(buffer[at:end])
-            at = end + 2
-            if self._ending:
+            line = bytes(buffer[start:end])
+            start = end + 2
+            if self._at_chunk_end:
                 if line:
                     raise ValueError("end of chunk")
-                self._ending = False
-            elif self._trailers:
+                self._at_chunk_end = False
+            elif self._in_trailers:
                 self.done = not line
             else:
-                self._left = _chunk_size(line)
-                self._trailers = not self._left
-        del buffer[:at]
+                self._missing = _chunk_size(line)
+                self._in_trailers = not self._missing
+        del buffer[:start]
         return b"".join(pieces)
 
 

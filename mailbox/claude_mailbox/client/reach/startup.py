@@ -1,4 +1,4 @@
-"""Find the daemon, or start it in the background and wait until it answers."""
+"""Finds the running daemon, or starts one in the background and waits until it answers."""
 
 import os
 import subprocess
@@ -6,73 +6,75 @@ import sys
 import time
 
 from claude_mailbox import paths
-from claude_mailbox.client.reach import address, lock
+from claude_mailbox.client.reach.address import candidates, is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
+from claude_mailbox.client.reach.lock_file import running_daemon
 from claude_mailbox.errors import DaemonUnreachable, StartupError
 
-# A start takes half a second; a busy machine takes longer.
+# A start takes half a second, on a busy machine longer.
 START_SECONDS = 15.0
 HEALTH_SECONDS = 5.0
-_PAUSE_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 _LOG_LIMIT = 1024 * 1024
 _TAIL_BYTES = 8 * 1024
-# Independent of our terminal, session and end.
 if sys.platform == "win32":
     _CREATION_FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
 else:
     _CREATION_FLAGS = 0
 
 
-def find(url: str | None = None) -> dict[str, object] | None:
-    """Return the health of the daemon, or None when nobody answers.
+def find_running(url: str | None = None) -> dict[str, object] | None:
+    """Return the health of the daemon, or None if nobody answers.
 
-    Without a URL it is the daemon of this home folder, not a stranger at the same port.
+    Without a URL this asks the daemon of our home folder, by its Unix socket alone where there
+    can be one: another server on our TCP port does not count.
 
     Raises:
         ConfigError: if the URL or ``mailbox.json`` is malformed.
     """
-    daemon = Daemon(url, seconds=HEALTH_SECONDS, private=True)
-    try:
-        return daemon.health()
-    except DaemonUnreachable:
-        return None
-    finally:
-        daemon.close()
+    with Daemon(url, seconds=HEALTH_SECONDS, unix_only=True) as daemon:
+        try:
+            return daemon.health()
+        except DaemonUnreachable:
+            return None
 
 
-def ensure(
+def ensure_running(
     url: str | None = None, seconds: float = START_SECONDS
 ) -> tuple[dict[str, object], bool]:
-    """Return the health of the daemon, started if need be, and whether we started it.
+    """Start the daemon unless it runs; return its health, and whether we started it.
 
-    Processes that do so at once end with one daemon: the home folder's lock sees to it.
+    Several processes may do this at once: the lock of the home folder lets one daemon through.
 
     Args:
-        url: address of the daemon; only the home folder's own one can be started.
+        url: address of the daemon; only the one of our home folder can be started.
         seconds: how long to wait until it answers.
 
     Raises:
-        DaemonUnreachable: if it is down and has an address of its own.
-        StartupError: if it does not start; the sentence is its own, or names its log.
+        DaemonUnreachable: if it does not run and is not ours to start.
+        StartupError: if it does not start; the sentence is the daemon's own, or names its log.
     """
-    health = find(url)
+    health = find_running(url)
     if health is not None:
         return health, False
-    if not address.is_default(url):
-        place = address.candidates(url)[0]
-        raise DaemonUnreachable(f"No daemon answers at {place}, and it must be started there.")
-    process, log_start = spawn()
+    if not is_own_daemon(url):
+        address = candidates(url)[0]
+        raise DaemonUnreachable(f"No daemon answers at {address}, and it must be started there.")
+    process, log_start = spawn_daemon()
     health = await_health(process, log_start, seconds)
-    # It outlives us, and nobody is going to wait for it.
+    # The daemon outlives us: without this, Popen would warn that it still runs.
     process.returncode = 0
     return health, True
 
 
-def spawn() -> "tuple[subprocess.Popen[bytes], int]":
-    """Start a daemon that outlives us; return its process and where its part of the log begins.
+def spawn_daemon() -> "tuple[subprocess.Popen[bytes], int]":
+    """Start a daemon that outlives us.
+
+    Returns:
+        Its process, and the position in the log file where its output begins.
 
     Raises:
-        StartupError: if the home folder or its log cannot be written.
+        StartupError: if the home folder or the log cannot be written.
     """
     home, path = paths.home(), paths.log_path()
     try:
@@ -94,7 +96,7 @@ def spawn() -> "tuple[subprocess.Popen[bytes], int]":
             stdout=log,
             stderr=log,
             creationflags=_CREATION_FLAGS,
-            start_new_session=True,  # Windows leaves that out
+            start_new_session=True,  # has no effect on Windows
         )
     return process, start
 
@@ -102,36 +104,37 @@ def spawn() -> "tuple[subprocess.Popen[bytes], int]":
 def await_health(
     process: "subprocess.Popen[bytes] | None", log_start: int = 0, seconds: float = START_SECONDS
 ) -> dict[str, object]:
-    """Return the health of the home folder's daemon as soon as it answers.
+    """Wait until the daemon of our home folder answers, and return its health.
 
     Args:
-        process: the daemon that we started, or None when somebody else starts it.
-        log_start: where its part of the log begins.
+        process: the daemon that we started, or None if a service manager starts it.
+        log_start: where its output begins in the log file.
         seconds: how long to wait.
 
     Raises:
-        StartupError: if it ends, or does not answer in time.
+        StartupError: if the daemon ends, or does not answer in time.
     """
     deadline = time.monotonic() + seconds
     while True:
-        health = find()
+        health = find_running()
         if health is not None:
             return health
-        # One that lost the race for the lock ends at once, and the winner will answer.
-        if process is not None and process.poll() is not None and lock.holder() is None:
-            health = find()
+        # A daemon that finds the home folder locked by another one ends at once. Then the other
+        # one is going to answer.
+        if process is not None and process.poll() is not None and running_daemon() is None:
+            health = find_running()
             if health is not None:
                 return health
-            raise StartupError(_last_words(log_start, process.returncode))
+            raise StartupError(_reason_of_exit(log_start, process.returncode))
         if time.monotonic() > deadline:
             raise StartupError(
                 f"The daemon did not answer within {seconds:g} seconds: see {paths.log_path()}."
             )
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
-def _last_words(log_start: int, code: int) -> str:
-    """Return why the daemon ended, from the last line that it wrote."""
+def _reason_of_exit(log_start: int, code: int) -> str:
+    """Return the error in the last line that the daemon logged, or else its exit status."""
     path = paths.log_path()
     try:
         with open(path, "rb") as log:
@@ -142,4 +145,4 @@ def _last_words(log_start: int, code: int) -> str:
         lines = []
     if lines and lines[-1].startswith("Error: "):
         return lines[-1].removeprefix("Error: ")
-    return f"The daemon ended with exit status {code} at its start: see {path}."
+    return f"The daemon exited with status {code} while starting: see {path}."

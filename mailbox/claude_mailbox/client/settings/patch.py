@@ -1,8 +1,8 @@
-"""Adds our hooks to a settings file of Claude Code, and takes exactly those out again.
+"""Adds our hooks to a settings file of Claude Code, and removes exactly those again.
 
-The file is changed as text: what others wrote into it stays byte for byte. A change is written
-to a new file that replaces the old one. The content from before our hooks is kept beside it until
-they are taken out.
+The file is edited as text: what others wrote stays byte for byte. A change is written to a new
+file that replaces the old one. While our hooks are in the file, its content from before them is
+kept in a backup beside it.
 """
 
 import os
@@ -10,12 +10,12 @@ import tempfile
 from dataclasses import dataclass
 from typing import cast
 
-from claude_mailbox.client.settings import json_text
-from claude_mailbox.client.settings.entries import Handler
-from claude_mailbox.client.settings.json_text import Node
+from claude_mailbox.client.settings import json_edit
+from claude_mailbox.client.settings.handlers import Handler
+from claude_mailbox.client.settings.json_edit import Node
 from claude_mailbox.errors import ConfigError
 
-# Ends each of our commands, a comment to every shell: so they are told from what others wrote.
+# The end of each of our commands, by which we know them. To a shell it is a comment.
 MARK = "  # added by claude-mailbox"
 BACKUP_SUFFIX = ".before-claude-mailbox"
 _NEW_FILE = "{}\n"
@@ -24,12 +24,12 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A change of a settings file that has not been written yet.
+    """A change of a settings file that has not been made yet.
 
     Attributes:
-        path: the file, with symbolic links followed.
-        old: its content; None when it is not there.
-        new: what its content is to be; None when the file is to go.
+        path: the file, with symbolic links resolved.
+        old: its present content; None if it does not exist.
+        new: its new content; None if it is to be deleted.
     """
 
     path: str
@@ -38,15 +38,15 @@ class Patch:
 
     @property
     def backup(self) -> str:
-        """Where the content from before our hooks is kept."""
+        """Path of the file that keeps the content from before our hooks."""
         return self.path + BACKUP_SUFFIX
 
 
 def plan(path: str, wanted: dict[str, list[Handler]]) -> Patch:
-    """Return what has to change so that the file has the *wanted* handlers of ours, and no others.
+    """Return the change after which our handlers in the file are the *wanted* ones.
 
     Raises:
-        ConfigError: if the file cannot be read, is no JSON, or is not laid out as settings are.
+        ConfigError: if the file cannot be read, is not JSON, or does not have the form of settings.
     """
     path = os.path.realpath(path)
     old = _read(path)
@@ -56,14 +56,14 @@ def plan(path: str, wanted: dict[str, list[Handler]]) -> Patch:
         raise ConfigError(
             f"{path} is broken ({error}); nothing was changed. Correct it first."
         ) from None
-    # Without a backup, there was no file before us.
+    # Without a backup there was no file before ours.
     if new == _NEW_FILE and not os.path.exists(path + BACKUP_SUFFIX):
         return Patch(path, old, None if _has_ours(old) else old)
     return Patch(path, old, new)
 
 
 def write(patch: Patch) -> None:
-    """Carry a change out: all of it, or nothing.
+    """Make a change, completely or not at all.
 
     Raises:
         ConfigError: if the file or its folder cannot be written.
@@ -99,7 +99,7 @@ def _read(path: str) -> str | None:
 
 
 def _replace(path: str, content: str, *, like: str) -> None:
-    """Write a file so that nobody ever sees half of it; its mode is that of the file *like*."""
+    """Write a file in one step, with the mode of the file *like*."""
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
     try:
         with open(descriptor, "w", encoding="utf-8", newline="") as file:
@@ -114,7 +114,7 @@ def _replace(path: str, content: str, *, like: str) -> None:
 
 
 def _patched(text: str, wanted: dict[str, list[Handler]]) -> str:
-    """Return the document with the wanted handlers of ours and no others."""
+    """Return the document with our handlers replaced by the *wanted* ones."""
     lead = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
     text = text.removeprefix(lead)
     if _ours(_hooks(text)) == wanted:
@@ -126,8 +126,8 @@ def _patched(text: str, wanted: dict[str, list[Handler]]) -> str:
 
 
 def _hooks(text: str) -> Node | None:
-    """Return the object with the hooks, checked as far as we have to walk through it."""
-    root = json_text.parse(text)
+    """Return the object with the hooks; check the form of everything that we look at in it."""
+    root = json_edit.parse(text)
     if not isinstance(root.value, dict):
         raise ValueError("it is not one JSON object")
     hooks = root.child("hooks")
@@ -166,22 +166,22 @@ def _is_ours(handler: Node) -> bool:
 
 
 def _without_ours(text: str) -> str:
-    """Take our handlers out one by one, each with all that would be empty without it."""
+    """Remove our handlers one by one, each with everything that would be empty without it."""
     while True:
-        root = json_text.parse(text)
+        root = json_edit.parse(text)
         path = _path_to_ours(root)
         if path is None:
             return text
-        # Up to what has something else in it.
+        # Go up to the container that has something else in it.
         while len(path) > 1 and len(path[-1][0].children) == 1:
             path.pop()
-        text = json_text.remove(text, *path[-1])
+        text = json_edit.remove(text, *path[-1])
 
 
 def _path_to_ours(root: Node) -> list[tuple[Node, int]] | None:
-    """Return the way from the root to the first handler of ours: containers and indexes.
+    """Return the path to the first handler of ours: each container, and an index in it.
 
-    A group counts by its handlers: without any, whatever else it has is of no use.
+    It does not stop at groups: one without handlers is removed whole, with its matcher.
     """
     hooks = root.child("hooks") or Node(0)
     for event, groups in enumerate(hooks.children):
@@ -195,11 +195,11 @@ def _path_to_ours(root: Node) -> list[tuple[Node, int]] | None:
 
 
 def _with_group(text: str, event: str, group: dict[str, object]) -> str:
-    root = json_text.parse(text)
+    root = json_edit.parse(text)
     hooks = root.child("hooks")
     if hooks is None:
-        return json_text.add_member(text, root, "hooks", {event: [group]})
+        return json_edit.add_member(text, root, "hooks", {event: [group]})
     groups = hooks.child(event)
     if groups is None:
-        return json_text.add_member(text, hooks, event, [group])
-    return json_text.add_item(text, groups, group)
+        return json_edit.add_member(text, hooks, event, [group])
+    return json_edit.add_item(text, groups, group)

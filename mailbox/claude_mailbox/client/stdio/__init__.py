@@ -1,0 +1,1 @@
+"""``mcp-stdio``: an MCP server on standard input and output that forwards to the daemon."""

@@ -1,0 +1,1 @@
+"""The commands of the full command line: their options and help."""

@@ -1,0 +1,154 @@
+"""The commands that hooks run, and those that put our hooks into settings files."""
+
+import difflib
+import os
+import shlex
+import shutil
+import sys
+
+import rich_click as click
+
+from claude_mailbox.cli import options
+from claude_mailbox.client import codec, output
+from claude_mailbox.client.hooks import session as session_hooks
+from claude_mailbox.client.hooks.naming import git_top_level
+from claude_mailbox.client.settings.handlers import handlers_by_event
+from claude_mailbox.client.settings.patch import MARK, Patch, plan, write
+from claude_mailbox.model import check_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_PROGRAM = "claude-mailbox"
+
+
+@click.command("session-announce")
+@options.url
+def session_announce(url: str | None) -> int:
+    """For the hook SessionStart: give the session a mailbox and tell the model how to use it.
+
+    The hook's JSON comes on standard input. The daemon is started if need be.
+    """
+    return session_hooks.announce(url=url)
+
+
+@click.command("session-end")
+@options.url
+def session_end(url: str | None) -> int:
+    """For the hook SessionEnd: delete the session's mailbox, unless mail is pending."""
+    return session_hooks.end(url=url)
+
+
+@click.command("session-rearm")
+def session_rearm() -> int:
+    """For the hooks FileChanged and CwdChanged: keep watching the session's doorbell."""
+    return session_hooks.rearm()
+
+
+@click.command("client-headers")
+def client_headers() -> int:
+    """For headersHelper of an MCP server: print headers that tell which session makes a call."""
+    return session_hooks.client_headers()
+
+
+def _settings_options(function: "Callable[..., Any]") -> "Callable[..., Any]":
+    for option in (
+        click.option(
+            "--user", "scope", flag_value="user", help="Change your own settings (the default)."
+        ),
+        click.option(
+            "--project", "scope", flag_value="project", help="Change the settings of this project."
+        ),
+        click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing."),
+        options.as_json,
+    ):
+        function = option(function)
+    return function
+
+
+@click.command("install-hook")
+@options.mailbox(
+    "--name",
+    "name",
+    "Check this mailbox. Without it, every session has one of its own.",
+    required=False,
+)
+@_settings_options
+def install_hook(name: str | None, scope: str | None, dry_run: bool, as_json: bool) -> int:
+    """Add our hooks to Claude Code's settings, for those who do not use the plugin.
+
+    Everything else in the file stays as it is, and a backup is kept until uninstall-hook. It can be
+    run again, and then changes only what is different.
+
+    \b
+    Examples:
+      claude-mailbox install-hook
+      claude-mailbox install-hook --name backend --project
+    """
+    if name is not None:
+        name = shlex.quote(check_name(name, "--name"))
+    wanted = handlers_by_event(_program(scope), MARK, name)
+    return _apply(plan(_settings_path(scope), wanted), dry_run, as_json)
+
+
+@click.command("uninstall-hook")
+@_settings_options
+def uninstall_hook(scope: str | None, dry_run: bool, as_json: bool) -> int:
+    """Remove our hooks from Claude Code's settings; everything else in the file stays.
+
+    \b
+    Examples:
+      claude-mailbox uninstall-hook
+      claude-mailbox uninstall-hook --project --dry-run
+    """
+    return _apply(plan(_settings_path(scope), {}), dry_run, as_json)
+
+
+def _settings_path(scope: str | None) -> str:
+    """Return the settings file of the user, or that of the project in the working folder."""
+    if scope == "project":
+        top = git_top_level(os.getcwd()) or os.getcwd()
+        return os.path.join(top, ".claude", "settings.json")
+    folder = os.environ.get("CLAUDE_CONFIG_DIR") or os.path.expanduser(os.path.join("~", ".claude"))
+    return os.path.join(folder, "settings.json")
+
+
+def _program(scope: str | None) -> str:
+    """Return the command that runs us in a hook."""
+    if scope == "project":
+        return _PROGRAM  # the settings of a project are shared with other machines
+    found = shutil.which(_PROGRAM)
+    if found is not None:
+        return _quoted(found)
+    return f"{_quoted(sys.executable)} -P -m claude_mailbox"
+
+
+def _quoted(path: str) -> str:
+    return f'"{path}"' if sys.platform == "win32" else shlex.quote(path)
+
+
+def _apply(patch: Patch, dry_run: bool, as_json: bool) -> int:
+    is_changed = patch.new != patch.old
+    if is_changed and not dry_run:
+        write(patch)
+    backup = patch.backup if os.path.exists(patch.backup) else None
+    if as_json:
+        document = {"path": patch.path, "changed": is_changed, "dryRun": dry_run, "backup": backup}
+        output.write(codec.encode(document) + "\n")
+    elif not is_changed:
+        output.write(f"Nothing to change in {patch.path}\n")
+    elif dry_run:
+        output.write(_diff(patch))
+    else:
+        kept = f", the backup is {backup}" if backup else ""
+        output.write(f"Changed {patch.path}{kept}. New sessions will use it.\n")
+    return 0
+
+
+def _diff(patch: Patch) -> str:
+    old = (patch.old or "").splitlines(keepends=True)
+    new = (patch.new or "").splitlines(keepends=True)
+    lines = difflib.unified_diff(old, new, patch.path, patch.path)
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)

@@ -1,0 +1,32 @@
+"""``demo``: the command."""
+
+import rich_click as click
+
+from claude_mailbox.cli import options
+from claude_mailbox.client import codec, output
+
+
+@click.command()
+@options.as_json
+def demo(as_json: bool) -> int:
+    """Watch two peers at work: a waiting one wakes, mail survives a kill of the daemon.
+
+    The demo runs a real daemon on a free port in a temporary home folder, prints a timeline with
+    measured times, and leaves nothing behind. Your own daemon is not touched.
+
+    \b
+    Example:
+      claude-mailbox demo
+    """
+    from claude_mailbox.cli.demo.sandbox import Sandbox
+    from claude_mailbox.cli.demo.scenes import run_scenes
+
+    def print_line(line: str) -> None:
+        if not as_json:
+            output.write(line + "\n")
+
+    with Sandbox() as sandbox:
+        scenes = run_scenes(sandbox, print_line)
+    if as_json:
+        output.write(codec.encode({"ok": True, "scenes": scenes}) + "\n")
+    return 0

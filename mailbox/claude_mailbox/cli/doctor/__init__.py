@@ -1,0 +1,1 @@
+"""``doctor``: checks the installation and says what to do about problems."""

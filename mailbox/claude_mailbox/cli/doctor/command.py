@@ -1,0 +1,49 @@
+"""``doctor``: run all checks and print what they found."""
+
+from dataclasses import asdict
+
+import rich_click as click
+
+from claude_mailbox.cli import options
+from claude_mailbox.cli.doctor.checks import OK, PROBLEM, Finding, examine
+from claude_mailbox.client import codec, output
+from claude_mailbox.client.text import visible
+
+_WORDS = {OK: ("OK", "green"), PROBLEM: ("PROBLEM", "red")}
+_INDENT = 9
+
+
+@click.command()
+@options.url
+@options.as_json
+def doctor(url: str | None, as_json: bool) -> int:
+    """Check the installation, from Python to the round trip of a message. Changes nothing.
+
+    Each line says OK, or what the problem is and what to do. The exit code is 1 if there is one.
+
+    \b
+    Examples:
+      claude-mailbox doctor
+      claude-mailbox doctor --json
+    """
+    findings = []
+    for finding in examine(url):
+        findings.append(finding)
+        if not as_json:
+            output.write(_lines(finding))
+    is_ok = all(finding.state != PROBLEM for finding in findings)
+    if as_json:
+        document = {"ok": is_ok, "checks": [asdict(finding) for finding in findings]}
+        output.write(codec.encode(document) + "\n")
+    return 0 if is_ok else 1
+
+
+def _lines(finding: Finding) -> str:
+    word, color = _WORDS.get(finding.state, ("NOTE", "yellow"))
+    word = f"{word:<{_INDENT}}"
+    if output.is_terminal():
+        word = click.style(word, fg=color, bold=True)
+    text = f"{word}{finding.check}: {visible(finding.detail)}\n"
+    if finding.remedy:
+        text += f"{'':{_INDENT}}-> {visible(finding.remedy)}\n"
+    return text

@@ -1,0 +1,26 @@
+"""Runs a command, and turns the errors it raises into an exit code and a sentence."""
+
+from claude_mailbox.client import output
+from claude_mailbox.client.mail.interrupts import Interrupted
+from claude_mailbox.errors import MailboxError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+EXIT_INTERRUPTED = 130
+
+
+def exit_status(function: "Callable[..., int]", keywords: "Mapping[str, object]") -> int:
+    """Call *function* and return its exit code; write errors to standard error."""
+    try:
+        return function(**keywords)
+    except MailboxError as error:
+        # There is no sentence if the reader of a pipe left before there was anything to print.
+        if str(error):
+            output.report_error(str(error))
+        return error.exit_code
+    except Interrupted as signal:
+        return signal.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED

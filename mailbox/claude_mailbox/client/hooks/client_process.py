@@ -1,0 +1,52 @@
+"""Which process of Claude Code a hook or a tool call belongs to.
+
+Nothing here runs a program: a hook has no time for ``ps``.
+"""
+
+import os
+
+_SHELLS = frozenset({"sh", "dash", "bash", "zsh", "ash", "busybox"})
+
+
+def client_key() -> str | None:
+    """Return a key that tells this process of Claude Code from all others, or None.
+
+    It is the process id, on Linux with the time at which the process started. The hooks and the
+    headers of the MCP connection must find the same key in different ways: hooks get the process
+    id in a variable, the headers' helper gets the path of a socket that is named after it.
+    """
+    pid = os.environ.get("CLAUDE_PID") or _pid_in_socket_name() or _ancestor()
+    if pid is None or not (pid.isascii() and pid.isdigit()):
+        return None
+    stat = _stat(pid)
+    return pid if stat is None else f"{pid}-{stat[19]}"
+
+
+def _pid_in_socket_name() -> str | None:
+    path = os.environ.get("CLAUDE_CODE_MESSAGING_SOCKET", "")
+    name = path.replace("\\", "/").rpartition("/")[2].partition(".")[0]
+    return name if name.isascii() and name.isdigit() else None
+
+
+def _ancestor() -> str | None:
+    """Return the nearest ancestor that is not a shell; Claude Code may start us through one."""
+    pid = str(os.getppid())
+    while True:
+        stat = _stat(pid)
+        if stat is None:
+            return None
+        if stat[-1] not in _SHELLS:
+            return pid
+        pid = stat[1]
+
+
+def _stat(pid: str) -> list[str] | None:
+    """Return the fields of ``/proc/<pid>/stat`` from the state (field 3) on, then the name."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            content = file.read().decode(errors="replace")
+    except OSError:
+        return None
+    # The name is in parentheses, and may itself have blanks and parentheses.
+    before, _, after = content.rpartition(")")
+    return [*after.split(), before.partition("(")[2]]

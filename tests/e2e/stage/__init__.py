@@ -1,1 +1,0 @@
-"""The stage that the real client plays on: a scripted model, a terminal, a home and a daemon."""
