@@ -10,7 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from claude_mailbox.cli.app import cli
-from claude_mailbox.daemon.mcp.tools import CHECK_CHARACTERS, TOOLS, WATCH_LIMIT
+from claude_mailbox.daemon.mcp.tools import (
+    CHECK_CHARACTERS,
+    HISTORY_CHARACTERS,
+    HISTORY_MESSAGES,
+    TOOLS,
+    WATCH_LIMIT,
+)
 from docs.markdown import code_of, table
 from docs.pages import MCP
 from docs.product import commands
@@ -31,6 +37,7 @@ def test_limits() -> None:
     """The numbers in the table are those of the code."""
     assert f"about {CHECK_CHARACTERS:,} characters" in MCP
     assert f"up to {WATCH_LIMIT:.0f} seconds" in MCP
+    assert f"At most {HISTORY_MESSAGES} messages and {HISTORY_CHARACTERS:,} characters" in MCP
 
 
 def test_all_clients_are_there_and_no_others() -> None:

@@ -193,9 +193,9 @@ class TestSearch:
             "^",
             "{a b}:c",
             "-",
-            "\0",
-        ]
-        + ["w " * 250],
+            "\x00",
+            "w " * 250,
+        ],
     )
     def test_the_language_of_the_index_means_nothing(
         self, mail: Mail, fresh: Fresh, words: str

@@ -66,8 +66,10 @@ class Receipts:
                 status = await self.status(mailbox, number)
                 if status.state == until:
                     return status
-                with trio.move_on_at(deadline):
-                    await custodian.attend(waiter)
+                # It may have been called during the look.
+                if not waiter.is_called:
+                    with trio.move_on_at(deadline):
+                        await custodian.attend(waiter)
                 if not waiter.is_called:
                     return await self.status(mailbox, number)
                 await waiter.turn()

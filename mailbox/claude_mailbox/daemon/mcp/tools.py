@@ -15,14 +15,23 @@ from claude_mailbox.daemon.edge.render import (
     backlog_json,
     compact,
     delivery_json,
+    history_json,
     listing_json,
     receipt_json,
     rename_json,
+    status_json,
 )
 from claude_mailbox.daemon.http.asgi import Scope
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.errors import BadRequest, MailboxError
-from claude_mailbox.model import Claim, check_body, check_name
+from claude_mailbox.model import (
+    Claim,
+    HistoryQuery,
+    check_body,
+    check_message,
+    check_name,
+    check_words,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +39,8 @@ SERVER_NAME = "claude-mailbox"
 SERVER_TITLE = "Mailbox"
 
 CHECK_CHARACTERS = 60_000
+HISTORY_MESSAGES = 20
+HISTORY_CHARACTERS = 20_000
 WATCH_DEFAULT = 25.0
 WATCH_LIMIT = 50.0
 LEASE_HEADER = b"x-mailbox-lease"
@@ -114,6 +125,27 @@ TOOLS = (
         },
         meta=_LONG,
     ),
+    Tool(
+        "history",
+        "Read what you sent and got, newest first. 'more': pass the last id as 'before'.",
+        {
+            "query": {"type": "string", "description": 'Words, "quoted phrases"'},
+            "with": {"type": "string", "description": "Only with this mailbox"},
+            "thread": {"type": "integer", "description": "Only this thread"},
+            "before": {"type": "integer"},
+            "name": _NAME,
+        },
+        is_read_only=True,
+        is_idempotent=True,
+    ),
+    Tool(
+        "message",
+        "Say what became of a message that you sent or got.",
+        {"id": {"type": "integer"}, "name": _NAME},
+        ("id",),
+        is_read_only=True,
+        is_idempotent=True,
+    ),
 )
 
 ARGUMENTS = {tool.name: frozenset(tool.properties) for tool in TOOLS}
@@ -160,6 +192,8 @@ class Tools:
             "list_mailboxes": self._list,
             "rename": self._rename,
             "watch": self._watch,
+            "history": self._history,
+            "message": self._message,
         }
 
     async def call(
@@ -213,7 +247,7 @@ class Tools:
     async def _check(self, scope: Scope, arguments: Arguments) -> Content:
         name = await self._own_name(scope, arguments, "name")
         custody = _custody(scope)
-        claim = await self._broker.check(name, custody, max_characters=CHECK_CHARACTERS)
+        claim = await self._broker.check(name, custody, max_characters=CHECK_CHARACTERS, by="mcp")
         _name_holder(custody, claim)
         return {"messages": _messages(claim), "remaining": claim.remaining}
 
@@ -246,7 +280,7 @@ class Tools:
         custody = _custody(scope)
         claim = None
         with self._calls.waiting(scope, scope[_REQUEST_ID]) as patience:
-            claim = await self._broker.watch(name, seconds, custody)
+            claim = await self._broker.watch(name, seconds, custody, by="mcp")
         if patience.cancel_called:
             # A claim that was under way is not cancelled, and now nobody wants it.
             if custody.tokens:
@@ -257,6 +291,27 @@ class Tools:
             return {"message": None}
         _name_holder(custody, claim)
         return {"message": _messages(claim)[0], "remaining": claim.remaining}
+
+    async def _history(self, scope: Scope, arguments: Arguments) -> Content:
+        name = await self._own_name(scope, arguments, "name")
+        peer, thread, before = (arguments.get(key) or None for key in ("with", "thread", "before"))
+        query = HistoryQuery(
+            words=check_words(arguments.get("query"), "query"),
+            peer=None if peer is None else check_name(peer, "with"),
+            thread=None if thread is None else check_message(thread, "thread"),
+            before=None if before is None else check_message(before, "before"),
+            limit=HISTORY_MESSAGES,
+            max_characters=HISTORY_CHARACTERS,
+        )
+        page = await self._broker.history.page(name, query)
+        messages = [history_json(entry) for entry in page.entries]
+        fitting = _fitting(messages)
+        return {"messages": fitting, "more": page.has_more or len(fitting) < len(messages)}
+
+    async def _message(self, scope: Scope, arguments: Arguments) -> Content:
+        name = await self._own_name(scope, arguments, "name")
+        number = check_message(arguments.get("id"), "id")
+        return status_json(await self._broker.receipts.status(name, number))
 
 
 def _custody(scope: Scope) -> Custody:
@@ -273,6 +328,21 @@ def _name_holder(custody: Custody, claim: Claim) -> None:
     """Have explicit leases named in headers: a tool's result has no place for them."""
     if custody.lease_seconds is not None:
         custody.holder = claim.mailbox
+
+
+def _fitting(messages: list[Content]) -> list[Content]:
+    """Return as many as are within the characters of a history, the first one cut if it must be."""
+    room = HISTORY_CHARACTERS - len('{"messages":[],"more":false}')
+    for count, message in enumerate(messages):
+        if count == 0:
+            while len(compact(message)) > room:
+                body = str(message["body"])
+                message = {"bodyLength": len(body), **message, "body": body[: len(body) * 4 // 5]}
+            messages = [message, *messages[1:]]
+        room -= len(compact(message)) + 1
+        if room < -1:
+            return messages[:count]
+    return messages
 
 
 def _messages(claim: Claim) -> list[dict[str, object]]:
