@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help run demo test check format lint types contracts unit coverage bench bench-full picture e2e clean
+.PHONY: help run demo test fast check format lint types contracts unit coverage bench bench-full picture e2e clean
 
 help:  ## Show what can be made.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ contracts: $(DEV_STAMP)
 unit: $(DEV_STAMP)
 	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal
 
+fast: $(DEV_STAMP)  ## Run the tests that start no processes.
+	$(BIN)/python -m pytest -m fast --numprocesses 2 --dist worksteal
+
 coverage: $(DEV_STAMP)  ## Run the tests and show which branches they miss.
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses 4 --dist worksteal
@@ -83,4 +86,4 @@ e2e: $(DEV_STAMP)  ## Drive the real Claude Code client, offline.
 	tests/e2e/run
 
 clean:  ## Remove what was made here.
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) dist build .import_linter_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

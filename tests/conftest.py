@@ -1,3 +1,25 @@
-"""Fixtures of the modules that lie at the top of the package."""
+"""What holds for all tests, and fixtures of the modules that lie at the top of the package."""
+
+import signal
+from pathlib import Path
+
+import pytest
 
 from support.fixtures import scratch as scratch
+
+# These start no process, or one for all of them: seconds for the whole of them.
+FAST = ("daemon/delivery", "daemon/edge", "daemon/http", "daemon/store", "daemon/web", "property")
+ROOT = Path(__file__).parent
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A script that starts us in the background has it ignored, and so would every child of ours that
+    # a test means to interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the fast half, by folder."""
+    for item in items:
+        folder = item.path.parent.relative_to(ROOT).as_posix()
+        if folder == "." or folder.startswith(FAST):
+            item.add_marker(pytest.mark.fast)

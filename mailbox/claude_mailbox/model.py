@@ -68,6 +68,25 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What is known of the session that has a mailbox.
+
+    Attributes:
+        state: one of `SESSION_STATES`.
+        since: when it began, in milliseconds since the epoch, or None.
+        project: name of its project, or None.
+        cwd: its working folder, or None.
+        has_bell: whether its client watches a file that wakes it.
+    """
+
+    state: str
+    since: int | None
+    project: str | None
+    cwd: str | None
+    has_bell: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """The honest answer to a send.
 
@@ -82,6 +101,7 @@ class Receipt:
         pending: messages that wait there, this one included.
         forwarded_from: former name that the message was addressed to, if it was.
         duplicate: whether the answer repeats that of an earlier send with the same key.
+        session: the session that has the receiving mailbox, if one has.
     """
 
     id: int
@@ -94,6 +114,7 @@ class Receipt:
     pending: int
     forwarded_from: str | None = None
     duplicate: bool = False
+    session: SessionFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +133,55 @@ class Listing:
     last_seen_at: int | None
     pending: int
     pending_for_you: int
+    session: SessionFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """Something that a hook tells of its session.
+
+    Attributes:
+        session_id: the client's id of it.
+        state: what it does from now on (a value of `SESSION_STATES`), or None for no change.
+        begins_turn: whether a prompt starts a turn.
+        transcript: path of the file that the client writes the conversation to, or None.
+        cwd: its working folder, or None.
+        project: name of its project, or None.
+    """
+
+    session_id: str
+    state: str | None
+    begins_turn: bool = False
+    transcript: str | None = None
+    cwd: str | None = None
+    project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A message that a hook or command gave to a session's client, without proof of arrival yet.
+
+    Attributes:
+        lease: token of the lease that it was shown under; its mark in the transcript.
+        kind: ``"context"``, ``"wake"`` or ``"command"``.
+        is_past: whether a turn has begun since.
+        shown_at: milliseconds since the epoch.
+        transcript: path of the client's file; empty when it was not known.
+        inode: of that file when the message was shown, 0 if there was none.
+        size: of that file then, in bytes.
+    """
+
+    lease: str
+    kind: str
+    is_past: bool
+    shown_at: int
+    transcript: str
+    inode: int
+    size: int
+
+
+SESSION_STATES = ("working", "idle", "waiting", "ended", "unknown")
+SHOWN_KINDS = ("context", "wake", "command")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
+from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.errors import MailboxError
 
@@ -43,6 +44,7 @@ def routes() -> list[tuple[str, str]]:
         MailboxRoutes(nothing, nothing, nothing),
         HistoryRoutes(nothing, nothing),
         SessionRoutes(nothing),
+        ProofRoutes(nothing),
         Follow(nothing, nothing),
         McpEndpoint(nothing, nothing),
     )

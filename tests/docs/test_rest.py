@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from claude_mailbox import model
-from claude_mailbox.daemon.web import follow
+from claude_mailbox.daemon.web import fields, follow
 from claude_mailbox.daemon.web import mail as web
 from docs.markdown import code_of, table
 from docs.pages import MCP, REST
@@ -129,7 +129,7 @@ def test_limits() -> None:
         f"A name has 1 to {model.NAME_LIMIT} characters",
         f"`idempotencyKey` (at most {model.KEY_LIMIT} characters)",
         f"`lease=<seconds>` ({low:.0f} to {high:,.0f})",
-        f"at most {web.TOKENS_LIMIT:,} tokens",
+        f"at most {fields.TOKENS_LIMIT:,} tokens",
         f"at most {model.CHECK_LIMIT:,} messages or {model.CHECK_BYTES >> 20} MiB",
         f"{web.WATCH_DEFAULT:.0f} if you do not say, at most {web.WATCH_LIMIT:.0f}",
         f"last `seconds` ({web.LEASE_DEFAULT:.0f})",

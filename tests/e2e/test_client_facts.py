@@ -93,8 +93,10 @@ class TestReceiverOfHookOutput:
             return call("TaskUpdate", taskId="1", status="completed")
         return say("All right.")
 
-    def test_of_additional_context(self, folder: Path, sessions: Sessions) -> None:
-        """For SubagentStop it is the subagent, for TaskCompleted nobody: neither may take mail so."""
+    def test_additional_context_reaches_a_subagent_or_nobody(
+        self, folder: Path, sessions: Sessions
+    ) -> None:
+        """The subagent for SubagentStop, nobody for TaskCompleted: so they must not take mail."""
         hooks = {
             event: shell(hook_output(event, additionalContext=f"{event}!")) for event in self.EVENTS
         }
@@ -107,8 +109,8 @@ class TestReceiverOfHookOutput:
         ]
         assert set(received) == {("SubagentStop", True)}
 
-    def test_of_wake_ups(self, folder: Path, sessions: Sessions) -> None:
-        """For both events it is the main conversation, and no subagent."""
+    def test_wake_ups_reach_the_main_conversation(self, folder: Path, sessions: Sessions) -> None:
+        """For both events, and no subagent."""
         hooks = {
             event: shell(f"echo {event}! >&2; exit 2", asyncRewake=True) for event in self.EVENTS
         }

@@ -115,7 +115,7 @@ class TestName:
         peer.session.wait_idle()
         peer.assert_read_once("after the clearing")
 
-    def test_that_was_changed_is_kept_when_the_session_is_resumed(
+    def test_a_changed_name_is_kept_when_the_session_is_resumed(
         self, sessions: Sessions, mail: Mail
     ) -> None:
         """With the mail that came while the session was closed."""
@@ -135,8 +135,10 @@ class TestName:
         assert "frontend" in again.model.requests[0].history
         again.assert_read_once("the build is green")
 
-    def test_is_free_after_a_session_without_mail(self, sessions: Sessions, mail: Mail) -> None:
-        """If nothing is pending at its end, the mailbox is deleted."""
+    def test_the_mailbox_is_deleted_after_a_session_without_mail(
+        self, sessions: Sessions, mail: Mail
+    ) -> None:
+        """If nothing is pending when the session ends."""
         mail.start()
         peer = sessions.start_peer(quiet)
         peer.session.ask("Hello")

@@ -23,7 +23,7 @@ class TestClosedSession:
         again.session.ask("Hello again")
         again.assert_read_once("first while away", "second while away")
 
-    def test_that_was_killed_gets_its_mail_when_it_is_resumed(
+    def test_a_killed_session_gets_its_mail_when_it_is_resumed(
         self, sessions: Sessions, claude: Claude, mail: Mail
     ) -> None:
         """No hook ran at its end."""
@@ -44,9 +44,7 @@ class TestClosedSession:
         again.session.ask("Hello again")
         again.assert_read_once("while away")
 
-    def test_that_was_forked_leaves_its_mail_to_the_original(
-        self, sessions: Sessions, mail: Mail
-    ) -> None:
+    def test_a_fork_leaves_the_mail_to_the_original(self, sessions: Sessions, mail: Mail) -> None:
         """A fork is another session, with a mailbox of its own."""
         mail.start()
         peer = sessions.start_peer(quiet)

@@ -73,7 +73,7 @@ class TestCommand:
         peer.session.wait_idle()
         peer.assert_read_once("the build is green")
 
-    def test_that_is_not_installed_is_one_hint(self, claude: Claude, sessions: Sessions) -> None:
+    def test_a_missing_command_is_one_hint(self, claude: Claude, sessions: Sessions) -> None:
         """The session works without it."""
         claude.env["PATH"] = os.defpath
         session = sessions.start(quiet, *FROM_FOLDER.arguments)

@@ -160,7 +160,9 @@ class TestBurst:
         assert len(with_mail) < len(bodies)
         peer.assert_read_once(*bodies)
 
-    def test_that_is_too_long_for_one_hook_is_fetched(self, mail: Mail, sessions: Sessions) -> None:
+    def test_mail_that_is_too_long_for_one_hook_is_fetched(
+        self, mail: Mail, sessions: Sessions
+    ) -> None:
         """The hook shows whole messages, and the model fetches the rest."""
 
         def script(request: Request) -> Text | ToolCall:

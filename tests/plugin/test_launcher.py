@@ -158,7 +158,7 @@ class TestLaunchRecord:
         assert done.stdout.split()[-1] == __version__
 
     @pytest.mark.parametrize("broken", ["python", "package", "empty"])
-    def test_of_a_removed_installation_is_ignored(
+    def test_a_record_of_a_removed_installation_is_ignored(
         self, machine: Machine, tmp_path: Path, broken: str
     ) -> None:
         """The launcher searches for the command then."""

@@ -105,8 +105,10 @@ class CommandLine:
             check=False,
         )
 
-    def spawn(self, *arguments: str, **options: object) -> "subprocess.Popen[str]":
-        """Start a command; *options* are those of ``Popen``."""
+    def spawn(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, **options: object
+    ) -> "subprocess.Popen[str]":
+        """Start a command, with further variables; *options* are those of ``Popen``."""
         streams: dict[str, object] = {
             "stdin": subprocess.DEVNULL,
             "stdout": subprocess.PIPE,
@@ -114,7 +116,10 @@ class CommandLine:
             **options,
         }
         child: subprocess.Popen[str] = subprocess.Popen(  # type: ignore[call-overload]
-            self._command(arguments), env=self.environment, encoding="utf-8", **streams
+            self._command(arguments),
+            env={**self.environment, **(environment or {})},
+            encoding="utf-8",
+            **streams,
         )
         self._children.append(child)
         return child

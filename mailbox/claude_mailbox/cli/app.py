@@ -49,6 +49,7 @@ PANELS = {
     "Hooks": {
         "session-announce": "commands.hooks:session_announce",
         "session-end": "commands.hooks:session_end",
+        "session-event": "commands.hooks:session_event",
         "session-rearm": "commands.hooks:session_rearm",
         "client-headers": "commands.hooks:client_headers",
     },

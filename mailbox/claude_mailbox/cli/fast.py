@@ -62,6 +62,12 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         (),
     ),
     "session-end": ("claude_mailbox.client.hooks.session", "end", {"--url": ("url", "text")}, ()),
+    "session-event": (
+        "claude_mailbox.client.hooks.session",
+        "event",
+        {"--if-waiting": ("if_waiting", "flag"), "--url": ("url", "text")},
+        (),
+    ),
     "session-rearm": ("claude_mailbox.client.hooks.session", "rearm", {}, ()),
     "client-headers": ("claude_mailbox.client.hooks.session", "client_headers", {}, ()),
     "serve": (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def print_mailboxes(rows: "Sequence[Mapping[str, object]]", *, with_own: bool) -> None:
     """Print the list of mailboxes; *with_own* adds the messages that wait for the caller."""
-    header = ["Mailbox", "Last seen", "Pending", "Watching"]
+    header = ["Mailbox", "Last seen", "Pending", "Watching", "State"]
     if with_own:
         header.insert(3, "For you")
     lines = [_mailbox(row, with_own=with_own) for row in rows]
@@ -38,6 +38,7 @@ def _mailbox(row: "Mapping[str, object]", *, with_own: bool) -> list[str]:
         str(row.get("lastSeenAt") or "never"),
         str(row.get("pending")),
         "yes" if row.get("watching") else "no",
+        "-" if row.get("state") == "unknown" else visible(str(row.get("state"))),
     ]
     if with_own:
         line.insert(3, str(row.get("pendingForYou")))

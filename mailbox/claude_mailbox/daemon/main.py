@@ -23,6 +23,7 @@ from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
 from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.delivery.proof import Proofs
 from claude_mailbox.daemon.delivery.sessions import Sessions
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.callers import Callers
@@ -38,6 +39,7 @@ from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
+from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
 
@@ -144,6 +146,7 @@ async def _serve(
     )
     broker = Broker(ledger, lines, presence, config, _clock, doorbell)
     sessions = Sessions(ledger, broker, doorbell, _clock)
+    proofs = Proofs(ledger, broker, _clock)
     housekeeping = Housekeeping(ledger, broker, lines, presence, config, _clock)
     await housekeeping.release_bound()
     await sessions.restore()
@@ -161,6 +164,7 @@ async def _serve(
             *MailboxRoutes(broker, callers, health).routes(),
             *HistoryRoutes(broker, callers).routes(),
             *SessionRoutes(sessions).routes(),
+            *ProofRoutes(proofs).routes(),
             *follow.routes(),
             *endpoint.routes(),
         ],
@@ -177,6 +181,7 @@ async def _serve(
         )
         background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
         background.start_soon(doorbell.serve)
+        background.start_soon(proofs.serve)
         async with trio.open_nursery() as serving:
             for listener in listeners:
                 await serving.start(Server(app, closing, GRACE_SECONDS).serve, listener)

@@ -87,7 +87,7 @@ class TestMailboxName:
 
 class TestSlug:
     @given(st.text(max_size=100))
-    def test_of_any_text_is_valid_in_a_name(self, text: str) -> None:
+    def test_a_slug_of_any_text_is_valid_in_a_name(self, text: str) -> None:
         """At most 40 letters, digits and single dashes inside; the slug of a slug is the same."""
         slug = naming.slug(text)
         assert len(slug) <= naming.PROJECT_LIMIT

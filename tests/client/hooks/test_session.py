@@ -322,7 +322,9 @@ class TestEnd:
 
 
 class TestClientHeaders:
-    def test_lead_to_the_session_that_calls(self, session: Session, shared: CommandLine) -> None:
+    def test_client_headers_lead_to_the_session_that_calls(
+        self, session: Session, shared: CommandLine
+    ) -> None:
         """The daemon finds the session of the process that the headers name."""
         session.start()
         env = {"CLAUDE_CODE_MESSAGING_SOCKET": f"/tmp/cc-socks/{os.getpid()}.sock"}
@@ -337,7 +339,9 @@ class TestClientHeaders:
 class TestInvalidInput:
     @pytest.mark.parametrize("verb", ["session-announce", "session-end", "session-rearm"])
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"session_id": 7}', "\x00", "nonsense"])
-    def test_is_never_a_failure(self, shared: CommandLine, verb: str, text: str) -> None:
+    def test_invalid_input_is_never_a_failure(
+        self, shared: CommandLine, verb: str, text: str
+    ) -> None:
         """A session must not fail because a hook does not understand its input."""
         done = shared.run(verb, text=text)
         assert (done.returncode, done.stderr) == (0, "")

@@ -26,7 +26,7 @@ WITH_HOOKS = """{
     },
     "env": {"A": "ü"}
 }"""
-ONE_LINE = '{"hooks": {"Stop": []}, "model": "opus"}'
+ONE_LINE = '{"hooks": {"PreCompact": []}, "model": "opus"}'
 FILES = {
     "plain": PLAIN,
     "with hooks": WITH_HOOKS,

@@ -21,7 +21,7 @@ def request(method: str, **params: object) -> dict[str, object]:
 
 class TestHeaders:
     @pytest.mark.parametrize("name", ["send", "naïve", " padded ", "=?base64?eA==?=", "a\r\nb: c"])
-    def test_of_a_new_version_are_accepted_by_the_sdk(self, name: str) -> None:
+    def test_headers_of_a_new_version_are_accepted_by_the_sdk(self, name: str) -> None:
         """Whatever characters the name of the tool has."""
         message = request("tools/call", name=name, arguments={}, _meta=META)
         headers = {key.lower(): value for key, value in jsonrpc.mcp_headers(message, None)}
@@ -35,7 +35,7 @@ class TestHeaders:
         assert headers["Mcp-Method"] == "tools/list"
         assert "Mcp-Name" not in headers
 
-    def test_of_an_old_version_repeat_the_negotiated_version(self) -> None:
+    def test_headers_of_an_old_version_repeat_the_negotiated_version(self) -> None:
         """There is no such header before `initialize`, nor for it."""
         message = request("tools/call", name="send")
         assert (

@@ -316,7 +316,9 @@ class TestInvalidLines:
             ('{"jsonrpc":"2.0","id":{},"method":"ping"}', -32600),
         ],
     )
-    def test_are_errors(self, capfd: pytest.CaptureFixture[str], line: str, code: int) -> None:
+    def test_invalid_lines_are_errors(
+        self, capfd: pytest.CaptureFixture[str], line: str, code: int
+    ) -> None:
         """The error has no id, as the line has none that is valid."""
         Proxy("http://127.0.0.1:9")._process(line.encode(errors="surrogateescape"))
         response = json.loads(capfd.readouterr().out)

@@ -1,4 +1,4 @@
-"""What a transcript proves about a hook's text: the rules of docs/transcript.md, in their plainest form."""
+"""What a transcript proves about the text of a hook: the rules of docs/transcript.md."""
 
 import json
 from enum import Enum

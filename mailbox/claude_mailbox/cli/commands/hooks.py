@@ -41,6 +41,14 @@ def session_end(url: str | None) -> int:
     return session_hooks.end(url=url)
 
 
+@click.command("session-event")
+@click.option("--if-waiting", is_flag=True, help="Only if the session was waiting for its user.")
+@options.url
+def session_event(if_waiting: bool, url: str | None) -> int:
+    """For asynchronous hooks: tell what the session does, and which of its mail has arrived."""
+    return session_hooks.event(if_waiting=if_waiting, url=url)
+
+
 @click.command("session-rearm")
 def session_rearm() -> int:
     """For the hooks FileChanged and CwdChanged: keep watching the session's doorbell."""

@@ -14,6 +14,7 @@ from claude_mailbox.client.hooks.hook_io import (
     read_input,
     text_field,
 )
+from claude_mailbox.client.hooks.session_events import report_event
 from claude_mailbox.client.mail.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.api import Daemon, Identity, Refused
 from claude_mailbox.errors import DaemonUnreachable, MailboxError, OutputLost
@@ -26,7 +27,10 @@ EXIT_WAKE = 2
 
 
 def check_hook(*, name: str | None = None, wake: bool = False, url: str | None = None) -> int:
-    """Print waiting mail in the form for the hook's event, and ack it.
+    """Print waiting mail in the form for the hook's event.
+
+    It is delivered when there is proof that the model has it; without a transcript, when it is
+    printed.
 
     Args:
         name: the mailbox; if None, that of the session in the hook's JSON on standard input.
@@ -46,7 +50,11 @@ def check_hook(*, name: str | None = None, wake: bool = False, url: str | None =
             hint = "Give 'check --hook' a --name, or the hook's JSON on standard input."
             return _hint(hint, event, wake=wake)
         with Interrupts() as interrupts:
-            return _deliver(interrupts, Identity(name, session), name, event, url, wake=wake)
+            daemon = Daemon(url, seconds=ANSWER_SECONDS, unix_only=True)
+            proving = _begin(daemon, session, hook, event) if session and name is None else None
+            return _deliver(
+                interrupts, daemon, Identity(name, session), name, event, proving, wake=wake
+            )
     except (Interrupted, OutputLost):
         return 0
     except Refused as error:
@@ -62,35 +70,59 @@ def check_hook(*, name: str | None = None, wake: bool = False, url: str | None =
         return _hint(f"Mail cannot be read ({type(error).__name__}: {error}).", event, wake=wake)
 
 
+def _begin(
+    daemon: Daemon, session: str, hook: dict[str, object], event: str
+) -> tuple[str, str] | None:
+    """Tell the daemon that a turn begins; return session and transcript if arrivals can be proved."""
+    path = text_field(hook, "transcript_path")
+    if not path:
+        return None
+    if event == "UserPromptSubmit":
+        unproved = report_event(daemon, session, hook, state="working", beginsTurn=True)
+        if unproved:
+            from claude_mailbox.client.hooks.proof import PROMPT, report_arrivals
+
+            report_arrivals(daemon, session, unproved, PROMPT)
+    return session, path
+
+
 def _deliver(
     interrupts: Interrupts,
+    daemon: Daemon,
     identity: Identity,
     name: str | None,
     event: str,
-    url: str | None,
+    proving: tuple[str, str] | None,
     *,
     wake: bool,
 ) -> int:
-    daemon = Daemon(url, seconds=ANSWER_SECONDS, unix_only=True)
     max_chars = OUTPUT_LIMIT - FRAME_LENGTH
     deliveries, pending = interrupts.call(daemon, daemon.claim, identity, None, max_chars)
     if not deliveries and not pending:
         return 0
     # Imported here, because most hooks find no mail.
     from claude_mailbox.client.hooks.framing import frame
-    from claude_mailbox.client.mail.printing import print_and_ack
+    from claude_mailbox.client.mail.printing import print_mail
 
-    text, shown = frame(deliveries, pending, name, max_chars)
+    text, shown = frame(deliveries, pending, name, max_chars, with_marks=proving is not None)
     rest = deliveries[len(shown) :]
     if rest:
         daemon.release([delivery.lease for delivery in rest], identity)
-    print_and_ack(
+    if proving is not None:
+        from claude_mailbox.client.mail.showing import report_shown
+
+        # Before it is printed: a message whose record is missing would never be given back.
+        session, path = proving
+        leases = [delivery.lease for delivery in shown]
+        report_shown(daemon, session, path, leases, "wake" if wake else "context")
+    print_mail(
         text + "\n" if wake else output_for(event, text),
         shown,
         daemon=daemon,
         identity=identity,
         interrupts=interrupts,
         write=output.write_error if wake else output.write,
+        is_ack=proving is None,
     )
     return EXIT_WAKE if wake else 0
 

@@ -1,11 +1,17 @@
 """How mail is shown to a model: who wrote it, what a peer may not do, how to answer."""
 
+from claude_mailbox.client.mail.showing import mark
 from claude_mailbox.client.reach.api import Delivery
 from claude_mailbox.client.text import indented, visible
 
 
 def frame(
-    deliveries: list[Delivery], pending: int, name: str | None, max_chars: int
+    deliveries: list[Delivery],
+    pending: int,
+    name: str | None,
+    max_chars: int,
+    *,
+    with_marks: bool = False,
 ) -> tuple[str, list[Delivery]]:
     """Return the text for the model, and the messages in it: as many whole ones as fit.
 
@@ -17,10 +23,14 @@ def frame(
         pending: how many more wait at the daemon.
         name: the reader's own mailbox, if it is known.
         max_chars: room for the messages, without the lines around them.
+        with_marks: whether each message ends with the mark that proves its arrival; after it, so
+            that a text that was cut proves only what is whole.
     """
     parts: list[str] = []
     for delivery in deliveries:
         part = _message(delivery)
+        if with_marks:
+            part += "\n" + mark(delivery.lease)
         max_chars -= length(part)
         if max_chars < 0 and parts:
             break

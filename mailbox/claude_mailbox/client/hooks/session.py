@@ -1,7 +1,8 @@
 """What hooks run when a session starts, goes on and ends. The exit code is always 0.
 
 ``announce`` registers the session and introduces its mailbox to the model, ``rearm`` makes Claude
-Code keep watching the session's doorbell, ``end`` tells the daemon that the session is over, and
+Code keep watching the session's doorbell, ``event`` tells the daemon what the session does and which
+of its mail has arrived, ``end`` that the session is over, and
 ``client_headers`` lets the daemon know which session a tool call comes from.
 """
 
@@ -13,13 +14,28 @@ from claude_mailbox.client.hooks.client_process import client_key
 from claude_mailbox.client.hooks.hook_io import is_attended, read_input, text_field
 from claude_mailbox.client.hooks.introduction import introduction
 from claude_mailbox.client.hooks.launch_record import write_launch_record
-from claude_mailbox.client.hooks.naming import mailbox_name
+from claude_mailbox.client.hooks.naming import mailbox_name, project_name
+from claude_mailbox.client.hooks.proof import (
+    PROMPT,
+    RESUME,
+    SESSION_END,
+    TURN_END,
+    report_arrivals,
+)
+from claude_mailbox.client.hooks.session_events import report_event
 from claude_mailbox.client.reach.address import is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.errors import DaemonUnreachable, MailboxError, OutputLost
 
 ANSWER_SECONDS = 5.0
+# What a session does from an event on.
+_STATES = {
+    "Stop": "idle",
+    "StopFailure": "idle",
+    "PermissionRequest": "waiting",
+    "PostToolBatch": "working",
+}
 # Claude Code gives all hooks of a session's end 1.5 seconds together.
 END_SECONDS = 1.0
 # Claude Code gives up on an MCP server about 7 seconds after the session's start.
@@ -31,7 +47,18 @@ def announce(*, url: str | None = None) -> int:
     hook = read_input()
     event = text_field(hook, "hook_event_name") or "SessionStart"
     try:
+        source = text_field(hook, "source") or "startup"
+        daemon = Daemon(url, seconds=ANSWER_SECONDS, unix_only=True)
+        if source == "resume":
+            # Before the session is rung for what it was shown, but may have in its conversation.
+            _settle_resumed(daemon, hook)
         registration = _register(hook, url, has_bell=is_attended(), may_start=True)
+        bell = registration.get("bell")
+        if isinstance(bell, str) and not os.path.exists(bell):
+            # The daemon's file is not on this machine (a container, a forwarded port): no waking.
+            registration = _register(hook, url, has_bell=False, may_start=False)
+        if source != "compact":
+            _report(daemon, hook, state="idle")
         specific: dict[str, object] = {
             "hookEventName": event,
             "additionalContext": introduction(registration),
@@ -84,10 +111,74 @@ def end(*, url: str | None = None) -> int:
     try:
         body["client"] = client_key()
         daemon = Daemon(url, seconds=END_SECONDS, unix_only=True)
+        unproved = report_event(daemon, session, hook)
+        report_arrivals(daemon, session, unproved, SESSION_END)
         daemon.call("POST", "/v1/session/end", body=body)
     except Exception:  # noqa: S110  # the session is over: nobody would read an error
         pass
     return 0
+
+
+def event(*, if_waiting: bool = False, url: str | None = None) -> int:
+    """Tell the daemon what the session does, and which of its mail has arrived, for async hooks.
+
+    With *if_waiting* only when the session was waiting for its user.
+    """
+    hook = read_input()
+    session, name = text_field(hook, "session_id"), text_field(hook, "hook_event_name")
+    state = _STATES.get(name)
+    if not session or state is None:
+        return 0
+    if if_waiting and not os.path.exists(_waiting_path(session)):
+        return 0
+    try:
+        _mark_waiting(session, is_waiting=state == "waiting")
+        daemon = Daemon(url, seconds=ANSWER_SECONDS, unix_only=True)
+        unproved = report_event(daemon, session, hook, state=state)
+        moment = TURN_END if name == "Stop" else PROMPT
+        last_answer = text_field(hook, "last_assistant_message")
+        report_arrivals(daemon, session, unproved, moment, last_answer)
+    except Exception:  # noqa: S110  # nobody reads what an asynchronous hook prints
+        pass
+    return 0
+
+
+def _mark_waiting(session: str, *, is_waiting: bool) -> None:
+    """Leave a file while the session waits for its user: without it, a tool's end is not reported."""
+    path = _waiting_path(session)
+    try:
+        if is_waiting:
+            with open(path, "wb"):
+                pass
+        else:
+            os.unlink(path)
+    except OSError:
+        pass
+
+
+def _waiting_path(session: str) -> str:
+    # The plugin's launcher looks for it, too.
+    return f"{paths.bell_path(session)}.waiting"
+
+
+def _settle_resumed(daemon: Daemon, hook: dict[str, object]) -> None:
+    session = text_field(hook, "session_id")
+    try:
+        unproved = report_event(daemon, session, hook)
+        report_arrivals(daemon, session, unproved, RESUME)
+    except DaemonUnreachable:
+        pass  # it is started next, and whatever lacks proof is shown again
+
+
+def _report(daemon: Daemon, hook: dict[str, object], *, state: str) -> None:
+    cwd = text_field(hook, "cwd")
+    where = {"cwd": cwd} if cwd and cwd.isprintable() else {}
+    if where and (project := project_name(cwd)):
+        where["project"] = project
+    try:  # noqa: SIM105  # contextlib costs 4 ms
+        report_event(daemon, text_field(hook, "session_id"), hook, state=state, **where)
+    except MailboxError:
+        pass  # it has its mailbox, which is what matters
 
 
 def client_headers() -> int:

@@ -13,7 +13,7 @@ import sys
 
 from claude_mailbox.client import codec, output, text
 from claude_mailbox.client.mail.interrupts import Interrupts
-from claude_mailbox.client.mail.printing import message_lines, print_and_ack
+from claude_mailbox.client.mail.printing import message_lines, print_mail
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.errors import BadRequest, OutputLost
@@ -77,7 +77,7 @@ def check(
             if as_json:
                 for_json += deliveries
             elif deliveries:
-                print_and_ack(
+                print_mail(
                     message_lines(deliveries),
                     deliveries,
                     daemon=daemon,
@@ -87,7 +87,7 @@ def check(
             if not deliveries or not pending or count == limit:
                 break
         if as_json:
-            print_and_ack(
+            print_mail(
                 codec.encode([delivery.fields for delivery in for_json]) + "\n",
                 for_json,
                 daemon=daemon,
@@ -138,7 +138,15 @@ def _receipt_line(receipt: dict[str, object]) -> str:
     if recipient.get("watching"):
         return f"{line}; it is being watched.\n"
     waiting = _count(recipient.get("pending"), "message")
-    return f"{line}; {waiting} waiting there, last seen {recipient.get('lastSeenAt')}.\n"
+    seen = f"{waiting} waiting there, last seen {recipient.get('lastSeenAt')}"
+    state = recipient.get("state")
+    if state not in (None, "unknown"):
+        woken = ", and is woken" if recipient.get("wakes") and state == "idle" else ""
+        seen += f"; its session is {_STATES.get(str(state), str(state))}{woken}"
+    return f"{line}; {seen}.\n"
+
+
+_STATES = {"ended": "over", "waiting": "waiting for its user"}
 
 
 def _count(number: object, noun: str) -> str:

@@ -23,7 +23,7 @@ def renamed_line(new_name: str, *, as_json: bool) -> str:
     return line + "\n"
 
 
-def print_and_ack(
+def print_mail(
     shown: str,
     deliveries: list[Delivery],
     *,
@@ -31,8 +31,11 @@ def print_and_ack(
     identity: Identity,
     interrupts: Interrupts,
     write: "Callable[[str], None]" = output.write,
+    is_ack: bool = True,
 ) -> None:
     """Print *shown*, the text of the messages, and ack them; if that fails, release them.
+
+    Without *is_ack* they stay leased: somebody else finds out whether they arrived.
 
     Raises:
         OutputLost: if the text could not be written; the messages were released.
@@ -48,6 +51,8 @@ def print_and_ack(
     except OutputLost as error:
         daemon.release(leases, identity)
         raise OutputLost(f"{error} The mail was put back." if leases else str(error)) from None
+    if not is_ack:
+        return
     try:
         lost = daemon.ack(leases, identity)
     except MailboxError as error:

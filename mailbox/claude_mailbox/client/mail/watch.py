@@ -3,12 +3,16 @@
 import time
 
 from claude_mailbox.client import output
+from claude_mailbox.client.mail.background import end_with_client
+from claude_mailbox.client.mail.background import session as background_session
 from claude_mailbox.client.mail.interrupts import Interrupts
-from claude_mailbox.client.mail.printing import message_lines, print_and_ack, renamed_line
+from claude_mailbox.client.mail.printing import message_lines, print_mail, renamed_line
+from claude_mailbox.client.mail.showing import mark, report_shown
 from claude_mailbox.client.reach.api import (
     ANSWER_SECONDS,
     LEASE_SECONDS,
     Daemon,
+    Delivery,
     Identity,
     Refused,
     Result,
@@ -56,6 +60,8 @@ def watch(
     daemon = Daemon(url)
     identity = Identity(name)
     with Interrupts() as interrupts:
+        end_with_client()
+        interrupts.check()
         if follow:
             from claude_mailbox.client.mail.follow import Follower
 
@@ -79,18 +85,29 @@ def _wait_for_one(
             output.write(renamed_line(str(refusal.fields.get("to")), as_json=as_json))
             return 0
         if result.status != 204:
-            deliveries = [daemon.parse_delivery(result.value)]
-            print_and_ack(
-                message_lines(deliveries, as_json=as_json),
-                deliveries,
+            delivery = daemon.parse_delivery(result.value)
+            lines = message_lines([delivery], as_json=as_json)
+            needs_proof = not as_json and _keep_until_proof(daemon, delivery)
+            print_mail(
+                f"{lines}{mark(delivery.lease)}\n" if needs_proof else lines,
+                [delivery],
                 daemon=daemon,
                 identity=identity,
                 interrupts=interrupts,
+                is_ack=not needs_proof,
             )
             return 0
         interrupts.check()
         if left <= POLL_SECONDS:
             return EXIT_TIMEOUT
+
+
+def _keep_until_proof(daemon: Daemon, delivery: Delivery) -> bool:
+    """Return whether the message stays leased: in the background of a session its output may be lost."""
+    session = background_session()
+    return session is not None and not report_shown(
+        daemon, session, "", [delivery.lease], "command"
+    )
 
 
 def _poll(daemon: Daemon, identity: Identity, seconds: float) -> Result:

@@ -25,6 +25,10 @@ _SESSION: list[tuple[str, str, Handler]] = [
     # hooks of one event return are merged.
     ("FileChanged", "session-rearm", {"timeout": 10}),
     ("CwdChanged", "session-rearm", {"timeout": 10}),
+    ("Stop", "session-event", {"async": True, "timeout": 15}),
+    ("StopFailure", "session-event", {"async": True, "timeout": 15}),
+    ("PermissionRequest", "session-event", {"async": True, "timeout": 10}),
+    ("PostToolBatch", "session-event --if-waiting", {"async": True, "timeout": 10}),
     ("SessionEnd", "session-end", {"timeout": 2}),
 ]
 

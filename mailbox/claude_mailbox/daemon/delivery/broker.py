@@ -4,12 +4,14 @@ Whoever takes messages out brings a custodian along, which answers for them unti
 whether they arrived (see handover.py).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import trio
 
 from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery import processes
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
 from claude_mailbox.daemon.delivery.doorbell import Bell
 from claude_mailbox.daemon.delivery.expiry import Expiry
@@ -29,6 +31,7 @@ from claude_mailbox.model import (
     Listing,
     Receipt,
     Rename,
+    SessionFacts,
 )
 
 MINUTE = 60_000
@@ -36,6 +39,10 @@ MINUTE = 60_000
 # What a brief job of the ledger may have to do at most.
 BRIEF_CHARACTERS = 64 * 1024
 BRIEF_TOKENS = 256
+
+
+# By mailbox; each with the keys of the client processes that run it.
+Sessions = Mapping[str, tuple[SessionFacts, Sequence[str]]]
 
 
 class Broker:
@@ -92,17 +99,19 @@ class Broker:
         """
         now = self._clock()
         limit = self._config.max_pending_per_mailbox
-        receipt = await self._ledger.run(
-            lambda transaction: transaction.mail.send(
+
+        def job(transaction: Transaction) -> tuple[Receipt, Sessions]:
+            receipt = transaction.mail.send(
                 sender, to, body, now, key=key, max_pending=limit, presence=self._look_up_presence
-            ),
-            brief=len(body) <= BRIEF_CHARACTERS,
-        )
+            )
+            return receipt, transaction.shown.facts(receipt.recipient)
+
+        receipt, sessions = await self._ledger.run(job, brief=len(body) <= BRIEF_CHARACTERS)
         self.presence.note(receipt.sender)
         if not receipt.duplicate:
             self.announce([receipt.recipient])
             self.history.note()
-        return receipt
+        return replace(receipt, session=_living(sessions, receipt.recipient))
 
     def _look_up_presence(self, name: str) -> tuple[int | None, bool]:
         """Say of a mailbox when it was seen last, as memory knows, and whether it is watched.
@@ -228,16 +237,23 @@ class Broker:
         watched = self._lines.watched()
         seen = self.presence.take()
 
-        def job(transaction: Transaction) -> list[Listing]:
+        def job(transaction: Transaction) -> tuple[list[Listing], Sessions]:
             transaction.mailboxes.mark_seen(seen)
-            return transaction.mailboxes.listings(caller, seen_since, watched)
+            listings = transaction.mailboxes.listings(caller, seen_since, watched)
+            return listings, transaction.shown.facts()
 
         try:
-            listings = await self._ledger.run(job, durable=False)
+            listings, sessions = await self._ledger.run(job, durable=False)
         except BaseException:
             self.presence.restore(seen)
             raise
-        return [(listing, self._lines.count(listing.name) > 0) for listing in listings]
+        return [
+            (
+                replace(listing, session=_living(sessions, listing.name)),
+                self._lines.count(listing.name) > 0,
+            )
+            for listing in listings
+        ]
 
     async def rename(self, current: str, to: str) -> Rename:
         """Give a mailbox a new name; its mail comes along, its waiters leave with ``Renamed``.
@@ -324,3 +340,13 @@ class Broker:
         )
         self.expiry.note(until)
         return outcome
+
+
+def _living(sessions: Sessions, mailbox: str) -> SessionFacts | None:
+    """Return the session of a mailbox; one whose client was killed has ended."""
+    if mailbox not in sessions:
+        return None
+    facts, clients = sessions[mailbox]
+    if clients and not any(processes.is_alive(key) for key in clients):
+        return replace(facts, state="ended", has_bell=False)
+    return facts

@@ -11,6 +11,7 @@ from claude_mailbox.model import (
     MessageStatus,
     Receipt,
     Rename,
+    Shown,
     iso_time,
 )
 
@@ -50,6 +51,8 @@ def receipt_json(receipt: Receipt) -> dict[str, object]:
             "lastSeenAt": iso_time(receipt.last_seen_at),
             "watching": receipt.watching,
             "pending": receipt.pending,
+            "state": "unknown" if receipt.session is None else receipt.session.state,
+            "wakes": receipt.watching or (receipt.session is not None and receipt.session.has_bell),
         },
     }
     if receipt.forwarded_from is not None:
@@ -91,13 +94,20 @@ def backlog_json(backlog: Backlog) -> dict[str, object]:
 
 def listing_json(listing: Listing, *, watching: bool) -> dict[str, object]:
     """Return one row of the list of mailboxes."""
-    return {
+    row: dict[str, object] = {
         "name": listing.name,
         "lastSeenAt": iso_time(listing.last_seen_at),
         "pending": listing.pending,
         "pendingForYou": listing.pending_for_you,
         "watching": watching,
+        "state": "unknown",
     }
+    if listing.session is not None:
+        session = listing.session
+        known = {"since": iso_time(session.since), "project": session.project, "cwd": session.cwd}
+        row["state"] = session.state
+        row |= {key: value for key, value in known.items() if value is not None}
+    return row
 
 
 def rename_json(renamed: Rename) -> dict[str, object]:
@@ -108,3 +118,16 @@ def rename_json(renamed: Rename) -> dict[str, object]:
 def lease_outcome_json(outcome: LeaseOutcome) -> dict[str, object]:
     """Return the answer to an ack, a release or an extension."""
     return {"done": list(outcome.done), "lost": list(outcome.lost)}
+
+
+def shown_json(shown: Shown) -> dict[str, object]:
+    """Return what a session was shown, for the hook that looks for proof."""
+    return {
+        "lease": shown.lease,
+        "kind": shown.kind,
+        "isPast": shown.is_past,
+        "shownAt": iso_time(shown.shown_at),
+        "transcript": shown.transcript,
+        "inode": shown.inode,
+        "size": shown.size,
+    }

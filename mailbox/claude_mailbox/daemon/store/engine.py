@@ -22,6 +22,9 @@ from claude_mailbox.model import (
     MessageStatus,
     Receipt,
     Rename,
+    SessionEvent,
+    SessionFacts,
+    Shown,
     Start,
     Started,
 )
@@ -242,6 +245,51 @@ class SessionStore(Protocol):
         ...
 
 
+class ShownStore(Protocol):
+    """What sessions do, and what they were shown without proof of arrival yet.
+
+    A message that was given back keeps its record: its mark may still turn up when the session is
+    resumed. The records of a message go when it is delivered.
+    """
+
+    def note_event(self, event: SessionEvent, now: int) -> None:
+        """Write down what a hook tells of its session; an unknown session is left alone."""
+        ...
+
+    def add(self, session_id: str, shown: Sequence[Shown], lease_until: int) -> LeaseOutcome:
+        """Keep these leases until *lease_until* or proof; return which were held.
+
+        Of an unknown session nobody would tell: its leases count as lost, and stay as they were.
+        """
+        ...
+
+    def unproved(self, session_id: str) -> list[Shown]:
+        """Return what the session was shown without proof, oldest first."""
+        ...
+
+    def settle(self, session_id: str, tokens: Iterable[str], now: int) -> LeaseOutcome:
+        """Mark messages delivered that the session's model has, even if they were given back."""
+        ...
+
+    def release(self, session_id: str, tokens: Iterable[str]) -> tuple[LeaseOutcome, Sequence[str]]:
+        """Put messages back that did not arrive; also return the mailboxes that got some."""
+        ...
+
+    def holders(self) -> Sequence[tuple[str, bool, Sequence[str]]]:
+        """Return the sessions that hold leases without proof.
+
+        Each with whether it has ended, and its clients' keys.
+        """
+        ...
+
+    def facts(self, mailbox: str | None = None) -> Mapping[str, tuple[SessionFacts, Sequence[str]]]:
+        """Return what is known of the sessions that have mailboxes, by mailbox; or of one.
+
+        Each with the keys of the client processes that run it.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """What a job can do. The ledger has begun the transaction, and will commit it."""
@@ -251,6 +299,7 @@ class Transaction:
     leases: LeaseStore
     history: HistoryStore
     sessions: SessionStore
+    shown: ShownStore
 
 
 class Engine(Protocol):

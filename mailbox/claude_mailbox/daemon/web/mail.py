@@ -1,7 +1,7 @@
 """The REST routes of mail: send, look, take, and say what became of what was taken."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.callers import Callers
@@ -15,6 +15,7 @@ from claude_mailbox.daemon.edge.render import (
 from claude_mailbox.daemon.edge.request import Request, in_range
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
+from claude_mailbox.daemon.web.fields import lease_tokens
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model import CHECK_LIMIT, check_body, check_key, check_name
 
@@ -22,7 +23,6 @@ WATCH_DEFAULT = 25.0
 WATCH_LIMIT = 300.0
 LEASE_RANGE = (1.0, 3600.0)
 LEASE_DEFAULT = 60.0
-TOKENS_LIMIT = 10_000
 
 
 class MailRoutes:
@@ -97,12 +97,12 @@ class MailRoutes:
 
     async def _ack(self, request: Request) -> Response:
         holder = (await self._callers.identify(request.scope)).required()
-        outcome = await self._broker.ack(_tokens(request.json()), holder)
+        outcome = await self._broker.ack(lease_tokens(request.json(), "leases"), holder)
         return Response(lease_outcome_json(outcome))
 
     async def _release(self, request: Request) -> Response:
         holder = (await self._callers.identify(request.scope)).required()
-        outcome = await self._broker.release(_tokens(request.json()), holder)
+        outcome = await self._broker.release(lease_tokens(request.json(), "leases"), holder)
         return Response(lease_outcome_json(outcome))
 
     async def _extend(self, request: Request) -> Response:
@@ -112,7 +112,7 @@ class MailRoutes:
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             raise BadRequest("'seconds' must be a number.")
         in_range("seconds", seconds, *LEASE_RANGE)
-        outcome = await self._broker.extend(_tokens(content), float(seconds), holder)
+        outcome = await self._broker.extend(lease_tokens(content, "leases"), float(seconds), holder)
         return Response(lease_outcome_json(outcome))
 
 
@@ -121,14 +121,3 @@ def lease_asked_for(request: Request, custody: Custody) -> bool:
     if request.has("lease"):
         custody.lease_seconds = request.number("lease", LEASE_DEFAULT, *LEASE_RANGE)
     return custody.lease_seconds is not None
-
-
-def _tokens(content: Mapping[str, object]) -> Sequence[str]:
-    tokens = content.get("leases")
-    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-        raise BadRequest("'leases' must be a list of lease tokens.")
-    if not all(token.isascii() for token in tokens):
-        raise BadRequest("'leases' has a text that never was a lease token.")
-    if len(tokens) > TOKENS_LIMIT:
-        raise BadRequest(f"'leases' has {len(tokens)} tokens; the limit is {TOKENS_LIMIT}.")
-    return tokens

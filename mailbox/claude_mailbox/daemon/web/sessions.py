@@ -8,10 +8,9 @@ from claude_mailbox.daemon.edge.render import listing_json
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
+from claude_mailbox.daemon.web.fields import optional_text, text
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model import Start, check_name
-
-_ID_LIMIT = 200
 
 
 class SessionRoutes:
@@ -39,11 +38,11 @@ class SessionRoutes:
             raise BadRequest("'bell' must be true or false.")
         welcome = await self._sessions.start(
             Start(
-                session_id=_text(content.get("sessionId"), "sessionId"),
+                session_id=text(content, "sessionId"),
                 name=check_name(content.get("name"), "name"),
-                client=_optional(content.get("client"), "client"),
+                client=optional_text(content, "client"),
                 has_bell=has_bell,
-                takes_over=_optional(content.get("source"), "source") == CLEAR,
+                takes_over=optional_text(content, "source") == CLEAR,
             )
         )
         return Response(
@@ -60,36 +59,21 @@ class SessionRoutes:
     async def _end(self, request: Request) -> Response:
         content = request.json()
         name, deleted = await self._sessions.end(
-            _text(content.get("sessionId"), "sessionId"),
-            _optional(content.get("reason"), "reason") or "",
-            _optional(content.get("client"), "client"),
+            text(content, "sessionId"),
+            optional_text(content, "reason") or "",
+            optional_text(content, "client"),
         )
         return Response({"name": name, "deleted": deleted})
 
     async def _find(self, request: Request) -> Response:
-        session_id = _optional(request.parameter("id"), "id")
-        client = _optional(request.parameter("client"), "client")
+        given = {"id": request.parameter("id"), "client": request.parameter("client")}
+        session_id, client = optional_text(given, "id"), optional_text(given, "client")
         if session_id is None and client is not None:
             session_id = await self._sessions.session_of(client)
             if session_id is None:
                 raise UnknownSession(f"The client '{client}' runs no session that was announced.")
-        session_id = _text(session_id, "id")
+        session_id = session_id or text(given, "id")
         name = await self._sessions.mailbox_of(session_id)
         if name is None:
             raise UnknownSession(f"Session '{session_id}' has no mailbox: announce it first.")
         return Response({"sessionId": session_id, "name": name})
-
-
-def _text(value: object, what: str) -> str:
-    """Return an id, or raise `BadRequest` when it is none."""
-    if not isinstance(value, str) or not value.strip():
-        raise BadRequest(f"'{what}' is missing or empty: give it as a string.")
-    if len(value) > _ID_LIMIT or not value.isprintable():
-        raise BadRequest(
-            f"'{what}' must have at most {_ID_LIMIT} characters and no control characters."
-        )
-    return value.strip()
-
-
-def _optional(value: object, what: str) -> str | None:
-    return None if value is None else _text(value, what)

@@ -109,7 +109,7 @@ class SqliteLeases(LeaseStore):
             else:
                 done.append(token)
                 mailboxes.add(recipient_id)
-        return LeaseOutcome(done, lost), self._names(mailboxes)
+        return LeaseOutcome(done, lost), self._mailboxes.names(mailboxes)
 
     def extend(
         self, tokens: Iterable[str], lease_until: int, mailbox: str | None = None
@@ -135,13 +135,6 @@ class SqliteLeases(LeaseStore):
         found = self._mailboxes.find(mailbox)
         return found[0] if found else -1
 
-    def _names(self, mailbox_ids: Iterable[int]) -> list[str]:
-        names = (
-            self._connection.execute("SELECT name FROM mailbox WHERE id = ?", (mailbox_id,)).get
-            for mailbox_id in mailbox_ids
-        )
-        return [name for name in names if name is not None]
-
     def expire(self, now: int) -> Sequence[str]:
         mailboxes = {
             recipient_id
@@ -151,7 +144,7 @@ class SqliteLeases(LeaseStore):
                 (now,),
             )
         }
-        return self._names(mailboxes)
+        return self._mailboxes.names(mailboxes)
 
     def next_expiry(self) -> int | None:
         following: int | None = self._connection.execute(

@@ -124,6 +124,13 @@ class SqliteMailboxes(MailboxStore):
             or (last_seen_at if last_seen_at is not None else created_at) >= seen_since
         ]
 
+    def names(self, mailbox_ids: Iterable[int]) -> list[str]:
+        names = (
+            self._connection.execute("SELECT name FROM mailbox WHERE id = ?", (mailbox_id,)).get
+            for mailbox_id in mailbox_ids
+        )
+        return [name for name in names if name is not None]
+
     def rename(self, current: str, to: str, now: int) -> Rename:
         mailbox_id, old = self.find_or_make(current, now)
         if to == old:

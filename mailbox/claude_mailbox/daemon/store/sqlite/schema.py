@@ -163,6 +163,7 @@ ALTER TABLE message ADD COLUMN delivered_by TEXT;
 ALTER TABLE session ADD COLUMN state TEXT NOT NULL DEFAULT 'unknown';
 ALTER TABLE session ADD COLUMN state_since INTEGER;
 ALTER TABLE session ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE session ADD COLUMN transcript TEXT;
 ALTER TABLE session ADD COLUMN cwd TEXT;
 ALTER TABLE session ADD COLUMN project TEXT;
 
@@ -174,6 +175,7 @@ CREATE TABLE shown (
     turn INTEGER NOT NULL,
     shown_at INTEGER NOT NULL,
     transcript TEXT NOT NULL,
+    inode INTEGER NOT NULL,
     size INTEGER NOT NULL,
     PRIMARY KEY (message_id, nonce)
 ) STRICT, WITHOUT ROWID;

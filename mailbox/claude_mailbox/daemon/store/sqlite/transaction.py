@@ -9,6 +9,7 @@ from claude_mailbox.daemon.store.sqlite.leases import SqliteLeases
 from claude_mailbox.daemon.store.sqlite.mail import SqliteMail
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.sessions import SqliteSessions
+from claude_mailbox.daemon.store.sqlite.shown import SqliteShown
 
 
 def create_transaction(
@@ -23,4 +24,5 @@ def create_transaction(
         leases=SqliteLeases(connection, mailboxes),
         history=SqliteHistory(connection, mailboxes),
         sessions=SqliteSessions(connection, mailboxes),
+        shown=SqliteShown(connection, mailboxes),
     )

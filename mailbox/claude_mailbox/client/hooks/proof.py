@@ -1,0 +1,106 @@
+"""Tells the daemon which of the mail that hooks printed has arrived in the model's conversation.
+
+What was printed stays leased (see mail/showing.py). Hooks that run anyway look into the transcript:
+what the model has answered has arrived, and what it has passed over goes back.
+"""
+
+import time
+
+from claude_mailbox.client.hooks import transcript
+from claude_mailbox.client.hooks.transcript import ANSWERED, QUEUED, Trace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from claude_mailbox.client.reach.api import Daemon
+
+# The client writes its transcript every 100 ms, so the end of a turn may come a little later than
+# the hook that runs then. That hook is asynchronous: it may wait.
+_FLUSH_SECONDS = 2.0
+_PAUSE_SECONDS = 0.1
+
+# When a hook runs, and what an unproved message is then.
+PROMPT, TURN_END, SESSION_END, RESUME = "prompt", "turn end", "session end", "resume"
+
+
+def report_arrivals(
+    daemon: "Daemon",
+    session: str,
+    unproved: "list[dict[str, object]]",
+    moment: str,
+    last_answer: str = "",
+) -> None:
+    """Look for proof of these messages, and tell the daemon what has arrived and what has not.
+
+    Args:
+        daemon: to tell it to.
+        session: the session's id.
+        unproved: as ``report_event`` returned them.
+        moment: ``PROMPT``, ``TURN_END``, ``SESSION_END`` or ``RESUME``.
+        last_answer: at a turn's end, what the model said last: its end is in the file when this is.
+    """
+    if not unproved:
+        return
+    deadline = time.monotonic() + (_FLUSH_SECONDS if moment == TURN_END else 0)
+    while True:
+        traces, found_answer = _trace(unproved)
+        is_complete = not last_answer.strip() or last_answer.strip() in found_answer
+        is_all_there = all(trace.standing == ANSWERED for _, trace in traces)
+        if is_all_there or time.monotonic() >= deadline:
+            break
+        time.sleep(_PAUSE_SECONDS)
+    if moment == TURN_END and not is_complete:
+        traces = [(each, trace) for each, trace in traces if trace.standing == ANSWERED]
+    arrived = [str(each["lease"]) for each, trace in traces if _has_arrived(trace, moment)]
+    lost = [
+        str(each["lease"])
+        for each, trace in traces
+        if not _has_arrived(trace, moment) and _is_lost(each, trace, moment)
+    ]
+    if arrived or lost:
+        body = {"sessionId": session, "arrived": arrived, "lost": lost}
+        daemon.call("POST", "/v1/session/proof", body=body, is_repeatable=True)
+
+
+def _trace(
+    unproved: "list[dict[str, object]]",
+) -> "tuple[list[tuple[dict[str, object], Trace]], str]":
+    """Return what each message's transcript says of it, and the model's last answer."""
+    traces = [
+        (
+            each,
+            Trace(
+                str(each.get("lease")),
+                is_command=each.get("kind") == "command",
+                shown_at=str(each.get("shownAt")),
+            ),
+        )
+        for each in unproved
+    ]
+    last_answer = ""
+    for path in {str(each.get("transcript")) for each in unproved} - {""}:
+        mine = [(each, trace) for each, trace in traces if each.get("transcript") == path]
+        oldest = min((each for each, _ in mine), key=lambda each: _number(each, "size"))
+        since, inode = _number(oldest, "size"), _number(oldest, "inode")
+        last_answer = transcript.read(path, since, inode, [trace for _, trace in mine])
+    return traces, last_answer
+
+
+def _has_arrived(trace: Trace, moment: str) -> bool:
+    return trace.standing == ANSWERED or (moment == RESUME and trace.is_current)
+
+
+def _is_lost(each: "dict[str, object]", trace: Trace, moment: str) -> bool:
+    if moment == RESUME:
+        return True
+    if each.get("kind") == "command":
+        # The model may read a command's output whenever it likes.
+        return moment == SESSION_END
+    if moment == SESSION_END:
+        return True
+    is_past = each.get("isPast") is True and trace.is_passed_over
+    return moment == TURN_END and is_past and trace.standing != QUEUED
+
+
+def _number(each: "dict[str, object]", key: str) -> int:
+    value = each.get(key)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,18 @@
+"""Tells the daemon what happens in a session, as its hooks see it."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from claude_mailbox.client.reach.api import Daemon
+
+
+def report_event(
+    daemon: "Daemon", session: str, hook: "dict[str, object]", **fields: object
+) -> "list[dict[str, object]]":
+    """Tell the daemon what happens in the session; return what lacks proof there."""
+    body = {"sessionId": session, **fields}
+    path = hook.get("transcript_path")
+    if isinstance(path, str) and path:
+        body["transcript"] = path
+    value = daemon.call("POST", "/v1/session/event", body=body, is_repeatable=True).value
+    unproved = value.get("unproved") if isinstance(value, dict) else None
+    return [each for each in unproved if isinstance(each, dict)] if unproved else []

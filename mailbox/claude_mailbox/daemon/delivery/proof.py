@@ -1,0 +1,115 @@
+"""What sessions were shown, until there is proof that their model has it.
+
+A hook that prints mail does not know whether its client keeps it: the client may be killed, or a
+prompt taken back. So the message stays leased to the session. Hooks that run anyway look for its mark
+in the client's transcript (docs/transcript.md) and tell what they find::
+
+    shown ----------> proved: delivered, for good
+      |  ^              ^
+      |  | shown again  | the mark turned up after all, for example when the session was resumed
+      v  |              |
+    given back ---------+    the turn is over, the session has ended, or its client is gone
+
+Nothing here reads a transcript: the hooks do, on the client's side, where the file is.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import trio
+
+from claude_mailbox.daemon.delivery import processes
+from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.model import LeaseOutcome, SessionEvent, Shown
+
+logger = logging.getLogger(__name__)
+
+GIVE_BACK_SECONDS = 10
+# Should nobody ever tell, the message goes back all the same.
+LEASE_MILLISECONDS = 24 * 3600 * 1000
+
+
+class Proofs:
+    """All sessions' unproved messages. Every method may raise what ``Ledger.run`` raises.
+
+    Args:
+        ledger: where they are kept.
+        broker: wakes whoever waits for what is given back.
+        clock: returns the time in milliseconds since the epoch.
+    """
+
+    def __init__(self, ledger: Ledger, broker: Broker, clock: Callable[[], int]) -> None:
+        self._ledger = ledger
+        self._broker = broker
+        self._clock = clock
+
+    async def note_event(self, event: SessionEvent) -> list[Shown]:
+        """Write down what a hook tells of its session; return what lacks proof there."""
+        now = self._clock()
+
+        def job(transaction: Transaction) -> list[Shown]:
+            transaction.shown.note_event(event, now)
+            return transaction.shown.unproved(event.session_id)
+
+        return await self._ledger.run(job, durable=False, brief=True)
+
+    async def add(self, session_id: str, shown: Sequence[Shown]) -> LeaseOutcome:
+        """Keep these leases until there is proof. *shown_at* of each is set to now."""
+        now = self._clock()
+        until = now + LEASE_MILLISECONDS
+        records = [replace(each, shown_at=now) for each in shown]
+        outcome = await self._ledger.run(
+            lambda transaction: transaction.shown.add(session_id, records, until)
+        )
+        self._broker.expiry.note(until)
+        return outcome
+
+    async def settle(self, session_id: str, tokens: Sequence[str]) -> LeaseOutcome:
+        """Mark delivered what the session's model has."""
+        now = self._clock()
+        outcome = await self._ledger.run(
+            lambda transaction: transaction.shown.settle(session_id, tokens, now)
+        )
+        self._broker.receipts.settled(outcome.done)
+        return outcome
+
+    async def release(self, session_id: str, tokens: Sequence[str]) -> LeaseOutcome:
+        """Give back what did not arrive, and wake whoever waits for it."""
+        outcome, mailboxes = await self._ledger.run(
+            lambda transaction: transaction.shown.release(session_id, tokens), durable=False
+        )
+        self._broker.announce(mailboxes)
+        return outcome
+
+    async def serve(self) -> None:
+        """Give back what nobody will tell of any more, now and then, until cancelled."""
+        while True:
+            try:
+                await self.give_back_unreachable()
+            except MailboxError as error:
+                logger.warning("could not look for mail of sessions that are gone: %s", error)
+            await trio.sleep(GIVE_BACK_SECONDS)
+
+    async def give_back_unreachable(self) -> None:
+        """Give back what sessions hold that have ended or whose client was killed.
+
+        The marks stay on record: they may turn up when the session is resumed.
+        """
+        holders = await self._ledger.run(
+            lambda transaction: transaction.shown.holders(), durable=False
+        )
+        for session_id, has_ended, clients in holders:
+            # Without a key nobody knows whether the client lives.
+            is_dead = bool(clients) and not any(processes.is_alive(key) for key in clients)
+            if has_ended or is_dead:
+                await self._give_back_all(session_id)
+
+    async def _give_back_all(self, session_id: str) -> None:
+        unproved = await self._ledger.run(
+            lambda transaction: transaction.shown.unproved(session_id), durable=False
+        )
+        await self.release(session_id, [each.lease for each in unproved])

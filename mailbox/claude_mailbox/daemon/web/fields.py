@@ -1,0 +1,43 @@
+"""Fields of a request's JSON, checked."""
+
+from collections.abc import Mapping, Sequence
+
+from claude_mailbox.errors import BadRequest
+
+ID_LIMIT = 200
+TOKENS_LIMIT = 10_000
+
+
+def text(content: Mapping[str, object], key: str, limit: int = ID_LIMIT) -> str:
+    """Return a text that must be there.
+
+    Raises:
+        BadRequest: if it is missing, empty, longer than *limit* or has control characters.
+    """
+    value = content.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise BadRequest(f"'{key}' is missing or empty: give it as a string.")
+    if len(value) > limit or not value.isprintable():
+        raise BadRequest(f"'{key}' must have at most {limit} characters and no control characters.")
+    return value.strip()
+
+
+def optional_text(content: Mapping[str, object], key: str, limit: int = ID_LIMIT) -> str | None:
+    """Return a text as ``text`` does, or None when it is not given."""
+    return None if content.get(key) is None else text(content, key, limit)
+
+
+def lease_tokens(content: Mapping[str, object], key: str) -> Sequence[str]:
+    """Return a list of lease tokens.
+
+    Raises:
+        BadRequest: if it is none, or too long.
+    """
+    tokens = content.get(key)
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+        raise BadRequest(f"'{key}' must be a list of lease tokens.")
+    if not all(token.isascii() for token in tokens):
+        raise BadRequest(f"'{key}' has a text that never was a lease token.")
+    if len(tokens) > TOKENS_LIMIT:
+        raise BadRequest(f"'{key}' has {len(tokens)} tokens; the limit is {TOKENS_LIMIT}.")
+    return tokens

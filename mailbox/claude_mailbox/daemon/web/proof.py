@@ -1,0 +1,88 @@
+"""The REST routes by which hooks tell what a session does, and what of its mail has arrived."""
+
+from collections.abc import Iterable, Mapping
+
+from claude_mailbox.daemon.delivery.proof import Proofs
+from claude_mailbox.daemon.edge.render import lease_outcome_json, shown_json
+from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.routing import Route
+from claude_mailbox.daemon.web.fields import lease_tokens, optional_text, text
+from claude_mailbox.errors import BadRequest
+from claude_mailbox.model import SESSION_STATES, SHOWN_KINDS, SessionEvent, Shown
+
+_PATH_LIMIT = 4096
+
+
+class ProofRoutes:
+    """The routes.
+
+    Args:
+        proofs: does what they say.
+    """
+
+    def __init__(self, proofs: Proofs) -> None:
+        self._proofs = proofs
+
+    def routes(self) -> Iterable[Route]:
+        """Return them."""
+        return (
+            Route("POST", "/v1/session/event", self._event),
+            Route("POST", "/v1/session/shown", self._shown),
+            Route("POST", "/v1/session/proof", self._proof),
+        )
+
+    async def _event(self, request: Request) -> Response:
+        content = request.json()
+        event = SessionEvent(
+            session_id=text(content, "sessionId"),
+            state=_one_of(content, "state", SESSION_STATES, default=None),
+            begins_turn=content.get("beginsTurn") is True,
+            transcript=optional_text(content, "transcript", _PATH_LIMIT),
+            cwd=optional_text(content, "cwd", _PATH_LIMIT),
+            project=optional_text(content, "project"),
+        )
+        return Response({"unproved": [shown_json(e) for e in await self._proofs.note_event(event)]})
+
+    async def _shown(self, request: Request) -> Response:
+        content = request.json()
+        kind = _one_of(content, "kind", SHOWN_KINDS, default="context")
+        transcript = optional_text(content, "transcript", _PATH_LIMIT) or ""
+        inode, size = _whole(content, "inode"), _whole(content, "size")
+        shown = [
+            Shown(token, kind or "", False, 0, transcript, inode, size)
+            for token in lease_tokens(content, "leases")
+        ]
+        outcome = await self._proofs.add(text(content, "sessionId"), shown)
+        return Response(lease_outcome_json(outcome))
+
+    async def _proof(self, request: Request) -> Response:
+        content = request.json()
+        session_id = text(content, "sessionId")
+        arrived, lost = lease_tokens(content, "arrived"), lease_tokens(content, "lost")
+        settled = await self._proofs.settle(session_id, arrived)
+        released = await self._proofs.release(session_id, lost)
+        return Response(
+            {
+                "arrived": lease_outcome_json(settled),
+                "lost": lease_outcome_json(released),
+            }
+        )
+
+
+def _one_of(
+    content: Mapping[str, object], key: str, values: tuple[str, ...], *, default: str | None
+) -> str | None:
+    value = content.get(key)
+    if value is None:
+        return default
+    if value not in values:
+        raise BadRequest(f"'{key}' must be one of: {', '.join(values)}.")
+    return str(value)
+
+
+def _whole(content: Mapping[str, object], key: str) -> int:
+    value = content.get(key, 0)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise BadRequest(f"'{key}' must be a whole number, 0 or more.")
+    return value
