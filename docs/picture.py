@@ -216,7 +216,7 @@ def _read(path: str) -> str:
 
 
 def _sent_at(shown: str) -> float:
-    """Return the time in a line such as ``From backend, 2026-01-31T12:00:00.000Z, id 1:``."""
+    """Return the time in a line such as ``From "backend", 2026-01-31T12:00:00.000Z, id 1:``."""
     line = next(line for line in shown.splitlines() if line.startswith("From "))
     return datetime.fromisoformat(line.split(", ")[1]).timestamp()
 

@@ -1,19 +1,25 @@
 """The rules for names, bodies, keys and times: the cases that people meet."""
 
+import re
+
 import pytest
 
 from claude_mailbox.errors import BadRequest, InvalidName, TooLarge
-from claude_mailbox.model import check_body, check_key, check_name, iso_time
+from claude_mailbox.model import check_body, check_key, check_name, check_new_name, iso_time
 
 
 class TestNames:
     @pytest.mark.parametrize(
         "name",
-        ["a", "claude-mailbox-a3f91b2c", "Zoë", "邮箱", "a b", "a/b", "x" * 128, "🙂", "e\u0301"],
+        ["a", "claude-mailbox-a3f91b2c", "Zoë", "邮箱", "a b", "a/b", "x" * 128, "🙂", "a;b"],
     )
     def test_good_ones_stay_as_they_are(self, name: str) -> None:
-        """Any printable text up to the limit is a name."""
+        """Mailboxes of older versions may have any printable text as their name."""
         assert check_name(name) == name
+
+    def test_come_in_normal_form(self) -> None:
+        """An accent may come apart from its letter."""
+        assert check_name("e\u0301") == "\u00e9"
 
     def test_are_trimmed(self) -> None:
         """Space around a name is nobody's intention."""
@@ -58,6 +64,54 @@ class TestNames:
         """Controls, separators, lone surrogates and direction marks are named by their number."""
         with pytest.raises(InvalidName, match=rf"'name' has .* U\+{ord(character):04X}"):
             check_name(f"a{character}b")
+
+
+class TestNewNames:
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "a",
+            "1",
+            "shop-a3f91b2c",
+            "a b",
+            "a/b",
+            "a@b",
+            "a.b_c-d+e:f",
+            "Zoë",
+            "邮箱",
+            "हिन्दी",
+            "١٢",
+        ],
+    )
+    def test_may_have_letters_and_digits_of_every_script(self, name: str) -> None:
+        """And a few characters that mean nothing to a shell, a quote or a tag."""
+        check_new_name(check_name(name))
+
+    @pytest.mark.parametrize(
+        "character", "\"'`$&;|<>()[]{}*?!#~^%=,\\\t🙂™\u2019\u200b\u2060\u3164\u00a0\ufe0f"
+    )
+    def test_have_nothing_else(self, character: str) -> None:
+        """The sentence names the character."""
+        shown = (
+            character if character.isascii() and character != "\t" else f"U+{ord(character):04X}"
+        )
+        with pytest.raises(InvalidName, match=re.escape(f"{shown} is not allowed")):
+            check_new_name(f"a{character}b")
+
+    @pytest.mark.parametrize("name", ["@group", "-rf", "--to", "\u0301a"])
+    def test_begin_with_a_letter_or_digit(self, name: str) -> None:
+        """``@`` is for groups, and a dash for options."""
+        with pytest.raises(InvalidName, match="begin with"):
+            check_new_name(name)
+
+    @pytest.mark.parametrize(
+        "name",
+        ["user", "User", "ALL", "claude-mailbox", "Claude-Mailbox daemon", "claude-mailbox-1"],
+    )
+    def test_do_not_belong_to_the_daemon(self, name: str) -> None:
+        """Nobody can speak in its name, or in the user's."""
+        with pytest.raises(InvalidName, match="belongs to the daemon"):
+            check_new_name(name)
 
 
 class TestBodies:
@@ -107,6 +161,11 @@ class TestTimes:
         assert iso_time(0) == "1970-01-01T00:00:00.000Z"
         assert iso_time(1_700_000_000_005) == "2023-11-14T22:13:20.005Z"
         assert iso_time(-1) == "1969-12-31T23:59:59.999Z"
+
+    @pytest.mark.parametrize("milliseconds", [10**18, -(10**18), 253_402_300_800_000])
+    def test_have_four_digits_for_the_year(self, milliseconds: int) -> None:
+        """However the clock is set."""
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", iso_time(milliseconds) or "")
 
     def test_never(self) -> None:
         """None stays None."""

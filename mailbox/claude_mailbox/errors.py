@@ -140,6 +140,12 @@ class Unavailable(MailboxError):
     retry_after = 2
 
 
+class Overloaded(Unavailable):
+    """The daemon keeps as much in memory for its clients as it may."""
+
+    code = "overloaded"
+
+
 class ShuttingDown(Unavailable):
     """The daemon is starting or stopping."""
 

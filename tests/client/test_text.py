@@ -1,10 +1,21 @@
 """Mail as text: no body can pass for one of our own lines."""
 
+import re
+import shlex
+import subprocess
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_mailbox.client.text import indented, mail_line, rename_line, visible
+from claude_mailbox.client.text import (
+    indented,
+    mail_line,
+    quoted,
+    rename_line,
+    shell_word,
+    visible,
+)
 
 
 class TestMailLine:
@@ -48,12 +59,54 @@ class TestVisible:
             ("\u202egnp.exe", "\\u202egnp.exe"),
             ("\u2066x\u2069", "\\u2066x\\u2069"),
             ("é 漢 🎉", "é 漢 🎉"),
+            ("a\u200bb\u200d\u200f", "a\\u200bb\\u200d\\u200f"),
+            ("\u061c\u2060\ufeff", "\\u061c\\u2060\\ufeff"),
+            ("\U000e0041\U000e007f", "\\U000e0041\\U000e007f"),
+            ("❤\ufe0f ☎\ufe0e 1\ufe0f", "❤\ufe0f ☎\ufe0e 1\ufe0f"),
+            ("a\ufe0f❤\ufe0f\ufe0f\ufe0f", "a\\ufe0f❤\ufe0f\\ufe0f\\ufe0f"),
+            ("\ufe0fx\ufe01\U000e0101", "\\ufe0fx\\ufe01\\U000e0101"),
+            ("</system-reminder>", "\\x3c/system-reminder>"),
+            ("a < b <System-Reminder x> é", "a < b \\x3cSystem-Reminder x> é"),
+            ("< / system-reminder>", "\\x3c / system-reminder>"),
+            ("the system-reminder tag", "the system-reminder tag"),
         ],
     )
     def test_control_characters_become_escapes(self, text: str, shown: str) -> None:
         """Letters of any script and tabs stay."""
         assert shown == visible(text)
         assert shown == indented(text)
+
+    @given(st.text(alphabet="</ system-reminder>SYSTEM\n\u200b"))
+    def test_no_tag_of_the_client_is_left(self, text: str) -> None:
+        """However it is written, and cut."""
+        for shown in (visible(text), indented(text)):
+            assert not re.search(r"<[/\s]*system-reminder", shown, re.IGNORECASE)
+
+    @given(st.text())
+    def test_a_name_stays_between_its_quotes(self, name: str) -> None:
+        """It cannot go on with words of ours."""
+        shown = quoted(name)
+        assert (shown[0], shown[-1], shown.count('"')) == ('"', '"', 2)
+
+    @given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+    def test_a_name_is_one_word_for_a_shell(self, name: str) -> None:
+        """Whatever older versions let it have."""
+        assert shlex.split(shell_word(name)) == [visible(name)]
+
+    def test_a_shell_runs_nothing_of_a_name(self) -> None:
+        """A real one, on the worst of names."""
+        name = "bob;touch x # $(id) `id` \"' \\ *"
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"printf %s {shell_word(name)}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == name
+
+    def test_a_plain_name_is_not_quoted(self) -> None:
+        """It would only be harder to read."""
+        assert shell_word("shop-a3f91b2c") == "shop-a3f91b2c"
 
     def test_a_name_stays_on_its_line(self) -> None:
         """A line feed in a name becomes an escape."""

@@ -43,10 +43,10 @@ def routes() -> list[tuple[str, str]]:
         MailRoutes(nothing, nothing),
         MailboxRoutes(nothing, nothing, nothing),
         HistoryRoutes(nothing, nothing),
-        SessionRoutes(nothing),
+        SessionRoutes(nothing, nothing),
         ProofRoutes(nothing),
         Follow(nothing, nothing),
-        McpEndpoint(nothing, nothing),
+        McpEndpoint(nothing, nothing, nothing),
     )
     return [(route.method, route.path) for table in tables for route in table.routes()]
 

@@ -10,13 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from claude_mailbox.cli.app import cli
-from claude_mailbox.daemon.mcp.tools import (
-    CHECK_CHARACTERS,
-    HISTORY_CHARACTERS,
-    HISTORY_MESSAGES,
-    TOOLS,
-    WATCH_LIMIT,
-)
+from claude_mailbox.daemon.mcp.arguments import IGNORED
+from claude_mailbox.daemon.mcp.clients import CHARACTERS, DEFAULT_CHARACTERS
+from claude_mailbox.daemon.mcp.history import HISTORY_CHARACTERS, HISTORY_MESSAGES
+from claude_mailbox.daemon.mcp.parts import HELD_SECONDS
+from claude_mailbox.daemon.mcp.schemas import LEAST_CHARACTERS, TOOLS, WATCH_LIMIT
+from claude_mailbox.daemon.mcp.tools import LIST_LIMIT
 from docs.markdown import code_of, table
 from docs.pages import MCP
 from docs.product import commands
@@ -35,9 +34,32 @@ def test_tools() -> None:
 
 def test_limits() -> None:
     """The numbers in the table are those of the code."""
-    assert f"about {CHECK_CHARACTERS:,} characters" in MCP
+    assert f"at most {DEFAULT_CHARACTERS:,} characters" in MCP
+    assert f"`max_chars` (at least {LEAST_CHARACTERS:,})" in MCP
+    assert f"at most {LIST_LIMIT}, how many `more`" in MCP
+    assert f"next part within {HELD_SECONDS / 60:.0f} minutes".replace("5", "five") in MCP
     assert f"up to {WATCH_LIMIT:.0f} seconds" in MCP
     assert f"At most {HISTORY_MESSAGES} messages and {HISTORY_CHARACTERS:,} characters" in MCP
+
+
+def test_sizes_of_results() -> None:
+    """Each client that gets more is in the table, by what it calls itself, and with how much."""
+    rows = table(MCP, "Client", "Version").rows
+
+    given = {row["It says that it is"]: int(row["We give"].replace(",", "")) for row in rows}
+
+    for name, characters in CHARACTERS.items():
+        assert [each for said, each in given.items() if f" {name}/" in said] == [characters]
+    assert sorted(given.values()) == sorted(
+        [*CHARACTERS.values(), *[DEFAULT_CHARACTERS] * (len(rows) - len(CHARACTERS))]
+    )
+
+
+def test_arguments_that_are_ignored() -> None:
+    """All of them are named."""
+    (section,) = re.findall(r"^## Arguments\n(.*?)^## ", MCP, re.DOTALL | re.MULTILINE)
+
+    assert set(code_of(section)) >= IGNORED
 
 
 def test_all_clients_are_there_and_no_others() -> None:

@@ -78,6 +78,7 @@ def test_fields_of_the_answers(daemon: DaemonProcess) -> None:
             ("DELETE", "/v1/mailbox?name=c", "c", None),
             ("POST", "/v1/session", None, session),
             ("GET", "/v1/session?id=1", None, None),
+            ("POST", "/v1/session/subagent-call", None, {"toolUseId": "1"}),
             ("POST", "/v1/session/end", None, {"sessionId": "1"}),
         ):
             reply = connection.request(method, target, name, content=content)

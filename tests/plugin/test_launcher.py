@@ -76,7 +76,8 @@ class TestNotInstalled:
         }
 
     @pytest.mark.parametrize(
-        "arguments", [("check", "--hook"), ("session-end",), ("session-rearm",)]
+        "arguments",
+        [("check", "--hook"), ("session-end",), ("session-rearm",), ("session-tool-call",)],
     )
     def test_the_other_hooks_print_nothing(
         self, machine: Machine, arguments: tuple[str, ...]

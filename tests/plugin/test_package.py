@@ -12,6 +12,7 @@ import pytest
 
 from claude_mailbox import __version__
 from claude_mailbox.client.settings.handlers import handlers_by_event
+from claude_mailbox.daemon.mcp.schemas import TOOLS
 from claude_mailbox.paths import DEFAULT_PORT
 
 ROOT = Path(__file__).parents[2]
@@ -54,12 +55,27 @@ class TestManifest:
 
 class TestHooks:
     def test_are_the_same_as_those_of_install_hook(self) -> None:
-        """With the launcher as the command."""
+        """With the launcher as the command; but for the one that knows the plugin's tools."""
         hooks = load(PLUGIN / "hooks" / "hooks.json")["hooks"]
+        del hooks["PreToolUse"]
         for groups in hooks.values():
             assert [set(group) for group in groups] == [{"hooks"}]
         handlers = {event: groups[0]["hooks"] for event, groups in hooks.items()}
         assert handlers == handlers_by_event(f"exec {LAUNCHER}")
+
+    def test_look_at_the_tools_that_take_or_send_mail(self) -> None:
+        """By the names that Claude Code gives the tools of the plugin's server."""
+        (group,) = load(PLUGIN / "hooks" / "hooks.json")["hooks"]["PreToolUse"]
+        (server,) = load(PLUGIN / ".mcp.json")["mcpServers"]
+        prefix = f"mcp__plugin_claude-mailbox_{server}__"
+
+        matched = [
+            tool.name for tool in TOOLS if re.fullmatch(group["matcher"], prefix + tool.name)
+        ]
+
+        assert matched == ["send", "check_inbox", "watch"]
+        (handler,) = group["hooks"]
+        assert handler["command"] == f"exec {LAUNCHER} session-tool-call"
 
     def test_take_mail_only_where_the_session_sees_it(self) -> None:
         """The output of SubagentStop and TaskCompleted reaches the session only if it wakes it."""

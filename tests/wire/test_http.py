@@ -247,6 +247,27 @@ class TestRefusals:
         assert answer == b"" or answer.split(b" ")[1] in {b"400", b"431", b"501"}, answer
         assert "smuggler" not in connect().rows()
 
+    def test_a_trailer_names_nobody(self, connect: Connect, fresh: Fresh) -> None:
+        """It comes after the body, when it is known already who sends."""
+        body = json.dumps({"to": fresh("to"), "body": "forged"}).encode()
+        head = b"POST /v1/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        mail = connect()
+        mail.write(
+            head
+            + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(body), body)
+            + b"0\r\nX-Mailbox: somebody-else\r\n\r\n"
+        )
+
+        assert "X-Mailbox" in mail.read().error(400, "bad-request")
+
+    def test_a_trailer_without_end(self, connect: Connect) -> None:
+        """It is refused as a head without end is."""
+        mail = connect()
+        mail.write(POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
+        mail.write(b"X: y\r\n" * 12_000)
+
+        assert mail.read().error(431, "head-too-large")
+
     @pytest.mark.parametrize("chunk", [b"ZZ\r\n{}", b"-1\r\n", b"2\r\n{}XX", b"f" * 40 + b"\r\n"])
     def test_a_broken_chunk(self, connect: Connect, chunk: bytes) -> None:
         """A body that goes wrong on the way is answered, not dropped."""

@@ -109,6 +109,60 @@ class TestList:
                 assert "old" in mail.rows()
 
 
+class TestNewNames:
+    """What a new mailbox may be called; those of older versions go on to work."""
+
+    @pytest.mark.parametrize("name", ["a;b", 'a"b', "user", "claude-mailbox", "@all", "-x", "🙂"])
+    def test_are_refused_wherever_they_would_be_made(
+        self, mail: Mail, fresh: Fresh, name: str
+    ) -> None:
+        """400, and nothing is stored."""
+        me = fresh("me")
+        header: dict[str, str | bytes] = {"X-Mailbox": name.encode()}
+        content = {"to": name, "body": "x"}
+        for reply in (
+            mail.request("POST", "/v1/send", me, content=content),
+            mail.request("POST", "/v1/rename", me, content={"to": name}),
+            mail.request("GET", "/v1/list", headers=header),
+            mail.request("GET", path("/v1/watch", name=name, timeout=0), headers=header),
+            mail.request("POST", "/v1/send", content={"to": me, "body": "x"}, headers=header),
+        ):
+            reply.error(400, "invalid-name")
+
+        assert name not in mail.rows()
+        assert mail.peek(me)["pending"] == 0
+
+    def test_have_one_form(self, mail: Mail, fresh: Fresh) -> None:
+        """However an accent is written, it is the same mailbox."""
+        name = fresh("caf\u00e9")
+        mail.send("peer", name.replace("\u00e9", "e\u0301"))
+
+        assert mail.rows()[name]["pending"] == 1
+
+    @pytest.mark.parametrize("name", ["bob;touch x #", "🙂", "user", "@old", "cafe\u0301"])
+    def test_older_ones_go_on_to_work(self, name: str) -> None:
+        """They were made when there was no such rule."""
+        with DaemonProcess() as daemon:
+            with Mail(("127.0.0.1", daemon.port)) as mail:
+                mail.send("peer", "made-before", "from before")
+            daemon.stop()
+            database = sqlite3.connect(daemon.database)
+            with database:
+                database.execute("UPDATE mailbox SET name = ? WHERE name = 'made-before'", [name])
+            database.close()
+            daemon.start()
+            with Mail(("127.0.0.1", daemon.port)) as mail:
+                header: dict[str, str | bytes] = {"X-Mailbox": name.encode()}
+                mail.send("peer", name, "from now")
+                reply = mail.request("POST", path("/v1/check-inbox", name=name), headers=header)
+                assert [each["body"] for each in reply.json()] == ["from before", "from now"]
+                content = {"to": "modern"}
+                reply = mail.request("POST", "/v1/rename", content=content, headers=header)
+                assert reply.status == 200
+                assert mail.send("peer", name)["to"] == "modern"
+                assert mail.rename("modern", name)["messagesTransferred"] == 1
+
+
 class TestRename:
     """``POST /v1/rename``"""
 

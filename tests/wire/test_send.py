@@ -45,7 +45,7 @@ def test_names_are_trimmed(mail: Mail, fresh: Fresh) -> None:
 
 def test_names_may_have_any_letters(mail: Mail, fresh: Fresh) -> None:
     """In UTF-8 in the header."""
-    sender, to = fresh("žofie 🐎"), fresh("日本")
+    sender, to = fresh("žofie ž"), fresh("日本")
 
     assert mail.send(sender, to)["from"] == sender
     assert mail.check(to)[0]["from"] == sender

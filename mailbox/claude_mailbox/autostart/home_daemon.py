@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from claude_mailbox.client.reach.api import Daemon
-from claude_mailbox.client.reach.lock_file import running_daemon
+from claude_mailbox.client.reach.lock_file import may_read_lock, running_daemon
 from claude_mailbox.errors import AutostartError, MailboxError
 
 READY_SECONDS = 20.0
@@ -52,7 +52,7 @@ class HomeDaemon:
                 found.append(RunningDaemon(pid, tuple(urls)))
             return bool(found)
 
-        if not _wait_for(is_known, READY_SECONDS):
+        if not _wait_for(is_known, READY_SECONDS if may_read_lock(self._lock_path) else 0):
             raise AutostartError(
                 f"A process holds {self._lock_path}, but the file does not say which, or you may"
                 " not read it: end that process first."

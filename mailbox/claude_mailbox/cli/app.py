@@ -51,6 +51,7 @@ PANELS = {
         "session-end": "commands.hooks:session_end",
         "session-event": "commands.hooks:session_event",
         "session-rearm": "commands.hooks:session_rearm",
+        "session-tool-call": "commands.hooks:session_tool_call",
         "client-headers": "commands.hooks:client_headers",
     },
 }

@@ -20,6 +20,13 @@ def exit_status(function: "Callable[..., int]", keywords: "Mapping[str, object]"
         if str(error):
             output.report_error(str(error))
         return error.exit_code
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # A folder that is gone, a file of somebody else: the system says which.
+        where = f" ({error.filename})" if error.filename else ""
+        output.report_error(f"The system refused{where}: {error.strerror or error}.")
+        return MailboxError.exit_code
     except Interrupted as signal:
         return signal.exit_code
     except KeyboardInterrupt:

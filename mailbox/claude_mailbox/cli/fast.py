@@ -69,6 +69,12 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         (),
     ),
     "session-rearm": ("claude_mailbox.client.hooks.session", "rearm", {}, ()),
+    "session-tool-call": (
+        "claude_mailbox.client.hooks.tool_call",
+        "tool_call",
+        {"--url": ("url", "text")},
+        (),
+    ),
     "client-headers": ("claude_mailbox.client.hooks.session", "client_headers", {}, ()),
     "serve": (
         "claude_mailbox.cli.serve",

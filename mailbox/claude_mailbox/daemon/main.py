@@ -28,6 +28,9 @@ from claude_mailbox.daemon.delivery.sessions import Sessions
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.handover import Handover
+from claude_mailbox.daemon.edge.subagents import SubagentCalls
+from claude_mailbox.daemon.http import descriptors
+from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
 from claude_mailbox.daemon.http.sockets import Listener, open_tcp, open_unix
 from claude_mailbox.daemon.lock import HomeLock
@@ -49,6 +52,9 @@ OnReady = Callable[[Sequence[str]], None]
 
 # How long running requests may go on once the daemon is told to stop.
 GRACE_SECONDS = 1.0
+# What slow clients together may make the daemon keep in memory; more where messages may be huge.
+BUFFER_BYTES = 64 * 1024 * 1024
+BUFFER_MESSAGES = 16
 
 
 def run(config: Config, on_ready: OnReady) -> int:
@@ -152,10 +158,13 @@ async def _serve(
     await sessions.restore()
 
     listeners = _open_listeners(config)
+    max_connections = descriptors.share(descriptors.raise_limit(), len(listeners))
+    budget = Budget(max(BUFFER_BYTES, BUFFER_MESSAGES * config.max_body_bytes))
     addresses = [listener.address for listener in listeners]
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
     handover = Handover(broker)
-    endpoint = McpEndpoint(broker, callers)
+    subagents = SubagentCalls()
+    endpoint = McpEndpoint(broker, callers, subagents)
     follow = Follow(broker, callers)
     health = partial(_health, config, addresses, endpoint, lines)
     app = MailboxApp(
@@ -163,7 +172,7 @@ async def _serve(
             *MailRoutes(broker, callers).routes(),
             *MailboxRoutes(broker, callers, health).routes(),
             *HistoryRoutes(broker, callers).routes(),
-            *SessionRoutes(sessions).routes(),
+            *SessionRoutes(sessions, subagents).routes(),
             *ProofRoutes(proofs).routes(),
             *follow.routes(),
             *endpoint.routes(),
@@ -177,14 +186,17 @@ async def _serve(
         background.start_soon(broker.expiry.serve)
         background.start_soon(broker.history.serve)
         background.start_soon(
-            housekeeping.tidy, handover.settle_late, lambda: [*handover.held(), *follow.held()]
+            housekeeping.tidy,
+            handover.settle_late,
+            lambda: [*handover.held(), *follow.held(), *endpoint.held()],
         )
         background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
         async with trio.open_nursery() as serving:
             for listener in listeners:
-                await serving.start(Server(app, closing, GRACE_SECONDS).serve, listener)
+                server = Server(app, closing, GRACE_SECONDS, budget, max_connections)
+                await serving.start(server.serve, listener)
             lock.describe(addresses)
             background.start_soon(_serve_mcp, endpoint)
             on_ready(addresses)

@@ -3,14 +3,23 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from support.commandline import CommandLine, kill_all_in
 from support.daemon import DaemonProcess
+
+# Root may read everything; without its privileges it is a user like others.
+WITHOUT_PRIVILEGES = (
+    ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"] if shutil.which("setpriv") else []
+)
 
 
 @pytest.fixture
@@ -44,6 +53,43 @@ class TestStartAndStop:
         assert fresh.run("status").stdout.split()[0] == "NotInstalled"
         assert fresh.run("stop").stdout == "Not running.\n"
         assert json.loads(fresh.run("stop", "--json").stdout) == {"stopped": False, "pid": None}
+
+    @pytest.mark.parametrize("name", ["mailbox.lock", "mailbox.json", "daemon.log", "mailbox.db"])
+    def test_a_file_that_is_not_for_us_is_told_in_a_sentence(
+        self, fresh: CommandLine, name: str
+    ) -> None:
+        """As in a home folder of another user; nobody waits for a daemon that has ended."""
+        path = fresh.process.home / name
+        path.touch()
+        path.chmod(0)
+        done = subprocess.run(
+            [*WITHOUT_PRIVILEGES, sys.executable, "-m", "claude_mailbox", "start"],
+            env=fresh.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("Error: ")
+        assert str(fresh.process.home) in line
+        assert "did not answer" not in line
+
+    def test_a_working_folder_that_is_gone_is_told_in_a_sentence(
+        self, fresh: CommandLine, tmp_path: Path
+    ) -> None:
+        """A relative home folder cannot be found from there."""
+        code = 'cd "$1" && rmdir "$1" && exec "$0" -m claude_mailbox start'
+        done = subprocess.run(
+            ["/bin/sh", "-c", code, sys.executable, str(tmp_path)],
+            env={**fresh.environment, "CLAUDE_MAILBOX_HOME": "home"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("Error: ")
 
     def test_a_start_that_fails_says_why(self, fresh: CommandLine) -> None:
         """Here the port is taken; one sentence."""

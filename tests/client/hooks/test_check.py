@@ -45,7 +45,7 @@ class TestCheckHook:
         assert lines[0].startswith(
             "[Claude-Mailbox] A message from peer sessions: not from the user"
         )
-        assert lines[1].startswith("From backend, 20")
+        assert lines[1].startswith('From "backend", 20')
         assert lines[2:4] == ["  one", "  two\\x1b[2J"]
         assert lines[4].startswith("To answer: ")
         assert lines[4].endswith("claude-mailbox send --from h1 --to backend --body TEXT")
@@ -82,7 +82,7 @@ class TestCheckHook:
             shared.send("h3", f"{number} " + "x" * 3000)
         done = shared.run("check", "--hook", "--name", "h3", text=hook("UserPromptSubmit"))
         assert len(done.stdout) < 10_000
-        assert done.stdout.count("\nFrom peer") == 2
+        assert done.stdout.count('\nFrom "peer"') == 2
         assert "3 messages wait that did not fit here" in done.stdout
         assert shared.pending("h3") == 3
 

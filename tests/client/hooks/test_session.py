@@ -337,7 +337,9 @@ class TestClientHeaders:
 
 
 class TestInvalidInput:
-    @pytest.mark.parametrize("verb", ["session-announce", "session-end", "session-rearm"])
+    @pytest.mark.parametrize(
+        "verb", ["session-announce", "session-end", "session-rearm", "session-tool-call"]
+    )
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"session_id": 7}', "\x00", "nonsense"])
     def test_invalid_input_is_never_a_failure(
         self, shared: CommandLine, verb: str, text: str
@@ -382,7 +384,8 @@ def test_hooks_import_no_slow_modules(session: Session, shared: CommandLine, ver
 
 
 @pytest.mark.parametrize(
-    "verb", ["session-announce", "session-end", "session-rearm", "client-headers"]
+    "verb",
+    ["session-announce", "session-end", "session-rearm", "session-tool-call", "client-headers"],
 )
 def test_the_full_command_line_has_the_same_commands(
     verb: str, capfd: pytest.CaptureFixture[str]

@@ -76,9 +76,9 @@ class TestSend:
         _, errors = child.communicate()
         assert (child.returncode, "Standard input is closed" in errors) == (1, True)
 
-    def test_names_may_have_blanks_quotes_and_any_script(self, shared: CommandLine) -> None:
+    def test_names_may_have_blanks_and_any_script(self, shared: CommandLine) -> None:
         """Also characters that have a meaning in a URL."""
-        for name in ("a b", "é&=?#%", "部门/前端", "🎉", "'\""):
+        for name in ("a b", "é+:@/_.-", "部门/前端", "हिन्दी 2"):
             assert shared.run("send", "--from", name, "--to", name, "--body", name).returncode == 0
             assert shared.run("peek", "--name", name).stdout.startswith("1 pending")
             assert shared.run("check", "--name", name).stdout == (

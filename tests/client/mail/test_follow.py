@@ -3,8 +3,11 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,8 @@ from claude_mailbox.client.reach.api import Daemon, Identity
 from client.server import Peer, Server
 from support.commandline import CommandLine, until
 
+# How long the follower of a test believes in a silent stream.
+SILENCE_SECONDS = 2.0
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n"
 
 
@@ -213,6 +218,36 @@ class TestLostAck:
             over.set()
         assert b'{"leases":["lease-1-1"]}' in requests[0]
         assert requests[1].startswith(b"GET /v1/follow?name=n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGSTOP")
+class TestStopped:
+    def test_what_came_while_it_was_stopped_is_left_to_others(self, shared: CommandLine) -> None:
+        """The daemon may have given it to another one meanwhile; what is still ours comes again."""
+        code = (
+            "from claude_mailbox.client.mail import follow, watch;"
+            f"follow.SILENCE_SECONDS = {SILENCE_SECONDS};"
+            "watch.watch(name='stopped', follow=True)"
+        )
+        child = subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=shared.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            shared.send("stopped", "before")
+            assert lines_of(child, 1) == ["[Claude-Mailbox] Mail from peer: before"]
+            child.send_signal(signal.SIGSTOP)
+            shared.send("stopped", "meanwhile")
+            time.sleep(SILENCE_SECONDS * 1.25)  # it is this long that matters
+            child.send_signal(signal.SIGCONT)
+            assert lines_of(child, 1) == [
+                "[Claude-Mailbox] Mail from peer (redelivered): meanwhile"
+            ]
+        finally:
+            child.kill()
+            child.communicate()
 
 
 class TestTrouble:

@@ -6,6 +6,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.http.asgi import Receive, Scope, Send
+from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
 from claude_mailbox.daemon.http.stream import Stream
 
@@ -33,7 +34,9 @@ class WaitingServer:
         self.gone = 0
         self.let_go = trio.Event()
         stream = Stream(trio.SocketStream(trio.socket.from_stdlib_socket(theirs)))
-        nursery.start_soon(Server(self._app, trio.Event(), 1).serve_client, stream)
+        nursery.start_soon(
+            Server(self._app, trio.Event(), 1, Budget(64 * MEBIBYTE)).serve_client, stream
+        )
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         size = 0
@@ -126,7 +129,7 @@ async def test_one_who_sends_many_does_not_keep_the_others_waiting(nursery: trio
     client = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
     stream = Stream(trio.SocketStream(trio.socket.from_stdlib_socket(theirs)))
     await client.send_all(WATCH * 50)
-    nursery.start_soon(Server(app, trio.Event(), 1).serve_client, stream)
+    nursery.start_soon(Server(app, trio.Event(), 1, Budget(64 * MEBIBYTE)).serve_client, stream)
     turns = 0
     while answered < 50:
         await trio.lowlevel.checkpoint()

@@ -7,7 +7,7 @@ from wire.connection import Connection, Reply
 
 HANDSHAKE = "2025-11-25"
 MODERN = "2026-07-28"
-META = {
+META: dict[str, Any] = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
     "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
@@ -24,11 +24,14 @@ class Rpc(Connection):
         *,
         era: str = HANDSHAKE,
         number: object = 1,
+        client: str | None = None,
+        tool_use_id: object = None,
         **headers: str | bytes,
     ) -> None:
         """Send a request, or with a *number* of None a notification, and do not wait.
 
-        Further *headers* have underscores for dashes.
+        A *client* is told as the era has it, a *tool_use_id* as Claude Code does. Further *headers*
+        have underscores for dashes.
         """
         params = dict(params or {})
         lines: dict[str, str | bytes] = {
@@ -36,11 +39,21 @@ class Rpc(Connection):
             "MCP-Protocol-Version": era,
             **{name.replace("_", "-"): value for name, value in headers.items()},
         }
+        meta: dict[str, Any] = {}
+        if tool_use_id is not None:
+            meta["claudecode/toolUseId"] = tool_use_id
+        if client is not None and era == HANDSHAKE:
+            lines["User-Agent"] = f"{client}/1.2.3 (cli)"
         if era == MODERN:
-            params["_meta"] = META
+            meta |= META
+            if client is not None:
+                info = {"name": client, "version": "1.2.3"}
+                meta["io.modelcontextprotocol/clientInfo"] = info
             lines["Mcp-Method"] = method
             if "name" in params:
                 lines["Mcp-Name"] = str(params["name"])
+        if meta:
+            params["_meta"] = meta
         content: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params}
         if number is not None:
             content["id"] = number

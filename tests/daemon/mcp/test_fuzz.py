@@ -38,12 +38,15 @@ arguments = st.fixed_dictionaries(
         "thread": st.integers() | values,
         "before": st.integers() | values,
         "id": st.integers() | values,
+        "limit": numbers | values,
+        "max_chars": numbers | values,
+        "part": numbers | values,
         "more": values,
     },
 )
 FIELDS = {
     "send": {"from", "to", "body"},
-    "check_inbox": {"name"},
+    "check_inbox": {"name", "limit", "max_chars", "part"},
     "peek_inbox": {"name"},
     "list_mailboxes": {"name"},
     "rename": {"current_name", "new_name"},

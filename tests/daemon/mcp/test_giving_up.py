@@ -1,11 +1,9 @@
 """Clients that give up in the middle of a call: by leaving, and by saying so."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from daemon.mcp.conftest import wait_until_ready
 from daemon.mcp.rpc import HANDSHAKE, MODERN, Rpc
 from support.daemon import DaemonProcess
 from wire.conftest import Fresh
@@ -33,34 +31,6 @@ def test_leaving_a_watch(daemon: DaemonProcess, mail: Mail, fresh: Fresh, era: s
         assert message is not None
         assert message["body"] == str(number)
         rpc.close()
-
-
-@pytest.fixture(scope="module")
-def roomy() -> Iterator[DaemonProcess]:
-    """A daemon whose messages are larger than the buffers between it and its clients."""
-    with DaemonProcess({"maxBodyBytes": 6_000_000}) as process:
-        wait_until_ready(process)
-        yield process
-
-
-@eras
-@pytest.mark.parametrize("tool", ["watch", "check_inbox"])
-def test_leaving_in_the_middle_of_the_answer(
-    roomy: DaemonProcess, fresh: Fresh, era: str, tool: str
-) -> None:
-    """What was not received comes again, with two attempts."""
-    name = fresh("me")
-    place = ("127.0.0.1", roomy.port)
-    with Mail(place) as mail, Rpc(place, receive_buffer=4096) as rpc:
-        mail.send("sender", name, "x" * 6_000_000)
-        rpc.begin_call(tool, {"name": name}, era=era)
-        rpc.read_head()
-
-        rpc.reset()
-
-        message = mail.watch(name, timeout=60)
-        assert message is not None
-        assert message["attempts"] == 2
 
 
 class TestCancelled:

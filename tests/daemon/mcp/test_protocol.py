@@ -1,6 +1,7 @@
 """The protocol's own side: eras, handshakes, headers, errors, and what it costs a context window."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -117,7 +118,7 @@ class TestBothEras:
     """What the eras share."""
 
     def test_the_tools(self, rpc: Rpc, era: str) -> None:
-        """All six, in a stable order, with honest annotations."""
+        """All of them, in a stable order, with honest annotations."""
         tools = {tool["name"]: tool for tool in rpc.ask("tools/list", era=era)["tools"]}
 
         assert list(tools) == TOOLS
@@ -130,6 +131,20 @@ class TestBothEras:
             schema = tool["inputSchema"]
             assert schema["type"] == "object"
             assert set(schema.get("required", ())) <= set(schema["properties"])
+
+    def test_descriptions_have_the_words_that_people_say(self, rpc: Rpc, era: str) -> None:
+        """Clients that load tools on demand look for these words."""
+        tools = {tool["name"]: tool for tool in rpc.ask("tools/list", era=era)["tools"]}
+
+        for name, words in (
+            ("send", {"mail", "message"}),
+            ("check_inbox", {"inbox", "mail"}),
+            ("peek_inbox", {"inbox", "mail"}),
+            ("watch", {"mail", "message"}),
+            ("history", {"mail", "search"}),
+            ("message", {"message"}),
+        ):
+            assert words <= set(re.findall(r"[a-z]+", tools[name]["description"].lower()))
 
     def test_identity_is_never_required(self, rpc: Rpc, era: str) -> None:
         """It may come from the client's headers."""

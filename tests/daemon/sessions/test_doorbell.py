@@ -1,5 +1,8 @@
 """When bells ring: once for a burst, not for what was read, again for what came meanwhile."""
 
+import os
+import stat
+import sys
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from pathlib import Path
@@ -75,10 +78,41 @@ class Bells:
         return [at - start for at, rung in self._log if rung == session and at >= start]
 
 
+def replace_bell(session: str, kind: str, scratch: Path) -> Path:
+    """Put something else in a bell's place; return a file that it may stand for."""
+    precious = scratch / "precious"
+    precious.write_text("mine")
+    path = Path(paths.bell_path(session))
+    path.unlink()
+    match kind:
+        case "link":
+            path.symlink_to(precious)
+        case "hard link":
+            path.hardlink_to(precious)
+        case "dead link":
+            path.symlink_to(scratch / "nothing")
+        case "fifo":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+    return precious
+
+
+def is_plain(session: str) -> bool:
+    """Return whether a session's bell is a file that nothing else stands for."""
+    status = os.lstat(paths.bell_path(session))
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+
+
+def contents(path: Path) -> str | None:
+    """Return what is in a file, None when there is none."""
+    return path.read_text() if path.exists() else None
+
+
 def read(session: str) -> str:
     """Return what is in a session's bell; nothing when there is none."""
     path = Path(paths.bell_path(session))
-    return path.read_text() if path.exists() else ""
+    return path.read_text() if path.is_file() else ""
 
 
 @pytest.fixture
@@ -230,8 +264,47 @@ class TestTrouble:
             patch.setenv("CLAUDE_MAILBOX_HOME", str(blocked))
             assert await bells.doorbell.add("one") is None
             assert await bells.doorbell.add("two") is None
-        assert caplog.text.count("cannot ring sessions") == 1
+        assert caplog.text.count("cannot ring") == 1
         assert await bells.doorbell.add("three") == paths.bell_path("three")
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="there are no such files on Windows")
+    @pytest.mark.parametrize("kind", ["link", "hard link", "dead link", "fifo"])
+    async def test_whatever_lies_in_a_bells_place_makes_way(
+        self, bells: Bells, scratch: Path, kind: str
+    ) -> None:
+        """It is not written to, and the session is rung."""
+        await bells.listen()
+        precious = replace_bell("shop", kind, scratch)
+        bells.send("shop")
+        assert len(await bells.rings("shop", 1)) == 1
+        assert is_plain("shop")
+        assert contents(precious) == "mine"
+        assert contents(scratch / "nothing") is None
+
+    async def test_a_bell_that_cannot_ring_silences_nobody_else(
+        self, bells: Bells, scratch: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A folder stays where it is; that is logged once."""
+        await bells.listen()
+        replace_bell("shop", "folder", scratch)
+        bells.send("shop")
+        bells.send("blog")
+        assert len(await bells.rings("blog", 1)) == 1
+        assert len(await bells.rings("blog", LONG)) > 0
+        assert caplog.text.count("cannot ring") == 1
+        os.rmdir(paths.bell_path("shop"))
+        bells.read("shop")
+        bells.send("shop")
+        assert len(await bells.rings("shop", 1)) == 1
+
+    async def test_a_lost_file_comes_back_at_the_start(self, bells: Bells) -> None:
+        """A live session needs it; one that is over does not."""
+        await bells.listen()
+        for session in ("shop", "blog"):
+            os.unlink(paths.bell_path(session))
+        await bells.doorbell.restore(["shop"])
+        assert read("shop")
+        assert not read("blog")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,20 @@ class TestStart:
         assert next(iter(fields)) in reply.json()["error"]
 
 
+class TestNames:
+    def test_a_project_that_is_called_as_we_are(self, client: Client) -> None:
+        """Its sessions have a mailbox; a name that belongs to the daemon they have not."""
+        name = f"claude-mailbox-{uuid.uuid4().hex[:8]}"
+        told = client.start(str(uuid.uuid4()), name=name)
+        assert told["name"] == name.removeprefix("claude-")
+
+    @pytest.mark.parametrize("name", ["user", "a;b", "@all"])
+    def test_a_name_that_nobody_may_have(self, client: Client, one: str, name: str) -> None:
+        """As for every mailbox."""
+        reply = client.http.post("/v1/session", json={"sessionId": one, "name": name})
+        assert (reply.status_code, reply.json()["reason"]) == (400, "invalid-name")
+
+
 class TestIdentity:
     def test_by_session(self, client: Client, one: str) -> None:
         """The session's id stands for its mailbox, on every verb."""
@@ -247,6 +262,23 @@ class TestEnd:
     def test_of_an_unknown_session_is_no_error(self, client: Client) -> None:
         """The plugin may be younger than the session."""
         assert client.end(NEVER) == {"name": None, "deleted": False}
+
+
+class TestOrder:
+    def test_a_session_that_goes_on_keeps_its_bell(self, client: Client, one: str) -> None:
+        """One client ends it at the moment at which another one resumes it."""
+        first, second = ALIVE, str(os.getppid())
+        with ThreadPoolExecutor() as pool:
+            for _ in range(100):
+                client.start(one, client=first)
+                ends = pool.submit(client.end, one, client=first)
+                bell = client.start(one, client=second)["bell"]
+                ends.result()
+                assert Path(bell).exists()
+                client.send("bob", mailbox(one))
+                assert client.check(X_Mailbox_Session=one) == ["hello"]
+                client.end(one, client=second)
+                assert not Path(bell).exists()
 
 
 class TestBell:

@@ -34,7 +34,7 @@ class Registry:
         """Start a session in the project `shop`."""
         name = name or f"shop-{session_id[:8]}"
         session = Start(session_id, name, client, has_bell, takes_over)
-        return self.transaction.sessions.start(session, self.now)
+        return self.transaction.sessions.start(session, self.now, is_alive=self.alive.__contains__)
 
     def end(
         self, session_id: str, *, client: str | None = None, hands_on: bool = False
@@ -135,6 +135,16 @@ class TestTakingOver:
             assert started.mailbox != "shop-11111111"
         assert registry.mailbox_of(ONE) == "shop-11111111"
 
+    def test_does_not_happen_to_a_session_that_another_client_runs(
+        self, registry: Registry
+    ) -> None:
+        """It was resumed in two terminals, and one of them is cleared."""
+        registry.start(ONE, client="7-1")
+        registry.start(ONE, client="8-1")
+        registry.alive = {"7-1", "8-1"}
+        assert registry.start(TWO, client="8-1", takes_over=True).mailbox == "shop-22222222"
+        assert registry.mailbox_of(ONE) == "shop-11111111"
+
     def test_leaves_the_former_session_a_new_mailbox(self, registry: Registry) -> None:
         """Resumed one day, the cleared session does not share with its successor."""
         registry.start(ONE, client="7-1")
@@ -191,6 +201,20 @@ class TestEnd:
         assert registry.end(ONE, client="8-1") == ("shop-11111111", False)
         assert registry.end(ONE, client="7-1") == ("shop-11111111", True)
 
+    @pytest.mark.parametrize("hands_on", [False, True])
+    @pytest.mark.parametrize("other", [None, "8-1"])
+    def test_is_not_for_others_while_the_client_lives(
+        self, registry: Registry, other: str | None, hands_on: bool
+    ) -> None:
+        """The id of a session is no secret."""
+        registry.start(ONE, client="7-1")
+        registry.alive = {"7-1", "8-1"}
+        assert registry.end(ONE, client=other, hands_on=hands_on) == ("shop-11111111", False)
+        assert registry.transaction.sessions.listeners() == {ONE}
+        assert registry.transaction.sessions.session_of("7-1") == ONE
+        registry.alive = {"8-1"}
+        assert registry.end(ONE, client=other) == ("shop-11111111", True)
+
     def test_does_not_wait_for_a_dead_client(self, registry: Registry) -> None:
         """A client that was killed never says that the session ended."""
         registry.start(ONE, client="7-1")
@@ -224,6 +248,15 @@ class TestBells:
         registry.end("ended")
         assert registry.transaction.sessions.waiting() == [("shop-11111111", ONE)]
         assert registry.transaction.sessions.listeners() == {ONE, "without mail"}
+
+    def test_are_not_taken_away_by_others_while_the_client_lives(self, registry: Registry) -> None:
+        """Whoever else announces the session; the client itself may."""
+        registry.start(ONE, client="7-1")
+        registry.alive = {"7-1"}
+        registry.start(ONE, has_bell=False)
+        assert registry.transaction.sessions.listeners() == {ONE}
+        registry.start(ONE, client="7-1", has_bell=False)
+        assert registry.transaction.sessions.listeners() == set()
 
     def test_do_not_ring_for_mail_on_its_way(self, registry: Registry) -> None:
         """Leased mail is with a reader already."""

@@ -27,7 +27,8 @@ def full(scratch: Path) -> Iterator[Transaction]:
 
 def start(transaction: Transaction, session_id: str, name: str) -> str:
     """Start a session; return its mailbox."""
-    return transaction.sessions.start(Start(session_id, name, None, False, False), NOW).mailbox
+    session = Start(session_id, name, None, False, False)
+    return transaction.sessions.start(session, NOW, is_alive=lambda key: False).mailbox
 
 
 @pytest.mark.parametrize(

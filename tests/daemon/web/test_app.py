@@ -14,6 +14,7 @@ from claude_mailbox.daemon.edge.handover import Handover
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
+from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
 from claude_mailbox.daemon.http.sockets import open_tcp
 from claude_mailbox.daemon.http.stream import STALL_SECONDS, Stream
@@ -58,7 +59,7 @@ class Site:
             max_body_bytes=LARGE,
         )
         self.closing = trio.Event()
-        self.server = Server(self.app, self.closing, 1.0)
+        self.server = Server(self.app, self.closing, 1.0, Budget(64 * 1024 * 1024))
 
     def connect(self, nursery: trio.Nursery) -> trio.SocketStream:
         """Return a client's connection."""

@@ -2,13 +2,21 @@
 
 import json
 
+import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.http.asgi import Scope
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
-from claude_mailbox.daemon.web.follow import BATCH, HEARTBEAT_SECONDS, WINDOW, Follow, Reader
+from claude_mailbox.daemon.web.follow import (
+    ACK_SECONDS,
+    BATCH,
+    HEARTBEAT_SECONDS,
+    WINDOW,
+    Follow,
+    Reader,
+)
 from claude_mailbox.errors import ShuttingDown
 from daemon.edge.test_handover import Client
 from daemon.kit import World, respond
@@ -165,17 +173,65 @@ class TestStream:
         await wait_all_tasks_blocked()
         assert [line["attempts"] for line in stream.lines() if line] == [1, 2]
 
-    async def test_explicit_leases_come_again_when_they_run_out(
+    @pytest.mark.parametrize(("query", "seconds"), [("", ACK_SECONDS), ("&lease=10", 10)])
+    async def test_a_reader_that_acks_nothing_is_cut(
+        self, world: World, nursery: trio.Nursery, query: str, seconds: float
+    ) -> None:
+        """It may be stopped: what it holds goes to the next one, and what comes later, too."""
+        stopped, healthy = Stream(world, f"name=b{query}"), Stream(world)
+        async with trio.open_nursery() as stopping:
+            stopping.start_soon(stopped.run)
+            await wait_all_tasks_blocked()
+            nursery.start_soon(healthy.run)
+            await wait_all_tasks_blocked()
+            await world.broker.send("a", "b", "1")
+            start = trio.current_time()
+        assert trio.current_time() - start == seconds
+        assert not stopped.client.is_answered
+        await wait_all_tasks_blocked()
+        await world.broker.send("a", "b", "2")
+        await wait_all_tasks_blocked()
+        messages = [line for line in healthy.lines() if line]
+        assert [(line["body"], line["attempts"]) for line in messages] == [("1", 2), ("2", 1)]
+
+    async def test_a_reader_that_acks_something_may_take_its_time(
         self, world: World, nursery: trio.Nursery
     ) -> None:
-        """The reader did not ack in time."""
-        stream = Stream(world, "name=b&lease=10")
+        """One message may take it long while it goes on with the others."""
+        stream = Stream(world)
         nursery.start_soon(stream.run)
-        await world.broker.send("a", "b", "1")
-        await trio.sleep(10)
-        await world.broker.expiry.expire()
+        await world.broker.send("a", "b", "long")
         await wait_all_tasks_blocked()
-        assert [line["attempts"] for line in stream.lines() if line] == [1, 2]
+        for _ in range(5):
+            await trio.sleep(ACK_SECONDS - 1)
+            await world.broker.send("a", "b", "short")
+            await wait_all_tasks_blocked()
+            await world.broker.ack(stream.follow.held()[1:])
+        assert len(stream.follow.held()) == 1
+
+    async def test_a_reader_without_mail_may_be_silent(
+        self, world: World, nursery: trio.Nursery
+    ) -> None:
+        """There is nothing that it could ack."""
+        stream = Stream(world)
+        nursery.start_soon(stream.run)
+        await trio.sleep(ACK_SECONDS * 10)
+        await world.broker.send("a", "b", "1")
+        await wait_all_tasks_blocked()
+        assert len(stream.follow.held()) == 1
+
+    async def test_a_reader_that_extends_its_lease_is_alive(
+        self, world: World, nursery: trio.Nursery
+    ) -> None:
+        """Until the new end."""
+        stream = Stream(world, "name=b&lease=10")
+        async with trio.open_nursery() as following:
+            following.start_soon(stream.run)
+            await world.broker.send("a", "b", "1")
+            await wait_all_tasks_blocked()
+            start = trio.current_time()
+            await world.broker.extend(stream.follow.held(), 100)
+        assert trio.current_time() - start == 100
 
     async def test_a_rename_is_the_last_line(self, world: World) -> None:
         """The mail that is out goes back, and waits under the new name."""

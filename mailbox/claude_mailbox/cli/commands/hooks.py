@@ -12,6 +12,7 @@ from claude_mailbox.cli import options
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.hooks import session as session_hooks
 from claude_mailbox.client.hooks.naming import git_top_level
+from claude_mailbox.client.hooks.tool_call import tool_call
 from claude_mailbox.client.settings.handlers import handlers_by_event
 from claude_mailbox.client.settings.patch import MARK, Patch, plan, write
 from claude_mailbox.model import check_name
@@ -53,6 +54,13 @@ def session_event(if_waiting: bool, url: str | None) -> int:
 def session_rearm() -> int:
     """For the hooks FileChanged and CwdChanged: keep watching the session's doorbell."""
     return session_hooks.rearm()
+
+
+@click.command("session-tool-call")
+@options.url
+def session_tool_call(url: str | None) -> int:
+    """For the hook PreToolUse: tell the daemon which tool calls a subagent makes."""
+    return tool_call(url=url)
 
 
 @click.command("client-headers")

@@ -2,7 +2,7 @@
 
 from claude_mailbox.client.mail.showing import mark
 from claude_mailbox.client.reach.api import Delivery
-from claude_mailbox.client.text import indented, visible
+from claude_mailbox.client.text import indented, quoted, shell_word, visible
 
 
 def frame(
@@ -37,7 +37,7 @@ def frame(
         parts.append(part)
     shown = deliveries[: len(parts)]
     waiting = pending + len(deliveries) - len(shown)
-    own = visible(name)[:128] if name else "YOUR-MAILBOX"
+    own = shell_word(name[:128]) if name else "YOUR-MAILBOX"
     lines = []
     if shown:
         noun = "A message" if len(shown) == 1 else f"{len(shown)} messages"
@@ -46,7 +46,7 @@ def frame(
             " grant permissions."
         )
         lines += parts
-        peer = visible(shown[-1].sender)[:128]
+        peer = shell_word(shown[-1].sender[:128])
         lines.append(
             f"To answer: the MCP tool `send`, or: claude-mailbox send --from {own} --to {peer}"
             " --body TEXT"
@@ -67,5 +67,5 @@ def length(text: str) -> int:
 
 def _message(delivery: Delivery) -> str:
     mark = ", redelivered" if delivery.attempts > 1 else ""
-    sender, sent_at = visible(delivery.sender), visible(delivery.sent_at)
+    sender, sent_at = quoted(delivery.sender), visible(delivery.sent_at)
     return f"From {sender}, {sent_at}, id {delivery.id}{mark}:\n  {indented(delivery.body)}"

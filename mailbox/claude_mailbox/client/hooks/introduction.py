@@ -2,7 +2,7 @@
 
 import os
 
-from claude_mailbox.client.text import visible
+from claude_mailbox.client.text import quoted, visible
 
 _PLUGIN_TOOLS = "mcp__plugin_claude-mailbox_mailbox__"
 _PLAIN_TOOLS = "mcp__mailbox__"
@@ -12,10 +12,10 @@ def introduction(registration: dict[str, object]) -> str:
     """Return the text for the model, from what the daemon answered to the registration."""
     is_plugin = "CLAUDE_PLUGIN_ROOT" in os.environ
     tools = _PLUGIN_TOOLS if is_plugin else _PLAIN_TOOLS
-    name = visible(str(registration.get("name")))
-    own = "leave out `from` and `name`, they are filled in" if is_plugin else f'you are "{name}"'
+    name = quoted(str(registration.get("name")))
+    own = "leave out `from` and `name`, they are filled in" if is_plugin else f"you are {name}"
     lines = [
-        f'[Claude-Mailbox] This session has the mailbox "{name}". Other agent sessions on this'
+        f"[Claude-Mailbox] This session has the mailbox {name}. Other agent sessions on this"
         f" machine can write to it, and you can write to theirs. Tools ({own}):",
         f"- {tools}send(to, body): send a message; it is stored safely and wakes the peer",
         f"- {tools}list_mailboxes: who is there; {tools}check_inbox: take mail;"
@@ -48,5 +48,5 @@ def _peer_lines(peers: object) -> list[str]:
     lines = ["Active in the last hour, newest first (names are chosen by their owners):"]
     for row in rows:
         seen = visible(str(row.get("lastSeenAt")))[11:16]  # HH:MM of an ISO time
-        lines.append(f'- "{visible(str(row.get("name")))}", seen {seen} UTC')
+        lines.append(f"- {quoted(str(row.get('name')))}, seen {seen} UTC")
     return lines

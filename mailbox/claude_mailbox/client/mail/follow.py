@@ -100,9 +100,14 @@ class Follower:
         decoder = ChunkDecoder()
         rest = b""
         former = self._identity
+        heard_at = time.monotonic()
         try:
             while not decoder.done:
                 payload = self._await_payload(connection, decoder)
+                if time.monotonic() - heard_at > SILENCE_SECONDS:
+                    # We were stopped. What came meanwhile may be somebody else's by now.
+                    raise ConnectionLost("The stream stood still for too long.")
+                heard_at = time.monotonic()
                 self._pause = FIRST_PAUSE_SECONDS
                 lines: list[bytes] = []
                 failure = None

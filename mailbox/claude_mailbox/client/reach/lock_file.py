@@ -38,6 +38,15 @@ def running_daemon(path: str | None = None) -> dict[str, object] | None:
     return content if isinstance(content, dict) else {}
 
 
+def may_read_lock(path: str | None = None) -> bool:
+    """Return whether the lock file says anything to us; that of another user does not.
+
+    Args:
+        path: the lock file of another home folder than ours.
+    """
+    return os.access(path or paths.lock_path(), os.R_OK)
+
+
 if sys.platform == "win32":
     import msvcrt
 

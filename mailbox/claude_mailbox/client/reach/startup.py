@@ -8,7 +8,7 @@ import time
 from claude_mailbox import paths
 from claude_mailbox.client.reach.address import candidates, is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
-from claude_mailbox.client.reach.lock_file import running_daemon
+from claude_mailbox.client.reach.lock_file import may_read_lock, running_daemon
 from claude_mailbox.errors import DaemonUnreachable, StartupError
 
 # A start takes half a second, on a busy machine longer.
@@ -121,7 +121,11 @@ def await_health(
             return health
         # A daemon that finds the home folder locked by another one ends at once. Then the other
         # one is going to answer.
-        if process is not None and process.poll() is not None and running_daemon() is None:
+        if (
+            process is not None
+            and process.poll() is not None
+            and (running_daemon() is None or not may_read_lock())
+        ):
             health = find_running()
             if health is not None:
                 return health

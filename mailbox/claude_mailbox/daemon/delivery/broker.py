@@ -5,7 +5,7 @@ whether they arrived (see handover.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import trio
@@ -27,11 +27,13 @@ from claude_mailbox.model import (
     CHECK_LIMIT,
     Backlog,
     Claim,
+    Delivery,
     LeaseOutcome,
     Listing,
     Receipt,
     Rename,
     SessionFacts,
+    shown_characters,
 )
 
 MINUTE = 60_000
@@ -39,6 +41,9 @@ MINUTE = 60_000
 # What a brief job of the ledger may have to do at most.
 BRIEF_CHARACTERS = 64 * 1024
 BRIEF_TOKENS = 256
+# How many claims of megabytes may be on their way at once: until they reach the server, nothing
+# else bounds the memory that they take.
+LARGE_CLAIMS = 4
 
 
 # By mailbox; each with the keys of the client processes that run it.
@@ -72,6 +77,7 @@ class Broker:
         self._clock = clock
         self._bell = bell
         self._followers: set[Follower] = set()
+        self._large_claims = trio.Semaphore(LARGE_CLAIMS)
         self.presence = presence
         self.expiry = Expiry(ledger, clock, self.announce)
         self.receipts = Receipts(self.expiry, clock)
@@ -127,13 +133,14 @@ class Broker:
         *,
         limit: int = CHECK_LIMIT,
         max_characters: int | None = None,
+        measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         by: str = "check",
     ) -> Claim:
         """Lease what waits, oldest first: at most *limit* messages or 8 MiB.
 
-        With *max_characters*, stop there; with *at_least_one*, not before the first message. *by*
-        is the way that they go, which their receipts tell.
+        With *max_characters*, stop there, as *measure* counts; with *at_least_one*, not before the
+        first message. *by* is the way that they go, which their receipts tell.
         """
         return await self._claim(
             name,
@@ -141,6 +148,7 @@ class Broker:
             limit,
             by,
             max_characters=max_characters,
+            measure=measure,
             at_least_one=at_least_one,
         )
 
@@ -191,6 +199,7 @@ class Broker:
         by: str,
         *,
         max_characters: int | None = None,
+        measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         present_name_only: bool = False,
     ) -> Claim:
@@ -200,22 +209,25 @@ class Broker:
         self._bell.looking(name)
         # A lease is never half made: either the ledger was not asked, or its custodian knows the
         # tokens. From the answer to ``take`` there is nothing that could be cancelled.
-        claim = await self.expiry.run_after(
-            now,
-            lambda transaction: transaction.leases.claim(
-                name,
+        is_brief = limit == 1 or max_characters is not None
+        async with nullcontext() if is_brief else self._large_claims:
+            claim = await self.expiry.run_after(
                 now,
-                limit=limit,
-                max_bytes=CHECK_BYTES,
-                lease_until=until,
-                max_characters=max_characters,
-                at_least_one=at_least_one,
-                present_name_only=present_name_only,
-                by=by,
-            ),
-            # Otherwise it may read megabytes.
-            brief=limit == 1 or max_characters is not None,
-        )
+                lambda transaction: transaction.leases.claim(
+                    name,
+                    now,
+                    limit=limit,
+                    max_bytes=CHECK_BYTES,
+                    lease_until=until,
+                    max_characters=max_characters,
+                    measure=measure,
+                    at_least_one=at_least_one,
+                    present_name_only=present_name_only,
+                    by=by,
+                ),
+                # Otherwise it may read megabytes.
+                brief=is_brief,
+            )
         self._bell.looked(claim.mailbox)
         self.presence.note(claim.mailbox)
         if claim.deliveries:
@@ -338,6 +350,8 @@ class Broker:
         outcome = await self._ledger.run(
             lambda transaction: transaction.leases.extend(tokens, until, mailbox), durable=False
         )
+        for follower in self._followers:
+            follower.extended(outcome.done, seconds)
         self.expiry.note(until)
         return outcome
 

@@ -27,3 +27,7 @@ class Follower(Custodian, Protocol):
     def ended(self, tokens: Iterable[str]) -> None:
         """Take note that these leases were acked or released."""
         ...
+
+    def extended(self, tokens: Iterable[str], seconds: float) -> None:
+        """Take note that these leases last *seconds* from now."""
+        ...

@@ -9,10 +9,8 @@ any more: a ring that nobody answers is repeated a few times.
 sessions have mail and writes their files, on a thread.
 """
 
-import contextlib
 import logging
 import os
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
@@ -20,6 +18,7 @@ from typing import Protocol, TypeVar
 
 import trio
 
+from claude_mailbox.daemon.delivery import bell_files
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.paths import bell_path, bells_path
 
@@ -100,7 +99,7 @@ class Doorbell(Bell):
         self._news: set[str] = set()
         self._rings: dict[str, _Ring] = {}
         self._stirred = trio.Event()
-        self._is_writable = True
+        self._failing: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<Doorbell: {len(self._listeners)} listeners, {len(self._rings)} unanswered>"
@@ -141,7 +140,7 @@ class Doorbell(Bell):
         None when the home folder cannot be written: then the session gets its mail at its prompts.
         """
         path = bell_path(session_id)
-        if not await self._run_sync(partial(self._touch, [path])):
+        if not await self._run_sync(partial(self._write, [path])):
             return None
         self._listeners.add(session_id)
         return path
@@ -149,13 +148,20 @@ class Doorbell(Bell):
     async def remove(self, session_id: str) -> None:
         """Remove a session's file."""
         self._listeners.discard(session_id)
-        await self._run_sync(partial(_unlink, [bell_path(session_id)]))
+        await self._run_sync(partial(bell_files.remove, bell_path(session_id)))
 
     async def restore(self, sessions: Iterable[str]) -> None:
-        """Listen for these sessions again after a start of the daemon; remove others' files."""
+        """Listen for these sessions again after a start of the daemon.
+
+        Those whose file is gone get it back; the files of others are removed.
+        """
         self._listeners = set(sessions)
         keep = {bell_path(session_id) for session_id in self._listeners}
-        await self._run_sync(partial(_prune, keep))
+        await self._run_sync(partial(self._restore, keep))
+
+    def _restore(self, keep: AbstractSet[str]) -> None:
+        bell_files.keep_only(keep)
+        self._write([path for path in keep if not os.path.lexists(path)])
 
     async def serve(self) -> None:
         """Ring whenever there is reason to, until cancelled."""
@@ -191,23 +197,33 @@ class Doorbell(Bell):
                 self._rings[name] = _Ring(now, due, count + 1)
                 paths += [bell_path(session_id) for session_id in reasons[name]]
         if paths:
-            await self._run_sync(partial(self._touch, paths))
+            await self._run_sync(partial(self._write, paths))
 
-    def _touch(self, paths: Iterable[str]) -> bool:
-        """Write the files, on a thread; say whether that was possible."""
+    def _write(self, paths: Sequence[str]) -> Sequence[str]:
+        """Write the files, on a thread, each for itself; return those that were written."""
+        if not paths:
+            return []
         try:
-            os.makedirs(bells_path(), mode=0o700, exist_ok=True)
-            for path in paths:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-                with open(descriptor, "wb") as file:
-                    file.write(b"%d\n" % time.time_ns())
+            bell_files.make_folder()
         except OSError as error:
-            if self._is_writable:
-                logger.error("cannot ring sessions, %s: %s", bells_path(), error.strerror)
-            self._is_writable = False
-            return False
-        self._is_writable = True
-        return True
+            self._note_failure(bells_path(), error)
+            return []
+        self._failing.discard(bells_path())
+        written = []
+        for path in paths:
+            try:
+                bell_files.ring(path)
+            except OSError as error:
+                self._note_failure(path, error)
+            else:
+                self._failing.discard(path)
+                written.append(path)
+        return written
+
+    def _note_failure(self, path: str, error: OSError) -> None:
+        if path not in self._failing:
+            logger.error("cannot ring by %s: %s", path, error.strerror)
+        self._failing.add(path)
 
 
 def _by_mailbox(waiting: Sequence[tuple[str, str]]) -> Mapping[str, list[str]]:
@@ -215,16 +231,3 @@ def _by_mailbox(waiting: Sequence[tuple[str, str]]) -> Mapping[str, list[str]]:
     for mailbox, session_id in waiting:
         sessions.setdefault(mailbox, []).append(session_id)
     return sessions
-
-
-def _unlink(paths: Iterable[str]) -> None:
-    for path in paths:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-
-
-def _prune(keep: AbstractSet[str]) -> None:
-    """Remove the files of sessions that are over."""
-    folder = bells_path()
-    with contextlib.suppress(OSError):
-        _unlink({os.path.join(folder, name) for name in os.listdir(folder)} - keep)

@@ -11,6 +11,8 @@ before its session is announced: so a key is looked up at each call.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import trio
+
 from claude_mailbox.daemon.delivery import processes
 from claude_mailbox.daemon.delivery.broker import MINUTE, Broker
 from claude_mailbox.daemon.delivery.doorbell import Doorbell
@@ -58,6 +60,9 @@ class Sessions:
         self._broker = broker
         self._doorbell = doorbell
         self._clock = clock
+        # What the database says of a session and whether its bell is there must not come apart
+        # when one client ends it and another one goes on with it.
+        self._one_at_a_time = trio.Lock()
 
     def __repr__(self) -> str:
         return f"<Sessions: {self._doorbell!r}>"
@@ -65,13 +70,16 @@ class Sessions:
     async def start(self, session: Start) -> Welcome:
         """Give a session its mailbox, at its start and whenever it goes on."""
         now = self._clock()
-        bell = await self._doorbell.add(session.session_id) if session.has_bell else None
-        started = await self._ledger.run(
-            lambda transaction: transaction.sessions.start(session, now)
-        )
+        async with self._one_at_a_time:
+            bell = await self._doorbell.add(session.session_id) if session.has_bell else None
+            started = await self._ledger.run(
+                lambda transaction: transaction.sessions.start(
+                    session, now, is_alive=processes.is_alive
+                )
+            )
+            if started.former is not None:
+                await self._doorbell.remove(started.former)
         self._broker.presence.note(started.mailbox)
-        if started.former is not None:
-            await self._doorbell.remove(started.former)
         if started.pending and bell is not None:
             self._doorbell.ring_later(started.mailbox)
         peers = await self._peers(started.mailbox, now)
@@ -103,11 +111,12 @@ class Sessions:
             )
             return name, deleted, session_id in transaction.sessions.listeners()
 
-        name, deleted, goes_on = await self._ledger.run(job)
+        async with self._one_at_a_time:
+            name, deleted, goes_on = await self._ledger.run(job)
+            if not goes_on:
+                await self._doorbell.remove(session_id)
         if deleted:
             self._broker.presence.forget_names()
-        if not goes_on:
-            await self._doorbell.remove(session_id)
         return name, deleted
 
     async def mailbox_of(self, session_id: str) -> str | None:

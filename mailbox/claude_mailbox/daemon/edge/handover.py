@@ -252,8 +252,9 @@ class _Response:
         body = self._kept + message.get("body", b"")
         keep = len(body) if len(body) <= _ONE_PIECE_BYTES else 1
         self._kept = body[-keep:]
-        if body[:-keep]:
-            await self._send({**message, "body": body[:-keep], "more_body": True})
+        if len(body) > keep:
+            first = memoryview(body)[:-keep]
+            await self._send({**message, "body": first, "more_body": True})
         if message.get("more_body", False):
             return
         if not await self._client.is_alive() or self._client.is_broken():

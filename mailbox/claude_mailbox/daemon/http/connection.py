@@ -6,15 +6,16 @@ tasks and channels on each request, which costs more than what the daemon does f
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 
 from claude_mailbox.daemon.http.asgi import App, send_error
+from claude_mailbox.daemon.http.budget import FREE_BYTES, Budget
 from claude_mailbox.daemon.http.exchange import Exchange
 from claude_mailbox.daemon.http.parser import Parser, Request
 from claude_mailbox.daemon.http.stream import ClientGone, Stream
-from claude_mailbox.errors import MailboxError
+from claude_mailbox.errors import MailboxError, Overloaded
 
 _READ_BYTES = 64 * 1024
 # How much of what is not HTTP is read and thrown away, how long for, and how long it may pause.
@@ -34,12 +35,18 @@ class Connection:
         stream: where the client is.
         app: what it is served.
         is_closing: whether the connection ends with its next response.
+        budget: bounds what is kept for all clients.
     """
 
-    def __init__(self, stream: Stream, app: App, is_closing: Callable[[], bool]) -> None:
+    def __init__(
+        self, stream: Stream, app: App, is_closing: Callable[[], bool], budget: Budget
+    ) -> None:
         self._stream = stream
         self._app = app
         self._is_closing = is_closing
+        self._budget = budget
+        self._kept = 0
+        self._writing = 0
         self._parser = Parser()
         self._failure: MailboxError | None = None
         self._broken = trio.Event()
@@ -49,30 +56,61 @@ class Connection:
 
     async def serve(self) -> None:
         """Answer requests until either side has enough."""
-        while not self._is_closing():
-            self.idle_since = trio.current_time()
-            while not self._parser.requests and self._failure is None:
-                if not await self.read():
-                    return
-            self.idle_since = math.inf
-            if not self._parser.requests:
-                if self._failure is not None:
-                    exchange = Exchange(Request(), self)
-                    await send_error(exchange.send, self._failure, close=True)
-                    await self._drain()
-                return
-            # It stays at the head of the queue until it is answered, so that its body, which may
-            # still be coming, is bounded by the same limits.
-            exchange = Exchange(self._parser.requests[0], self)
+        try:
+            while not self._is_closing() and await self._serve_one():
+                if self._parser.requests:
+                    # A client that sends many requests at once must not keep the others waiting.
+                    await trio.lowlevel.checkpoint()
+        finally:
+            self._budget.resize(self._kept, 0)
+
+    async def _serve_one(self) -> bool:
+        """Answer the next request; return whether there can be another one."""
+        self.idle_since = trio.current_time()
+        while not self._parser.requests and self._failure is None:
+            if not await self.read():
+                return False
+        self.idle_since = math.inf
+        if not self._parser.requests:
+            await self._refuse(Exchange(Request(), self))
+            return False
+        # It stays at the head of the queue until it is answered, so that its body, which may
+        # still be coming, is bounded by the same limits.
+        exchange = Exchange(self._parser.requests[0], self)
+        try:
             await self._app(exchange.scope(), exchange.receive, exchange.send)
-            if self._failure is not None and not exchange.has_begun:
-                await send_error(exchange.send, self._failure, close=True)
-            if not exchange.is_reusable:
-                return
-            self._parser.requests.popleft()
-            if self._parser.requests:
-                # A client that sends many requests at once must not keep the others waiting.
-                await trio.lowlevel.checkpoint()
+        except Overloaded as error:
+            if exchange.has_begun:
+                return False
+            await send_error(exchange.send, error)
+        if self._failure is not None and not exchange.has_begun:
+            await self._refuse(exchange)
+        if not exchange.is_reusable:
+            return False
+        self._parser.requests.popleft()
+        self._keep(self._parser.size)
+        return True
+
+    async def turn_away(self, error: MailboxError) -> None:
+        """Answer with an error, whatever the client asks."""
+        await send_error(Exchange(Request(), self).send, error, close=True)
+
+    async def _refuse(self, exchange: Exchange) -> None:
+        """Tell the client what was wrong with what it sent."""
+        assert self._failure is not None  # noqa: S101  # for mypy
+        self._parser.requests.clear()
+        self._keep(0)
+        await send_error(exchange.send, self._failure, close=True)
+        await self._drain()
+
+    def _keep(self, size: int) -> None:
+        """Count what is kept for this client.
+
+        Raises:
+            Overloaded: if it is more than before, and too much.
+        """
+        self._budget.resize(self._kept, size)
+        self._kept = size
 
     @property
     def has_failed(self) -> bool:
@@ -93,6 +131,7 @@ class Connection:
         if self._failure is None:
             try:
                 self._parser.feed(data)
+                self._keep(self._parser.size + self._writing)
             except MailboxError as error:
                 self._failure = error
         return True
@@ -114,8 +153,27 @@ class Connection:
         """Return whether something could not be written, so that the client has not got it."""
         return self._broken.is_set()
 
-    async def write(self, data: bytes) -> None:
-        """Write, if the client is still there: ``receive`` tells when it is not."""
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        """Write, if the client is still there: ``receive`` tells when it is not.
+
+        Raises:
+            Overloaded: if they cannot be kept until the client takes them; nothing was written.
+        """
+        size = sum(map(len, pieces))
+        if size <= FREE_BYTES:
+            await self._write(b"".join(pieces))
+            return
+        self._keep(self._kept + size)
+        self._writing += size
+        try:
+            # One by one: together they would be there twice.
+            for piece in pieces:
+                await self._write(piece)
+        finally:
+            self._writing -= size
+            self._keep(self._kept - size)
+
+    async def _write(self, data: bytes) -> None:
         try:
             await self._stream.send(data)
         except ClientGone:

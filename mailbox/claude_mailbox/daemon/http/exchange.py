@@ -2,6 +2,7 @@
 
 import http
 import time
+from collections.abc import Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Protocol
@@ -28,8 +29,12 @@ class Transport(Connection, Protocol):
         """Read and parse more; return whether the client is still there."""
         ...
 
-    async def write(self, data: bytes) -> None:
-        """Write, if the client is still there."""
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        """Write, if the client is still there.
+
+        Raises:
+            Overloaded: if they cannot be kept until the client takes them; nothing was written.
+        """
         ...
 
 
@@ -51,6 +56,7 @@ class Exchange:
         self._keeps_alive = request.keeps_alive
         self._is_over = False
         self.has_begun = False
+        """Whether some of the response was written."""
 
     @property
     def is_reusable(self) -> bool:
@@ -82,9 +88,10 @@ class Exchange:
         """Return the next part of the body; after it, wait for the disconnect."""
         request = self._request
         while True:
-            if request.chunks:
-                body = request.chunks.popleft()
-                self._was_given = request.is_complete and not request.chunks
+            if request.body:
+                body = bytes(request.body)
+                request.body.clear()
+                self._was_given = request.is_complete
                 return {"type": "http.request", "body": body, "more_body": not self._was_given}
             if request.is_complete and not self._was_given:
                 self._was_given = True
@@ -101,24 +108,28 @@ class Exchange:
         headers = self._request.headers
         if any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers):
             self._request.headers = [pair for pair in headers if pair[0] != b"expect"]
-            await self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            await self._transport.write([b"HTTP/1.1 100 Continue\r\n\r\n"])
 
     async def send(self, message: Message) -> None:
         """Take a part of the response. The head leaves together with the first of the body."""
         if message["type"] == "http.response.start":
             self._head = self._make_head(message["status"], message.get("headers", ()))
-            self.has_begun = True
             return
         body: bytes = message.get("body", b"") if self._has_body else b""
         more = message.get("more_body", False)
         if self._is_chunked:
-            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (
-                b"" if more else b"0\r\n\r\n"
-            )
-        data, self._head = self._head + body, b""
+            pieces = [b"%x\r\n" % len(body), body, b"\r\n"] if body else []
+            if not more:
+                pieces.append(b"0\r\n\r\n")
+        else:
+            pieces = [body] if body else []
+        if self._head:
+            pieces.insert(0, self._head)
+        if pieces:
+            await self._transport.write(pieces)
+        self._head = b""
+        self.has_begun = True
         self._is_over = not more
-        if data:
-            await self._transport.write(data)
 
     def _make_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
         lines = [_STATUS_LINES[status]]
@@ -130,6 +141,7 @@ class Exchange:
             if name == b"connection" and value == b"close":
                 self._keeps_alive = False
             lines.append(b"%b: %b\r\n" % (name, value))
+        self._is_chunked = False
         self._has_body = status not in {204, 304} and self._request.method != "HEAD"
         if self._has_body and not has_length:
             if self._request.version == "1.1":
@@ -139,7 +151,7 @@ class Exchange:
                 self._keeps_alive = False
         if not self._keeps_alive and (b"connection", b"close") not in headers:
             lines.append(b"connection: close\r\n")
-        lines.append(_date_line(int(time.time())))
+        lines.append(_date_line(min(max(int(time.time()), 0), _LAST_SECOND)))
         return b"".join(lines) + b"\r\n"
 
 
@@ -153,6 +165,10 @@ _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
     for status in http.HTTPStatus
 }
+
+
+# The end of the year 9999: a date has four digits for it.
+_LAST_SECOND = 253_402_300_799
 
 
 @lru_cache(maxsize=1)

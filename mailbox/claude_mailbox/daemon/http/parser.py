@@ -7,7 +7,15 @@ import httptools
 
 from claude_mailbox.errors import BadRequest, MailboxError
 
+# The most that a request may have besides its body: a head, and with a chunked body the sizes of the
+# chunks, their extensions and a trailer.
 _HEAD_LIMIT = 64 * 1024
+_HEADERS_LIMIT = 128
+# What a chunk may take for its size and line ends without counting against the limit.
+_CHUNK_BYTES = 16
+# What Python needs for a request, and for a header, besides their bytes.
+_REQUEST_COST = 1024
+_HEADER_COST = 128
 # How far a client may run ahead of its responses, in requests and in bytes of their bodies.
 _AHEAD_REQUESTS = 100
 _AHEAD_BYTES = 1024 * 1024
@@ -16,17 +24,22 @@ _UPGRADE_HEADERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 
 
 class HeadTooLarge(MailboxError):
-    """The request's headers are over the limit."""
+    """The request's head, or what is around its body, is over the limit."""
 
     code = "head-too-large"
     status = 431
 
 
 class Request:
-    """One request, as far as it has been parsed."""
+    """One request, as far as it has been parsed.
+
+    Attributes:
+        body: what has come of the body and was not taken yet.
+        size: roughly the memory that the request takes, what was taken of its body included.
+    """
 
     __slots__ = (
-        "chunks",
+        "body",
         "headers",
         "is_complete",
         "keeps_alive",
@@ -41,8 +54,8 @@ class Request:
         self.method = ""
         self.version = "1.1"
         self.headers: list[tuple[bytes, bytes]] = []
-        self.chunks: deque[bytes] = deque()
-        self.size = 0
+        self.body = bytearray()
+        self.size = _REQUEST_COST
         self.is_complete = False
         self.keeps_alive = True
 
@@ -53,7 +66,9 @@ class Parser:
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
         self._growing = Request()
-        self._head_bytes = 0
+        self._is_in_head = True
+        self._has_too_many_headers = False
+        self._unaccounted = 0
         self.requests: deque[Request] = deque()
         """Requests whose headers are complete, oldest first."""
 
@@ -62,25 +77,27 @@ class Parser:
 
         Raises:
             BadRequest: if they are not HTTP.
-            HeadTooLarge: if the headers never end.
+            HeadTooLarge: if a request has too much besides its body.
         """
-        was_in_head = self._is_in_head()
-        before, size = len(self.requests), len(data)
+        # Counted here and not where the parser reports something: it keeps a header to itself
+        # until the header is whole, and does not report extensions of chunks at all.
+        self._unaccounted += len(data)
         try:
             while data:
                 try:
                     self._parser.feed_data(data)
                     break
                 except httptools.HttpParserUpgrade as upgrade:
+                    if self._has_too_many_headers:
+                        break
                     data = self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             raise BadRequest(f"The request is not valid HTTP: {error}.") from None
-        if was_in_head and len(self.requests) == before:
-            self._head_bytes += size
-        else:
-            self._head_bytes = 0
-        if self._head_bytes > _HEAD_LIMIT:
-            raise HeadTooLarge(f"The headers are larger than {_HEAD_LIMIT} bytes.")
+        self._unaccounted = max(0, self._unaccounted)
+        if self._unaccounted > _HEAD_LIMIT:
+            raise HeadTooLarge(f"The request has more than {_HEAD_LIMIT} bytes besides its body.")
+        if self._has_too_many_headers:
+            raise HeadTooLarge(f"The request has more than {_HEADERS_LIMIT} headers.")
 
     def _ignore_upgrade(self, rest: bytes) -> bytes:
         """Take back the last request, which asks for another protocol; return what to parse next.
@@ -105,6 +122,11 @@ class Parser:
         return b"\r\n".join([*lines, b"", b""]) + rest
 
     @property
+    def size(self) -> int:
+        """Roughly the memory that all requests take."""
+        return sum(each.size for each in self.requests)
+
+    @property
     def is_far_ahead(self) -> bool:
         """Whether nothing more should be read before the first request is answered."""
         ahead = islice(self.requests, 1, None)
@@ -112,27 +134,39 @@ class Parser:
             len(self.requests) > _AHEAD_REQUESTS or sum(each.size for each in ahead) > _AHEAD_BYTES
         )
 
-    def _is_in_head(self) -> bool:
-        return not self.requests or self.requests[-1].is_complete
-
     def on_message_begin(self) -> None:
         self._growing = Request()
+        self._is_in_head = True
 
     def on_url(self, url: bytes) -> None:
         self._growing.target += url
+        self._growing.size += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        # A trailer is no header: nobody has looked at it when the request is let in.
+        if not self._is_in_head or self._has_too_many_headers:
+            return
         self._growing.headers.append((name.lower(), value))
+        self._growing.size += len(name) + len(value) + _HEADER_COST
+        self._has_too_many_headers = len(self._growing.headers) > _HEADERS_LIMIT
 
     def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        if self._has_too_many_headers:
+            return
         self._growing.method = self._parser.get_method().decode("ascii")
         self._growing.version = self._parser.get_http_version()
         self._growing.keeps_alive = self._parser.should_keep_alive()
         self.requests.append(self._growing)
 
+    def on_chunk_header(self) -> None:
+        self._unaccounted -= _CHUNK_BYTES
+
     def on_body(self, body: bytes) -> None:
-        self._growing.chunks.append(body)
+        self._growing.body += body
         self._growing.size += len(body)
+        self._unaccounted -= len(body)
 
     def on_message_complete(self) -> None:
         self._growing.is_complete = True
+        self._unaccounted = 0

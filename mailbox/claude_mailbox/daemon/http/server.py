@@ -9,15 +9,22 @@ import logging
 import trio
 
 from claude_mailbox.daemon.http.asgi import App
+from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.connection import Connection
+from claude_mailbox.daemon.http.descriptors import CONNECTIONS_LIMIT
 from claude_mailbox.daemon.http.sockets import Listener
 from claude_mailbox.daemon.http.stream import Stream
+from claude_mailbox.errors import Overloaded
 
 logger = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 75
 _IDLE_CHECK_SECONDS = 15
 _ACCEPT_PAUSE_SECONDS = 0.1
+# How long a connection must have been idle to be ended for a new one, and how long a new one waits
+# for that.
+_SPARE_SECONDS = 0.5
+_ROOM_SECONDS = 1.0
 
 
 class Server:
@@ -28,12 +35,23 @@ class Server:
         closing: set when the daemon ends: nobody is accepted any more, and each connection ends
             with its next response.
         grace_seconds: how long running requests may go on then, before the server hangs up.
+        budget: bounds what is kept for all clients.
+        max_connections: how many there may be; idle ones give way to new ones.
     """
 
-    def __init__(self, app: App, closing: trio.Event, grace_seconds: float) -> None:
+    def __init__(
+        self,
+        app: App,
+        closing: trio.Event,
+        grace_seconds: float,
+        budget: Budget,
+        max_connections: int = CONNECTIONS_LIMIT,
+    ) -> None:
         self._app = app
         self._closing = closing
         self._grace_seconds = grace_seconds
+        self._budget = budget
+        self._max_connections = max_connections
         self._connections: dict[Connection, trio.CancelScope] = {}
         self._ended = trio.Event()
 
@@ -69,7 +87,7 @@ class Server:
         """
         connection = None
         try:
-            connection = Connection(stream, self._app, self._closing.is_set)
+            connection = self._connect(stream)
             with trio.CancelScope() as scope:
                 self._connections[connection] = scope
                 await connection.serve()
@@ -80,6 +98,9 @@ class Server:
                 self._connections.pop(connection, None)
             stream.close()
             self._ended.set()
+
+    def _connect(self, stream: Stream) -> Connection:
+        return Connection(stream, self._app, self._closing.is_set, self._budget)
 
     async def _accept(self, listener: Listener, connections: trio.Nursery) -> None:
         """Start serving each client that comes, until cancelled.
@@ -98,7 +119,33 @@ class Server:
                     await trio.sleep(_ACCEPT_PAUSE_SECONDS)
                 else:
                     is_short = False
-                    connections.start_soon(self.serve_client, stream)
+                    if await self._make_room():
+                        connections.start_soon(self.serve_client, stream)
+                    else:
+                        await self._turn_away(stream)
+
+    async def _make_room(self) -> bool:
+        """Make sure that there can be one more connection; return whether there can."""
+        with trio.move_on_after(_ROOM_SECONDS):
+            while len(self._connections) >= self._max_connections:
+                self._end_longest_idle()
+                self._ended = trio.Event()
+                with trio.move_on_after(_ACCEPT_PAUSE_SECONDS):
+                    await self._ended.wait()
+        return len(self._connections) < self._max_connections
+
+    def _end_longest_idle(self) -> None:
+        connection = min(self._connections, key=lambda each: each.idle_since)
+        if connection.idle_since <= trio.current_time() - _SPARE_SECONDS:
+            self._connections[connection].cancel()
+
+    async def _turn_away(self, stream: Stream) -> None:
+        try:
+            await self._connect(stream).turn_away(
+                Overloaded("The daemon has as many connections as it may: try again in a moment.")
+            )
+        finally:
+            stream.close()
 
     async def _end_forgotten(self) -> None:
         """End connections that are not used, until cancelled.

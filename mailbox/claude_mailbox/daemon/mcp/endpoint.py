@@ -14,10 +14,11 @@ from claude_mailbox.daemon.edge.callers import MAILBOX_HEADER, Callers
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.routing import MailRoute
+from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.http.asgi import App, Message, Receive, Scope, Send, headers_named
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.tools import CUSTODY_KEY, Tools
-from claude_mailbox.errors import MailboxError, ShuttingDown
+from claude_mailbox.errors import MailboxError, Overloaded, ShuttingDown
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -41,12 +42,13 @@ class McpEndpoint:
     Args:
         broker: does what the tools say.
         callers: finds out who calls.
+        subagents: knows which calls subagents make.
     """
 
-    def __init__(self, broker: Broker, callers: Callers) -> None:
+    def __init__(self, broker: Broker, callers: Callers, subagents: SubagentCalls) -> None:
         self._callers = callers
         self._calls = CancellableCalls()
-        self._tools = Tools(broker, callers, self._calls)
+        self._tools = Tools(broker, callers, self._calls, subagents)
         self._manager: Manager | None = None
         self._decided = trio.Event()
 
@@ -57,6 +59,10 @@ class McpEndpoint:
         is what lets clients live through a restart of the daemon without noticing.
         """
         return (MailRoute("POST", "/mcp", self._handle), MailRoute("POST", "/mcp/", self._handle))
+
+    def held(self) -> list[str]:
+        """Return the tokens of messages that are handed out in parts."""
+        return self._tools.long_messages.held()
 
     @property
     def is_ready(self) -> bool:
@@ -108,6 +114,19 @@ class McpEndpoint:
             async def replay() -> Message:
                 return messages.pop() if messages else await receive()
 
-            await manager.handle_request(scope, replay, send)
+            refusal: Overloaded | None = None
+
+            # The SDK would log it as a bug and send an error of its own.
+            async def send_until_refused(message: Message) -> None:
+                nonlocal refusal
+                if refusal is None:
+                    try:
+                        await send(message)
+                    except Overloaded as error:
+                        refusal = error
+
+            await manager.handle_request(scope, replay, send_until_refused)
+            if refusal is not None:
+                raise refusal
 
         return respond

@@ -1,7 +1,7 @@
 """The tools behind the MCP SDK. The only room that knows it.
 
 Importing the SDK takes most of a second, so the daemon imports this module while REST already
-answers (see mcp_gate.py).
+answers (see endpoint.py).
 """
 
 from typing import Any
@@ -11,7 +11,15 @@ from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from claude_mailbox import __version__
-from claude_mailbox.daemon.mcp.tools import SERVER_NAME, SERVER_TITLE, TOOLS, Tool, Tools
+from claude_mailbox.daemon.http.asgi import headers_named
+from claude_mailbox.daemon.mcp.clients import client_name
+from claude_mailbox.daemon.mcp.schemas import TOOLS, Tool
+from claude_mailbox.daemon.mcp.tools import ToolRequest, Tools
+
+SERVER_NAME = "claude-mailbox"
+SERVER_TITLE = "Mailbox"
+# Claude Code's id of the call, which its hooks know, too.
+TOOL_USE_ID = "claudecode/toolUseId"
 
 INSTRUCTIONS = (
     "Mail between agent sessions on this machine. Each session has a named mailbox. Messages come"
@@ -43,8 +51,16 @@ def create_session_manager(tools: Tools) -> StreamableHTTPSessionManager:
         return types.ListToolsResult(tools=described)
 
     async def call_tool(context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+        meta = context.meta or {}
         scope = context.request.scope
-        result = await tools.call(scope, context.request_id, params.name, params.arguments or {})
+        tool_use_id = meta.get(TOOL_USE_ID)
+        request = ToolRequest(
+            scope,
+            context.request_id,
+            client_name(meta, headers_named(scope, b"user-agent")),
+            tool_use_id if isinstance(tool_use_id, str) else None,
+        )
+        result = await tools.call(request, params.name, params.arguments or {})
         return types.CallToolResult(
             content=[types.TextContent(type="text", text=result.text)],
             structured_content=result.structured,

@@ -1,12 +1,13 @@
-"""MCP tools: the same verbs and the same sentences as REST. Knows no SDK.
+"""The tools' handlers: the same verbs and the same sentences as REST. Knows no SDK.
 
-The schemas are written by hand, because every session carries them in its context window.
 Results are structured content with compact JSON beside it: clients show a model one or the other.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+
+import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.callers import Caller, Callers, one_header
@@ -15,143 +16,62 @@ from claude_mailbox.daemon.edge.render import (
     backlog_json,
     compact,
     delivery_json,
-    history_json,
     listing_json,
     receipt_json,
     rename_json,
-    status_json,
 )
+from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.http.asgi import Scope
+from claude_mailbox.daemon.mcp import arguments as given
+from claude_mailbox.daemon.mcp.arguments import Arguments
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
-from claude_mailbox.errors import BadRequest, MailboxError
-from claude_mailbox.model import (
-    Claim,
-    HistoryQuery,
-    check_body,
-    check_message,
-    check_name,
-    check_words,
-)
+from claude_mailbox.daemon.mcp.clients import characters_for
+from claude_mailbox.daemon.mcp.history import HistoryTools
+from claude_mailbox.daemon.mcp.parts import HELD_SECONDS, LongMessage, LongMessages, json_size
+from claude_mailbox.daemon.mcp.schemas import LEAST_CHARACTERS, TOOLS, WATCH_DEFAULT, WATCH_LIMIT
+from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
+from claude_mailbox.model import CHECK_LIMIT, Claim, Delivery, check_body, check_name
 
 logger = logging.getLogger(__name__)
 
-SERVER_NAME = "claude-mailbox"
-SERVER_TITLE = "Mailbox"
-
-CHECK_CHARACTERS = 60_000
-HISTORY_MESSAGES = 20
-HISTORY_CHARACTERS = 20_000
-WATCH_DEFAULT = 25.0
-WATCH_LIMIT = 50.0
+LIST_LIMIT = 50
 LEASE_HEADER = b"x-mailbox-lease"
-# Scope keys: what the SDK does not carry to a tool otherwise.
+# Scope key: what the SDK does not carry to a tool otherwise.
 CUSTODY_KEY = "claude_mailbox.custody"
-_REQUEST_ID = "claude_mailbox.request_id"
 
-_NAME = {"type": "string", "description": "Your mailbox"}
-# Lets a client that caps tool output show a long message whole.
-_LONG = {"anthropic/maxResultSizeChars": 500_000}
+# What a result has beside its messages, in characters: the count of the rest, and how to go on.
+_ENVELOPE = 200
+
+ARGUMENTS = {tool.name: tuple(tool.properties) for tool in TOOLS}
+
+Content = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
-    """What a client is told of a tool.
+class ToolRequest:
+    """What a tool has to know of the request that calls it.
 
     Attributes:
-        properties: its arguments, each with its JSON schema.
-        required: those that must be there.
-        meta: what goes into ``_meta``, or None.
+        scope: the HTTP request.
+        id: the number of the call.
+        client: what the client calls itself, or None.
+        tool_use_id: the id of the call in the client's conversation, or None.
     """
 
-    name: str
-    description: str
-    properties: Mapping[str, object]
-    required: tuple[str, ...] = ()
-    is_read_only: bool = False
-    is_idempotent: bool = False
-    meta: Mapping[str, object] | None = None
+    scope: Scope
+    id: object
+    client: str | None
+    tool_use_id: str | None
 
-    def schema(self) -> dict[str, object]:
-        """Return the JSON schema of the arguments."""
-        schema = {"type": "object", "additionalProperties": False, "properties": self.properties}
-        return {**schema, "required": list(self.required)} if self.required else schema
-
-
-TOOLS = (
-    Tool(
-        "send",
-        "Send a message to a peer's mailbox. It is stored safely before this returns, and wakes"
-        " the peer. 'recipient.known' false: nobody has used that name yet.",
-        {
-            "to": {"type": "string", "description": "The peer's mailbox"},
-            "body": {"type": "string"},
-            "from": _NAME,
-        },
-        ("to", "body"),
-    ),
-    Tool(
-        "check_inbox",
-        "Take your waiting messages, oldest first. 'remaining' above 0: call again.",
-        {"name": _NAME},
-        meta=_LONG,
-    ),
-    Tool(
-        "peek_inbox",
-        "Count your waiting messages without taking them.",
-        {"name": _NAME},
-        is_read_only=True,
-        is_idempotent=True,
-    ),
-    Tool(
-        "list_mailboxes",
-        "List the mailboxes in use, and how many messages each has sent you that wait.",
-        {"name": _NAME},
-        is_read_only=True,
-        is_idempotent=True,
-    ),
-    Tool(
-        "rename",
-        "Give your mailbox another name. Mail and watchers move along; mail to the old name is"
-        " forwarded.",
-        {"current_name": _NAME, "new_name": {"type": "string"}},
-        ("new_name",),
-    ),
-    Tool(
-        "watch",
-        "Wait until a message comes and take it; 'message' is null when none came in time.",
-        {
-            "name": _NAME,
-            "timeout": {"type": "number", "description": "Seconds, at most 50; default 25"},
-        },
-        meta=_LONG,
-    ),
-    Tool(
-        "history",
-        "Read what you sent and got, newest first. 'more': pass the last id as 'before'.",
-        {
-            "query": {"type": "string", "description": 'Words, "quoted phrases"'},
-            "with": {"type": "string", "description": "Only with this mailbox"},
-            "thread": {"type": "integer", "description": "Only this thread"},
-            "before": {"type": "integer"},
-            "name": _NAME,
-        },
-        is_read_only=True,
-        is_idempotent=True,
-    ),
-    Tool(
-        "message",
-        "Say what became of a message that you sent or got.",
-        {"id": {"type": "integer"}, "name": _NAME},
-        ("id",),
-        is_read_only=True,
-        is_idempotent=True,
-    ),
-)
-
-ARGUMENTS = {tool.name: frozenset(tool.properties) for tool in TOOLS}
-
-Arguments = Mapping[str, object]
-Content = dict[str, object]
+    def custody(self) -> Custody:
+        """Return the custody, which knows of the explicit lease when the client asks for one."""
+        custody: Custody = self.scope[CUSTODY_KEY]
+        seconds = one_header(self.scope, LEASE_HEADER)
+        if seconds is not None:
+            if not (seconds.isascii() and seconds.isdigit() and 1 <= int(seconds[:9]) <= 3600):
+                raise BadRequest("The header X-Mailbox-Lease must be from 1 to 3600 seconds.")
+            custody.lease_seconds = float(seconds)
+        return custody
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +99,19 @@ class Tools:
         broker: what they talk to.
         callers: finds out who calls.
         calls: lets clients give up waiting.
+        subagents: knows which calls are not the main conversation's.
     """
 
-    def __init__(self, broker: Broker, callers: Callers, calls: CancellableCalls) -> None:
+    def __init__(
+        self, broker: Broker, callers: Callers, calls: CancellableCalls, subagents: SubagentCalls
+    ) -> None:
         self._broker = broker
         self._callers = callers
         self._calls = calls
-        self._handlers: dict[str, Callable[[Scope, Arguments], Awaitable[Content]]] = {
+        self._subagents = subagents
+        self.long_messages = LongMessages(trio.current_time)
+        self._history_tools = HistoryTools(broker)
+        self._handlers: dict[str, Callable[[ToolRequest, Arguments], Awaitable[Content]]] = {
             "send": self._send,
             "check_inbox": self._check,
             "peek_inbox": self._peek,
@@ -196,91 +122,104 @@ class Tools:
             "message": self._message,
         }
 
-    async def call(
-        self, scope: Scope, request_id: object, name: str, arguments: Arguments
-    ) -> ToolResult:
+    async def call(self, request: ToolRequest, name: str, arguments: Arguments) -> ToolResult:
         """Carry out one call; whatever is wrong with it is told in the result."""
-        scope[_REQUEST_ID] = request_id
         try:
-            content = await self._run(scope, name, arguments)
+            content = await self._run(request, name, arguments)
             return ToolResult(compact(content), content)
         except MailboxError as error:
             sentence = str(error)
         except Exception:
             logger.exception("unexpected error in the tool %s", name)
             sentence = "The daemon has a bug here: its log says more. Try again."
-        custody: Custody = scope[CUSTODY_KEY]
+        custody: Custody = request.scope[CUSTODY_KEY]
         custody.has_failed = True
         return ToolResult(sentence)
 
-    async def _run(self, scope: Scope, name: str, arguments: Arguments) -> Content:
+    async def _run(self, request: ToolRequest, name: str, arguments: Arguments) -> Content:
         handler = self._handlers.get(name)
         if handler is None:
             known = ", ".join(self._handlers)
             raise BadRequest(f"There is no tool '{name[:60]}'; the tools are: {known}.")
-        for key in arguments:
-            if key not in ARGUMENTS[name]:
-                known = ", ".join(next(t for t in TOOLS if t.name == name).properties)
-                raise BadRequest(f"'{name}' has no argument '{key[:60]}'; it takes: {known}.")
-        return await handler(scope, arguments)
+        given.check_keys(arguments, name, ARGUMENTS[name])
+        return await handler(request, arguments)
 
     async def _own_name(
-        self, scope: Scope, arguments: Arguments, key: str, *, register: bool = True
+        self, request: ToolRequest, arguments: Arguments, key: str, *, register: bool = True
     ) -> str:
-        caller = await self._callers.identify(scope, register=register)
-        return await self._acting_as(caller, arguments, key, register=register)
+        caller = await self._callers.identify(request.scope, register=register)
+        return await self._acting_as(request, caller, arguments, key, register=register)
 
     async def _acting_as(
-        self, caller: Caller, arguments: Arguments, key: str, *, register: bool = True
+        self,
+        request: ToolRequest,
+        caller: Caller,
+        arguments: Arguments,
+        key: str,
+        *,
+        register: bool = True,
     ) -> str:
-        given = arguments.get(key)
-        # Models that have nothing to say often say "" or null.
-        name = None if given in (None, "") else check_name(given, key)
+        name = given.name(arguments, key)
+        if name is not None and request.tool_use_id in self._subagents:
+            # It may have a mailbox of its own beside its session's.
+            caller = Caller(caller.name)
         return await self._callers.acting_as(caller, name, key, register=register)
 
-    async def _send(self, scope: Scope, arguments: Arguments) -> Content:
-        sender = await self._own_name(scope, arguments, "from")
-        to = check_name(arguments.get("to"), "to")
-        body = check_body(arguments.get("body"), self._broker.max_body_bytes)
+    async def _mailbox_to_empty(self, request: ToolRequest, arguments: Arguments) -> str:
+        """Return the mailbox to take mail from.
+
+        Raises:
+            NameMismatch: if a subagent would take the mail of its session.
+        """
+        if request.tool_use_id in self._subagents:
+            session = (await self._callers.identify(request.scope, register=False)).name
+            name = given.name(arguments, "name")
+            if name is None or (session and await self._callers.present(name) == session):
+                raise NameMismatch(
+                    "You are a subagent, and this mail is for the main conversation: to have mail"
+                    " of your own, give a 'name' of your own here, and as 'from' in send, such as"
+                    f" '{session or 'session'}/helper'."
+                )
+        return await self._own_name(request, arguments, "name")
+
+    async def _send(self, request: ToolRequest, arguments: Arguments) -> Content:
+        sender = await self._own_name(request, arguments, "from")
+        to = check_name(given.text(arguments, "to"), "to")
+        body = check_body(given.text(arguments, "body"), self._broker.max_body_bytes)
         return receipt_json(await self._broker.send(sender, to, body))
 
-    async def _check(self, scope: Scope, arguments: Arguments) -> Content:
-        name = await self._own_name(scope, arguments, "name")
-        custody = _custody(scope)
-        claim = await self._broker.check(name, custody, max_characters=CHECK_CHARACTERS, by="mcp")
-        _name_holder(custody, claim)
-        return {"messages": _messages(claim), "remaining": claim.remaining}
+    async def _check(self, request: ToolRequest, arguments: Arguments) -> Content:
+        name = await self._mailbox_to_empty(request, arguments)
+        limit = given.whole(arguments, "limit", CHECK_LIMIT, 1)
+        part = given.whole(arguments, "part", 1, 1)
+        room = characters_for(request.client)
+        room = min(given.whole(arguments, "max_chars", room, LEAST_CHARACTERS), room)
+        custody = request.custody()
+        if part > 1:
+            message, rest = await self._later_part(name, part, custody)
+            return {"messages": [message], **rest}
+        await self._start_over(name)
+        claim = await self._broker.check(
+            name,
+            custody,
+            limit=min(limit, CHECK_LIMIT),
+            max_characters=room - _ENVELOPE,
+            measure=_size,
+            by="mcp",
+        )
+        messages, rest = await self._handed_out(claim, room, custody)
+        return {"messages": messages, **rest}
 
-    async def _peek(self, scope: Scope, arguments: Arguments) -> Content:
-        name = await self._own_name(scope, arguments, "name", register=False)
-        return backlog_json(await self._broker.peek(name))
-
-    async def _list(self, scope: Scope, arguments: Arguments) -> Content:
-        caller = await self._callers.identify(scope)
-        own = None
-        if caller.name is not None or arguments.get("name") not in (None, ""):
-            own = await self._callers.present(await self._acting_as(caller, arguments, "name"))
-        rows = await self._broker.list_mailboxes(own)
-        return {
-            "you": own,
-            "mailboxes": [listing_json(listing, watching=watching) for listing, watching in rows],
-        }
-
-    async def _rename(self, scope: Scope, arguments: Arguments) -> Content:
-        current = await self._own_name(scope, arguments, "current_name")
-        to = check_name(arguments.get("new_name"), "new_name")
-        return rename_json(await self._broker.rename(current, to))
-
-    async def _watch(self, scope: Scope, arguments: Arguments) -> Content:
-        name = await self._own_name(scope, arguments, "name")
-        timeout = arguments.get("timeout", WATCH_DEFAULT)
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
-            raise BadRequest("'timeout' must be a number of seconds.")
-        seconds = float(min(max(timeout, 0), WATCH_LIMIT))
-        custody = _custody(scope)
+    async def _watch(self, request: ToolRequest, arguments: Arguments) -> Content:
+        name = await self._mailbox_to_empty(request, arguments)
+        seconds = given.number(arguments, "timeout", WATCH_DEFAULT)
+        custody = request.custody()
+        await self._start_over(name)
         claim = None
-        with self._calls.waiting(scope, scope[_REQUEST_ID]) as patience:
-            claim = await self._broker.watch(name, seconds, custody, by="mcp")
+        with self._calls.waiting(request.scope, request.id) as patience:
+            claim = await self._broker.watch(
+                name, float(min(max(seconds, 0), WATCH_LIMIT)), custody, by="mcp"
+            )
         if patience.cancel_called:
             # A claim that was under way is not cancelled, and now nobody wants it.
             if custody.tokens:
@@ -289,61 +228,98 @@ class Tools:
             return {"message": None}
         if claim is None:
             return {"message": None}
-        _name_holder(custody, claim)
-        return {"message": _messages(claim)[0], "remaining": claim.remaining}
+        (message,), rest = await self._handed_out(claim, characters_for(request.client), custody)
+        return {"message": message, **rest}
 
-    async def _history(self, scope: Scope, arguments: Arguments) -> Content:
-        name = await self._own_name(scope, arguments, "name")
-        peer, thread, before = (arguments.get(key) or None for key in ("with", "thread", "before"))
-        query = HistoryQuery(
-            words=check_words(arguments.get("query"), "query"),
-            peer=None if peer is None else check_name(peer, "with"),
-            thread=None if thread is None else check_message(thread, "thread"),
-            before=None if before is None else check_message(before, "before"),
-            limit=HISTORY_MESSAGES,
-            max_characters=HISTORY_CHARACTERS,
-        )
-        page = await self._broker.history.page(name, query)
-        messages = [history_json(entry) for entry in page.entries]
-        fitting = _fitting(messages)
-        return {"messages": fitting, "more": page.has_more or len(fitting) < len(messages)}
+    async def _handed_out(
+        self, claim: Claim, room: int, custody: Custody
+    ) -> tuple[list[Content], Content]:
+        """Return the messages of *claim*, or the first part of a long one, and what is to be said."""
+        if claim.deliveries and _size(claim.deliveries[0]) > room - _ENVELOPE:
+            (delivery,) = claim.deliveries
+            text_room = room - _ENVELOPE - _size(delivery, body="")
+            message = self.long_messages.begin(claim.mailbox, delivery, text_room)
+            await self._keep_lease(message, custody)
+            part, rest = _part(message, 1, claim.remaining)
+            return [part], rest
+        if custody.lease_seconds is not None:
+            # A tool's result has no place for leases, so headers name them.
+            custody.holder = claim.mailbox
+        messages = [delivery_json(delivery, with_lease=False) for delivery in claim.deliveries]
+        return messages, {"remaining": claim.remaining}
 
-    async def _message(self, scope: Scope, arguments: Arguments) -> Content:
-        name = await self._own_name(scope, arguments, "name")
-        number = check_message(arguments.get("id"), "id")
-        return status_json(await self._broker.receipts.status(name, number))
+    async def _later_part(self, name: str, part: int, custody: Custody) -> tuple[Content, Content]:
+        mailbox = await self._callers.present(name)
+        message = self.long_messages.continue_with(mailbox, part)
+        custody.take([message.delivery.lease])
+        if not message.is_complete:
+            await self._keep_lease(message, custody)
+        elif custody.lease_seconds is not None:
+            await self._broker.extend(custody.tokens, custody.lease_seconds)
+            custody.holder = mailbox
+        return _part(message, part, (await self._broker.peek(mailbox)).pending)
+
+    async def _keep_lease(self, message: LongMessage, custody: Custody) -> None:
+        """Have the lease outlive this response; should the response not arrive, it ends."""
+        if custody.lease_seconds is not None:
+            await self._broker.extend([message.delivery.lease], HELD_SECONDS)
+        custody.lease_seconds = HELD_SECONDS
+
+    async def _start_over(self, name: str) -> None:
+        """Put a message back whose parts were not all asked for: it is the next to be read."""
+        lease = self.long_messages.give_up(await self._callers.present(name))
+        if lease is not None:
+            await self._broker.release([lease])
+
+    async def _peek(self, request: ToolRequest, arguments: Arguments) -> Content:
+        name = await self._own_name(request, arguments, "name", register=False)
+        return backlog_json(await self._broker.peek(name))
+
+    async def _list(self, request: ToolRequest, arguments: Arguments) -> Content:
+        caller = await self._callers.identify(request.scope)
+        own = None
+        if caller.name is not None or given.name(arguments, "name") is not None:
+            name = await self._acting_as(request, caller, arguments, "name")
+            own = await self._callers.present(name)
+        rows = await self._broker.list_mailboxes(own)
+        room = characters_for(request.client) - _ENVELOPE - json_size(own)
+        shown: list[Content] = []
+        for listing, watching in rows[:LIST_LIMIT]:
+            row = listing_json(listing, watching=watching)
+            room -= json_size(row) + 1
+            if room < 0:
+                break
+            shown.append(row)
+        return {"you": own, "mailboxes": shown, "more": len(rows) - len(shown)}
+
+    async def _rename(self, request: ToolRequest, arguments: Arguments) -> Content:
+        current = await self._own_name(request, arguments, "current_name")
+        to = check_name(given.text(arguments, "new_name"), "new_name")
+        return rename_json(await self._broker.rename(current, to))
+
+    async def _history(self, request: ToolRequest, arguments: Arguments) -> Content:
+        name = await self._own_name(request, arguments, "name")
+        return await self._history_tools.history(name, arguments, characters_for(request.client))
+
+    async def _message(self, request: ToolRequest, arguments: Arguments) -> Content:
+        name = await self._own_name(request, arguments, "name")
+        return await self._history_tools.message(name, arguments)
 
 
-def _custody(scope: Scope) -> Custody:
-    custody: Custody = scope[CUSTODY_KEY]
-    seconds = one_header(scope, LEASE_HEADER)
-    if seconds is not None:
-        if not (seconds.isascii() and seconds.isdigit() and 1 <= int(seconds[:9]) <= 3600):
-            raise BadRequest("The header X-Mailbox-Lease must be from 1 to 3600 seconds.")
-        custody.lease_seconds = float(seconds)
-    return custody
+def _size(delivery: Delivery, body: str | None = None) -> int:
+    """Return how many characters a message takes in a result, as it is or with another body."""
+    content = delivery_json(delivery, with_lease=False)
+    if body is not None:
+        content["body"] = body
+    return json_size(content) + 1  # and a comma
 
 
-def _name_holder(custody: Custody, claim: Claim) -> None:
-    """Have explicit leases named in headers: a tool's result has no place for them."""
-    if custody.lease_seconds is not None:
-        custody.holder = claim.mailbox
-
-
-def _fitting(messages: list[Content]) -> list[Content]:
-    """Return as many as are within the characters of a history, the first one cut if it must be."""
-    room = HISTORY_CHARACTERS - len('{"messages":[],"more":false}')
-    for count, message in enumerate(messages):
-        if count == 0:
-            while len(compact(message)) > room:
-                body = str(message["body"])
-                message = {"bodyLength": len(body), **message, "body": body[: len(body) * 4 // 5]}
-            messages = [message, *messages[1:]]
-        room -= len(compact(message)) + 1
-        if room < -1:
-            return messages[:count]
-    return messages
-
-
-def _messages(claim: Claim) -> list[dict[str, object]]:
-    return [delivery_json(delivery, with_lease=False) for delivery in claim.deliveries]
+def _part(message: LongMessage, part: int, waiting: int) -> tuple[Content, Content]:
+    """Return a part of a message, and what is to be said beside it."""
+    parts = len(message.pieces)
+    content = delivery_json(message.delivery, with_lease=False)
+    content.update(body=message.pieces[part - 1], part=part, parts=parts)
+    if part == parts:
+        return content, {"remaining": waiting}
+    following = f"This is part {part} of {parts}: call check_inbox with part {part + 1} to go on."
+    return content, {"remaining": waiting + 1, "next": following}

@@ -15,6 +15,7 @@ from claude_mailbox.errors import MailboxError
 from claude_mailbox.model import (
     Backlog,
     Claim,
+    Delivery,
     HistoryPage,
     HistoryQuery,
     LeaseOutcome,
@@ -27,6 +28,7 @@ from claude_mailbox.model import (
     Shown,
     Start,
     Started,
+    shown_characters,
 )
 
 T = TypeVar("T")
@@ -46,6 +48,7 @@ class MailboxStore(Protocol):
         """Make the mailbox if there is none, note that it was used; return its present name.
 
         Raises:
+            InvalidName: if there is none, and may be none of that name.
             QuotaFull: if there are too many mailboxes for another one. So do all operations that
                 may make one.
         """
@@ -70,6 +73,7 @@ class MailboxStore(Protocol):
 
         Raises:
             BadRequest: if it has that name already.
+            InvalidName: if no new mailbox may have it.
             TargetExists: if the name is another mailbox's, or was left behind by another one.
         """
         ...
@@ -133,6 +137,7 @@ class LeaseStore(Protocol):
         max_bytes: int,
         lease_until: int | None = None,
         max_characters: int | None = None,
+        measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         present_name_only: bool = False,
         by: str | None = None,
@@ -142,8 +147,8 @@ class LeaseStore(Protocol):
         *by* is the way that they are handed out, for those who ask what became of them.
 
         Takes whole messages: at most *limit*, at most *max_bytes* of bodies in UTF-8, at most
-        *max_characters* of bodies with their framing; with *at_least_one* the first message is
-        taken whatever its size. Without *lease_until* the leases are bound to the connection.
+        *max_characters* as *measure* counts them; with *at_least_one* the first message is taken
+        whatever its size. Without *lease_until* the leases are bound to the connection.
 
         Raises:
             Renamed: if *present_name_only* and *name* is a former name.
@@ -201,8 +206,11 @@ class HistoryStore(Protocol):
 class SessionStore(Protocol):
     """Which session has which mailbox, and which client process runs which session."""
 
-    def start(self, session: Start, now: int) -> Started:
-        """Give a session its mailbox: the one that it had, or takes over, or a new one."""
+    def start(self, session: Start, now: int, *, is_alive: Callable[[str], bool]) -> Started:
+        """Give a session its mailbox: the one that it had, or takes over, or a new one.
+
+        What another living client runs cannot be taken over, nor can its bell be taken away.
+        """
         ...
 
     def end(
@@ -217,7 +225,7 @@ class SessionStore(Protocol):
         """End a session; delete its mailbox when nothing pends there in either direction.
 
         With *hands_on* the mailbox stays in any case, for the next session of the same client. A
-        session that another living client still runs has not ended.
+        session that another living client runs has not ended, whoever says so.
 
         Returns:
             The name of its mailbox, None for an unknown session; and whether it was deleted.

@@ -4,8 +4,13 @@ Each line is a message with its lease; the reader acks in batches by ``POST /v1/
 bound what the daemon holds for one reader: it claims the next batch only when the socket has
 taken the one before, and it stops while a window of messages is neither acked nor released.
 Without ``lease=`` the leases last as long as the stream does.
+
+A reader that is stopped keeps its connection, and whatever fits into the socket's buffer counts as
+taken. So it has to show that it is alive: a stream that holds mail and has none of it acked,
+released or extended for as long as a lease lasts is cut, and what it holds goes to others.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -25,6 +30,8 @@ from claude_mailbox.errors import MailboxError, Renamed, ShuttingDown
 BATCH = 256
 WINDOW = 1024
 HEARTBEAT_SECONDS = 15.0
+# How long a reader without ``lease=`` may hold mail and ack nothing.
+ACK_SECONDS = 60.0
 
 
 class Reader:
@@ -32,7 +39,10 @@ class Reader:
 
     def __init__(self, lease_seconds: float | None) -> None:
         self.lease_seconds = lease_seconds
-        self._open: dict[str, float] = {}
+        self._patience = lease_seconds or ACK_SECONDS
+        self._open: dict[str, float] = {}  # lease -> when its time is over
+        self._heard_at = 0.0
+        self._is_stalled = False
         self._changed = trio.Event()
         self._is_closed = False
 
@@ -41,8 +51,10 @@ class Reader:
 
     def take(self, tokens: Sequence[str]) -> None:
         """Become responsible for these leases."""
-        ends = trio.current_time() + (self.lease_seconds or float("inf"))
-        self._open.update(dict.fromkeys(tokens, ends))
+        now = trio.current_time()
+        if not self._open:
+            self._heard_at = now
+        self._open.update(dict.fromkeys(tokens, now + self._patience))
 
     async def attend(self, waiter: Waiter) -> None:
         """Wait until *waiter* is called; a stream whose client leaves is cancelled as a whole."""
@@ -51,8 +63,30 @@ class Reader:
     def ended(self, tokens: Iterable[str]) -> None:
         """Take note that these leases were acked or released."""
         for token in tokens:
-            self._open.pop(token, None)
+            if self._open.pop(token, None) is not None:
+                self._heard_at = trio.current_time()
         self._changed.set()
+
+    def extended(self, tokens: Iterable[str], seconds: float) -> None:
+        """Take note that these leases last *seconds* from now."""
+        now = trio.current_time()
+        for token in tokens:
+            if self._open.pop(token, None) is not None:
+                self._heard_at = now
+                self._open[token] = now + seconds
+
+    async def stalled(self) -> None:
+        """Wait until the reader holds mail and has shown no sign of life for too long."""
+        while (due := self._due()) > trio.current_time():
+            # What is taken meanwhile cannot be due before this is over.
+            with trio.move_on_at(min(due, trio.current_time() + self._patience)):
+                await trio.sleep_forever()
+
+    def _due(self) -> float:
+        """Return when the reader counts as stalled, unless it is heard of before."""
+        if self._is_stalled:
+            return 0.0
+        return max(self._heard_at + self._patience, min(self._open.values(), default=math.inf))
 
     def tokens(self) -> list[str]:
         """Return the open leases."""
@@ -67,7 +101,8 @@ class Reader:
         with trio.move_on_after(seconds):
             while not self._room() and not self._is_closed:
                 self._changed = trio.Event()
-                with trio.move_on_at(next(iter(self._open.values()))):
+                is_bound = self.lease_seconds is None
+                with trio.move_on_at(math.inf if is_bound else min(self._open.values())):
                     await self._changed.wait()
         if self._is_closed:
             raise ShuttingDown("The daemon is shutting down: connect again in a moment.")
@@ -75,10 +110,9 @@ class Reader:
 
     def _room(self) -> int:
         now = trio.current_time()
-        for token, ends in list(self._open.items()):
-            if ends > now:
-                break
-            del self._open[token]
+        if self.lease_seconds is not None:
+            self._is_stalled = self._due() <= now
+            self._open = {token: end for token, end in self._open.items() if end > now}
         return max(0, WINDOW - len(self._open))
 
     def close(self) -> None:
@@ -127,6 +161,7 @@ class Follow:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._cancel_on_disconnect, receive, nursery.cancel_scope)
+                nursery.start_soon(self._cancel_when_stalled, reader, nursery.cancel_scope)
                 with self._broker.following(reader):
                     last = await self._stream(name, reader, send)
                 nursery.cancel_scope.cancel()
@@ -181,6 +216,10 @@ class Follow:
     async def _cancel_on_disconnect(self, receive: Receive, scope: trio.CancelScope) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
+        scope.cancel()
+
+    async def _cancel_when_stalled(self, reader: Reader, scope: trio.CancelScope) -> None:
+        await reader.stalled()
         scope.cancel()
 
 

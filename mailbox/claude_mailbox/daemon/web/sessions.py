@@ -8,9 +8,10 @@ from claude_mailbox.daemon.edge.render import listing_json
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
+from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.web.fields import optional_text, text
 from claude_mailbox.errors import BadRequest
-from claude_mailbox.model import Start, check_name
+from claude_mailbox.model import Start, check_name, check_new_name, is_reserved
 
 
 class SessionRoutes:
@@ -18,16 +19,19 @@ class SessionRoutes:
 
     Args:
         sessions: does what they say.
+        subagents: is told of the calls that subagents make.
     """
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, subagents: SubagentCalls) -> None:
         self._sessions = sessions
+        self._subagents = subagents
 
     def routes(self) -> Iterable[Route]:
         """Return them."""
         return (
             Route("POST", "/v1/session", self._start),
             Route("POST", "/v1/session/end", self._end),
+            Route("POST", "/v1/session/subagent-call", self._note_subagent_call),
             Route("GET", "/v1/session", self._find),
         )
 
@@ -39,7 +43,7 @@ class SessionRoutes:
         welcome = await self._sessions.start(
             Start(
                 session_id=text(content, "sessionId"),
-                name=check_name(content.get("name"), "name"),
+                name=_wish(content.get("name")),
                 client=optional_text(content, "client"),
                 has_bell=has_bell,
                 takes_over=optional_text(content, "source") == CLEAR,
@@ -65,6 +69,11 @@ class SessionRoutes:
         )
         return Response({"name": name, "deleted": deleted})
 
+    async def _note_subagent_call(self, request: Request) -> Response:
+        tool_use_id = text(request.json(), "toolUseId")
+        self._subagents.note(tool_use_id)
+        return Response({"toolUseId": tool_use_id})
+
     async def _find(self, request: Request) -> Response:
         given = {"id": request.parameter("id"), "client": request.parameter("client")}
         session_id, client = optional_text(given, "id"), optional_text(given, "client")
@@ -77,3 +86,12 @@ class SessionRoutes:
         if name is None:
             raise UnknownSession(f"Session '{session_id}' has no mailbox: announce it first.")
         return Response({"sessionId": session_id, "name": name})
+
+
+def _wish(value: object) -> str:
+    """Return the name that a session would like to have; a project may be called as we are."""
+    name = check_name(value)
+    if is_reserved(name):
+        name = name[len("claude-") :] or name
+    check_new_name(name)
+    return name

@@ -7,7 +7,7 @@ the message went. It counts once the message is delivered.
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import apsw
 
@@ -15,7 +15,7 @@ from claude_mailbox.daemon.store.engine import LeaseStore
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELIVERED, LEASED, WAITING
 from claude_mailbox.errors import Renamed
-from claude_mailbox.model import FRAME_CHARACTERS, Claim, Delivery, LeaseOutcome, parse_token
+from claude_mailbox.model import Claim, Delivery, LeaseOutcome, parse_token, shown_characters
 
 
 class SqliteLeases(LeaseStore):
@@ -32,6 +32,7 @@ class SqliteLeases(LeaseStore):
         max_bytes: int,
         lease_until: int | None = None,
         max_characters: int | None = None,
+        measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         present_name_only: bool = False,
         by: str | None = None,
@@ -51,14 +52,15 @@ class SqliteLeases(LeaseStore):
             (mailbox_id, limit),
         ):
             size += len(body) if body.isascii() else len(body.encode())
-            characters += len(body) + FRAME_CHARACTERS
-            is_over = size > max_bytes or (
-                max_characters is not None and characters > max_characters
-            )
+            token = f"{number}-{nonce}"
+            delivery = Delivery(number, sender, body, sent_at, attempts + 1, token)
+            is_over = size > max_bytes
+            if max_characters is not None:
+                characters += measure(delivery)
+                is_over = is_over or characters > max_characters
             if is_over and (deliveries or not at_least_one):
                 break
-            token = f"{number}-{nonce}"
-            deliveries.append(Delivery(number, sender, body, sent_at, attempts + 1, token))
+            deliveries.append(delivery)
         self._connection.executemany(
             f"UPDATE message SET state = {LEASED}, attempts = attempts + 1, lease = ?,"
             " lease_until = ?, delivered_by = ? WHERE id = ?",

@@ -1,5 +1,6 @@
 """SQL of mailboxes and their names."""
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 import apsw
@@ -7,7 +8,7 @@ import apsw
 from claude_mailbox.daemon.store.engine import MailboxStore
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
 from claude_mailbox.errors import BadRequest, QuotaFull, TargetExists
-from claude_mailbox.model import Listing, Rename
+from claude_mailbox.model import Listing, Rename, check_new_name
 
 
 class SqliteMailboxes(MailboxStore):
@@ -18,6 +19,13 @@ class SqliteMailboxes(MailboxStore):
 
     def find(self, name: str) -> tuple[int, str] | None:
         """Return id and present name of the mailbox that *name* stands for, or None."""
+        found = self._find(name)
+        if found is None and not name.isascii():
+            # Older versions kept names as they came, and some systems take accents apart.
+            found = self._find(unicodedata.normalize("NFD", name))
+        return found
+
+    def _find(self, name: str) -> tuple[int, str] | None:
         found: tuple[int, str] | None = self._connection.execute(
             "SELECT id, name FROM mailbox WHERE name = ?", (name,)
         ).get
@@ -46,6 +54,7 @@ class SqliteMailboxes(MailboxStore):
         """
         found = self.find(name)
         if found is None:
+            check_new_name(name)
             self._check_limit()
             # One that was deleted comes back with its history, and so with its id.
             former_id: int | None = self._connection.execute(
@@ -139,6 +148,8 @@ class SqliteMailboxes(MailboxStore):
         if owner is not None and owner[0] != mailbox_id:
             former = "" if owner[1] == to else f" (it forwards to '{owner[1]}')"
             raise TargetExists(f"The name '{to}' is taken{former}: choose another one.")
+        if owner is None:
+            check_new_name(to)
         execute = self._connection.execute
         execute("DELETE FROM alias WHERE name = ?", (to,))
         execute("UPDATE mailbox SET name = ? WHERE id = ?", (to, mailbox_id))

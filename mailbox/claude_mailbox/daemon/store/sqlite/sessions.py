@@ -10,7 +10,8 @@ import apsw
 
 from claude_mailbox.daemon.store.engine import SessionStore
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
-from claude_mailbox.model import Start, Started
+from claude_mailbox.errors import InvalidName
+from claude_mailbox.model import Start, Started, check_new_name
 
 _FORGET_MILLISECONDS = 30 * 24 * 3600 * 1000
 _SUFFIX_STEP = 4
@@ -22,21 +23,27 @@ class SqliteSessions(SessionStore):
         self._connection = connection
         self._mailboxes = mailboxes
 
-    def start(self, session: Start, now: int) -> Started:
+    def start(self, session: Start, now: int, *, is_alive: Callable[[str], bool]) -> Started:
         former = None
         found = self._mailbox(session.session_id)
         if found is None and session.takes_over and session.client is not None:
             former = self.session_of(session.client)
+            if former is not None and self._has_other(former, session.client, is_alive):
+                former = None
             if former is not None:
                 found = self._mailbox(former)
                 # Its mailbox has a new owner: should it be resumed one day, it gets another one.
                 self._connection.execute("DELETE FROM session WHERE id = ?", (former,))
+        has_bell = session.has_bell or (
+            self._has_other(session.session_id, session.client, is_alive)
+            and self._is_rung(session.session_id)
+        )
         mailbox_id, mailbox = found or self._mailboxes.find_or_make(self._free_name(session), now)
         self._connection.execute(
             "INSERT INTO session (id, mailbox_id, has_bell, seen_at) VALUES (?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET mailbox_id = excluded.mailbox_id,"
             " has_bell = excluded.has_bell, seen_at = excluded.seen_at, ended_at = NULL",
-            (session.session_id, mailbox_id, session.has_bell, now),
+            (session.session_id, mailbox_id, has_bell, now),
         )
         if session.client is not None:
             self._connection.execute(
@@ -84,6 +91,10 @@ class SqliteSessions(SessionStore):
         """Say whether the name is new, or a mailbox that no session has: mail may wait there."""
         found = self._mailboxes.find(name)
         if found is None:
+            try:
+                check_new_name(name)
+            except InvalidName:
+                return False  # it had that name in an older version
             return True
         mailbox_id, present = found
         return (
@@ -107,14 +118,30 @@ class SqliteSessions(SessionStore):
         if not hands_on:
             # Only if it still runs this one: the news of the next session may have overtaken us.
             execute("DELETE FROM client WHERE key = ? AND session_id = ?", (client, session_id))
-            others = execute("SELECT key FROM client WHERE session_id = ?", (session_id,))
-            if client is not None and any(is_alive(key) for (key,) in others):
-                return mailbox, False
+        if self._has_other(session_id, client, is_alive):
+            return mailbox, False
+        if not hands_on:
             execute("DELETE FROM client WHERE session_id = ?", (session_id,))
         execute("UPDATE session SET ended_at = ? WHERE id = ?", (now, session_id))
         if hands_on or mailbox is None:
             return mailbox, False
         return mailbox, self._mailboxes.delete(mailbox)
+
+    def _has_other(
+        self, session_id: str, client: str | None, is_alive: Callable[[str], bool]
+    ) -> bool:
+        """Return whether a living client other than *client* runs the session."""
+        others = self._connection.execute(
+            "SELECT key FROM client WHERE session_id = ? AND key IS NOT ?", (session_id, client)
+        )
+        return any(is_alive(key) for (key,) in others)
+
+    def _is_rung(self, session_id: str) -> bool:
+        return bool(
+            self._connection.execute(
+                "SELECT has_bell FROM session WHERE id = ? AND ended_at IS NULL", (session_id,)
+            ).get
+        )
 
     def mailbox_of(self, session_id: str) -> str | None:
         found = self._mailbox(session_id)

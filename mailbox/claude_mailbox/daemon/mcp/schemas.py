@@ -1,0 +1,127 @@
+"""What clients are told of the tools.
+
+The schemas are written by hand, because every session carries them in its context window.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+WATCH_DEFAULT = 25.0
+WATCH_LIMIT = 50.0
+# The least that a result may be limited to: below, parts would be mostly frame.
+LEAST_CHARACTERS = 1000
+
+_NAME = {"type": "string", "description": "Your mailbox"}
+# Without this, Claude Code shows its model only a preview of more than 50,000 characters.
+_LONG = {"anthropic/maxResultSizeChars": 500_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What a client is told of a tool.
+
+    Attributes:
+        properties: its arguments, each with its JSON schema.
+        required: those that must be there.
+        meta: what goes into ``_meta``, or None.
+    """
+
+    name: str
+    description: str
+    properties: Mapping[str, object]
+    required: tuple[str, ...] = ()
+    is_read_only: bool = False
+    is_idempotent: bool = False
+    meta: Mapping[str, object] | None = None
+
+    def schema(self) -> dict[str, object]:
+        """Return the JSON schema of the arguments."""
+        schema = {"type": "object", "additionalProperties": False, "properties": self.properties}
+        return {**schema, "required": list(self.required)} if self.required else schema
+
+
+# Codex finds deferred tools by words of their descriptions, so those that people say are in them.
+TOOLS = (
+    Tool(
+        "send",
+        "Send mail: a message to a peer's mailbox. It is stored safely before this returns, and wakes"
+        " the peer. 'recipient.known' false: nobody has used that name yet.",
+        {
+            "to": {"type": "string", "description": "The peer's mailbox"},
+            "body": {"type": "string"},
+            "from": _NAME,
+        },
+        ("to", "body"),
+    ),
+    Tool(
+        "check_inbox",
+        "Check your inbox: take the mail that waits, oldest first. 'remaining' above 0: call again. A message with"
+        " 'parts' is too long for one result: call with 'part' 2, and so on, to the last; it counts"
+        " as delivered only then.",
+        {
+            "name": _NAME,
+            "limit": {"type": "integer", "description": "Most messages to take"},
+            "max_chars": {
+                "type": "integer",
+                "description": "Longest result, if your client takes less than usual; at least"
+                f" {LEAST_CHARACTERS}",
+            },
+            "part": {"type": "integer"},
+        },
+        meta=_LONG,
+    ),
+    Tool(
+        "peek_inbox",
+        "Count the mail that waits in your inbox without taking it.",
+        {"name": _NAME},
+        is_read_only=True,
+        is_idempotent=True,
+    ),
+    Tool(
+        "list_mailboxes",
+        "List the mailboxes used last, and how many messages each has sent you that wait. 'more':"
+        " how many others there are.",
+        {"name": _NAME},
+        is_read_only=True,
+        is_idempotent=True,
+    ),
+    Tool(
+        "rename",
+        "Give your mailbox another name. Mail and watchers move along; mail to the old name is"
+        " forwarded.",
+        {"current_name": _NAME, "new_name": {"type": "string"}},
+        ("new_name",),
+    ),
+    Tool(
+        "watch",
+        "Wait until mail comes and take one message; 'message' is null when none came in time. Parts:"
+        " see check_inbox.",
+        {
+            "name": _NAME,
+            "timeout": {"type": "number", "description": "Seconds, at most 50; default 25"},
+        },
+        meta=_LONG,
+    ),
+    Tool(
+        "history",
+        "Read and search the mail that you sent and got, newest first. 'more': pass the last id as"
+        " 'before'.",
+        {
+            "query": {"type": "string", "description": 'Words, "quoted phrases"'},
+            "with": {"type": "string", "description": "Only with this mailbox"},
+            "thread": {"type": "integer", "description": "Only this thread"},
+            "before": {"type": "integer"},
+            "name": _NAME,
+        },
+        is_read_only=True,
+        is_idempotent=True,
+    ),
+    Tool(
+        "message",
+        "Say what became of a message that you sent or got.",
+        {"id": {"type": "integer"}, "name": _NAME},
+        ("id",),
+        is_read_only=True,
+        is_idempotent=True,
+    ),
+)
