@@ -42,6 +42,19 @@ def deliver_stopped(home: Home, mailbox: str) -> None:
         close_database(connection)
 
 
+def index_stopped(home: Home) -> None:
+    """Index all messages for the search."""
+    connection = _open(home)
+    history = create_transaction(connection).history
+    remain = True
+    try:
+        while remain:
+            with connection:
+                remain = history.index()
+    finally:
+        connection.close()
+
+
 def _open(home: Home) -> apsw.Connection:
     connection = open_database(home.database)
     connection.pragma("synchronous", "off")

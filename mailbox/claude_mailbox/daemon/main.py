@@ -39,6 +39,7 @@ from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
+from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
@@ -177,6 +178,7 @@ async def _serve(
         [
             *MailRoutes(broker, callers).routes(),
             *MailboxRoutes(broker, callers, health).routes(),
+            *HistoryRoutes(broker, callers).routes(),
             *SessionRoutes(sessions, subagents).routes(),
             *ProofRoutes(proofs).routes(),
             *follow.routes(),
@@ -189,6 +191,7 @@ async def _serve(
 
     async with trio.open_nursery() as background:
         background.start_soon(broker.expiry.serve)
+        background.start_soon(broker.history.serve)
         background.start_soon(
             housekeeping.tidy,
             handover.settle_late,
@@ -208,7 +211,9 @@ async def _serve(
             gc.freeze()
             gc.enable()
             await closing.wait()
-            lines.close(ShuttingDown("The daemon is shutting down: try again in a moment."))
+            reason = ShuttingDown("The daemon is shutting down: try again in a moment.")
+            lines.close(reason)
+            broker.receipts.close(reason)
             follow.close()
             endpoint.close()
         await _write_down(presence, handover)

@@ -116,7 +116,7 @@ def _prepare(connection: apsw.Connection, path: str) -> None:
     migrate(connection, version)
     # Touches every table's root and fails here, with a sentence, rather than on the first message.
     for (table,) in connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'table'"
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0"
     ).fetchall():
         connection.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchall()  # our names
 
