@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help run demo test fast check format lint types contracts unit coverage bench bench-full picture e2e clean
+.PHONY: help run demo test fast check format lint types contracts unit soak coverage bench bench-full picture e2e clean
 
 help:  ## Show what can be made.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,10 @@ unit: $(DEV_STAMP)
 
 fast: $(DEV_STAMP)  ## Run the tests that start no processes.
 	$(BIN)/python -m pytest -m fast --numprocesses 2 --dist worksteal
+
+SECONDS ?= 300
+soak: $(DEV_STAMP)  ## Let the disk fail and the power go, at random, for SECONDS=300.
+	PYTHONPATH=tests $(BIN)/python -m crash.soak --seconds $(SECONDS)
 
 coverage: $(DEV_STAMP)  ## Run the tests and show which branches they miss.
 	$(BIN)/coverage erase

@@ -6,7 +6,7 @@ import apsw
 
 from bench.context import BODY
 from bench.daemon import Home
-from claude_mailbox.daemon.store.sqlite.schema import open_database
+from claude_mailbox.daemon.store.sqlite.database import close_database, open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 
 _CHUNK = 5_000
@@ -24,7 +24,7 @@ def fill_stopped(home: Home, mailbox: str, count: int) -> None:
                 for _ in range(min(_CHUNK, count - start)):
                     mail.send("sender", mailbox, BODY, now, max_pending=_NO_LIMIT)
     finally:
-        connection.close()
+        close_database(connection)
 
 
 def deliver_stopped(home: Home, mailbox: str) -> None:
@@ -38,6 +38,19 @@ def deliver_stopped(home: Home, mailbox: str) -> None:
                 leases.settle([delivery.lease for delivery in claim.deliveries], _now())
             if not claim.deliveries:
                 return
+    finally:
+        close_database(connection)
+
+
+def index_stopped(home: Home) -> None:
+    """Index all messages for the search."""
+    connection = _open(home)
+    history = create_transaction(connection).history
+    remain = True
+    try:
+        while remain:
+            with connection:
+                remain = history.index()
     finally:
         connection.close()
 

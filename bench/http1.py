@@ -56,7 +56,7 @@ def send_request(sender: str, to: str, body: str) -> bytes:
     return build("POST", "/v1/send", sender, {"to": to, "body": body})
 
 
-def own_request(method: str, path: str, mailbox: str, **query: float) -> bytes:
+def own_request(method: str, path: str, mailbox: str, **query: float | str) -> bytes:
     """Return a request about the caller's own mailbox."""
     return build(
         method, f"{path}?{urlencode({'name': mailbox, **query}, quote_via=quote)}", mailbox

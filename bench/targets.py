@@ -46,6 +46,8 @@ TARGETS = (
     Target("mcp.check", 2.5),
     Target("hook.nothing", 2.5, times="hook.python", against="bare python", node=(68, 75)),
     Target("hook.nothing", 0.5, times="beside.node.fetch", against="Node's fetch"),
+    Target("search.word", 50),
+    Target("search.phrase", 50),
     Target("start.health", 800, node=(130, 230)),
     Target("idle.memory", None, node=(86,)),
     Target("idle.cpu", 1.0),

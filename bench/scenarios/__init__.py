@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.context import Bench
-from bench.scenarios import beside, drain, floor, growth, hook, idle, mcp, send, start, wake
+from bench.scenarios import beside, drain, floor, growth, hook, idle, mcp, search, send, start, wake
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ SCENARIOS = (
     Scenario("hook", "Hooks", hook.run),
     Scenario("start", "Daemon start", start.run),
     Scenario("idle", "Idle daemon", idle.run),
+    Scenario("search", "History", search.run),
     Scenario("growth", "Growth", growth.run),
     Scenario("beside", "Beside it", beside.run),
 )

@@ -51,7 +51,7 @@ class NameMismatch(Forbidden):
 
 
 class NotFound(MailboxError):
-    """No such route."""
+    """No such route, or no such message of the caller's."""
 
     code = "not-found"
     status = 404
@@ -146,6 +146,12 @@ class Overloaded(Unavailable):
     code = "overloaded"
 
 
+class OutcomeUnknown(Unavailable):
+    """The disk failed in the middle of it, so it may be stored or not: a restart will tell."""
+
+    code = "outcome-unknown"
+
+
 class ShuttingDown(Unavailable):
     """The daemon is starting or stopping."""
 
@@ -163,6 +169,12 @@ class StartupError(MailboxError):
     """The daemon cannot start: locked home, taken port, foreign or corrupt database."""
 
     code = "startup"
+
+
+class DiskFailed(MailboxError):
+    """The disk lost what was written to it, or may have: the daemon ends."""
+
+    code = "disk-failed"
 
 
 class AutostartError(MailboxError):

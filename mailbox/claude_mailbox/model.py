@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from claude_mailbox.errors import BadRequest, InvalidName, TooLarge
@@ -14,12 +14,17 @@ KEY_LIMIT = 200
 KEY_MILLISECONDS = 24 * 3600 * 1000
 CHECK_LIMIT = 1000
 CHECK_BYTES = 8 * 1024 * 1024
+HISTORY_DEFAULT = 50
+HISTORY_LIMIT = 500
+WORDS_LIMIT = 500
 
 # The years 1000 to 9999, which have four digits: in milliseconds since the epoch.
 _FIRST_TIME = -30_610_224_000_000
 _LAST_TIME = 253_402_300_799_999
 # What the framing around a message adds when it is shown to a model.
 FRAME_CHARACTERS = 200
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Control characters, lone surrogates and line or paragraph separators would let a name
 # break out of the one line that it is printed on.
@@ -250,6 +255,77 @@ class Started:
     former: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class MessageStatus:
+    """What became of a message.
+
+    Attributes:
+        id: number of the message.
+        sender: present name of the mailbox that sent it.
+        recipient: present name of the mailbox that it was sent to.
+        sent_at: milliseconds since the epoch.
+        state: ``waiting``, ``leased`` or ``delivered``.
+        attempts: how often it was handed out.
+        delivered_at: milliseconds since the epoch, or None.
+        by: the way it was delivered, such as ``watch``; None when it was not, or nobody noted it.
+    """
+
+    id: int
+    sender: str
+    recipient: str
+    sent_at: int
+    state: str
+    attempts: int
+    delivered_at: int | None
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One message of a mailbox's history.
+
+    Attributes:
+        status: what became of it.
+        body: its text, or the beginning of that.
+        length: characters of the whole text.
+    """
+
+    status: MessageStatus
+    body: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """Which messages of a mailbox are wanted; None for a restriction that is not.
+
+    Attributes:
+        words: text with all of these words and "quoted phrases".
+        peer: exchanged with that mailbox, by its present or its last name.
+        thread: number of the first message of the thread.
+        since: sent at that time or later, in milliseconds since the epoch.
+        before: number that theirs are below.
+        limit: how many at most.
+        max_characters: of bodies with their framing, at most.
+    """
+
+    words: str | None = None
+    peer: str | None = None
+    thread: int | None = None
+    since: int | None = None
+    before: int | None = None
+    limit: int = HISTORY_DEFAULT
+    max_characters: int = CHECK_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Messages, newest first, and whether there may be older ones that were wanted, too."""
+
+    entries: Sequence[HistoryEntry]
+    has_more: bool
+
+
 def check_name(value: object, what: str = "name") -> str:
     """Return the mailbox name, trimmed and in normal form (NFC).
 
@@ -358,6 +434,61 @@ def check_key(value: object) -> str | None:
     except UnicodeEncodeError:
         raise BadRequest("'idempotencyKey' must be valid Unicode.") from None
     return value
+
+
+def check_words(value: object, what: str) -> str | None:
+    """Return the words to search for, or None when there are none.
+
+    Raises:
+        BadRequest: if they are no string, too long, or no valid Unicode text; *what* names the
+            field in the sentence.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > WORDS_LIMIT:
+        raise BadRequest(f"'{what}' must be a string of at most {WORDS_LIMIT} characters.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadRequest(f"'{what}' must be valid Unicode.") from None
+    return value if value.strip() else None
+
+
+def check_message(value: object, what: str) -> int:
+    """Return the number of a message, which may be given as text.
+
+    Raises:
+        BadRequest: if it is none; *what* names the field in the sentence.
+    """
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**63:
+        raise BadRequest(f"'{what}' must be the number of a message.")
+    return value
+
+
+def parse_token(token: str) -> tuple[int, str]:
+    """Return message number and nonce of a lease; (-1, "") for what was never a token of ours."""
+    number, _, nonce = token.partition("-")
+    # 18 digits always fit 64 bits.
+    if token.isascii() and number.isdigit() and len(number) <= 18:
+        return int(number), nonce
+    return -1, ""
+
+
+def parse_time(text: str, what: str) -> int:
+    """Return the time, given in ISO 8601, in milliseconds since the epoch.
+
+    Raises:
+        BadRequest: if it is no such time, or says no zone; *what* names the field.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return (moment - _EPOCH) // timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
+        pass
+    raise BadRequest(f"'{what}' must be a time such as 2026-11-27T12:00:00Z, not '{text[:40]}'.")
 
 
 def iso_time(milliseconds: int | None) -> str | None:

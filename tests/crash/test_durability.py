@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_mailbox.daemon.store.sqlite.schema import open_database
+from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 
 # Runs one job through a real ledger and dies the moment that it is answered.

@@ -104,10 +104,83 @@ class TestDatabase:
         assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
         assert stopped.stop() == 0
 
+    def test_the_database_of_a_daemon_in_another_home(self, stopped: DaemonProcess) -> None:
+        """It names that one, whose leases stay as they are."""
+        with DaemonProcess() as other, followed(other):
+            stopped.settings["dbPath"] = str(other.database)
+            assert f"Another claude-mailbox daemon (pid {other.pid}) uses" in refusal(stopped)
+            assert leased(other.database) == 1
+        # When it has gone the database is free.
+        stopped.settings.pop("dbPath")
+        stopped.start()
+        assert stopped.stop() == 0
+
+    def test_a_start_that_fails_changes_nothing(self, stopped: DaemonProcess) -> None:
+        """Not even what a daemon that starts puts in order, such as leases of its former life."""
+        stopped.start()
+        with followed(stopped):
+            stopped.kill()
+        assert leased(stopped.database) == 1
+        files = [stopped.database, Path(f"{stopped.database}-wal")]
+        before = [file.read_bytes() for file in files]
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            stopped.settings["port"] = other.getsockname()[1]
+            assert "is taken" in refusal(stopped)
+        assert [file.read_bytes() for file in files] == before
+        stopped.settings["port"] = 0
+        stopped.start()
+        assert leased(stopped.database) == 0
+        assert bodies(stopped) == ["hello"]
+
+    def test_one_that_cannot_be_written(self, stopped: DaemonProcess) -> None:
+        """Rather than to be healthy and to refuse all mail."""
+        folder = stopped.home / "fixed"
+        folder.mkdir()
+        with small_disk(folder, 2_000_000):
+            ours(folder / "mail.db", 3)
+            subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+            stopped.settings["dbPath"] = str(folder / "mail.db")
+            assert "can be written by you" in refusal(stopped)
+
+    def test_a_journal_whose_database_is_gone(self, stopped: DaemonProcess) -> None:
+        """Nothing starts on the journal alone; with the database back all mail is there."""
+        stopped.start()
+        assert send(stopped).status_code == 200
+        stopped.kill()
+        away = stopped.database.with_suffix(".away")
+        stopped.database.rename(away)
+        assert "is missing, but its journal" in refusal(stopped)
+        stopped.database.touch()
+        assert "is empty, but its journal" in refusal(stopped)
+        away.replace(stopped.database)
+        stopped.start()
+        assert bodies(stopped) == ["hello"]
+
     def test_an_impossible_place(self, stopped: DaemonProcess) -> None:
         """A path that no file can have is no traceback."""
         stopped.settings["dbPath"] = "nul\0.db"
         assert refusal(stopped).startswith("Cannot use the database")
+
+
+@contextlib.contextmanager
+def followed(process: DaemonProcess) -> Iterator[None]:
+    """Hold a lease that is bound to its connection, on one message."""
+    assert send(process).status_code == 200
+    with (
+        httpx.Client(base_url=process.url, timeout=PATIENCE_SECONDS) as client,
+        client.stream("GET", "/v1/follow?name=b", headers={"X-Mailbox": "b"}) as stream,
+    ):
+        lines = stream.iter_lines()  # whose end would close the stream
+        assert "hello" in next(lines)
+        yield
+
+
+def leased(database: Path) -> int:
+    """Count the leased messages."""
+    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    count: int = connection.execute("SELECT count(*) FROM message WHERE state = 1").get
+    connection.close()
+    return count
 
 
 def cut(path: Path, part: float) -> None:

@@ -19,8 +19,8 @@ from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import Receive, Scope, Send
 from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
-from claude_mailbox.daemon.store.sqlite.schema import open_database
 
 T = TypeVar("T")
 

@@ -31,7 +31,20 @@ def test_all_options_are_there_and_no_others(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["send", "watch", "check", "peek", "list", "rename", "status", "start", "stop", "doctor"],
+    [
+        "send",
+        "watch",
+        "check",
+        "peek",
+        "receipt",
+        "log",
+        "list",
+        "rename",
+        "status",
+        "start",
+        "stop",
+        "doctor",
+    ],
 )
 def test_url_and_json(name: str) -> None:
     """Those that speak with the daemon, and that a script may want to read, take both."""

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from claude_mailbox.cli.app import cli
 from claude_mailbox.daemon.mcp.arguments import IGNORED
 from claude_mailbox.daemon.mcp.clients import CHARACTERS, DEFAULT_CHARACTERS
+from claude_mailbox.daemon.mcp.history import HISTORY_CHARACTERS, HISTORY_MESSAGES
 from claude_mailbox.daemon.mcp.parts import HELD_SECONDS
 from claude_mailbox.daemon.mcp.schemas import LEAST_CHARACTERS, TOOLS, WATCH_LIMIT
 from claude_mailbox.daemon.mcp.tools import LIST_LIMIT
@@ -38,6 +39,7 @@ def test_limits() -> None:
     assert f"at most {LIST_LIMIT}, how many `more`" in MCP
     assert f"next part within {HELD_SECONDS / 60:.0f} minutes".replace("5", "five") in MCP
     assert f"up to {WATCH_LIMIT:.0f} seconds" in MCP
+    assert f"At most {HISTORY_MESSAGES} messages and {HISTORY_CHARACTERS:,} characters" in MCP
 
 
 def test_sizes_of_results() -> None:

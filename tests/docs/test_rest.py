@@ -69,6 +69,8 @@ def test_fields_of_the_answers(daemon: DaemonProcess) -> None:
             ("GET", "/v1/peek?name=b", None, None),
             ("GET", "/v1/list", "b", None),
             ("POST", "/v1/check-inbox?name=b", "b", None),
+            ("GET", "/v1/message?id=1", "a", None),
+            ("GET", "/v1/history?name=a", "a", None),
             ("POST", "/v1/ack", "b", {"leases": []}),
             ("POST", "/v1/release", "b", {"leases": []}),
             ("POST", "/v1/extend", "b", {"leases": [], "seconds": 9}),
@@ -134,5 +136,7 @@ def test_limits() -> None:
         f"last `seconds` ({web.LEASE_DEFAULT:.0f})",
         f"while {follow.WINDOW:,} messages",
         f"every {follow.HEARTBEAT_SECONDS:.0f} seconds",
+        f"({model.HISTORY_DEFAULT} if you do not say, at most {model.HISTORY_LIMIT})",
+        f"`q=` (at most {model.WORDS_LIMIT} characters)",
     ):
         assert sentence in REST

@@ -30,6 +30,8 @@ class Message:
     attempts: int = 0
     token: str = ""
     until: int | None = None
+    by: str = ""
+    delivered_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Queue:
         self.mailboxes: list[Mailbox] = []
         self.messages: list[Message] = []
         self.keys: dict[tuple[str, str], Keyed] = {}
+        self.deleted: dict[str, Mailbox] = {}
 
     def find(self, name: str) -> Mailbox | None:
         """Return the mailbox that has the name, or left it behind."""
@@ -68,9 +71,27 @@ class Queue:
         """Return the mailbox, new when it must be, without its owner having been there."""
         mailbox = self.find(name)
         if mailbox is None:
-            mailbox = Mailbox(name, now)
+            mailbox = self.deleted.pop(name, None) or Mailbox(name, now)
+            mailbox.created_at, mailbox.seen_at = now, None
             self.mailboxes.append(mailbox)
         return mailbox
+
+    def owner(self, name: str) -> Mailbox | None:
+        """Return the mailbox that has the name, or was the last to have it."""
+        return self.find(name) or self.deleted.get(name)
+
+    def history(self, name: str, peer: str | None) -> list[Message]:
+        """Return what a mailbox sent and got, or exchanged with a peer, the newest first."""
+        own = self.owner(name)
+        if own is None:
+            return []
+        return [
+            message
+            for message in reversed(self.messages)
+            for sender, recipient in [(message.sender, message.recipient)]
+            if (sender is own and (peer is None or recipient is self.owner(peer)))
+            or (recipient is own and (peer is None or sender is self.owner(peer)))
+        ]
 
     def of(self, mailbox: Mailbox, *states: str) -> list[Message]:
         """Return the messages to a mailbox in these states, the oldest first."""
@@ -137,4 +158,7 @@ class Queue:
         if self.is_involved(mailbox):
             return False
         self.mailboxes.remove(mailbox)
+        mailbox.former.clear()
+        if any(mailbox in (message.sender, message.recipient) for message in self.messages):
+            self.deleted[mailbox.name] = mailbox
         return True

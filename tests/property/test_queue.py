@@ -1,11 +1,18 @@
 """The store against a simple model, in random sequences of everything that can happen to mail."""
 
+import re
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from claude_mailbox.errors import BadRequest, KeyReused, QuotaFull, Renamed, TargetExists
-from claude_mailbox.model import FRAME_CHARACTERS, KEY_MILLISECONDS
+from claude_mailbox.model import (
+    FRAME_CHARACTERS,
+    KEY_MILLISECONDS,
+    HistoryQuery,
+    MessageStatus,
+)
 from property.checked_store import CheckedStore
 from property.queue_model import DELIVERED, LEASED, WAITING, Keyed, Mailbox, Message
 
@@ -13,6 +20,16 @@ names = st.sampled_from(["ann", "bob", "邮箱", "x y"])
 bodies = st.text("aé🙂\n\x00", min_size=1, max_size=12)
 seconds = st.sampled_from([1, 30, 100])
 LIMIT = 5
+
+
+def has_words(body: str, words: str) -> bool:
+    """Whether a text has all of these words, accents aside."""
+    text = body.lower().replace("é", "e")
+    tokens = re.findall("[a-z]+", text)
+    wanted = re.findall("[a-z]+", words.lower().replace("é", "e"))
+    if words.startswith('"'):
+        return any(tokens[i : i + len(wanted)] == wanted for i in range(len(tokens)))
+    return bool(wanted) and all(word in tokens for word in wanted)
 
 
 class Mail(CheckedStore):
@@ -136,6 +153,7 @@ class Mail(CheckedStore):
                     max_characters=max_characters,
                     at_least_one=at_least_one,
                     present_name_only=present_name_only,
+                    by="watch" if present_name_only else "check",
                 )
             )
         except Renamed as error:
@@ -160,6 +178,7 @@ class Mail(CheckedStore):
         for message, delivery in zip(expected, claim.deliveries, strict=True):
             message.state, message.token, message.until = LEASED, delivery.lease, until
             message.attempts += 1
+            message.by = "watch" if present_name_only else "check"
             assert delivery.body == message.body
             assert delivery.sender == message.sender.name
             assert delivery.sent_at == message.sent_at
@@ -197,6 +216,8 @@ class Mail(CheckedStore):
             message = self.reached(token, owner, LEASED, DELIVERED)
             (lost if message is None else done).append(token)
             if message is not None:
+                if message.state == LEASED:
+                    message.delivered_at = self.now
                 message.state, message.until = DELIVERED, None
         assert (outcome.done, outcome.lost) == (done, lost)
 
@@ -231,6 +252,85 @@ class Mail(CheckedStore):
             if message is not None and is_explicit:
                 message.until = until
         assert (outcome.done, outcome.lost) == (done, lost)
+
+    @rule(
+        name=names,
+        words=st.none() | st.sampled_from(["a", "É", "a é", "aa", '"a a"', "🙂"]),
+        peer=st.none() | names,
+        limit=st.integers(1, 5),
+        room=st.sampled_from([0, 207, 500, 10**6]),
+        ago=st.none() | st.integers(0, 50_000),
+        data=st.data(),
+    )
+    def look_back(
+        self,
+        name: str,
+        words: str | None,
+        peer: str | None,
+        limit: int,
+        room: int,
+        ago: int | None,
+        data: st.DataObject,
+    ) -> None:
+        """The newest messages of a mailbox that are wanted, as many as fit; the first one cut."""
+        numbers = [message.id for message in self.model.messages]
+        before = data.draw(st.none() | st.sampled_from([*numbers, 10**9]))
+        since = None if ago is None else self.now - ago
+        query = HistoryQuery(words, peer, None, since, before, limit, room)
+        while words is not None and self.commit(lambda transaction: transaction.history.index()):
+            pass
+        page = self.commit(lambda transaction: transaction.history.history(name, query))
+        found = [
+            message
+            for message in self.model.history(name, peer)
+            if (before is None or message.id < before)
+            and (since is None or message.sent_at >= since)
+            and (words is None or has_words(message.body, words))
+        ]
+        expected: list[Message] = []
+        for message in found[:limit]:
+            room -= len(message.body) + FRAME_CHARACTERS
+            if room < 0 and expected:
+                break
+            expected.append(message)
+        assert [entry.status.id for entry in page.entries] == [x.id for x in expected]
+        assert page.has_more is (len(expected) < len(found))
+        for message, entry in zip(expected, page.entries, strict=True):
+            assert entry.length == len(message.body)
+            assert message.body.startswith(entry.body)
+            self.check_status(message, entry.status)
+        whole = page.entries[1:] if query.max_characters < 10**6 else page.entries
+        assert all(len(entry.body) == entry.length for entry in whole)
+
+    @rule(name=names, data=st.data())
+    def ask_for_a_receipt(self, name: str, data: st.DataObject) -> None:
+        """Sender and receiver are told what became of a message, and nobody else."""
+        numbers = {message.id: message for message in self.model.messages}
+        number = data.draw(st.sampled_from([*numbers, 10**9]))
+        status = self.commit(lambda transaction: transaction.history.status(number, name))
+        message = numbers.get(number)
+        if message is None or message not in self.model.history(name, None):
+            assert status is None
+        else:
+            assert status is not None
+            self.check_status(message, status)
+
+    def check_status(self, message: Message, status: MessageStatus) -> None:
+        """It is that of the message."""
+        assert (status.state, status.attempts) == (message.state, message.attempts)
+        assert status.delivered_at == message.delivered_at
+        assert status.by == (message.by if message.state == DELIVERED else None)
+        assert status.sent_at == message.sent_at
+        for mailbox, shown in (
+            (message.sender, status.sender),
+            (message.recipient, status.recipient),
+        ):
+            assert mailbox not in self.model.mailboxes or shown == mailbox.name
+
+    @rule()
+    def index_some(self) -> None:
+        """A part of what was sent."""
+        self.commit(lambda transaction: transaction.history.index())
 
     @rule(current=names, to=names)
     def rename(self, current: str, to: str) -> None:

@@ -8,9 +8,16 @@ from typing import TypeVar
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from claude_mailbox.daemon.store.sqlite.leases import parse_token
 from claude_mailbox.errors import BadRequest, TooLarge
-from claude_mailbox.model import NAME_LIMIT, check_body, check_key, check_name, iso_time
+from claude_mailbox.model import (
+    NAME_LIMIT,
+    check_body,
+    check_key,
+    check_name,
+    iso_time,
+    parse_time,
+    parse_token,
+)
 
 T = TypeVar("T")
 
@@ -100,6 +107,7 @@ def test_a_time_survives_being_written_and_read(milliseconds: int) -> None:
     assert len(text) == 24
     assert text.endswith("Z")
     parsed = datetime.fromisoformat(text)
+    assert parse_time(text, "since") == milliseconds
     assert (parsed - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1) == milliseconds
 
 

@@ -171,6 +171,13 @@ class CommandLine:
         until(have_come, f"mail for {name}")
         return bodies
 
+    def is_known(self, name: str) -> bool:
+        """Return whether somebody has used the mailbox."""
+        with self.client() as daemon:
+            rows = daemon.call("GET", "/v1/list").value
+        assert isinstance(rows, list)
+        return any(row["name"] == name and row["lastSeenAt"] for row in rows)
+
     def wait_until_watched(self, name: str) -> None:
         """Wait until somebody watches the mailbox."""
 

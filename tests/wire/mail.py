@@ -61,6 +61,20 @@ class Mail(Connection):
         parameters = {"timeout": 60, **parameters}
         self.start("GET", path("/v1/watch", name=name, **parameters), name)
 
+    def status(self, caller: str, number: int, **parameters: object) -> dict[str, Any]:
+        """Return what became of a message."""
+        target = path("/v1/message", id=number, **parameters)
+        return self._good(self.request("GET", target, caller)).json()
+
+    def start_wait(self, caller: str, number: int) -> None:
+        """Begin to wait for the delivery of a message; ``read`` returns what came of it."""
+        self.start("GET", path("/v1/message", id=number, wait="delivered", timeout=60), caller)
+
+    def history(self, name: str, **parameters: object) -> list[dict[str, Any]]:
+        """Return what a mailbox sent and got."""
+        target = path("/v1/history", name=name, **parameters)
+        return self._good(self.request("GET", target, name)).json()
+
     def outcome(self, verb: str, holder: str, *tokens: str, **more: object) -> dict[str, Any]:
         """Ack, release or extend leases."""
         content = {"leases": list(tokens), **more}

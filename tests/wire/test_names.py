@@ -37,7 +37,13 @@ class TestList:
         row = mail.rows()[peer]
 
         assert is_now(row.pop("lastSeenAt"))
-        assert row == {"name": peer, "pending": 0, "pendingForYou": 0, "watching": False}
+        assert row == {
+            "name": peer,
+            "pending": 0,
+            "pendingForYou": 0,
+            "watching": False,
+            "state": "unknown",
+        }
 
     def test_a_mailbox_that_was_only_written_to(self, mail: Mail, fresh: Fresh) -> None:
         """It is there, and nobody was seen in it."""

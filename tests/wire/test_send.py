@@ -10,6 +10,9 @@ from wire.conftest import Connect, Fresh
 from wire.connection import path
 from wire.mail import Mail, is_now
 
+# What a receipt says of a mailbox that is no session's.
+NO_SESSION = {"state": "unknown", "wakes": False}
+
 
 def test_the_receipt(mail: Mail, fresh: Fresh) -> None:
     """All fields, and no more, for a send to a name that nobody has used."""
@@ -23,7 +26,13 @@ def test_the_receipt(mail: Mail, fresh: Fresh) -> None:
         "from": sender,
         "to": to,
         "state": "queued",
-        "recipient": {"known": False, "lastSeenAt": None, "watching": False, "pending": 1},
+        "recipient": {
+            "known": False,
+            "lastSeenAt": None,
+            "watching": False,
+            "pending": 1,
+            **NO_SESSION,
+        },
     }
 
 
@@ -70,7 +79,7 @@ def test_a_known_recipient(mail: Mail, fresh: Fresh) -> None:
     recipient = mail.send("sender", to)["recipient"]
 
     assert is_now(recipient.pop("lastSeenAt"))
-    assert recipient == {"known": True, "watching": False, "pending": 1}
+    assert recipient == {"known": True, "watching": False, "pending": 1, **NO_SESSION}
 
 
 def test_mail_alone_does_not_make_a_recipient_known(mail: Mail, fresh: Fresh) -> None:
@@ -80,7 +89,8 @@ def test_mail_alone_does_not_make_a_recipient_known(mail: Mail, fresh: Fresh) ->
 
     recipient = mail.send("sender", to)["recipient"]
 
-    assert recipient == {"known": False, "lastSeenAt": None, "watching": False, "pending": 2}
+    nobody = {"known": False, "lastSeenAt": None, "watching": False}
+    assert recipient == {**nobody, "pending": 2, **NO_SESSION}
 
 
 def test_pending_does_not_count_what_was_taken(mail: Mail, fresh: Fresh) -> None:

@@ -11,6 +11,7 @@ _OUR_FILES = frozenset(
     {
         _DATABASE,
         "mailbox.db-journal",
+        "mailbox.db-lock",
         "mailbox.db-shm",
         "mailbox.db-wal",
         "mailbox.json",

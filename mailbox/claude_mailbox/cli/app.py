@@ -24,6 +24,8 @@ PANELS = {
         "watch": "commands.mail:watch",
         "check": "commands.mail:check",
         "peek": "commands.mail:peek",
+        "receipt": "commands.history:receipt",
+        "log": "commands.history:log",
         "list": "commands.mail:list_mailboxes",
         "rename": "commands.mail:rename",
         "delete": "commands.mail:delete",
@@ -122,7 +124,7 @@ def _without_url(arguments: "list[str]") -> "list[str]":
 def cli(context: click.Context) -> None:
     """Mail between coding-agent sessions that run side by side on one machine.
 
-    Exit codes: 0 done, 1 error, 2 daemon unreachable, 3 time-out of a watch.
+    Exit codes: 0 done, 1 error, 2 daemon unreachable, 3 time-out of a wait.
 
     \b
     Examples:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+NAME_VARIABLE = "CLAUDE_MAILBOX_NAME"
+
+
 def complete_mailbox(
     context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
@@ -26,13 +29,21 @@ def complete_mailbox(
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-def mailbox(option: str, keyword: str, help: str, *, required: bool = True) -> "Decorator":  # noqa: A002
-    """Return an option that takes the name of a mailbox."""
+def mailbox(
+    option: str,
+    keyword: str,
+    help: str,  # noqa: A002
+    *,
+    required: bool = True,
+    variable: str | None = None,
+) -> "Decorator":
+    """Return an option that takes the name of a mailbox, else from an environment variable."""
     return click.option(
         option,
         keyword,
         metavar="MAILBOX",
         required=required,
+        envvar=variable,
         shell_complete=complete_mailbox,
         help=help,
     )

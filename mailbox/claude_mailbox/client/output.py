@@ -69,6 +69,25 @@ def await_input(descriptor: int, seconds: float) -> bool:
     return not ready or any(number == descriptor for number, _ in ready)
 
 
+def wait_while_read(seconds: float) -> None:
+    """Wait for *seconds*.
+
+    Raises:
+        OutputLost: as soon as the reader of our standard output has gone.
+    """
+    if sys.platform == "win32" or sys.stdout is None:
+        import time
+
+        time.sleep(seconds)
+        return
+    import select
+
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # no events but errors and hang-ups
+    if poll.poll(seconds * 1000):
+        raise OutputLost("")
+
+
 def _write(descriptor: int, text: str) -> None:
     stream = sys.stdout if descriptor == 1 else sys.stderr
     try:

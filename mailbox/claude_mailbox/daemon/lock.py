@@ -1,5 +1,6 @@
-"""One daemon a home folder: a locked file that tells who holds it."""
+"""One daemon a home folder, and one a database: locked files that tell who holds them."""
 
+import contextlib
 import json
 import os
 import sys
@@ -13,11 +14,11 @@ from claude_mailbox.errors import StartupError
 _PATIENCE_SECONDS = 0.5
 
 
-class HomeLock:
+class Lock:
     """Holds the lock file from construction to ``close``; the system frees it when we die.
 
     Args:
-        path: the lock file.
+        path: the lock file. It is made, and never deleted: somebody may be waiting for it.
 
     Raises:
         StartupError: if another daemon holds it, with its pid, or if it cannot be written.
@@ -26,16 +27,17 @@ class HomeLock:
     def __init__(self, path: str) -> None:
         self._path = path
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            # A link would let somebody else choose the file that is cut below.
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            self._descriptor = os.open(path, flags, 0o600)
         except OSError as error:
-            raise StartupError(
-                f"Cannot write in the home folder {os.path.dirname(path)} ({error.strerror}):"
-                " check its permissions, or choose another one with CLAUDE_MAILBOX_HOME."
-            ) from None
+            raise StartupError(self._unwritable(error)) from None
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not self._try_lock():
             if time.monotonic() > deadline:
-                raise self._taken()
+                holder = self._holder()
+                os.close(self._descriptor)
+                raise StartupError(self._taken(holder))
             time.sleep(0.02)
         # A daemon that was killed left its pid behind, and somebody else may have that by now.
         os.ftruncate(self._descriptor, 0)
@@ -48,10 +50,10 @@ class HomeLock:
             raise StartupError(
                 f"The file system of {os.path.dirname(self._path)} has no file locks"
                 f" ({error.strerror}), without which two daemons could share a mailbox: choose a"
-                " home folder on a local disk with CLAUDE_MAILBOX_HOME."
+                " local disk for the home folder with CLAUDE_MAILBOX_HOME, and for the database."
             ) from None
 
-    def describe(self, addresses: Sequence[str]) -> None:
+    def describe(self, addresses: Sequence[str] = ()) -> None:
         """Write our pid, version and addresses into the file."""
         content = {"pid": os.getpid(), "version": __version__, "addresses": list(addresses)}
         os.ftruncate(self._descriptor, 0)
@@ -65,16 +67,57 @@ class HomeLock:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _taken(self) -> StartupError:
+    def _holder(self) -> str:
         try:
-            pid = json.loads(os.pread(self._descriptor, 4096, 0))["pid"]
-            holder = f" (pid {pid})"
+            return f" (pid {json.loads(os.pread(self._descriptor, 4096, 0))['pid']})"
         except (AttributeError, KeyError, OSError, TypeError, ValueError):
-            holder = ""
-        os.close(self._descriptor)
-        return StartupError(
+            return ""
+
+    def _unwritable(self, error: OSError) -> str:
+        raise NotImplementedError
+
+    def _taken(self, holder: str) -> str:
+        raise NotImplementedError
+
+
+class HomeLock(Lock):
+    """One daemon a home folder."""
+
+    def _unwritable(self, error: OSError) -> str:
+        return (
+            f"Cannot write in the home folder {os.path.dirname(self._path)} ({error.strerror}):"
+            " check its permissions, or choose another one with CLAUDE_MAILBOX_HOME."
+        )
+
+    def _taken(self, holder: str) -> str:
+        return (
             f"Another claude-mailbox daemon{holder} runs in {os.path.dirname(self._path)}: use it,"
             " stop it with 'claude-mailbox stop', or choose another home with CLAUDE_MAILBOX_HOME."
+        )
+
+
+class DatabaseLock(Lock):
+    """One daemon a database, whatever its home folder.
+
+    It is not SQLite's: that one is held for the length of a transaction, and lets others read.
+    """
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        super().__init__(f"{database}-lock")
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without our pid
+            self.describe()
+
+    def _unwritable(self, error: OSError) -> str:
+        return (
+            f"Cannot use the database {self._database} ({error.strerror}): check that its folder"
+            " exists and can be written by you, or choose another file with --db-path."
+        )
+
+    def _taken(self, holder: str) -> str:
+        return (
+            f"Another claude-mailbox daemon{holder} uses the database {self._database}: stop it, or"
+            " choose another file with --db-path."
         )
 
 

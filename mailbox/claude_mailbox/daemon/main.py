@@ -39,6 +39,7 @@ from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
+from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
@@ -68,6 +69,7 @@ def run(config: Config, on_ready: OnReady) -> int:
 
     Raises:
         StartupError: if it cannot start; nothing was changed then.
+        DiskFailed: if a flush failed; the next start recovers.
     """
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
@@ -115,6 +117,8 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
     async with trio.open_nursery() as signals:
         # First of all: a signal that comes during the start ends it in order, too.
         await signals.start(_wait_for_signal, closing)
+        # Before the database: a daemon that cannot have its addresses changes nothing in there.
+        listeners = _open_listeners(config)
         database = await SqliteEngine.open(config.db_path, max_mailboxes=config.max_mailboxes)
         try:
             ledger = Ledger(database)
@@ -123,7 +127,7 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
                 try:
                     # If the ledger fails, requests are answered before the daemon ends.
                     with trio.CancelScope(shield=True):
-                        await _serve(config, lock, ledger, on_ready, closing)
+                        await _serve(config, lock, ledger, listeners, on_ready, closing)
                 finally:
                     ledger.close()
         finally:
@@ -144,7 +148,12 @@ async def _run_ledger(
 
 
 async def _serve(
-    config: Config, lock: HomeLock, ledger: Ledger, on_ready: OnReady, closing: trio.Event
+    config: Config,
+    lock: HomeLock,
+    ledger: Ledger,
+    listeners: Sequence[Listener],
+    on_ready: OnReady,
+    closing: trio.Event,
 ) -> None:
     lines = WaiterLines(config.max_waiters_per_mailbox)
     presence = Presence(ledger, _clock)
@@ -175,6 +184,7 @@ async def _serve(
         [
             *MailRoutes(broker, callers).routes(),
             *MailboxRoutes(broker, callers, health).routes(),
+            *HistoryRoutes(broker, callers).routes(),
             *SessionRoutes(sessions, subagents).routes(),
             *ProofRoutes(proofs).routes(),
             *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),
@@ -188,6 +198,7 @@ async def _serve(
 
     async with trio.open_nursery() as background:
         background.start_soon(broker.expiry.serve)
+        background.start_soon(broker.history.serve)
         background.start_soon(
             housekeeping.tidy,
             handover.settle_late,
@@ -207,7 +218,9 @@ async def _serve(
             gc.freeze()
             gc.enable()
             await closing.wait()
-            lines.close(ShuttingDown("The daemon is shutting down: try again in a moment."))
+            reason = ShuttingDown("The daemon is shutting down: try again in a moment.")
+            lines.close(reason)
+            broker.receipts.close(reason)
             follow.close()
             endpoint.close()
         await _write_down(presence, handover)

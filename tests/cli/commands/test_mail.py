@@ -13,9 +13,9 @@ class TestList:
         shared.send("list-me", "hi", sender="list-peer")
         done = shared.run("list", "--name", "list-me")
         rows = {line.split("\t")[0]: line.split("\t")[1:] for line in done.stdout.splitlines()}
-        assert rows["list-peer"][1:] == ["0", "1", "no"]
-        assert rows["list-me"][1:] == ["1", "0", "no"]
-        assert len(shared.run("list").stdout.splitlines()[0].split("\t")) == 4
+        assert rows["list-peer"][1:] == ["0", "1", "no", "-"]
+        assert rows["list-me"][1:] == ["1", "0", "no", "-"]
+        assert len(shared.run("list").stdout.splitlines()[0].split("\t")) == 5
 
     def test_json_is_the_list_of_the_daemon(self, shared: CommandLine) -> None:
         """One document."""

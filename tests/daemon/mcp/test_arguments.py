@@ -39,10 +39,13 @@ def test_null_and_nothing_count_as_not_given(
     mail.send("sender", name)
     watched = rpc.call("watch", {"name": nothing, "timeout": nothing}, X_Mailbox=name)
     sent = rpc.call("send", {"to": "x", "body": "y", "from": nothing}, X_Mailbox=name)
+    nothings = dict.fromkeys(("query", "with", "thread", "before", "name"), nothing)
+    history = rpc.call("history", nothings, X_Mailbox=name)
 
     assert len(taken["messages"]) == 1
     assert watched["message"] is not None
     assert sent["from"] == name
+    assert len(history["messages"]) == 3
 
 
 def test_text_may_be_a_number(rpc: Rpc, mail: Mail) -> None:
@@ -82,6 +85,9 @@ def test_names_that_are_none(rpc: Rpc, value: object) -> None:
         ("rename", "current_name", {"new_name": "x"}),
         ("rename", "new_name", {"current_name": "x"}),
         ("watch", "name", {}),
+        ("history", "name", {}),
+        ("history", "with", {"name": "x"}),
+        ("message", "name", {"id": 1}),
     )
     for tool, argument, more in calls:
         assert f"'{argument}'" in rpc.refuse(tool, {**more, argument: value})

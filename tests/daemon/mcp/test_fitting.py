@@ -94,7 +94,7 @@ def test_no_client_gets_more_than_it_shows(rpc: Rpc, mail: Mail, fresh: Fresh, e
 def test_a_list_with_long_names(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
     """It is cut off where it would not fit, and says how much is missing."""
     for number in range(40):
-        mail.check(fresh(f"{number} {'😀' * 100}"))
+        mail.check(fresh(f"{number} {'漢' * 100}"))
 
     answer = rpc.call("list_mailboxes", {"name": fresh("me")}, era=era)
 

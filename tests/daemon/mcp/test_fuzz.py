@@ -33,6 +33,11 @@ arguments = st.fixed_dictionaries(
         "body": st.text(min_size=1, max_size=50) | values,
         "current_name": names | values,
         "new_name": names | values,
+        "query": st.text(max_size=20) | values,
+        "with": names | values,
+        "thread": st.integers() | values,
+        "before": st.integers() | values,
+        "id": st.integers() | values,
         "limit": numbers | values,
         "max_chars": numbers | values,
         "part": numbers | values,
@@ -46,6 +51,8 @@ FIELDS = {
     "list_mailboxes": {"name"},
     "rename": {"current_name", "new_name"},
     "watch": {"name", "timeout"},
+    "history": {"query", "with", "thread", "before", "name"},
+    "message": {"id", "name"},
 }
 
 

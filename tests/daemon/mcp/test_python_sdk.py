@@ -38,7 +38,7 @@ def content(result: CallToolResult) -> dict:
 
 @modes
 async def test_all_tools(daemon: DaemonProcess, fresh: Fresh, mode: str) -> None:
-    """One conversation through all six."""
+    """One conversation through all of them."""
     me, peer, new = fresh("me"), fresh("peer"), fresh("new")
     async with connected(daemon, mode) as client:
         tools = await client.list_tools()
@@ -48,14 +48,18 @@ async def test_all_tools(daemon: DaemonProcess, fresh: Fresh, mode: str) -> None
         renamed = content(await client.call_tool("rename", {"current_name": me, "new_name": new}))
         checked = content(await client.call_tool("check_inbox", {"name": new}))
         watched = content(await client.call_tool("watch", {"name": new, "timeout": 0}))
+        history = content(await client.call_tool("history", {"name": new}))
+        status = content(await client.call_tool("message", {"id": sent["id"], "name": peer}))
 
-    assert len(tools.tools) == 6
+    assert len(tools.tools) == 8
     assert sent["recipient"]["known"] is False
     assert peeked == {"pending": 1, "oldestAt": sent["sentAt"]}
     assert listed["you"] == me
     assert renamed["messagesTransferred"] == 1
     assert [message["body"] for message in checked["messages"]] == ["žluť"]
     assert watched == {"message": None}
+    assert [message["body"] for message in history["messages"]] == ["žluť"]
+    assert (status["state"], status["by"]) == ("delivered", "mcp")
 
 
 @modes

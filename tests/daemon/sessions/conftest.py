@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from claude_mailbox.daemon.store.sqlite.schema import open_database
+from claude_mailbox.daemon.store.sqlite.database import open_database
 from support.fixtures import daemon as daemon
 from support.fixtures import scratch as scratch
 

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from claude_mailbox.daemon.store.engine import Transaction
-from claude_mailbox.daemon.store.sqlite.schema import open_database
+from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from daemon.store.harness import Harness, ObservedEngine
 from daemon.store.sqlite.disk import Disk, watched_disk

@@ -10,7 +10,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.store.ledger import QUEUE_LIMIT, Ledger
-from claude_mailbox.daemon.store.sqlite.schema import open_database
+from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.errors import ShuttingDown
 from daemon.store.harness import Harness, ObservedEngine, add, look, stored
 from daemon.store.sqlite.disk import Disk

@@ -1,6 +1,7 @@
 """What callers learn when a job, a commit or the whole task fails."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,8 +13,8 @@ from trio.testing import wait_all_tasks_blocked
 from claude_mailbox.daemon.store.engine import Transaction
 from claude_mailbox.daemon.store.ledger import QUEUE_LIMIT
 from claude_mailbox.daemon.store.sqlite import engine as sqlite_engine
-from claude_mailbox.daemon.store.sqlite.schema import open_database
-from claude_mailbox.errors import BadRequest, QuotaFull, Unavailable
+from claude_mailbox.daemon.store.sqlite.database import open_database
+from claude_mailbox.errors import BadRequest, DiskFailed, QuotaFull, Unavailable
 from daemon.store.harness import Harness, ObservedEngine, add, look, stored
 from daemon.store.sqlite.disk import Disk
 
@@ -152,6 +153,56 @@ class TestFailingCommit:
         assert harness.stored() == []
         assert await harness.ledger.run(add("c")) == "c"
         assert harness.stored() == ["c"]
+
+    @pytest.mark.parametrize(("durable", "words"), [(True, "Nothing was stored."), (False, "")])
+    async def test_only_who_wants_to_store_is_told_that_nothing_was(
+        self, harness: Harness, durable: bool, words: str
+    ) -> None:
+        def fail(transaction: Transaction) -> NoReturn:
+            raise apsw.FullError
+
+        with pytest.raises(Unavailable) as caught:
+            await harness.ledger.run(fail, durable=durable)
+        assert str(caught.value) == f"The disk is full: free some space. {words}".strip()
+
+
+class TestFailingFlush:
+    async def test_ends_the_task_and_says_of_durable_jobs_that_nobody_knows(
+        self, scratch: Path, disk: Disk, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The others are told that the daemon ends; so are all who come later."""
+        engine = ObservedEngine(open_database(str(scratch / "mailbox.db")))
+        harness = Harness(engine)
+        disk.unsyncable = {"-wal"}
+        async with trio.open_nursery() as nursery:
+            for durable in (True, False):
+                nursery.start_soon(partial(harness.note, add("a"), durable=durable))
+            await wait_all_tasks_blocked()
+            with pytest.raises(DiskFailed, match="check the disk"):
+                await harness.ledger.serve()
+        assert sorted(map(str, harness.outcomes)) == ["OutcomeUnknown", "Unavailable"]
+        with pytest.raises(Unavailable, match="failed and is ending: try again"):
+            await harness.ledger.run(look)
+        assert "the ledger has failed" in caplog.text
+        assert "Traceback" not in caplog.text
+        await engine.close()
+
+    async def test_nothing_is_written_back_afterwards(self, scratch: Path, disk: Disk) -> None:
+        """Not even at the end: the journal may be on the disk in part."""
+        path, journal = scratch / "mailbox.db", scratch / "mailbox.db-wal"
+        engine = ObservedEngine(open_database(str(path)))
+        harness = Harness(engine)
+        before = path.read_bytes()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(harness.note, add("a"))
+            await wait_all_tasks_blocked()
+            disk.unsyncable = {"-wal"}
+            with pytest.raises(DiskFailed):
+                await harness.ledger.serve()
+        disk.unsyncable = set()
+        await engine.close()
+        assert path.read_bytes() == before
+        assert journal.stat().st_size
 
 
 class TestFailingTask:

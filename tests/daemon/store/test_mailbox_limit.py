@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from claude_mailbox.daemon.store.engine import Transaction
-from claude_mailbox.daemon.store.sqlite.schema import open_database
+from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import QuotaFull
 from claude_mailbox.model import Start

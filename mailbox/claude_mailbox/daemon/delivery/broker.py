@@ -15,7 +15,9 @@ from claude_mailbox.daemon.delivery import processes
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
 from claude_mailbox.daemon.delivery.doorbell import Bell
 from claude_mailbox.daemon.delivery.expiry import Expiry
+from claude_mailbox.daemon.delivery.history import History
 from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.delivery.receipts import Receipts
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.store.engine import Transaction
 from claude_mailbox.daemon.store.ledger import Ledger
@@ -78,6 +80,8 @@ class Broker:
         self._large_claims = trio.Semaphore(LARGE_CLAIMS)
         self.presence = presence
         self.expiry = Expiry(ledger, clock, self.announce)
+        self.receipts = Receipts(self.expiry, clock)
+        self.history = History(ledger, self.expiry, clock)
 
     def __repr__(self) -> str:
         return f"<Broker: {self._lines!r}, {self._ledger!r}>"
@@ -112,6 +116,7 @@ class Broker:
         self.presence.note(receipt.sender)
         if not receipt.duplicate:
             self.announce([receipt.recipient])
+            self.history.note()
         return replace(receipt, session=_living(sessions, receipt.recipient))
 
     def _look_up_presence(self, name: str) -> tuple[int | None, bool]:
@@ -130,25 +135,35 @@ class Broker:
         max_characters: int | None = None,
         measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
+        by: str = "check",
     ) -> Claim:
         """Lease what waits, oldest first: at most *limit* messages or 8 MiB.
 
         With *max_characters*, stop there, as *measure* counts; with *at_least_one*, not before the
-        first message.
+        first message. *by* is the way that they go, which their receipts tell.
         """
         return await self._claim(
             name,
             custodian,
             limit,
+            by,
             max_characters=max_characters,
             measure=measure,
             at_least_one=at_least_one,
         )
 
     async def watch(
-        self, name: str, seconds: float, custodian: Custodian, *, limit: int = 1
+        self,
+        name: str,
+        seconds: float,
+        custodian: Custodian,
+        *,
+        limit: int = 1,
+        by: str = "watch",
     ) -> Claim | None:
         """Wait for up to *seconds* for mail; lease at most *limit* messages of it.
+
+        *by* is the way that they go, which their receipts tell.
 
         Returns:
             The claim, or None when the time is over or the client has gone.
@@ -168,7 +183,7 @@ class Broker:
                         if not waiter.is_called:
                             return None
                     await waiter.turn()
-                    claim = await self._claim(name, custodian, limit, present_name_only=True)
+                    claim = await self._claim(name, custodian, limit, by, present_name_only=True)
                     if claim.deliveries:
                         return claim
         finally:
@@ -181,6 +196,7 @@ class Broker:
         name: str,
         custodian: Custodian,
         limit: int,
+        by: str,
         *,
         max_characters: int | None = None,
         measure: Callable[[Delivery], int] = shown_characters,
@@ -207,6 +223,7 @@ class Broker:
                     measure=measure,
                     at_least_one=at_least_one,
                     present_name_only=present_name_only,
+                    by=by,
                 ),
                 # Otherwise it may read megabytes.
                 brief=is_brief,
@@ -285,6 +302,7 @@ class Broker:
             brief=len(tokens) <= BRIEF_TOKENS,
         )
         self._tell_followers(tokens)
+        self.receipts.settled(outcome.done)
         return outcome
 
     async def settle(self, tokens: Sequence[str]) -> LeaseOutcome:
@@ -294,11 +312,13 @@ class Broker:
         that a power cut can do is to bring them once more.
         """
         now = self._clock()
-        return await self._ledger.run(
+        outcome = await self._ledger.run(
             lambda transaction: transaction.leases.settle(tokens, now),
             durable=False,
             brief=len(tokens) <= BRIEF_TOKENS,
         )
+        self.receipts.settled(outcome.done)
+        return outcome
 
     async def release(self, tokens: Sequence[str], mailbox: str | None = None) -> LeaseOutcome:
         """Put leased messages back in their places, and wake who waits for them."""

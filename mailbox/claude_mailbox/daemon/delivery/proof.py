@@ -71,9 +71,11 @@ class Proofs:
     async def settle(self, session_id: str, tokens: Sequence[str]) -> LeaseOutcome:
         """Mark delivered what the session's model has."""
         now = self._clock()
-        return await self._ledger.run(
+        outcome = await self._ledger.run(
             lambda transaction: transaction.shown.settle(session_id, tokens, now)
         )
+        self._broker.receipts.settled(outcome.done)
+        return outcome
 
     async def release(self, session_id: str, tokens: Sequence[str]) -> LeaseOutcome:
         """Give back what did not arrive, and wake whoever waits for it."""

@@ -5,8 +5,10 @@ import json
 from claude_mailbox.model import (
     Backlog,
     Delivery,
+    HistoryEntry,
     LeaseOutcome,
     Listing,
+    MessageStatus,
     Receipt,
     Rename,
     Shown,
@@ -57,6 +59,31 @@ def receipt_json(receipt: Receipt) -> dict[str, object]:
         answer["forwardedFrom"] = receipt.forwarded_from
     if receipt.duplicate:
         answer["duplicate"] = True
+    return answer
+
+
+def status_json(status: MessageStatus) -> dict[str, object]:
+    """Return what became of a message; what says nothing is left out."""
+    answer: dict[str, object] = {
+        "id": status.id,
+        "from": status.sender,
+        "to": status.recipient,
+        "sentAt": iso_time(status.sent_at),
+        "state": status.state,
+        "attempts": status.attempts,
+    }
+    if status.delivered_at is not None:
+        answer["deliveredAt"] = iso_time(status.delivered_at)
+    if status.by is not None:
+        answer["by"] = status.by
+    return answer
+
+
+def history_json(entry: HistoryEntry) -> dict[str, object]:
+    """Return one message of a history; ``bodyLength`` says that its body was cut."""
+    answer = {**status_json(entry.status), "body": entry.body}
+    if len(entry.body) < entry.length:
+        answer["bodyLength"] = entry.length
     return answer
 
 

@@ -40,7 +40,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class MailRoute:
-    """A route whose response carries mail.
+    """A route whose response carries mail, or that waits and has to notice when its client leaves.
 
     Attributes:
         method: the HTTP method.

@@ -102,4 +102,26 @@ TOOLS = (
         },
         meta=_LONG,
     ),
+    Tool(
+        "history",
+        "Read and search the mail that you sent and got, newest first. 'more': pass the last id as"
+        " 'before'.",
+        {
+            "query": {"type": "string", "description": 'Words, "quoted phrases"'},
+            "with": {"type": "string", "description": "Only with this mailbox"},
+            "thread": {"type": "integer", "description": "Only this thread"},
+            "before": {"type": "integer"},
+            "name": _NAME,
+        },
+        is_read_only=True,
+        is_idempotent=True,
+    ),
+    Tool(
+        "message",
+        "Say what became of a message that you sent or got.",
+        {"id": {"type": "integer"}, "name": _NAME},
+        ("id",),
+        is_read_only=True,
+        is_idempotent=True,
+    ),
 )

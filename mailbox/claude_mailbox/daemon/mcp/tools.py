@@ -26,6 +26,7 @@ from claude_mailbox.daemon.mcp import arguments as given
 from claude_mailbox.daemon.mcp.arguments import Arguments
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.clients import characters_for
+from claude_mailbox.daemon.mcp.history import HistoryTools
 from claude_mailbox.daemon.mcp.parts import HELD_SECONDS, LongMessage, LongMessages, json_size
 from claude_mailbox.daemon.mcp.schemas import LEAST_CHARACTERS, TOOLS, WATCH_DEFAULT, WATCH_LIMIT
 from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
@@ -109,6 +110,7 @@ class Tools:
         self._calls = calls
         self._subagents = subagents
         self.long_messages = LongMessages(trio.current_time)
+        self._history_tools = HistoryTools(broker)
         self._handlers: dict[str, Callable[[ToolRequest, Arguments], Awaitable[Content]]] = {
             "send": self._send,
             "check_inbox": self._check,
@@ -116,6 +118,8 @@ class Tools:
             "list_mailboxes": self._list,
             "rename": self._rename,
             "watch": self._watch,
+            "history": self._history,
+            "message": self._message,
         }
 
     async def call(self, request: ToolRequest, name: str, arguments: Arguments) -> ToolResult:
@@ -201,6 +205,7 @@ class Tools:
             limit=min(limit, CHECK_LIMIT),
             max_characters=room - _ENVELOPE,
             measure=_size,
+            by="mcp",
         )
         messages, rest = await self._handed_out(claim, room, custody)
         return {"messages": messages, **rest}
@@ -213,7 +218,7 @@ class Tools:
         claim = None
         with self._calls.waiting(request.scope, request.id) as patience:
             claim = await self._broker.watch(
-                name, float(min(max(seconds, 0), WATCH_LIMIT)), custody
+                name, float(min(max(seconds, 0), WATCH_LIMIT)), custody, by="mcp"
             )
         if patience.cancel_called:
             # A claim that was under way is not cancelled, and now nobody wants it.
@@ -291,6 +296,14 @@ class Tools:
         current = await self._own_name(request, arguments, "current_name")
         to = check_name(given.text(arguments, "new_name"), "new_name")
         return rename_json(await self._broker.rename(current, to))
+
+    async def _history(self, request: ToolRequest, arguments: Arguments) -> Content:
+        name = await self._own_name(request, arguments, "name")
+        return await self._history_tools.history(name, arguments, characters_for(request.client))
+
+    async def _message(self, request: ToolRequest, arguments: Arguments) -> Content:
+        name = await self._own_name(request, arguments, "name")
+        return await self._history_tools.message(name, arguments)
 
 
 def _size(delivery: Delivery, body: str | None = None) -> int:

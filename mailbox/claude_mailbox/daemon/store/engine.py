@@ -16,8 +16,11 @@ from claude_mailbox.model import (
     Backlog,
     Claim,
     Delivery,
+    HistoryPage,
+    HistoryQuery,
     LeaseOutcome,
     Listing,
+    MessageStatus,
     Receipt,
     Rename,
     SessionEvent,
@@ -137,8 +140,11 @@ class LeaseStore(Protocol):
         measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         present_name_only: bool = False,
+        by: str | None = None,
     ) -> Claim:
         """Lease the oldest waiting messages of a mailbox, which is made when it is new.
+
+        *by* is the way that they are handed out, for those who ask what became of them.
 
         Takes whole messages: at most *limit*, at most *max_bytes* of bodies in UTF-8, at most
         *max_characters* as *measure* counts them; with *at_least_one* the first message is taken
@@ -175,6 +181,25 @@ class LeaseStore(Protocol):
 
     def bound_tokens(self) -> set[str]:
         """Return the tokens of all connection-bound leases."""
+        ...
+
+
+class HistoryStore(Protocol):
+    """What mailboxes sent and got, and what became of it. Whoever asks sees only his own."""
+
+    def status(self, number: int, mailbox: str) -> MessageStatus | None:
+        """Return what became of a message; None unless *mailbox* sent or got it."""
+        ...
+
+    def history(self, mailbox: str, query: HistoryQuery) -> HistoryPage:
+        """Return whole messages that *mailbox* sent or got; the first one may be cut.
+
+        With words, only messages are found that are newer than all that are not indexed yet.
+        """
+        ...
+
+    def index(self) -> bool:
+        """Index some messages for the search by words, newest first; return whether some remain."""
         ...
 
 
@@ -280,6 +305,7 @@ class Transaction:
     mailboxes: MailboxStore
     mail: MailStore
     leases: LeaseStore
+    history: HistoryStore
     sessions: SessionStore
     shown: ShownStore
 
@@ -337,11 +363,18 @@ class Engine(Protocol):
         ...
 
     def translate(self, error: Exception) -> MailboxError:
-        """Return, for one of ``errors``, the error that tells people what to do."""
+        """Return, for one of ``errors``, the error that tells people what to do.
+
+        It is `DiskFailed` if nobody knows what is stored: then nothing but ``close`` may follow.
+        """
         ...
 
     async def upkeep(self) -> None:
-        """Do what the database needs now and then; called between the batches."""
+        """Do what the database needs now and then; called between the batches.
+
+        Raises:
+            DiskFailed: if nobody knows what is stored.
+        """
         ...
 
     async def close(self) -> None:

@@ -9,6 +9,10 @@ A batch in which no job asks for durability commits without a flush. Such are cl
 presence: after a crash of the process they are there all the same, and after a power cut their
 loss only puts a message back in line. The next durable commit writes them out, too.
 
+When a flush fails nobody knows what of the batch is stored, and what other commits left to that
+flush may be lost as well. So nothing is answered from then on but that, and the daemon ends: the
+next start recovers what there is (see sqlite/database.py).
+
 A hop onto the engine's thread and back costs more than most jobs, so a batch of brief jobs is
 done in place, on the event loop. What nearly every request waits for is the ledger anyway. A
 batch that must be flushed is done in place only while the disk proves quick: a slow flush must
@@ -24,7 +28,13 @@ from typing import TypeVar
 import trio
 
 from claude_mailbox.daemon.store.engine import Engine, Transaction
-from claude_mailbox.errors import MailboxError, ShuttingDown, Unavailable
+from claude_mailbox.errors import (
+    DiskFailed,
+    MailboxError,
+    OutcomeUnknown,
+    ShuttingDown,
+    Unavailable,
+)
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -93,6 +103,7 @@ class Ledger:
             ShuttingDown: if the ledger is closed.
             Unavailable: if the database cannot be read or written, and nothing was stored; or if
                 the task has failed.
+            OutcomeUnknown: if it failed in the middle of a durable job, which may be stored.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         job = Job(function, durable=durable, brief=brief)
@@ -119,8 +130,11 @@ class Ledger:
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until ``close`` is called and everything queued is done.
 
-        What is not the database's failure is a bug, and is raised. All callers have been told by
-        then, and later ones will be: the daemon must end.
+        All callers have been told when it raises, and later ones will be: the daemon must end.
+
+        Raises:
+            DiskFailed: if a flush failed.
+            Exception: what is not the database's failure is a bug.
         """
         task_status.started()
         batch: list[Job] = []
@@ -132,10 +146,11 @@ class Ledger:
                     for job in batch:
                         job.done.set()
                     await self._engine.upkeep()
-        except BaseException:
-            logger.critical("the ledger has failed, so the daemon ends", exc_info=True)
+        except BaseException as error:
+            is_known = isinstance(error, DiskFailed)  # it has a sentence for people
+            logger.critical("the ledger has failed, so the daemon ends", exc_info=not is_known)
             self._has_failed = True
-            self._refuse(batch)
+            self._refuse(batch, is_doubtful=is_known)
             while batch := self._queued():
                 self._refuse(batch)
             raise
@@ -152,10 +167,10 @@ class Ledger:
             pass
         return jobs
 
-    def _refuse(self, batch: Sequence[Job]) -> None:
+    def _refuse(self, batch: Sequence[Job], *, is_doubtful: bool = False) -> None:
         for job in batch:
             if not job.done.is_set():
-                job.error = _failure()
+                job.error = _doubt() if is_doubtful and job.durable else _failure()
                 job.done.set()
 
     async def _commit_where_it_suits(self, batch: Sequence[Job]) -> None:
@@ -174,6 +189,9 @@ class Ledger:
 
         Returns:
             False if the database is locked and we are not to *wait*: nothing has begun.
+
+        Raises:
+            DiskFailed: if nobody knows what of it is stored.
         """
         try:
             transaction = self._engine.begin(flush=flush, wait=wait)
@@ -186,11 +204,11 @@ class Ledger:
             if flush:
                 self._note_flush(time.perf_counter() - started)
         except self._engine.errors as error:  # the batch fails, the daemon goes on
-            self._engine.rollback()
             logger.error("a commit of %d jobs failed: %s", len(batch), error)
             for job in batch:
                 job.value = None
-                job.error = self._translate(error)
+                job.error = self._refusal(error, job)
+            self._engine.rollback()
         return True
 
     def _run_job(self, transaction: Transaction, job: Job) -> None:
@@ -205,18 +223,26 @@ class Ledger:
             engine.rollback_to_savepoint()
             if not isinstance(error, MailboxError):
                 logger.error("a job failed: %r", error)
-            job.error = self._translate(error)
+            job.error = self._refusal(error, job)
         engine.release_savepoint()
 
-    def _translate(self, error: Exception) -> MailboxError:
-        """Return the error of the domain for what came out of the engine or a job."""
+    def _refusal(self, error: Exception, job: Job) -> MailboxError:
+        """Return the error of the domain for what came out of the engine or a job.
+
+        Raises:
+            DiskFailed: if that is what it means.
+        """
         if isinstance(error, MailboxError):
             return error
         if isinstance(error, self._engine.errors):
-            return self._engine.translate(error)
-        return Unavailable(
-            f"The daemon has a bug here ({type(error).__name__}): see its log. Nothing was stored."
-        )
+            cause = self._engine.translate(error)
+            if isinstance(cause, DiskFailed):
+                raise cause from error
+        else:
+            name = type(error).__name__
+            cause = Unavailable(f"The daemon has a bug here ({name}): see its log.")
+        # Whoever wants something durable wants to store; others only look or take.
+        return Unavailable(f"{cause} Nothing was stored.") if job.durable else cause
 
     def _note_flush(self, seconds: float) -> None:
         self._flush_seconds = max(seconds, (self._flush_seconds + seconds) / 2)
@@ -224,3 +250,10 @@ class Ledger:
 
 def _failure() -> Unavailable:
     return Unavailable("The daemon has failed and is ending: try again in a moment.")
+
+
+def _doubt() -> OutcomeUnknown:
+    return OutcomeUnknown(
+        "The disk failed, and nobody knows whether this was stored: try again when the daemon has"
+        " been started again. A send with the same idempotencyKey is stored only once."
+    )

@@ -208,7 +208,7 @@ class Follow:
         limit = min(BATCH, await reader.room(seconds))
         if not limit:
             return b""
-        claim = await self._broker.watch(name, seconds, reader, limit=limit)
+        claim = await self._broker.watch(name, seconds, reader, limit=limit, by="follow")
         if claim is None:
             return b""
         return b"".join(_line(delivery_json(each, with_lease=True)) for each in claim.deliveries)

@@ -1,5 +1,6 @@
 """SQLite as an engine: on which thread its calls run, and how its journal stays small."""
 
+import os
 import threading
 from collections.abc import AsyncIterator
 from functools import partial
@@ -10,6 +11,7 @@ import pytest
 
 from claude_mailbox.daemon.store.sqlite import engine as sqlite_engine
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
+from claude_mailbox.errors import DiskFailed, StartupError
 from daemon.store.sqlite.disk import watched_disk
 
 
@@ -80,3 +82,31 @@ async def test_a_failure_to_write_back_is_logged_and_tried_again_later(
         assert caplog.text.count("could not write the journal back") == 2
         assert (scratch / "mailbox.db").stat().st_size > 9 * 400_000
         await engine.close()
+
+
+@pytest.mark.parametrize("file", ["-wal", "main"])
+async def test_a_flush_that_fails_while_writing_back_is_no_mere_warning(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """What the journal or the database lost then, a later flush would not bring to the disk."""
+    monkeypatch.setattr(sqlite_engine, "_JOURNAL_PAGES", 10)
+    with watched_disk() as disk:
+        engine = await SqliteEngine.open(str(scratch / "mailbox.db"))
+        fill(engine.connection)
+        disk.unsyncable = {file}
+        with pytest.raises(DiskFailed):
+            await engine.upkeep()
+        disk.unsyncable = set()
+        await engine.close()
+        assert (scratch / "mailbox.db-wal").stat().st_size > 400_000
+
+
+async def test_one_daemon_a_database(scratch: Path, engine: SqliteEngine) -> None:
+    """By whatever name; and when it is closed the next one may have it."""
+    (scratch / "link.db").symlink_to(scratch / "mailbox.db")
+    for name in ("mailbox.db", "link.db"):
+        with pytest.raises(StartupError, match=rf"daemon \(pid {os.getpid()}\) uses the database"):
+            await SqliteEngine.open(str(scratch / name))
+    await engine.close()
+    again = await SqliteEngine.open(str(scratch / "link.db"))
+    await again.close()

@@ -4,6 +4,7 @@ import apsw
 import pytest
 
 from claude_mailbox.daemon.store.sqlite.errors import translate
+from claude_mailbox.errors import DiskFailed
 
 
 @pytest.mark.parametrize(
@@ -17,10 +18,19 @@ from claude_mailbox.daemon.store.sqlite.errors import translate
         (apsw.SQLError("near x"), "SQLError"),
     ],
 )
-def test_each_says_what_to_do_and_that_nothing_was_stored(error: apsw.Error, words: str) -> None:
+def test_each_says_what_to_do(error: apsw.Error, words: str) -> None:
     """Every one is a 503 that asks to come back."""
-    translated = translate(error)
+    translated = translate(error, "mailbox.db")
     assert translated.status == 503
     assert translated.retry_after
     assert words in str(translated)
-    assert str(translated).endswith("Nothing was stored.")
+    assert str(translated).endswith(".")
+
+
+@pytest.mark.parametrize("code", [apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_SHMSIZE])
+def test_after_a_failed_flush_nobody_knows_what_is_stored(code: int) -> None:
+    error = apsw.IOError()
+    error.extendedresult = code  # type: ignore[attr-defined]
+    translated = translate(error, "mailbox.db")
+    assert isinstance(translated, DiskFailed)
+    assert "mailbox.db" in str(translated)

@@ -12,10 +12,11 @@ import apsw
 import pytest
 
 from claude_mailbox.daemon.store.engine import Transaction
-from claude_mailbox.daemon.store.sqlite.schema import MIGRATIONS, open_database
+from claude_mailbox.daemon.store.sqlite.database import open_database
+from claude_mailbox.daemon.store.sqlite.schema import MIGRATIONS
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import KeyReused, StartupError
-from claude_mailbox.model import KEY_MILLISECONDS, Backlog
+from claude_mailbox.model import KEY_MILLISECONDS, Backlog, HistoryQuery
 from daemon.store.sqlite.disk import watched_disk
 
 WRITTEN_AT = 1_700_000_000_000
@@ -112,11 +113,27 @@ def test_keys_keep_their_age(transaction: Transaction) -> None:
     assert transaction.mail.send("ann", "robert", "bound", later, key="k3").duplicate
 
 
+def test_mail_has_its_history_and_is_found(transaction: Transaction) -> None:
+    """By whatever name, once it is indexed."""
+    while transaction.history.index():
+        pass
+    page = transaction.history.history("robert", HistoryQuery(words="rename"))
+    assert [entry.body for entry in page.entries] == ["after the rename"]
+    bodies = [entry.body for entry in transaction.history.history("ann", HistoryQuery()).entries]
+    assert bodies[-2:] == ["waiting", "delivered"]
+    status = transaction.history.status(1, "bob")
+    assert status is not None
+    assert (status.sender, status.recipient, status.state) == ("ann", "bob", "delivered")
+    assert status.by is None
+
+
 def test_damaged_text_does_not_get_in_the_way(old: Path) -> None:
     """Bytes of a message that are no text any more."""
     old.write_bytes(old.read_bytes().replace(b"after the rename", b"after \xff\xff\xff rename"))
     connection = open_database(str(old))
-    assert create_transaction(connection).mail.peek("ann").pending == 2
+    transaction = create_transaction(connection)
+    assert transaction.mail.peek("ann").pending == 2
+    assert not transaction.history.index()
     connection.close()
 
 

@@ -1,14 +1,17 @@
 """The database file: ours, or left alone."""
 
+import os
 import random
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import apsw
 import pytest
 
-from claude_mailbox.daemon.store.sqlite.schema import APPLICATION_ID, MIGRATIONS, open_database
+from claude_mailbox.daemon.store.sqlite.database import close_database, open_database
+from claude_mailbox.daemon.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import StartupError
 from daemon.store.sqlite.disk import watched_disk
@@ -40,7 +43,7 @@ def newer(path: Path) -> None:
     """Make one of ours by a version that is to come."""
     connection = open_database(str(path))
     connection.pragma("user_version", len(MIGRATIONS) + 1)
-    connection.close()
+    close_database(connection)
 
 
 def ours(path: Path, messages: int = 100) -> None:
@@ -49,7 +52,24 @@ def ours(path: Path, messages: int = 100) -> None:
     with connection:
         for number in range(messages):
             create_transaction(connection).mail.send("a", "b", f"{number} " + "x" * 300, 1)
+    close_database(connection)
+
+
+def leave_behind(connection: apsw.Connection, path: Path) -> None:
+    """Copy what is on the disk to *path*, as if the program were killed now; close."""
+    for end in ("", "-wal"):
+        Path(f"{path}{end}").write_bytes(Path(f"{connection.filename}{end}").read_bytes())
     connection.close()
+
+
+def killed(path: Path) -> None:
+    """Make one of ours with one message in it, as its killed daemon leaves it."""
+    connection = open_database(str(path.with_name("alive.db")))
+    with connection:
+        create_transaction(connection).mail.send("a", "b", "hello", 1)
+    leave_behind(connection, path)
+    for file in path.parent.glob("alive.db*"):
+        file.unlink()
 
 
 def refusal(path: Path | str) -> str:
@@ -96,17 +116,10 @@ class TestOpen:
 
     def test_mail_in_the_journal_of_a_killed_daemon_is_found(self, scratch: Path) -> None:
         """Mail that is in the journal only is found."""
+        killed(scratch / "mailbox.db")
         connection = open_database(str(scratch / "mailbox.db"))
-        with connection:
-            create_transaction(connection).mail.send("a", "b", "hello", 1)
-        for name in ("mailbox.db", "mailbox.db-wal"):
-            (scratch / f"copy-{name}").write_bytes((scratch / name).read_bytes())
+        assert create_transaction(connection).mail.peek("b").pending == 1
         connection.close()
-        (scratch / "copy-mailbox.db-wal").rename(scratch / "copy.db-wal")
-        (scratch / "copy-mailbox.db").rename(scratch / "copy.db")
-        copy = open_database(str(scratch / "copy.db"))
-        assert create_transaction(copy).mail.peek("b").pending == 1
-        copy.close()
 
     def test_a_journal_that_was_cut_off_yields_whole_commits(self, scratch: Path) -> None:
         """After a power cut all whole commits are there, and not one part of another."""
@@ -128,8 +141,90 @@ class TestOpen:
         assert counts == sorted(counts)
         assert set(counts) == {0, 1, 2, 3, 4} | {counts[-1]}
 
+    def test_a_journal_is_flushed_before_anything_is_written(self, scratch: Path) -> None:
+        """A flush of an earlier life may have failed: what it left out is written once more."""
+        killed(scratch / "mailbox.db")
+        before = (scratch / "mailbox.db").read_bytes()
+        with watched_disk() as disk:
+            disk.unsyncable = {"-wal"}
+            with pytest.raises(StartupError, match=r"Cannot use the database .* a disk that works"):
+                open_database(str(scratch / "mailbox.db"))
+            disk.unsyncable = set()
+            connection = open_database(str(scratch / "mailbox.db"))
+            assert disk.syncs["-wal"] == 1
+            assert disk.syncs["main"] == 0
+            connection.close()
+        assert (scratch / "mailbox.db").read_bytes() == before
+
+    def test_a_new_database_says_whose_it_is_before_it_has_a_journal(self, scratch: Path) -> None:
+        """So that it is told by its file alone from another program's."""
+        connection = open_database(str(scratch / "mailbox.db"))
+        assert (scratch / "mailbox.db").read_bytes()[68:72] == b"CMBX"
+        connection.close()
+
+    def test_one_that_says_so_in_its_journal_alone_is_ours(self, scratch: Path) -> None:
+        """As older versions left it when they were killed at once."""
+        killed(scratch / "mailbox.db")
+        with (scratch / "mailbox.db").open("r+b") as file:
+            file.seek(60)
+            file.write(bytes(12))
+        connection = open_database(str(scratch / "mailbox.db"))
+        assert create_transaction(connection).mail.peek("b").pending == 1
+        connection.close()
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="there permissions are not modes")
+    def test_files_that_others_can_read_are_closed_to_them(self, scratch: Path) -> None:
+        killed(scratch / "mailbox.db")
+        for file in scratch.iterdir():
+            file.chmod(0o644)
+        connection = open_database(str(scratch / "mailbox.db"))
+        modes = {file.name: file.stat().st_mode & 0o777 for file in scratch.iterdir()}
+        assert modes == dict.fromkeys(["mailbox.db", "mailbox.db-wal", "mailbox.db-shm"], 0o600)
+        connection.close()
+
 
 class TestRefuse:
+    @pytest.mark.skipif(sys.platform == "win32", reason="there owners are not numbers")
+    @pytest.mark.parametrize("end", ["", "-wal", "-shm", "-lock"])
+    def test_files_of_another_user(self, scratch: Path, end: str) -> None:
+        if os.geteuid() != 0:
+            pytest.skip("only root can give files away")
+        killed(scratch / "mailbox.db")
+        (scratch / f"mailbox.db{end}").touch()
+        os.chown(scratch / f"mailbox.db{end}", 12345, 12345)
+        assert f"mailbox.db{end} belongs to another user" in refusal(scratch / "mailbox.db")
+
+    @pytest.mark.parametrize("is_empty", [False, True])
+    def test_a_journal_whose_database_is_gone(self, scratch: Path, is_empty: bool) -> None:
+        """SQLite would delete it, and all mail with it."""
+        killed(scratch / "mailbox.db")
+        journal = (scratch / "mailbox.db-wal").read_bytes()
+        (scratch / "mailbox.db").unlink()
+        if is_empty:
+            (scratch / "mailbox.db").touch()
+        words = "empty" if is_empty else "missing"
+        assert f"mailbox.db is {words}, but its journal" in refusal(scratch / "mailbox.db")
+        assert (scratch / "mailbox.db-wal").read_bytes() == journal
+
+    @pytest.mark.parametrize("is_new", [False, True])
+    def test_the_journal_of_another_program(self, scratch: Path, is_new: bool) -> None:
+        """It stays what it is, also when the database has nothing in it yet but that."""
+        foreign(scratch / "recipes.db")
+        user = apsw.Connection(str(scratch / ("new.db" if is_new else "recipes.db")))
+        user.pragma("journal_mode", "wal")
+        user.execute("CREATE TABLE cake (title TEXT)")
+        leave_behind(user, scratch / "left.db")
+        journal = (scratch / "left.db-wal").read_bytes()
+        assert "is a database of another program" in refusal(scratch / "left.db")
+        assert (scratch / "left.db-wal").read_bytes() == journal
+
+    def test_one_that_cannot_be_written(self, scratch: Path) -> None:
+        """Rather than to answer that it is healthy, and 503 to everything else."""
+        ours(scratch / "mailbox.db")
+        with watched_disk() as disk:
+            disk.is_read_only = True
+            assert "it cannot be written" in refusal(scratch / "mailbox.db")
+
     @pytest.mark.parametrize("make", [foreign, foreign_with_journal, foreign_and_empty])
     def test_another_programs_database(self, scratch: Path, make: Callable[[Path], None]) -> None:
         """It is never touched."""

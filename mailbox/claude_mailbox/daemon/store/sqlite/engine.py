@@ -1,6 +1,5 @@
 """SQLite as the ledger's engine: one connection, its transactions, and its journal."""
 
-import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -11,11 +10,13 @@ import apsw.aio
 import trio
 
 from claude_mailbox import paths
+from claude_mailbox.daemon.lock import DatabaseLock
 from claude_mailbox.daemon.store.engine import Engine, Transaction
+from claude_mailbox.daemon.store.sqlite.database import close_database, open_database
 from claude_mailbox.daemon.store.sqlite.errors import DatabaseGone, translate
-from claude_mailbox.daemon.store.sqlite.schema import open_database
+from claude_mailbox.daemon.store.sqlite.files import examine
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
-from claude_mailbox.errors import MailboxError
+from claude_mailbox.errors import DiskFailed, MailboxError
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -66,13 +67,20 @@ class SqliteEngine(Engine):
     works_in_place = True
 
     def __init__(
-        self, connection: apsw.Connection, worker: Worker, *, max_mailboxes: int | None = None
+        self,
+        connection: apsw.Connection,
+        worker: Worker,
+        *,
+        lock: DatabaseLock | None = None,
+        max_mailboxes: int | None = None,
     ) -> None:
         self.connection = connection
         self._worker = worker
+        self._lock = lock
         self._transaction = create_transaction(connection, max_mailboxes=max_mailboxes)
         self._flushes = True
         self._is_open = True
+        self._has_failed = False
         self._path = connection.filename
         self._file_id = paths.file_id(self._path)
         self._journal_pages = 0
@@ -81,17 +89,23 @@ class SqliteEngine(Engine):
 
     @classmethod
     async def open(cls, path: str, *, max_mailboxes: int | None = None) -> "SqliteEngine":
-        """Open the database at *path* on a thread of its own.
+        """Open the database at *path* on a thread of its own, and lock it for ourselves.
 
         Raises:
-            StartupError: if that cannot be done (see schema.py).
+            StartupError: if that cannot be done (see database.py).
         """
         thread = Thread()
+        lock: DatabaseLock | None = None
         try:
+            # Only beside a database that is or becomes ours there may be a lock.
+            path = await thread.run(partial(examine, path))
+            lock = await thread.run(partial(DatabaseLock, path))
             connection = await thread.run(partial(open_database, path))
-            return cls(connection, thread, max_mailboxes=max_mailboxes)
+            return cls(connection, thread, lock=lock, max_mailboxes=max_mailboxes)
         except BaseException:
             thread.close()
+            if lock is not None:
+                lock.close()
             raise
 
     async def on_thread(self, function: Callable[[], T]) -> T:
@@ -132,20 +146,23 @@ class SqliteEngine(Engine):
             self.connection.execute("ROLLBACK")
 
     def translate(self, error: Exception) -> MailboxError:
-        return translate(error)
+        found = translate(error, self.connection.filename)
+        self._has_failed = self._has_failed or isinstance(found, DiskFailed)
+        return found
+
+    def _is_gone(self) -> bool:
+        return bool(self._path) and paths.file_id(self._path) != self._file_id
 
     def _check_file(self) -> None:
         """Check that the file is still there; it takes two microseconds.
 
         Raises:
-            DatabaseGone: if it was removed or replaced. Nothing there is touched any more, also
-                not the journal of the file that has taken its place.
+            DatabaseGone: if it was removed or replaced.
         """
-        if self._path and paths.file_id(self._path) != self._file_id:
-            self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if self._is_gone():
             raise DatabaseGone(
                 f"The database {self._path} was removed or replaced, so the daemon ends: put it"
-                " back, or start the daemon again. Nothing was stored."
+                " back, or start the daemon again."
             )
 
     def _note_journal(self, connection: apsw.Connection, name: str, pages: int) -> int:
@@ -156,25 +173,42 @@ class SqliteEngine(Engine):
         return apsw.SQLITE_OK
 
     async def upkeep(self) -> None:
-        """Write the journal back when it has grown; what fails is tried again later."""
+        """Write the journal back when it has grown; what fails is tried again later.
+
+        Raises:
+            DiskFailed: if a flush failed.
+        """
         if self._journal_pages - self._tried_at < _JOURNAL_PAGES:
             return
         self._tried_at = self._journal_pages
         try:
             await self._worker.run(self.connection.wal_checkpoint)
         except apsw.Error as error:
+            found = self.translate(error)
+            if isinstance(found, DiskFailed):
+                raise found from error
             logger.warning("could not write the journal back: %s", error)
 
     async def close(self) -> None:
         if self._is_open:
             self._is_open = False
             try:
-                await self._worker.run(self._checkpoint_and_close)
+                await self._worker.run(self._close)
             finally:
                 self._worker.close()
+                if self._lock is not None:
+                    self._lock.close()
 
-    def _checkpoint_and_close(self) -> None:
-        with contextlib.suppress(apsw.Error, DatabaseGone):
-            self._check_file()
-            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        self.connection.close()
+    def _close(self) -> None:
+        if self._is_gone():
+            self.connection.close()  # what lies there now is somebody else's
+            return
+        if self._has_failed:
+            # The journal may be on the disk in part. So nothing of it must reach the database
+            # before it is flushed anew, which the next start does.
+            self.connection.close()
+            return
+        try:
+            close_database(self.connection)
+        except apsw.Error as error:
+            logger.warning("could not write the journal back: %s", error)

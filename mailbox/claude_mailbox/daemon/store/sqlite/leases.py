@@ -1,6 +1,9 @@
 """SQL of leases: hand messages out, and take word of what became of them.
 
 A lease is named by a token, ``<message>-<nonce>``: so it is found by the message's number.
+
+``delivered_by`` is written by the claim, because whoever settles does not know the way by which
+the message went. It counts once the message is delivered.
 """
 
 import secrets
@@ -12,7 +15,7 @@ from claude_mailbox.daemon.store.engine import LeaseStore
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELIVERED, LEASED, WAITING
 from claude_mailbox.errors import Renamed
-from claude_mailbox.model import Claim, Delivery, LeaseOutcome, shown_characters
+from claude_mailbox.model import Claim, Delivery, LeaseOutcome, parse_token, shown_characters
 
 
 class SqliteLeases(LeaseStore):
@@ -32,6 +35,7 @@ class SqliteLeases(LeaseStore):
         measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         present_name_only: bool = False,
+        by: str | None = None,
     ) -> Claim:
         mailbox_id, present = self._mailboxes.find_or_make(name, now)
         if present_name_only and present != name:
@@ -59,8 +63,8 @@ class SqliteLeases(LeaseStore):
             deliveries.append(delivery)
         self._connection.executemany(
             f"UPDATE message SET state = {LEASED}, attempts = attempts + 1, lease = ?,"
-            " lease_until = ? WHERE id = ?",
-            ((nonce, lease_until, delivery.id) for delivery in deliveries),
+            " lease_until = ?, delivered_by = ? WHERE id = ?",
+            ((nonce, lease_until, by, delivery.id) for delivery in deliveries),
         )
         return Claim(present, deliveries, self._mailboxes.counts(mailbox_id)[0])
 
@@ -158,12 +162,3 @@ class SqliteLeases(LeaseStore):
                 f"SELECT id, lease FROM message WHERE state = {LEASED} AND lease_until IS NULL"
             )
         }
-
-
-def parse_token(token: str) -> tuple[int, str]:
-    """Return message number and nonce; (-1, "") for what was never a token of ours."""
-    number, _, nonce = token.partition("-")
-    # 18 digits always fit SQLite's integer.
-    if token.isascii() and number.isdigit() and len(number) <= 18:
-        return int(number), nonce
-    return -1, ""

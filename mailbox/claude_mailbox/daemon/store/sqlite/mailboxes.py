@@ -37,6 +37,16 @@ class SqliteMailboxes(MailboxStore):
             ).get
         return found
 
+    def id_of_owner(self, name: str) -> int | None:
+        """Return the id of the mailbox that *name* stands for, or last stood for."""
+        found = self.find(name)
+        if found is not None:
+            return found[0]
+        deleted: int | None = self._connection.execute(
+            "SELECT mailbox_id FROM deleted_mailbox WHERE name = ?", (name,)
+        ).get
+        return deleted
+
     def find_or_make(self, name: str, now: int, *, seen: bool = True) -> tuple[int, str]:
         """Return id and present name of the mailbox, which is made when there is none.
 
@@ -46,9 +56,13 @@ class SqliteMailboxes(MailboxStore):
         if found is None:
             check_new_name(name)
             self._check_limit()
+            # One that was deleted comes back with its history, and so with its id.
+            former_id: int | None = self._connection.execute(
+                "DELETE FROM deleted_mailbox WHERE name = ? RETURNING mailbox_id", (name,)
+            ).get
             self._connection.execute(
-                "INSERT INTO mailbox (name, created_at, last_seen_at) VALUES (?, ?, ?)",
-                (name, now, now if seen else None),
+                "INSERT INTO mailbox (id, name, created_at, last_seen_at) VALUES (?, ?, ?, ?)",
+                (former_id, name, now, now if seen else None),
             )
             return self._connection.last_insert_rowid(), name
         if seen:
@@ -156,6 +170,13 @@ class SqliteMailboxes(MailboxStore):
         ).get
         if pends:
             return False
+        execute(
+            "INSERT OR REPLACE INTO deleted_mailbox (name, mailbox_id)"
+            " SELECT name, id FROM mailbox WHERE id = ? AND ("
+            " EXISTS (SELECT 1 FROM message WHERE recipient_id = mailbox.id)"
+            " OR EXISTS (SELECT 1 FROM message WHERE sender_id = mailbox.id))",
+            (mailbox_id,),
+        )
         execute("DELETE FROM mailbox WHERE id = ?", (mailbox_id,))
         execute(
             "DELETE FROM backlog WHERE recipient_id = ? OR sender_id = ?", (mailbox_id, mailbox_id)

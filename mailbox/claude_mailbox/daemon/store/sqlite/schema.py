@@ -1,4 +1,4 @@
-"""Pragmas, tables and ordered migrations of the one SQLite file. No trio.
+"""Tables and their ordered migrations. No trio.
 
 States of a message::
 
@@ -12,13 +12,10 @@ A lease with ``lease_until`` is explicit; without it, it is bound to the connect
 message leaves by, and cannot survive the daemon.
 """
 
-import os
 from hashlib import sha256
 from typing import Any
 
 import apsw
-
-from claude_mailbox.errors import StartupError
 
 # "CMBX": what tells our file from another program's.
 APPLICATION_ID = 0x434D4258
@@ -182,93 +179,30 @@ CREATE TABLE shown (
 CREATE INDEX shown_session ON shown (session_id);
 """
 
+# History. What a mailbox sent and got is found by two indexes of `message`; words in it by `search`,
+# which history.py fills behind the sends: `search_gap` has the ranges of messages that are not in it
+# yet, the open one above all others included. Deleted mailboxes that exchanged mail keep their id.
+_HISTORY = """
+CREATE INDEX message_received ON message (recipient_id, id, sender_id);
+CREATE INDEX message_sent ON message (sender_id, id, recipient_id);
+
+CREATE TABLE deleted_mailbox (
+    name TEXT PRIMARY KEY,
+    mailbox_id INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE VIRTUAL TABLE search USING fts5(
+    text, peer, content = '', columnsize = 0, tokenize = 'unicode61 remove_diacritics 2'
+);
+CREATE TABLE search_gap (
+    upto INTEGER PRIMARY KEY,
+    above INTEGER NOT NULL
+) STRICT;
+INSERT INTO search_gap (upto, above) VALUES (9223372036854775807, 0);
+"""
+
 # Appended to, never edited: each entry takes the database from its index to the next number.
-MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS)
-
-
-def open_database(path: str) -> apsw.Connection:
-    """Open, check and migrate the database.
-
-    Returns:
-        A connection in WAL mode with ``synchronous=FULL`` and foreign keys on.
-
-    Raises:
-        StartupError: if the file is not ours, is damaged, was written by a newer version, or
-            its folder cannot be written. The file is left as it was.
-    """
-    try:
-        connection = apsw.Connection(path)
-    except (apsw.Error, ValueError) as error:  # ValueError: what no file name can be
-        raise StartupError(_cannot_open(path, error)) from error
-    try:
-        _prepare(connection, path)
-    except apsw.NotADBError:
-        connection.close()
-        raise StartupError(
-            f"{path} is not a SQLite database; nothing was changed. Move it away, or choose"
-            " another file with --db-path."
-        ) from None
-    except apsw.CorruptError as error:
-        connection.close()
-        raise StartupError(
-            f"The database {path} is damaged ({error}); nothing was overwritten. Restore it from a"
-            " backup, or move it away to start with an empty one."
-        ) from None
-    except apsw.Error as error:
-        connection.close()
-        raise StartupError(_cannot_open(path, error)) from error
-    except StartupError:
-        connection.close()
-        raise
-    return connection
-
-
-def _cannot_open(path: str, error: Exception) -> str:
-    return (
-        f"Cannot use the database {path} ({error}): check that its folder exists, can be written"
-        " by you and has free space, or choose another file with --db-path."
-    )
-
-
-def _number(connection: apsw.Connection, pragma: str) -> int:
-    return int(str(connection.pragma(pragma)))
-
-
-def _prepare(connection: apsw.Connection, path: str) -> None:
-    connection.set_busy_timeout(2000)  # later each transaction says (see engine.py)
-    application_id = connection.pragma("application_id")
-    version = _number(connection, "user_version")
-    has_tables = bool(connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall())
-    if application_id != APPLICATION_ID and (has_tables or application_id):
-        raise StartupError(
-            f"{path} is a database of another program; nothing was changed. Choose another file"
-            " with --db-path."
-        )
-    if version > len(MIGRATIONS):
-        raise StartupError(
-            f"{path} was written by a newer claude-mailbox (schema {version}, this one knows"
-            f" {len(MIGRATIONS)}): update claude-mailbox."
-        )
-    if version < 0 or (has_tables and not version):
-        raise apsw.CorruptError(f"its schema number is {version}")
-    # A truncated file can keep a valid header; the page count in it gives that away.
-    if has_tables and os.path.getsize(path) % _number(connection, "page_size"):
-        raise apsw.CorruptError("its size is no multiple of its page size")
-    if connection.pragma("journal_mode", "wal") != "wal":
-        raise StartupError(
-            f"The database {path} is on a file system without shared memory files, which its"
-            " journal needs: choose a local disk with --db-path."
-        )
-    connection.pragma("synchronous", "full")
-    connection.pragma("foreign_keys", True)
-    # The journal is written back between the commits (see engine.py). Its file is cut after a burst.
-    connection.pragma("journal_size_limit", 64 * 1024 * 1024)
-    _migrate(connection, version)
-    # Touches every table's root and fails here, with a sentence, rather than on the first message.
-    for (table,) in connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'table'"
-    ).fetchall():
-        connection.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchall()  # our names
+MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS, _HISTORY)
 
 
 def _sha256(*values: Any) -> bytes:
@@ -276,13 +210,13 @@ def _sha256(*values: Any) -> bytes:
     return sha256(*values).digest()
 
 
-def _migrate(connection: apsw.Connection, version: int) -> None:
+def migrate(connection: apsw.Connection, version: int) -> None:
+    """Bring the schema from *version* to the newest, each step in a transaction."""
     connection.create_scalar_function("sha256", _sha256, 1)
     for number in range(version, len(MIGRATIONS)):
         connection.execute("BEGIN IMMEDIATE")
         try:
             connection.execute(MIGRATIONS[number])
-            connection.pragma("application_id", APPLICATION_ID)
             connection.pragma("user_version", number + 1)
             connection.execute("COMMIT")
         except BaseException:

@@ -6,10 +6,9 @@ from typing import Any
 import apsw
 
 from claude_mailbox.daemon.store.engine import ShownStore
-from claude_mailbox.daemon.store.sqlite.leases import parse_token
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELIVERED, LEASED, WAITING
-from claude_mailbox.model import LeaseOutcome, SessionEvent, SessionFacts, Shown
+from claude_mailbox.model import LeaseOutcome, SessionEvent, SessionFacts, Shown, parse_token
 
 
 class SqliteShown(ShownStore):
@@ -93,19 +92,18 @@ class SqliteShown(ShownStore):
         lost: list[str] = []
         for token in tokens:
             number, nonce = parse_token(token)
-            is_known = self._connection.execute(
-                "SELECT EXISTS (SELECT 1 FROM shown"
-                " WHERE message_id = ? AND nonce = ? AND session_id = ?)",
+            kind = self._connection.execute(
+                "SELECT kind FROM shown WHERE message_id = ? AND nonce = ? AND session_id = ?",
                 (number, nonce, session_id),
             ).get
-            (done if is_known else lost).append(token)
-            if is_known:
+            (lost if kind is None else done).append(token)
+            if kind is not None:
                 # Whatever became of it since: the model has it.
                 self._connection.execute(
                     f"UPDATE message SET state = {DELIVERED}, delivered_at = ?, lease = ?,"
-                    " lease_until = NULL, delivered_by = 'hook'"
+                    " lease_until = NULL, delivered_by = ?"
                     f" WHERE id = ? AND state IN ({WAITING}, {LEASED})",
-                    (now, nonce, number),
+                    (now, nonce, "watch" if kind == "command" else "hook", number),
                 )
                 self._connection.execute("DELETE FROM shown WHERE message_id = ?", (number,))
         return LeaseOutcome(done, lost)

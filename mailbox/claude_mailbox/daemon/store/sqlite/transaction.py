@@ -3,6 +3,7 @@
 import apsw
 
 from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.sqlite.history import SqliteHistory
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.leases import SqliteLeases
 from claude_mailbox.daemon.store.sqlite.mail import SqliteMail
@@ -21,6 +22,7 @@ def create_transaction(
         mailboxes=mailboxes,
         mail=SqliteMail(connection, mailboxes, keys),
         leases=SqliteLeases(connection, mailboxes),
+        history=SqliteHistory(connection, mailboxes),
         sessions=SqliteSessions(connection, mailboxes),
         shown=SqliteShown(connection, mailboxes),
     )

@@ -1,0 +1,91 @@
+"""What a mailbox sent and got, and the indexing of it for the search by words.
+
+Messages are indexed behind the sends: a second after the first of them, in small jobs of the
+ledger. While mail is being sent, those take one part in 25 of the ledger's time, so that sending
+keeps its pace; the rest is made up for when it is quiet, or by a search. What is not indexed when
+the daemon stops, however it stops, is indexed when it runs again.
+"""
+
+import logging
+from collections.abc import Callable
+
+import trio
+
+from claude_mailbox.daemon.delivery.expiry import Expiry
+from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.model import HistoryPage, HistoryQuery
+
+logger = logging.getLogger(__name__)
+
+DELAY_SECONDS = 1.0
+RETRY_SECONDS = 30.0
+# How long to pause after a job, in multiples of the time that it took.
+_PAUSE_BUSY = 24
+_PAUSE_QUIET = 1
+# How many jobs a search waits for. That is enough, unless very much was sent just now.
+_CATCH_UP_JOBS = 20
+
+
+class History:
+    """Finds messages, and keeps the index.
+
+    Args:
+        ledger: where messages are kept.
+        expiry: puts back what has run out, before the look.
+        clock: returns the time in milliseconds since the epoch.
+    """
+
+    def __init__(self, ledger: Ledger, expiry: Expiry, clock: Callable[[], int]) -> None:
+        self._ledger = ledger
+        self._expiry = expiry
+        self._clock = clock
+        self._stored = 0
+        self._has_stored = trio.Event()
+
+    def note(self) -> None:
+        """Note that a message was stored."""
+        self._stored += 1
+        self._has_stored.set()
+
+    async def page(self, mailbox: str, query: HistoryQuery) -> HistoryPage:
+        """Return messages that *mailbox* sent or got, newest first."""
+        if query.words is not None:
+            jobs = 0
+            while jobs < _CATCH_UP_JOBS and await self._index():
+                jobs += 1
+        return await self._expiry.run_after(
+            self._clock(),
+            lambda transaction: transaction.history.history(mailbox, query),
+            brief=False,
+        )
+
+    async def _index(self) -> bool:
+        """Index some messages; return whether some remain."""
+        return await self._ledger.run(
+            lambda transaction: transaction.history.index(), durable=False
+        )
+
+    async def serve(self) -> None:
+        """Index what was sent, until cancelled; a failure is tried again."""
+        while True:
+            self._has_stored = trio.Event()
+            try:
+                await self._index_all()
+            except MailboxError as error:
+                logger.warning("could not index messages for the search: %s", error)
+                await trio.sleep(RETRY_SECONDS)
+                continue
+            await self._has_stored.wait()
+            await trio.sleep(DELAY_SECONDS)
+
+    async def _index_all(self) -> None:
+        pause = 0.0
+        remain = True
+        while remain:
+            stored = self._stored
+            await trio.sleep(pause)
+            started = trio.current_time()
+            remain = await self._index()
+            took = trio.current_time() - started
+            pause = took * (_PAUSE_QUIET if stored == self._stored else _PAUSE_BUSY)

@@ -1,0 +1,67 @@
+"""The tools that look back: ``history`` and ``message``. They take no mail."""
+
+from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.edge.render import history_json, status_json
+from claude_mailbox.daemon.mcp import arguments as given
+from claude_mailbox.daemon.mcp.arguments import Arguments
+from claude_mailbox.daemon.mcp.parts import cut, json_size
+from claude_mailbox.model import HistoryQuery, check_message, check_words
+
+HISTORY_MESSAGES = 20
+HISTORY_CHARACTERS = 20_000
+
+Content = dict[str, object]
+
+
+class HistoryTools:
+    """What the tools do.
+
+    Args:
+        broker: knows what became of mail.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def history(self, mailbox: str, arguments: Arguments, room: int) -> Content:
+        """Return messages of *mailbox*, as many as fit into a result of *room* characters."""
+        room = min(room, HISTORY_CHARACTERS)
+        query = HistoryQuery(
+            words=check_words(given.text(arguments, "query"), "query"),
+            peer=given.name(arguments, "with"),
+            thread=_number(arguments, "thread"),
+            before=_number(arguments, "before"),
+            limit=HISTORY_MESSAGES,
+            max_characters=room,
+        )
+        page = await self._broker.history.page(mailbox, query)
+        room -= json_size({"messages": [], "more": False})
+        messages: list[Content] = []
+        for entry in page.entries:
+            message = history_json(entry)
+            if not messages:
+                message = _shortened(message, entry.length, room)
+            room -= json_size(message) + 1
+            if room < -1:
+                break
+            messages.append(message)
+        return {"messages": messages, "more": page.has_more or len(messages) < len(page.entries)}
+
+    async def message(self, mailbox: str, arguments: Arguments) -> Content:
+        """Return what became of a message that *mailbox* sent or got."""
+        number = check_message(given.whole(arguments, "id", 0, 1), "id")
+        return status_json(await self._broker.receipts.status(mailbox, number))
+
+
+def _number(arguments: Arguments, key: str) -> int | None:
+    if arguments.get(key) in (None, ""):
+        return None
+    return check_message(given.whole(arguments, key, 0, 1), key)
+
+
+def _shortened(message: Content, length: int, room: int) -> Content:
+    """Return a message that takes at most *room*: with the beginning of its body, if need be."""
+    if json_size(message) <= room:
+        return message
+    frame = {**message, "body": "", "bodyLength": length}
+    return {**frame, "body": cut(str(message["body"]), room - json_size(frame))[0]}

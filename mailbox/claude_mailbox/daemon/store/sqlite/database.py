@@ -1,0 +1,134 @@
+"""Opening the database: it is examined, its journal is made safe, then its schema is migrated. No trio.
+
+The journal of a daemon that did not end in order is flushed anew before anything else. A flush may
+have failed, and then Linux counts the pages as clean that never reached the disk: they are there
+for whoever reads the file, later flushes leave them out, and a power cut takes them, with all
+that was written after them. Only writing them once more brings them to the disk.
+"""
+
+import apsw
+
+from claude_mailbox.daemon.store.sqlite.files import (
+    cannot_use,
+    check_version,
+    examine,
+    opened,
+    size_of,
+    tighten,
+)
+from claude_mailbox.daemon.store.sqlite.schema import APPLICATION_ID, migrate
+from claude_mailbox.errors import StartupError
+
+# SQLite writes less than 128 KiB at a time.
+_CHUNK_BYTES = 64 * 1024
+
+
+def open_database(path: str) -> apsw.Connection:
+    """Open, check and migrate the database; nobody else may do so at the same time.
+
+    Returns:
+        A connection in WAL mode with ``synchronous=FULL`` and foreign keys on. To close it in
+        order is for `close_database`; its own ``close`` leaves the journal as it is.
+
+    Raises:
+        StartupError: if the file is not ours, is damaged, was written by a newer version, or
+            cannot be written. The file is left as it was.
+    """
+    path = examine(path)
+    try:
+        tighten(path)
+        connection = apsw.Connection(path)
+    except (apsw.Error, OSError, ValueError) as error:  # ValueError: what no file name can be
+        raise StartupError(cannot_use(path, error)) from error
+    try:
+        # Otherwise SQLite writes the journal back when it is closed, also after a failure.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        _prepare(connection, path)
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        _close_unchanged(connection, f"{path}-wal")
+        raise StartupError(
+            f"The database {path} is damaged ({error}); nothing was overwritten. Restore it from a"
+            " backup, or move it away to start with an empty one."
+        ) from None
+    except apsw.Error as error:
+        _close_unchanged(connection, f"{path}-wal")
+        raise StartupError(cannot_use(path, error)) from error
+    except StartupError:
+        _close_unchanged(connection, f"{path}-wal")
+        raise
+    return connection
+
+
+def close_database(connection: apsw.Connection) -> None:
+    """Write the journal back and close, which leaves the database's file alone.
+
+    Raises:
+        apsw.Error: if it cannot be written back. The connection is closed, the journal is left.
+    """
+    try:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+    finally:
+        connection.close()
+
+
+def _close_unchanged(connection: apsw.Connection, journal: str) -> None:
+    if not size_of(journal):
+        # SQLite made it, and may take it away again.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+    connection.close()
+
+
+def _number(connection: apsw.Connection, pragma: str) -> int:
+    return int(str(connection.pragma(pragma)))
+
+
+def _prepare(connection: apsw.Connection, path: str) -> None:
+    connection.set_busy_timeout(2000)  # later each transaction says (see engine.py)
+    # SQLite opens for reading what it cannot write.
+    if connection.readonly("main"):
+        raise apsw.ReadOnlyError("it cannot be written")
+    version = _number(connection, "user_version")
+    has_tables = bool(connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall())
+    check_version(path, version)
+    if version < 0 or (has_tables and not version):
+        raise apsw.CorruptError(f"its schema number is {version}")
+    size, page_size = size_of(path), _number(connection, "page_size")
+    if size % page_size:
+        # The journal was written back in part, and has all of that still. Or it is damage.
+        if not size_of(f"{path}-wal") and size < page_size * _number(connection, "page_count"):
+            raise apsw.CorruptError("its end is missing")
+        if connection.pragma("quick_check", 1) != "ok":
+            raise apsw.CorruptError("SQLite's quick_check finds errors in it")
+    _flush_journal(connection, f"{path}-wal")
+    if connection.pragma("application_id") != APPLICATION_ID:
+        # Before there is a journal, so that the file itself says whose it is.
+        connection.pragma("application_id", APPLICATION_ID)
+    if connection.pragma("journal_mode", "wal") != "wal":
+        raise StartupError(
+            f"The database {path} is on a file system without shared memory files, which its"
+            " journal needs: choose a local disk with --db-path."
+        )
+    connection.pragma("synchronous", "full")
+    connection.pragma("foreign_keys", True)
+    # The journal is written back between the commits (see engine.py). Its file is cut after a burst.
+    connection.pragma("journal_size_limit", 64 * 1024 * 1024)
+    migrate(connection, version)
+    # Touches every table's root and fails here, with a sentence, rather than on the first message.
+    for (table,) in connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0"
+    ).fetchall():
+        connection.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchall()  # our names
+
+
+def _flush_journal(connection: apsw.Connection, journal: str) -> None:
+    """Write the journal over itself, and flush it."""
+    if not size_of(journal):
+        return
+    connection.execute("BEGIN IMMEDIATE")  # nobody writes to it meanwhile
+    with opened(journal, apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_READWRITE) as file:
+        size = file.xFileSize()
+        for offset in range(0, size, _CHUNK_BYTES):
+            file.xWrite(file.xRead(min(_CHUNK_BYTES, size - offset), offset), offset)
+        file.xSync(apsw.SQLITE_SYNC_NORMAL)
+    connection.execute("ROLLBACK")

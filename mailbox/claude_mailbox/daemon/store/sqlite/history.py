@@ -1,0 +1,204 @@
+"""SQL of history: what a mailbox sent and got, what became of it, and the search by words.
+
+The index of words has a row for the sender and one for the recipient of each message, with the
+mailbox in the upper bits of the row's number and the message in the lower ones. So the rows of one
+mailbox stand together, in the order of time, and a search reads only those, backwards, until it
+has enough: other mailboxes cost it nothing, however much mail there is.
+
+Messages are indexed some time after they were sent, newest first.
+"""
+
+import re
+from collections.abc import Iterable
+
+import apsw
+
+from claude_mailbox.daemon.store.engine import HistoryStore
+from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.sqlite.schema import DELIVERED, LEASED, WAITING
+from claude_mailbox.model import (
+    FRAME_CHARACTERS,
+    HistoryEntry,
+    HistoryPage,
+    HistoryQuery,
+    MessageStatus,
+)
+
+_STATES = {WAITING: "waiting", LEASED: "leased", DELIVERED: "delivered"}
+
+# Room for a million million messages, and eight million mailboxes.
+_MESSAGE_BITS = 40
+_LAST_MESSAGE = (1 << _MESSAGE_BITS) - 1
+# The end of the gap that new messages come into.
+_OPEN_END = 2**63 - 1
+
+# What one job of the ledger indexes: two milliseconds of work, or a single large message.
+_INDEX_MESSAGES = 100
+_INDEX_BYTES = 64 * 1024
+
+_PART = re.compile(r'"([^"]*)"?|([^\s"]+)')
+
+
+class SqliteHistory(HistoryStore):
+    def __init__(self, connection: apsw.Connection, mailboxes: SqliteMailboxes) -> None:
+        self._connection = connection
+        self._mailboxes = mailboxes
+
+    def status(self, number: int, mailbox: str) -> MessageStatus | None:
+        mailbox_id = self._mailboxes.id_of_owner(mailbox)
+        involved = self._connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM message WHERE id = ? AND ? IN (sender_id, recipient_id))",
+            (number, mailbox_id),
+        ).get
+        return self._status(number) if involved else None
+
+    def _status(self, number: int) -> MessageStatus:
+        (sender, recipient, sent_at, state, attempts, delivered_at, by) = self._connection.execute(
+            "SELECT coalesce(a.name, message.sender), coalesce(b.name, message.recipient),"
+            " sent_at, state, attempts, delivered_at, delivered_by FROM message"
+            " LEFT JOIN mailbox AS a ON a.id = sender_id"
+            " LEFT JOIN mailbox AS b ON b.id = recipient_id WHERE message.id = ?",
+            (number,),
+        ).get
+        if state != DELIVERED:
+            by = None
+        return MessageStatus(
+            number, sender, recipient, sent_at, _STATES[state], attempts, delivered_at, by
+        )
+
+    def history(self, mailbox: str, query: HistoryQuery) -> HistoryPage:
+        mailbox_id = self._mailboxes.id_of_owner(mailbox)
+        peer_id = None if query.peer is None else self._mailboxes.id_of_owner(query.peer)
+        if mailbox_id is None or (query.peer is not None and peer_id is None):
+            return HistoryPage([], has_more=False)
+        low, high = 1, _LAST_MESSAGE
+        if query.thread is not None:
+            # Only the first message is its thread, as yet.
+            low, high = query.thread, min(high, query.thread)
+        if query.before is not None:
+            high = min(high, query.before - 1)
+        if query.words is None:
+            return self._page(self._all(mailbox_id, peer_id, low, high), query)
+        unindexed = self._last_unindexed()
+        first = max(low, unindexed + 1)
+        words = _expression(query.words, peer_id)
+        page = self._page(self._search(mailbox_id, words, first, high), query)
+        return HistoryPage(page.entries, page.has_more or low <= unindexed)
+
+    def _all(self, mailbox_id: int, peer_id: int | None, low: int, high: int) -> Iterable[int]:
+        """Yield the numbers of messages, newest first."""
+        is_from_peer = is_to_peer = "TRUE"
+        if peer_id is not None:
+            is_from_peer, is_to_peer = "sender_id = :peer", "recipient_id = :peer"
+        for (number,) in self._connection.execute(
+            "SELECT id FROM message INDEXED BY message_received"
+            f" WHERE recipient_id = :own AND id BETWEEN :low AND :high AND {is_from_peer}"
+            " UNION ALL SELECT id FROM message INDEXED BY message_sent"
+            f" WHERE sender_id = :own AND id BETWEEN :low AND :high AND {is_to_peer}"
+            " AND recipient_id <> :own ORDER BY id DESC",
+            {"own": mailbox_id, "peer": peer_id, "low": low, "high": high},
+        ):
+            yield number
+
+    def _search(self, mailbox_id: int, words: str, low: int, high: int) -> Iterable[int]:
+        """Yield the numbers of messages that have the words, newest first."""
+        if low > high:
+            return
+        base = mailbox_id << _MESSAGE_BITS
+        for (row,) in self._connection.execute(
+            "SELECT rowid FROM search WHERE search MATCH ? AND rowid BETWEEN ? AND ?"
+            " ORDER BY rowid DESC",
+            (words, base | low, base | high),
+        ):
+            yield row & _LAST_MESSAGE
+
+    def _page(self, numbers: Iterable[int], query: HistoryQuery) -> HistoryPage:
+        """Return as many of the messages as are wanted and fit."""
+        entries: list[HistoryEntry] = []
+        room = query.max_characters
+        for number in numbers:
+            status = self._status(number)
+            if query.since is not None and status.sent_at < query.since:
+                break
+            if len(entries) == query.limit:
+                return HistoryPage(entries, has_more=True)
+            body = self._connection.execute(
+                "SELECT text FROM body WHERE message_id = ?", (number,)
+            ).get
+            room -= len(body) + FRAME_CHARACTERS
+            if room < 0 and entries:
+                return HistoryPage(entries, has_more=True)
+            shown = body if room >= 0 else body[: max(0, len(body) + room)]
+            entries.append(HistoryEntry(status, shown, len(body)))
+        return HistoryPage(entries, has_more=False)
+
+    def index(self) -> bool:
+        self._note_new_messages()
+        gap = self._connection.execute(
+            "SELECT above, upto FROM search_gap WHERE upto < ? ORDER BY upto DESC LIMIT 1",
+            (_OPEN_END,),
+        ).get
+        if gap is None:
+            return False
+        above, upto = gap
+        low = self._first_of_batch(above, upto)
+        self._connection.execute(
+            "INSERT INTO search (rowid, text, peer)"
+            " SELECT (mailbox_id << :bits) | message_id, text, 'p' || peer_id FROM ("
+            " SELECT recipient_id AS mailbox_id, id, sender_id AS peer_id FROM message"
+            " WHERE id BETWEEN :low AND :upto UNION ALL"
+            " SELECT sender_id, id, recipient_id FROM message"
+            " WHERE id BETWEEN :low AND :upto AND sender_id <> recipient_id)"
+            # In the order of rows: each step back would cost a segment of the index.
+            " JOIN body ON message_id = id ORDER BY 1",
+            {"bits": _MESSAGE_BITS, "low": low, "upto": upto},
+        )
+        if low > above + 1:
+            self._connection.execute(
+                "UPDATE search_gap SET upto = ? WHERE upto = ?", (low - 1, upto)
+            )
+        else:
+            self._connection.execute("DELETE FROM search_gap WHERE upto = ?", (upto,))
+        return self._last_unindexed() > 0
+
+    def _note_new_messages(self) -> None:
+        """Make a gap of the messages that came since the last time."""
+        above = self._connection.execute(
+            "SELECT above FROM search_gap WHERE upto = ?", (_OPEN_END,)
+        ).get
+        last = self._connection.execute("SELECT max(id) FROM message").get
+        if last is not None and last > above:
+            self._connection.execute(
+                "INSERT INTO search_gap (upto, above) VALUES (?, ?)", (last, above)
+            )
+            self._connection.execute(
+                "UPDATE search_gap SET above = ? WHERE upto = ?", (last, _OPEN_END)
+            )
+
+    def _first_of_batch(self, above: int, upto: int) -> int:
+        """Return where to begin, in order to index not too much up to *upto*."""
+        first, count, size = upto + 1, 0, 0
+        for number, length in self._connection.execute(
+            "SELECT message_id, octet_length(text) FROM body"
+            " WHERE message_id > ? AND message_id <= ? ORDER BY message_id DESC",
+            (above, upto),
+        ):
+            size += length
+            if count and (count == _INDEX_MESSAGES or size > _INDEX_BYTES):
+                return first
+            first, count = number, count + 1
+        return above + 1
+
+    def _last_unindexed(self) -> int:
+        """Return the newest of the messages that are known not to be indexed; 0 if all are."""
+        last: int = self._connection.execute(
+            "SELECT coalesce(max(upto), 0) FROM search_gap WHERE upto < ?", (_OPEN_END,)
+        ).get
+        return last
+
+
+def _expression(words: str, peer_id: int | None) -> str:
+    """Return the words in the language of FTS5: all of them, each quoted, as it is a text."""
+    parts = [phrase or word for phrase, word in _PART.findall(words.replace("\0", " "))]
+    text = " ".join(f'"{part}"' for part in parts) or '""'
+    return f"text: ({text})" + (f" AND peer: p{peer_id}" if peer_id is not None else "")

@@ -1,0 +1,88 @@
+"""The REST routes that tell what was sent and got, and what became of it."""
+
+import math
+from collections.abc import Iterable
+
+from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.delivery.receipts import DELIVERED, REPLIED
+from claude_mailbox.daemon.edge.callers import Callers
+from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.render import history_json, status_json
+from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.routing import MailRoute, Route
+from claude_mailbox.daemon.web.mail import WATCH_DEFAULT, WATCH_LIMIT
+from claude_mailbox.errors import BadRequest
+from claude_mailbox.model import (
+    CHECK_BYTES,
+    HISTORY_DEFAULT,
+    HISTORY_LIMIT,
+    HistoryPage,
+    HistoryQuery,
+    check_message,
+    check_name,
+    check_words,
+    parse_time,
+)
+
+
+class HistoryRoutes:
+    """The routes of history.
+
+    Args:
+        broker: does what they say.
+        callers: finds out who calls.
+    """
+
+    def __init__(self, broker: Broker, callers: Callers) -> None:
+        self._broker = broker
+        self._callers = callers
+
+    def routes(self) -> Iterable[Route | MailRoute]:
+        """Return them."""
+        return (
+            MailRoute("GET", "/v1/message", self._message),
+            Route("GET", "/v1/history", self._history),
+        )
+
+    async def _message(self, request: Request, custody: Custody) -> Response:
+        mailbox = (await self._callers.identify(request.scope)).required()
+        number = check_message(request.parameter("id"), "id")
+        until = request.parameter("wait")
+        seconds = request.number("timeout", WATCH_DEFAULT, -math.inf, math.inf)
+        if until is None:
+            status = await self._broker.receipts.status(mailbox, number)
+        elif until in (DELIVERED, REPLIED):
+            seconds = min(max(seconds, 0.0), WATCH_LIMIT)
+            status = await self._broker.receipts.wait(mailbox, number, until, seconds, custody)
+        else:
+            raise BadRequest(f"'wait' must be {DELIVERED} or {REPLIED}, not '{until[:40]}'.")
+        return Response(status_json(status))
+
+    async def _history(self, request: Request) -> Response:
+        _, mailbox = await self._callers.own(request.scope, request.parameter("name"))
+        query = _query(request)
+        if request.has("group"):
+            page = HistoryPage([], has_more=False)
+        else:
+            page = await self._broker.history.page(mailbox, query)
+        return Response(
+            [history_json(entry) for entry in page.entries],
+            headers=[(b"x-mailbox-more", b"true" if page.has_more else b"false")],
+        )
+
+
+def _query(request: Request) -> HistoryQuery:
+    peer, since = request.parameter("with"), request.parameter("since")
+    thread, before = request.parameter("thread"), request.parameter("before")
+    limit = request.number("limit", HISTORY_DEFAULT, 1, math.inf)
+    characters = request.number("maxChars", CHECK_BYTES, 0, math.inf)
+    return HistoryQuery(
+        words=check_words(request.parameter("q"), "q"),
+        peer=None if peer is None else check_name(peer, "with"),
+        thread=None if thread is None else check_message(thread, "thread"),
+        since=None if since is None else parse_time(since, "since"),
+        before=None if before is None else check_message(before, "before"),
+        limit=int(min(limit, HISTORY_LIMIT)),
+        max_characters=int(min(characters, CHECK_BYTES)),
+    )
