@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import resource
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -123,9 +124,14 @@ class TestDatabase:
         assert leased(stopped.database) == 1
         files = [stopped.database, Path(f"{stopped.database}-wal")]
         before = [file.read_bytes() for file in files]
+        place = stopped.home / "mailbox.sock"
+        place.unlink()
+        place.mkdir()
         with socket.create_server(("127.0.0.1", 0)) as other:
             stopped.settings["port"] = other.getsockname()[1]
-            assert "is taken" in refusal(stopped)
+            assert stopped.spawn().wait(PATIENCE_SECONDS) == 1
+        assert "is taken" in stopped.log()
+        place.rmdir()
         assert [file.read_bytes() for file in files] == before
         stopped.settings["port"] = 0
         stopped.start()

@@ -33,7 +33,6 @@ class Listening:
 
     Args:
         config: where to listen.
-        create_server: makes the server of one listener.
 
     Attributes:
         addresses: where clients reach the daemon now.
@@ -43,11 +42,11 @@ class Listening:
         StartupError: if no socket can be opened.
     """
 
-    def __init__(self, config: Config, create_server: Callable[[], Server]) -> None:
+    def __init__(self, config: Config) -> None:
         self._config = config
-        self._create_server = create_server
+        self._create_server: Callable[[], Server] | None = None
         self._socket_path = paths.socket_path()
-        self._places = {path: paths.file_id(path) for path in (paths.home(), config.db_path)}
+        self._places = {paths.home(): paths.file_id(paths.home())}
         self.addresses: list[str] = []
         self.missing: list[str] = []
         self._unix = self._open_unix()
@@ -56,17 +55,19 @@ class Listening:
         self._tcp = self._open_tcp(is_only=self._unix is None)
         self._update()
 
-    async def serve(
-        self,
-        nursery: trio.Nursery,
-        on_change: Callable[[], None],
-    ) -> None:
-        """Start the servers in *nursery*; return when they accept connections."""
+    async def serve(self, nursery: trio.Nursery, create_server: Callable[[], Server]) -> None:
+        """Start a server for each listener; return when they accept connections.
+
+        Args:
+            nursery: where the servers run.
+            create_server: makes the server of one listener.
+        """
+        self._create_server = create_server
+        self._places[self._config.db_path] = paths.file_id(self._config.db_path)
         if self._unix is not None:
             self._unix_server = await self._start(nursery, self._unix)
         if self._tcp is not None:
             await self._start(nursery, self._tcp)
-        on_change()
 
     async def keep_open(self, nursery: trio.Nursery, on_change: Callable[[], None]) -> None:
         """Open what is missing or was lost, until cancelled.
@@ -90,6 +91,7 @@ class Listening:
                 on_change()
 
     async def _start(self, nursery: trio.Nursery, listener: Listener) -> Server:
+        assert self._create_server is not None  # noqa: S101  # `serve` comes first
         server = self._create_server()
         await nursery.start(server.serve, listener)
         return server

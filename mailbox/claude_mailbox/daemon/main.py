@@ -118,7 +118,7 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
         # First of all: a signal that comes during the start ends it in order, too.
         await signals.start(_wait_for_signal, closing)
         # Before the database: a daemon that cannot have its addresses changes nothing in there.
-        listeners = _open_listeners(config)
+        listening = Listening(config)
         database = await SqliteEngine.open(config.db_path, max_mailboxes=config.max_mailboxes)
         try:
             ledger = Ledger(database)
@@ -127,7 +127,7 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
                 try:
                     # If the ledger fails, requests are answered before the daemon ends.
                     with trio.CancelScope(shield=True):
-                        await _serve(config, lock, ledger, listeners, on_ready, closing)
+                        await _serve(config, lock, ledger, listening, on_ready, closing)
                 finally:
                     ledger.close()
         finally:
@@ -151,7 +151,7 @@ async def _serve(
     config: Config,
     lock: HomeLock,
     ledger: Ledger,
-    listeners: Sequence[Listener],
+    listening: Listening,
     on_ready: OnReady,
     closing: trio.Event,
 ) -> None:
@@ -173,7 +173,6 @@ async def _serve(
     def create_server() -> Server:
         return Server(app, closing, GRACE_SECONDS, budget, max_connections, _may_connect)
 
-    listening = Listening(config, create_server)
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
     handover = Handover(broker)
     subagents = SubagentCalls()
@@ -208,7 +207,8 @@ async def _serve(
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
         async with trio.open_nursery() as serving:
-            await listening.serve(serving, lambda: lock.describe(listening.addresses))
+            await listening.serve(serving, create_server)
+            lock.describe(listening.addresses)
             background.start_soon(
                 listening.keep_open, serving, lambda: lock.describe(listening.addresses)
             )
