@@ -91,3 +91,4 @@ e2e: $(DEV_STAMP)  ## Drive the real Claude Code client, offline.
 
 clean:  ## Remove what was made here.
 	rm -rf $(VENV) dist build .import_linter_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,6 +7,8 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
+import httpx
+
 from support.commandline import CommandLine
 from support.daemon import DaemonProcess
 
@@ -80,3 +82,18 @@ def test_purge_asks_on_a_terminal(tmp_path: Path) -> None:
         os.close(slave)
         os.close(master)
         process.close()
+
+
+def test_a_name_beyond_ascii_fits_into_the_header_of_any_client(daemon: DaemonProcess) -> None:
+    """`mcp-config` prints it as ASCII, and the daemon takes that for the same mailbox."""
+    with CommandLine(daemon) as commandline:
+        done = commandline.run("mcp-config", "cursor", "--name", "grüße-ж")
+        header = json.loads(done.stdout)["mcpServers"]["mailbox"]["headers"]["X-Mailbox"]
+        assert header.isascii()
+        commandline.send("grüße-ж", "hello")
+        found = httpx.post(
+            f"{daemon.url}/v1/check-inbox",
+            params={"name": "grüße-ж"},
+            headers={"X-Mailbox": header},
+        )
+        assert [message["body"] for message in found.json()] == ["hello"]

@@ -124,7 +124,7 @@ class Manager(ABC):
             self.home_daemon.await_end(running)
         self.start()
 
-    def install(self, service: bool = False) -> Outcome:
+    def install(self, service: bool = False, *, skip_port_check: bool = False) -> Outcome:
         """Install or update the entry, and return when the platform runs the daemon.
 
         A daemon of the same home folder that was started by hand is stopped first.
@@ -137,7 +137,8 @@ class Manager(ABC):
         settings = self.program.settings()
         self.check_supported(service)
         running = self.home_daemon.running()
-        check_port(settings.bind, settings.port, running)
+        if not skip_port_check:
+            check_port(settings.bind, settings.port, running)
         is_by_platform = running is not None and self.runs(running)
         state = self.write_entry(service)
         try:

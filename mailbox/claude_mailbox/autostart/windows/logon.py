@@ -32,15 +32,15 @@ class WindowsLogon(Manager):
         self._run_key = RunKey(runner)
         self._refusal = ""
 
-    def install(self, service: bool = False) -> Outcome:
+    def install(self, service: bool = False, *, skip_port_check: bool = False) -> Outcome:
         if not service:
-            return super().install()
+            return super().install(skip_port_check=skip_port_check)
         machine_wide = WindowsService.of(self.program, self.runner)
         machine_wide.check_supported(service=True)
         # Both would listen on the same port, so the user's own daemon goes.
         self.remove_entry()
         self.home_daemon.stop()
-        return machine_wide.install(service=True)
+        return machine_wide.install(service=True, skip_port_check=skip_port_check)
 
     def check_supported(self, service: bool) -> None:
         if isolation.is_found_by_variable():

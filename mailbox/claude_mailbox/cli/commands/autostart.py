@@ -55,10 +55,19 @@ def _print(outcome: Outcome, *, as_json: bool) -> None:
 @click.option(
     "--service", is_flag=True, help="Windows only: a service for all users; needs an administrator."
 )
+@click.option(
+    "--skip-port-check",
+    is_flag=True,
+    help="Install even if another program has the port: the daemon takes it when it is free.",
+)
 @options.daemon_flags
 @options.as_json
 def install_autostart(
-    service: bool, as_json: bool, config_path: str | None, **flags: int | str | None
+    service: bool,
+    skip_port_check: bool,
+    as_json: bool,
+    config_path: str | None,
+    **flags: int | str | None,
 ) -> None:
     """Start the daemon now, at every login, and again when it fails.
 
@@ -74,7 +83,9 @@ def install_autostart(
       claude-mailbox install-autostart --port 40000
     """
     program = current(serve.by_config_key(flags), config_path)
-    _print(manager(program).install(service=service), as_json=as_json)
+    _print(
+        manager(program).install(service=service, skip_port_check=skip_port_check), as_json=as_json
+    )
 
 
 @click.command("uninstall-autostart")

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from urllib.parse import quote
 
 import rich_click as click
 
@@ -92,7 +93,8 @@ def _tcp_address(url: str | None) -> Address | None:
 def _http(name: str | None, address: str) -> dict[str, object]:
     server: dict[str, object] = {"url": f"{address}/mcp"}
     if name is not None:
-        server["headers"] = {"X-Mailbox": name}
+        # Not every client can send more than ASCII in a header.
+        server["headers"] = {"X-Mailbox": name if name.isascii() else quote(name)}
     return server
 
 

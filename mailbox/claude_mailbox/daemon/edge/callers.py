@@ -7,6 +7,7 @@ known by session is bound to its mailbox: it cannot act for another one by mista
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.http.asgi import Scope, headers_named
@@ -69,7 +70,7 @@ class Callers:
             BadRequest: if a header is malformed or there more than once.
             UnknownSession: if the session has no mailbox.
         """
-        name = one_header(scope, MAILBOX_HEADER)
+        name = mailbox_header(scope)
         if name is not None:
             name = check_name(name, "X-Mailbox")
             return Caller(await self._presence.touch(name) if register else name)
@@ -116,7 +117,7 @@ class Callers:
         name = check_name(given)
         own = caller.required()
         # The header may have been a former name, too; so compare as given, then as it is now.
-        if name == own or name == (one_header(scope, MAILBOX_HEADER) or "").strip():
+        if name == own or name == (mailbox_header(scope) or "").strip():
             return name, own
         if await self.present(name) != await self.present(own):
             raise NameMismatch(
@@ -153,6 +154,22 @@ class Callers:
         elif register:
             await self._presence.touch(given)
         return given
+
+
+def mailbox_header(scope: Scope) -> str | None:
+    """Return the name in ``X-Mailbox``, or None when it is absent.
+
+    Many clients can send ASCII alone, so a name beyond it may be percent-encoded UTF-8. Names that
+    have a percent sign themselves are taken as they are.
+    """
+    name = one_header(scope, MAILBOX_HEADER)
+    if name is None or "%" not in name:
+        return name
+    try:
+        decoded = unquote(name, errors="strict")
+    except UnicodeDecodeError:
+        return name
+    return name if decoded.isascii() else decoded
 
 
 def one_header(scope: Scope, name: bytes) -> str | None:
