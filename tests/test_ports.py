@@ -80,13 +80,15 @@ class TestLinux:
         with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
             assert ports.port_owner("127.0.0.1", server.getsockname()[1]) is not None
 
-    def test_a_connection_does_not_count(self):
-        """A client that uses the port number does not listen on it."""
+    def test_names_the_process_of_a_connection_that_leaves_from_the_port(self):
+        """It keeps others from the port as well."""
         with (
             socket.create_server(("127.0.0.1", 0)) as server,
             socket.create_connection(server.getsockname()) as client,
         ):
-            assert ports.port_owner("127.0.0.1", client.getsockname()[1]) is None
+            owner = ports.port_owner("127.0.0.1", client.getsockname()[1])
+            assert owner is not None
+            assert str(os.getpid()) in owner
 
     def test_names_the_user_when_the_process_is_hidden(self, tmp_path):
         """The kernel shows the user of the socket, if not its process."""

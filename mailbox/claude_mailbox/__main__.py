@@ -19,7 +19,7 @@ def main() -> None:
     function, keywords = found
     from claude_mailbox.cli.exit_status import exit_status
 
-    leave(exit_status(function, keywords))
+    leave(exit_status(function, keywords, as_json=bool(keywords.get("as_json"))))
 
 
 def leave(code: int) -> None:

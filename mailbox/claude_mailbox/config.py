@@ -72,13 +72,18 @@ def load(flags: Mapping[str, object] | None = None, path: str | None = None) -> 
             a wrong type or value; the sentence names the file and the key.
     """
     values: dict[str, object] = {}
+    if path is not None:
+        path = paths.absolute(path, "'--config'")
     places = [path] if path is not None else paths.config_paths()
     for place in places:
         if path is not None or os.path.exists(place):
             values.update(_read(place))
     for key, value in (flags or {}).items():
         if value is not None:
-            values[KEYS[key]] = _check(key, value, "on the command line")
+            checked = _check(key, value, "on the command line")
+            if key == "dbPath":
+                checked = paths.absolute(str(checked), "'--db-path'")
+            values[KEYS[key]] = checked
     if not values.get("db_path"):
         values["db_path"] = paths.database_path()
     return Config(**values)  # type: ignore[arg-type]  # every value went through _check
@@ -99,7 +104,11 @@ def _read(place: str) -> dict[str, object]:
         if key not in KEYS:
             known = " ".join(KEYS)
             raise ConfigError(f"Unknown key '{key}' in {place}; the keys are: {known}.")
-        values[KEYS[key]] = _check(key, value, f"in {place}")
+        checked = _check(key, value, f"in {place}")
+        if key == "dbPath":
+            folder = os.path.dirname(os.path.abspath(place))
+            checked = os.path.normpath(os.path.join(folder, os.path.expanduser(str(checked))))
+        values[KEYS[key]] = checked
     return values
 
 
@@ -117,4 +126,18 @@ def _check(key: str, value: object, where: str) -> object:
         return tuple(host.lower() for host in value)
     if not isinstance(value, str) or not value:
         raise ConfigError(f"'{key}' {where} must be a string that is not empty.")
-    return os.path.expanduser(value) if key == "dbPath" else value
+    if key == "bind" and not _is_loopback(value):
+        raise ConfigError(
+            f"'bind' {where} (flag --bind) must be an address that only this machine can reach, such"
+            f" as 127.0.0.1 or ::1, not '{ascii(value)[1:-1]}': the daemon has no passwords."
+        )
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

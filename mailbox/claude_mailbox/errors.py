@@ -189,6 +189,10 @@ class OutputLost(MailboxError):
     code = "output-lost"
 
 
+class PipeClosed(OutputLost):
+    """The reader of standard output has left, and nothing depended on it."""
+
+
 class DaemonUnreachable(MailboxError):
     """Nobody answers at the daemon's address."""
 

@@ -1,6 +1,8 @@
-"""The home folder and the files in it. Imports nothing but ``os``: hooks must start fast."""
+"""The home folder and the files in it. Imports next to nothing: hooks must start fast."""
 
 import os
+
+from claude_mailbox.errors import ConfigError
 
 DEFAULT_PORT = 37849
 DEFAULT_BIND = "127.0.0.1"
@@ -9,15 +11,43 @@ SOCKET_PATH_LIMIT = 103
 
 
 def home() -> str:
-    """Return the home folder: ``CLAUDE_MAILBOX_HOME``, else ``~/.claude-mailbox``."""
-    return os.environ.get("CLAUDE_MAILBOX_HOME") or os.path.join(
-        os.path.expanduser("~"), ".claude-mailbox"
-    )
+    """Return the home folder: ``CLAUDE_MAILBOX_HOME``, else ``~/.claude-mailbox``.
+
+    Raises:
+        ConfigError: if the variable has a relative path.
+    """
+    given = os.environ.get("CLAUDE_MAILBOX_HOME")
+    if given:
+        return absolute(given, "CLAUDE_MAILBOX_HOME")
+    return os.path.join(os.path.expanduser("~"), ".claude-mailbox")
+
+
+def absolute(path: str, what: str) -> str:
+    """Return *path* with ``~`` expanded, as no shell does where Claude Code sets variables.
+
+    Raises:
+        ConfigError: if it is relative: each working folder would have mail of its own.
+    """
+    expanded = os.path.expanduser(path)
+    if not os.path.isabs(expanded):
+        raise ConfigError(
+            f"{what} must be an absolute path or begin with ~/, not '{path}': write the whole path."
+        )
+    return os.path.normpath(expanded)
 
 
 def socket_path() -> str:
     """Return the path of the daemon's Unix socket."""
     return os.path.join(home(), "mailbox.sock")
+
+
+def file_id(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from another one at the same path, or None if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def lock_path() -> str:
@@ -45,6 +75,16 @@ def config_paths() -> list[str]:
 def database_path() -> str:
     """Return the default path of the database."""
     return os.path.join(home(), "mailbox.db")
+
+
+def secret_path() -> str:
+    """Return the path of the file by which the daemon proves on TCP that it is ours."""
+    return os.path.join(home(), "secret")
+
+
+def unanswered_path() -> str:
+    """Return the path of the file that hooks leave when the daemon did not answer in time."""
+    return os.path.join(home(), "unanswered")
 
 
 def log_path() -> str:

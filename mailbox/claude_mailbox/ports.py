@@ -1,4 +1,4 @@
-"""Which process listens on a TCP port: from ``/proc``, ``lsof`` or ``netstat``.
+"""Which process holds a TCP port: from ``/proc``, ``lsof`` or ``netstat``.
 
 It is at the top of the package because the daemon, autostart and ``doctor`` all name the process
 that has taken the daemon's port, and the client side may import nothing of the daemon.
@@ -13,6 +13,7 @@ CommandOutput = Callable[[list[str]], str]
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _COMMAND_LIMIT = 80
+_LISTEN = "0A"
 
 
 def command_output(command: list[str]) -> str:
@@ -31,9 +32,10 @@ def command_output(command: list[str]) -> str:
 def port_owner(
     host: str, port: int, *, run: CommandOutput = command_output, platform: str = sys.platform
 ) -> str | None:
-    """Return the process that listens on *host*:*port*, as ``nginx -g daemon off; (pid 123)``.
+    """Return the process that holds *host*:*port*, as ``nginx -g daemon off; (pid 123)``.
 
-    A process that listens on all addresses counts, one on another address does not.
+    A process that listens on all addresses counts, one on another address does not. If nobody
+    listens there, on Linux also the process of a connection that leaves from this port.
 
     Args:
         host: name or address.
@@ -42,7 +44,7 @@ def port_owner(
         platform: value of ``sys.platform``.
 
     Returns:
-        None if nobody listens there, or the system does not tell who.
+        None if nobody holds it, or the system does not tell who.
     """
     wanted = _addresses(host)
     if platform.startswith("linux"):
@@ -89,17 +91,21 @@ def _parse(text: str) -> IPAddress:
 
 
 def _from_proc(proc: str, wanted: list[IPAddress], port: int) -> str | None:
-    user_ids = dict(_listening_sockets(proc, wanted, port))
+    sockets = list(_sockets(proc, wanted, port))
+    listening = [(inode, user) for state, inode, user in sockets if state == _LISTEN]
+    user_ids = dict(listening or [(inode, user) for _, inode, user in sockets])
     if not user_ids:
         return None
     pid = _pid_with_file(proc, {f"socket:[{inode}]" for inode in user_ids})
+    if pid is None and set(user_ids) == {"0"}:
+        return "a connection that has ended, for a minute at most"
     if pid is None:
         return f"a process of user {_user_name(next(iter(user_ids.values())))}"
     return f"{_command(proc, pid)} (pid {pid})"
 
 
-def _listening_sockets(proc: str, wanted: list[IPAddress], port: int) -> Iterator[tuple[str, int]]:
-    """Yield inode and user id of each matching socket in state LISTEN."""
+def _sockets(proc: str, wanted: list[IPAddress], port: int) -> Iterator[tuple[str, str, int]]:
+    """Yield state, inode and user id of each socket that has the port at this end."""
     for table in ("tcp", "tcp6"):
         try:
             with open(f"{proc}/net/{table}", encoding="ascii") as file:
@@ -109,9 +115,8 @@ def _listening_sockets(proc: str, wanted: list[IPAddress], port: int) -> Iterato
         for row in rows:
             fields = row.split()
             address, _, number = fields[1].partition(":")
-            is_listening = fields[3] == "0A"
-            if is_listening and int(number, 16) == port and covers(_from_hex(address), wanted):
-                yield fields[9], int(fields[7])
+            if int(number, 16) == port and covers(_from_hex(address), wanted):
+                yield fields[3], fields[9], int(fields[7])
 
 
 def _from_hex(text: str) -> IPAddress:

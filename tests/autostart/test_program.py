@@ -1,6 +1,7 @@
 """The command that autostart starts."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,13 +18,13 @@ class TestCurrent:
         """Without flags: the interpreter, our module and `serve`."""
         program = current()
         assert sys.executable == program.python
-        assert program.arguments == ["-P", "-m", "claude_mailbox", "serve"]
+        assert program.arguments == ["-E", "-P", "-m", "claude_mailbox", "serve"]
 
     def test_settings_become_flags_of_serve(self, home: Path, monkeypatch) -> None:
-        """Paths become absolute."""
-        monkeypatch.chdir(home)
+        """With their values."""
         (home / "my.json").write_text("{}")
-        program = current({"port": 0, "bind": None, "dbPath": "mail.db"}, "my.json")
+        flags = {"port": 0, "bind": None, "dbPath": f"{home}/mail.db"}
+        program = current(flags, f"{home}/my.json")
         expected = ["--port", "0", "--db-path", f"{home}/mail.db", "--config", f"{home}/my.json"]
         assert expected == list(program.flags)
         assert program.settings().db_path == f"{home}/mail.db"
@@ -41,13 +42,24 @@ class TestCurrent:
         assert current().environment == {}
         assert str(home / ".claude-mailbox") == current().home
 
-    def test_has_pythonpath_if_it_finds_the_package(self, home: Path, monkeypatch) -> None:
-        """Other folders in PYTHONPATH are left out."""
+    def test_names_its_folder_if_pythonpath_finds_the_package(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The variable itself is left out, with whatever else it has."""
         root = str(Path(claude_mailbox.__file__).parents[1])
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["/elsewhere", root]))
-        assert root == current().environment["PYTHONPATH"]
-        monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+        assert root in current().arguments
         assert "PYTHONPATH" not in current().environment
+        done = subprocess.run(
+            [sys.executable, *current().arguments[:-1], "--version"],
+            env={"PYTHONPATH": "/elsewhere"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert claude_mailbox.__version__ in done.stdout
+        monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+        assert root not in current().arguments
 
     @pytest.mark.parametrize("letter", ["\n", "\x1b", "\x7f", "\udc80", "\u2028"])
     def test_refuses_characters_that_no_service_file_can_have(

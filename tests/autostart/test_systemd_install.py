@@ -220,7 +220,7 @@ class TestUninstall:
         status = user.succeed("status")
         assert (status["state"], status["autostart"]) == ("NotInstalled", None)
         assert (user.home / "mailbox.db").exists()
-        purged = user.succeed("uninstall-autostart", "--purge")
+        purged = user.succeed("uninstall-autostart", "--purge", "--yes")
         assert (purged["state"], purged["left"]) == ("absent", [])
         assert str(user.home / "mailbox.db") in purged["deleted"]
         assert not user.home.exists()

@@ -46,7 +46,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=exec
-ExecStart="/opt/py thon" "-P" "-m" "claude_mailbox" "serve" "--port" "0"
+ExecStart="/opt/py thon" "-E" "-P" "-m" "claude_mailbox" "serve" "--port" "0"
 Environment="CLAUDE_MAILBOX_HOME=/home/a%%b"
 Restart=on-failure
 RestartSec=1

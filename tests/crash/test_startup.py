@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import resource
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -252,22 +251,7 @@ class TestHome:
 
 
 class TestPort:
-    def test_taken_by_another_program(self, stopped: DaemonProcess) -> None:
-        """The sentence names port and program."""
-        with socket.create_server(("127.0.0.1", 0)) as other:
-            port = other.getsockname()[1]
-            stopped.settings["port"] = port
-            sentence = refusal(stopped)
-        assert f"Port {port} is taken" in sentence
-        assert "--port" in sentence
-        if sys.platform == "linux":
-            assert str(os.getpid()) in sentence
-
-    def test_taken_by_another_daemon(self, stopped: DaemonProcess) -> None:
-        """A daemon of another home keeps its port."""
-        with DaemonProcess() as other:
-            stopped.settings["port"] = other.port
-            assert str(other.pid) in refusal(stopped)
+    """A port that is taken keeps no daemon from starting: see the tests of machines."""
 
     def test_an_address_that_is_not_ours(self, stopped: DaemonProcess) -> None:
         """The sentence names the flag."""

@@ -13,6 +13,7 @@ from claude_mailbox.cli.app import cli
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.history import HistoryRoutes
+from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
@@ -45,6 +46,7 @@ def routes() -> list[tuple[str, str]]:
         HistoryRoutes(nothing, nothing),
         SessionRoutes(nothing, nothing),
         ProofRoutes(nothing),
+        IdentityRoutes(nothing),
         Follow(nothing, nothing),
         McpEndpoint(nothing, nothing, nothing),
     )

@@ -70,6 +70,8 @@ def test_the_home_folder() -> None:
             paths.lock_path(),
             paths.log_path(),
             paths.launch_record_path(),
+            paths.secret_path(),
+            paths.unanswered_path(),
         )
     }
 

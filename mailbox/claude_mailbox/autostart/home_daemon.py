@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ class HomeDaemon:
             return
         try:
             os.kill(running.pid, signal.SIGTERM)
+            if sys.platform != "win32":  # a process that was stopped does not act on anything else
+                os.kill(running.pid, signal.SIGCONT)
         except PermissionError:
             raise AutostartError(
                 f"The daemon (pid {running.pid}) runs as another user: stop it there."
@@ -95,8 +98,9 @@ class HomeDaemon:
         """
         if not _wait_for(lambda: self.running() != running, STOP_SECONDS):
             raise AutostartError(
-                f"The daemon (pid {running.pid}) did not end within {STOP_SECONDS:.0f} seconds:"
-                " end that process yourself and try again."
+                f"The daemon (pid {running.pid}) is stuck: it did not end within"
+                f" {STOP_SECONDS:.0f} seconds. End that process yourself (no stored mail is lost) and"
+                " try again."
             )
 
     def await_ready(self, log_hint: str, has_failed: Callable[[], bool]) -> RunningDaemon:

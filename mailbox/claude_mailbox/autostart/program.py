@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from claude_mailbox import config, paths
+from claude_mailbox import config, isolation, paths
 from claude_mailbox.errors import AutostartError
 
 # Folders whose files are gone when a cache is cleaned.
@@ -37,11 +37,8 @@ class Program:
 
     @property
     def arguments(self) -> list[str]:
-        """Everything after the interpreter.
-
-        ``-P`` keeps the working folder, which the service manager chooses, off the import path.
-        """
-        return ["-P", "-m", "claude_mailbox", "serve", *self.flags]
+        """Everything after the interpreter."""
+        return [*isolation.python_arguments(), "serve", *self.flags]
 
     def settings(self) -> config.Config:
         """Return the settings that the daemon is going to use.
@@ -74,9 +71,9 @@ def current(flags: Mapping[str, object] | None = None, config_path: str | None =
     """
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     if "dbPath" in given:
-        given["dbPath"] = os.path.abspath(os.path.expanduser(str(given["dbPath"])))
+        given["dbPath"] = paths.absolute(str(given["dbPath"]), "'--db-path'")
     if config_path is not None:
-        config_path = os.path.abspath(config_path)
+        config_path = paths.absolute(config_path, "'--config'")
     arguments = []
     for key, value in given.items():
         arguments += [f"--{config.KEYS[key].replace('_', '-')}", str(value)]
@@ -86,7 +83,7 @@ def current(flags: Mapping[str, object] | None = None, config_path: str | None =
         python=sys.executable,
         flags=tuple(arguments),
         environment=_environment(),
-        home=os.path.abspath(paths.home()),
+        home=paths.home(),
         given=given,
         config_path=config_path,
     )
@@ -98,15 +95,9 @@ def current(flags: Mapping[str, object] | None = None, config_path: str | None =
 
 
 def _environment() -> dict[str, str]:
-    variables = {}
-    if os.environ.get("CLAUDE_MAILBOX_HOME"):
-        variables["CLAUDE_MAILBOX_HOME"] = os.path.abspath(paths.home())
-    # A checkout is found through PYTHONPATH alone.
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if root in (os.path.abspath(entry) for entry in given if entry):
-        variables["PYTHONPATH"] = root
-    return variables
+    if not os.environ.get("CLAUDE_MAILBOX_HOME"):
+        return {}
+    return {"CLAUDE_MAILBOX_HOME": paths.home()}
 
 
 def _check(text: str) -> None:

@@ -1,5 +1,6 @@
 """The full command line: help, errors, and commands that are imported when they are called."""
 
+import difflib
 import importlib
 import os
 import sys
@@ -27,6 +28,7 @@ PANELS = {
         "log": "commands.history:log",
         "list": "commands.mail:list_mailboxes",
         "rename": "commands.mail:rename",
+        "delete": "commands.mail:delete",
     },
     "Daemon": {
         "status": "commands.daemon:status",
@@ -73,6 +75,35 @@ class LazyGroup(click.RichGroup):
         assert isinstance(command, click.Command)  # noqa: S101  # as in the table
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: "list[str]"
+    ) -> "tuple[str | None, click.Command | None, list[str]]":
+        if args[0] == "help":
+            args = [*args[1:2], "--help"] if args[1:] else ["--help"]
+            if args == ["--help"]:
+                click.echo(ctx.get_help())
+                ctx.exit()
+        if args[0] not in _LOCATIONS and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], _LOCATIONS, 1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            ctx.fail(f"No such command '{args[0]}'.{hint}")
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not any("--url" in each.opts for each in command.params):
+            rest = _without_url(rest)
+        return name, command, rest
+
+
+def _without_url(arguments: "list[str]") -> "list[str]":
+    """Leave out an address, for a command that has no use for it."""
+    kept: list[str] = []
+    left = iter(arguments)
+    for argument in left:
+        if argument == "--url":
+            next(left, None)
+        elif not argument.startswith("--url="):
+            kept.append(argument)
+    return kept
+
 
 @click.group(
     cls=LazyGroup,
@@ -86,7 +117,9 @@ class LazyGroup(click.RichGroup):
         }
     }
 )
-@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.version_option(
+    __version__, "-V", "--version", prog_name=PROGRAM, message="%(prog)s %(version)s"
+)
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Mail between coding-agent sessions that run side by side on one machine.
@@ -105,7 +138,7 @@ def cli(context: click.Context) -> None:
 
 def main(arguments: "Sequence[str] | None" = None) -> int:
     """Run the full command line and return the exit code."""
-    return exit_status(_run, {"arguments": arguments})
+    return exit_status(_run, {"arguments": arguments}, as_json=_is_json(arguments))
 
 
 def _run(arguments: "Sequence[str] | None") -> int:
@@ -113,10 +146,12 @@ def _run(arguments: "Sequence[str] | None") -> int:
         code = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else PROGRAM
-        output.report_error(f"{_sentence(error.format_message())} See '{path} --help'.")
+        sentence = f"{_sentence(error.format_message())} See '{path} --help'."
+        output.report_error(sentence, "usage" if _is_json(arguments) else None)
         return 1
     except click.ClickException as error:
-        output.report_error(_sentence(error.format_message()))
+        sentence = _sentence(error.format_message())
+        output.report_error(sentence, "usage" if _is_json(arguments) else None)
         return 1
     except click.Abort:
         return 130
@@ -125,6 +160,10 @@ def _run(arguments: "Sequence[str] | None") -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _is_json(arguments: "Sequence[str] | None") -> bool:
+    return "--json" in (sys.argv[1:] if arguments is None else arguments)
 
 
 def _sentence(text: str) -> str:

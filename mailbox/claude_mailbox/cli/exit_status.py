@@ -2,7 +2,7 @@
 
 from claude_mailbox.client import output
 from claude_mailbox.client.mail.interrupts import Interrupted
-from claude_mailbox.errors import MailboxError
+from claude_mailbox.errors import MailboxError, PipeClosed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,14 +11,18 @@ if TYPE_CHECKING:
 EXIT_INTERRUPTED = 130
 
 
-def exit_status(function: "Callable[..., int]", keywords: "Mapping[str, object]") -> int:
+def exit_status(
+    function: "Callable[..., int]", keywords: "Mapping[str, object]", *, as_json: bool = False
+) -> int:
     """Call *function* and return its exit code; write errors to standard error."""
     try:
         return function(**keywords)
+    except PipeClosed as error:
+        return error.exit_code  # as in `list | head`: nobody reads on, and nothing is lost
     except MailboxError as error:
         # There is no sentence if the reader of a pipe left before there was anything to print.
         if str(error):
-            output.report_error(str(error))
+            output.report_error(str(error), error.code if as_json else None)
         return error.exit_code
     except BrokenPipeError:
         raise

@@ -8,7 +8,7 @@ import gc
 import os
 from collections.abc import Mapping, Sequence
 
-from claude_mailbox import __version__, config
+from claude_mailbox import __version__, config, isolation
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.hooks.launch_record import write_launch_record
 from claude_mailbox.errors import OutputLost
@@ -29,12 +29,18 @@ def serve(*, config_path: str | None = None, as_json: bool = False, **flags: obj
         StartupError: if the daemon cannot start.
     """
     settings = config.load(by_config_key(flags), config_path)
+    has_record = not isolation.is_found_by_variable()
+    # Whatever started us: a daemon for everybody has no variables of one project.
+    kept = isolation.kept_variables(os.environ)
+    os.environ.clear()
+    os.environ.update(kept)
     # Nothing that is imported now becomes garbage; the daemon switches it on again when it answers.
     gc.disable()
     from claude_mailbox.daemon import main
 
     def print_ready(addresses: Sequence[str]) -> None:
-        write_launch_record()
+        if has_record:
+            write_launch_record()
         ready = {
             "version": __version__,
             "pid": os.getpid(),

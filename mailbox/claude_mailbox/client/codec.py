@@ -4,6 +4,8 @@
 Where they are missing (other interpreters than CPython) the ``json`` package is used.
 """
 
+from claude_mailbox.client import encoding
+
 try:
     from _json import encode_basestring, make_encoder, make_scanner
 except ImportError:  # an interpreter without the C accelerator
@@ -76,14 +78,14 @@ else:
 
 
 def decode(data: bytes) -> object:
-    """Return the value of one JSON document in UTF-8, with or without a byte order mark.
+    """Return the value of one JSON document; see `encoding.decode` for the encodings.
 
     Raises:
-        ValueError: if it is not UTF-8, not JSON, nested too deeply, or followed by more text.
+        ValueError: if it is not such text, not JSON, nested too deeply, or followed by more text.
     """
-    text = data.decode()
+    text = encoding.decode(data)
     try:
-        return _loads(text.removeprefix("\ufeff"))
+        return _loads(text)
     except RecursionError:
         message = "it is nested too deeply"
         raise ValueError(message) from None

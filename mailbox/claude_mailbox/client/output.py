@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 
-from claude_mailbox.errors import OutputLost
+from claude_mailbox.errors import OutputLost, PipeClosed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs 3 ms
@@ -29,10 +29,18 @@ def write_error(text: str) -> None:
     _write(2, text)
 
 
-def report_error(sentence: str) -> None:
-    """Write ``Error: <sentence>`` to standard error, if that can still be written."""
+def report_error(sentence: str, reason: str | None = None) -> None:
+    """Write ``Error: <sentence>`` to standard error, if that can still be written.
+
+    With a *reason*, a word for programs, as the JSON that REST has for an error.
+    """
+    line = f"Error: {sentence}"
+    if reason is not None:
+        from claude_mailbox.client import codec
+
+        line = codec.encode({"error": sentence, "reason": reason})
     try:  # noqa: SIM105  # contextlib costs 4 ms
-        write_error(f"Error: {sentence}\n")
+        write_error(line + "\n")
     except OutputLost:
         pass
 
@@ -93,7 +101,8 @@ def _write(descriptor: int, text: str) -> None:
         _discard_buffer(stream)
         name = "Standard output" if descriptor == 1 else "Standard error"
         why = getattr(error, "strerror", None) or error
-        raise OutputLost(f"{name} cannot be written: {why}.") from None
+        kind = PipeClosed if isinstance(error, BrokenPipeError) else OutputLost
+        raise kind(f"{name} cannot be written: {why}.") from None
     except BaseException:  # a signal, while we waited for the reader of a pipe
         _discard_buffer(stream)
         raise

@@ -33,7 +33,7 @@ class Lock:
         except OSError as error:
             raise StartupError(self._unwritable(error)) from None
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not _try_lock(self._descriptor):
+        while not self._try_lock():
             if time.monotonic() > deadline:
                 holder = self._holder()
                 os.close(self._descriptor)
@@ -41,6 +41,17 @@ class Lock:
             time.sleep(0.02)
         # A daemon that was killed left its pid behind, and somebody else may have that by now.
         os.ftruncate(self._descriptor, 0)
+
+    def _try_lock(self) -> bool:
+        try:
+            return _try_lock(self._descriptor)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise StartupError(
+                f"The file system of {os.path.dirname(self._path)} has no file locks"
+                f" ({error.strerror}), without which two daemons could share a mailbox: choose a"
+                " local disk for the home folder with CLAUDE_MAILBOX_HOME, and for the database."
+            ) from None
 
     def describe(self, addresses: Sequence[str] = ()) -> None:
         """Write our pid, version and addresses into the file."""
@@ -128,6 +139,6 @@ else:
     def _try_lock(descriptor: int) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             return False
         return True

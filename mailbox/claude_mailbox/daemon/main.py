@@ -9,9 +9,7 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -19,6 +17,7 @@ import trio
 
 from claude_mailbox import __version__, paths
 from claude_mailbox.config import Config
+from claude_mailbox.daemon.clock import steady_clock
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
@@ -32,14 +31,16 @@ from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.http import descriptors
 from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
-from claude_mailbox.daemon.http.sockets import Listener, open_tcp, open_unix
+from claude_mailbox.daemon.listening import Listening
 from claude_mailbox.daemon.lock import HomeLock
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
+from claude_mailbox.daemon.secret import Secret
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.history import HistoryRoutes
+from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
@@ -52,6 +53,8 @@ OnReady = Callable[[Sequence[str]], None]
 
 # How long running requests may go on once the daemon is told to stop.
 GRACE_SECONDS = 1.0
+# One on TCP and one on the Unix socket.
+LISTENERS = 2
 # What slow clients together may make the daemon keep in memory; more where messages may be huge.
 BUFFER_BYTES = 64 * 1024 * 1024
 BUFFER_MESSAGES = 16
@@ -106,8 +109,7 @@ def _make_home(home: str) -> None:
         ) from None
 
 
-def _clock() -> int:
-    return time.time_ns() // 1_000_000
+_clock = steady_clock()
 
 
 async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
@@ -165,15 +167,19 @@ async def _serve(
     await housekeeping.release_bound()
     await sessions.restore()
 
-    max_connections = descriptors.share(descriptors.raise_limit(), len(listeners))
+    max_connections = descriptors.share(descriptors.raise_limit(), LISTENERS)
     budget = Budget(max(BUFFER_BYTES, BUFFER_MESSAGES * config.max_body_bytes))
-    addresses = [listener.address for listener in listeners]
+
+    def create_server() -> Server:
+        return Server(app, closing, GRACE_SECONDS, budget, max_connections, _may_connect)
+
+    listening = Listening(config, create_server)
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
     handover = Handover(broker)
     subagents = SubagentCalls()
     endpoint = McpEndpoint(broker, callers, subagents)
     follow = Follow(broker, callers)
-    health = partial(_health, config, addresses, endpoint, lines)
+    health = partial(_health, config, listening, endpoint, lines)
     app = MailboxApp(
         [
             *MailRoutes(broker, callers).routes(),
@@ -181,11 +187,12 @@ async def _serve(
             *HistoryRoutes(broker, callers).routes(),
             *SessionRoutes(sessions, subagents).routes(),
             *ProofRoutes(proofs).routes(),
+            *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),
             *follow.routes(),
             *endpoint.routes(),
         ],
         handover,
-        hosts=config.allowed_hosts,
+        hosts=[*config.allowed_hosts, config.bind.strip("[]")],
         max_body_bytes=config.max_body_bytes,
     )
 
@@ -201,12 +208,12 @@ async def _serve(
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
         async with trio.open_nursery() as serving:
-            for listener in listeners:
-                server = Server(app, closing, GRACE_SECONDS, budget, max_connections)
-                await serving.start(server.serve, listener)
-            lock.describe(addresses)
+            await listening.serve(serving, lambda: lock.describe(listening.addresses))
+            background.start_soon(
+                listening.keep_open, serving, lambda: lock.describe(listening.addresses)
+            )
             background.start_soon(_serve_mcp, endpoint)
-            on_ready(addresses)
+            on_ready(listening.addresses)
             # What exists now stays; the collector need not look at it.
             gc.freeze()
             gc.enable()
@@ -220,14 +227,9 @@ async def _serve(
         background.cancel_scope.cancel()
 
 
-def _open_listeners(config: Config) -> list[Listener]:
-    from claude_mailbox.ports import port_owner  # only a port that is taken needs it
-
-    listeners = [open_tcp(config.bind, config.port, port_owner)]
-    path = paths.socket_path()
-    if hasattr(socket, "AF_UNIX") and len(os.fsencode(path)) <= paths.SOCKET_PATH_LIMIT:
-        listeners.append(open_unix(path))
-    return listeners
+def _may_connect(user: int) -> bool:
+    """Return whether a user of this machine may use our TCP port: we, and root, who may anyway."""
+    return user in (os.getuid(), 0)
 
 
 async def _serve_mcp(endpoint: McpEndpoint) -> None:
@@ -240,14 +242,16 @@ async def _serve_mcp(endpoint: McpEndpoint) -> None:
 
 
 def _health(
-    config: Config, addresses: Sequence[str], endpoint: McpEndpoint, lines: WaiterLines
+    config: Config, listening: Listening, endpoint: McpEndpoint, lines: WaiterLines
 ) -> Mapping[str, object]:
+    missing = {"missing": list(listening.missing)} if listening.missing else {}
     return {
         "status": "ok",
         "version": __version__,
         "dbPath": config.db_path,
         "pid": os.getpid(),
-        "addresses": list(addresses),
+        "addresses": list(listening.addresses),
+        **missing,
         "mcp": "ready" if endpoint.is_ready else "starting",
         "waiters": lines.total(),
     }

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+import claude_mailbox
 from autostart.fakes import FakeHomeDaemon, FakeRunner
 from claude_mailbox.autostart import Program
 from claude_mailbox.autostart.command_runner import CommandResult
@@ -163,7 +164,7 @@ class TestInstall:
         ]
         task = ElementTree.fromstring(windows.runner.task)
         arguments = task.findtext(f"{SPACE}Actions/{SPACE}Exec/{SPACE}Arguments")
-        assert arguments == "-P -m claude_mailbox.autostart.windows.supervisor --port 0"
+        assert arguments == "-E -P -m claude_mailbox.autostart.windows.supervisor --port 0"
 
     def test_the_home_folder_is_an_argument(self, windows: WindowsLogon) -> None:
         """A task cannot set variables."""
@@ -203,7 +204,14 @@ class TestInstall:
         outcome = windows.install()
         assert outcome.entry == rf"Run key {RUN_KEY}\claude-mailbox"
         assert "Access is denied" in outcome.notes[0]
-        supervisor = ["-P", "-m", "claude_mailbox.autostart.windows.supervisor", "--port", "0"]
+        supervisor = [
+            "-E",
+            "-P",
+            "-m",
+            "claude_mailbox.autostart.windows.supervisor",
+            "--port",
+            "0",
+        ]
         assert windows.runner.run_key == f'"{PYTHON}" {" ".join(supervisor)}'
         assert windows.runner.spawned == [[PYTHON, *supervisor]]
         assert not os.path.exists(definition(windows))
@@ -238,10 +246,11 @@ class TestInstall:
         assert r"Windows would replace the %NAME% or $(Arg) in C:\%TEMP%" in outcome.notes[0]
         assert r"C:\%TEMP%\mail.db" in windows.runner.run_key
 
-    def test_a_checkout_is_refused(self, windows: WindowsLogon, home: Path) -> None:
+    def test_a_checkout_is_refused(
+        self, windows: WindowsLogon, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A task cannot set PYTHONPATH."""
-        found = {"PYTHONPATH": "/src"}
-        windows.program = dataclasses.replace(windows.program, environment=found)
+        monkeypatch.setenv("PYTHONPATH", str(Path(claude_mailbox.__file__).parents[1]))
         with pytest.raises(AutostartError, match="install it first"):
             windows.install()
         assert list(home.iterdir()) == []

@@ -119,7 +119,7 @@ class TestInstall:
         outcome = service.install(service=True)
         assert (outcome.state, outcome.entry) == ("installed", "Windows service 'claude-mailbox'")
         module = "claude_mailbox.autostart.windows.service_host"
-        line = f'"{PYTHON}" -P -m {module} --home {root / "home"} --port 0'
+        line = f'"{PYTHON}" -E -P -m {module} --home {root / "home"} --port 0'
         assert [
             command[1:] for command in service.runner.pop_commands() if command[0] == "sc.exe"
         ] == [

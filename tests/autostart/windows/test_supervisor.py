@@ -61,9 +61,9 @@ class TestArguments:
         """Through the arguments of the supervisor."""
         monkeypatch.delenv("CLAUDE_MAILBOX_HOME", raising=False)
         arguments = supervisor.module_arguments(home, ["--port", "1"], "the.module")
-        assert arguments[:3] == ["-P", "-m", "the.module"]
+        assert arguments[:3] == ["-E", "-P", "-m"]
         command, environment = supervisor.daemon_command(arguments[3:], "python.exe")
-        assert command == ["python.exe", "-P", "-m", "claude_mailbox", "serve", "--port", "1"]
+        assert command == ["python.exe", "-E", "-P", "-m", "claude_mailbox", "serve", "--port", "1"]
         assert environment.get("CLAUDE_MAILBOX_HOME") == home
 
 

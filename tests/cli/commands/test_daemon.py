@@ -92,14 +92,21 @@ class TestStartAndStop:
         assert line.startswith("Error: ")
 
     def test_a_start_that_fails_says_why(self, fresh: CommandLine) -> None:
-        """Here the port is taken; one sentence."""
+        """Here the configuration is wrong; one sentence."""
+        (fresh.process.home / "mailbox.json").write_text('{"port": -1}')
+        done = fresh.run("start")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "'port'" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+    def test_a_start_without_the_port_says_what_is_missing(self, fresh: CommandLine) -> None:
+        """The daemon runs, and takes the port when it is free."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             (fresh.process.home / "mailbox.json").write_text(json.dumps({"port": port}))
             done = fresh.run("start")
-        assert (done.returncode, done.stdout) == (1, "")
-        assert str(port) in done.stderr
-        assert done.stderr.count("\n") == 1
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"Port {port} is taken" in done.stdout
 
     @pytest.mark.parametrize("verb", ["start", "stop", "restart"])
     def test_another_daemon_is_left_alone(
@@ -139,13 +146,14 @@ class TestStatus:
     def test_without_a_daemon_and_autostart(self, fresh: CommandLine) -> None:
         """The first word is NotInstalled, and the reason says how to start it."""
         done = fresh.run("status")
-        assert (done.returncode, done.stdout.split()[0]) == (0, "NotInstalled")
+        assert (done.returncode, done.stdout.split()[0]) == (2, "NotInstalled")
+        assert "daemon.log" in done.stdout
         assert "claude-mailbox start" in done.stdout
 
     def test_a_killed_daemon_is_not_running(self, own: CommandLine) -> None:
         """It leaves lock file and socket behind, but does not answer."""
         own.process.kill()
-        assert own.run("status", "--json").returncode == 0
+        assert own.run("status", "--json").returncode == 2
         assert own.run("status").stdout.split()[0] in ("Stopped", "NotInstalled")
 
     def test_a_terminal_gets_a_table(self, shared: CommandLine) -> None:

@@ -146,11 +146,10 @@ class TestTrouble:
             "[Claude-Mailbox] The mail daemon is not running: start it with 'claude-mailbox start'."
         )
 
-    def test_a_hook_never_connects_to_the_port(self, shared: CommandLine, tmp_path: Path) -> None:
+    def test_never_connects_to_the_port(self, shared: CommandLine, tmp_path: Path) -> None:
         """While the daemon is down another user may listen there, and would reach the model."""
         (tmp_path / "mailbox.json").write_text(f'{{"port": {shared.process.port}}}')
         home = {"CLAUDE_MAILBOX_HOME": str(tmp_path)}
-        assert shared.run("peek", "--name", "a", environment=home).returncode == 0
         done = shared.run("check", "--hook", "--name", "a", environment=home)
         assert "daemon is not running" in done.stdout
 

@@ -62,7 +62,7 @@ class TestSend:
 
     def test_standard_input_must_be_utf8(self, shared: CommandLine, tmp_path: Path) -> None:
         """Other bytes are an error, and so is a closed input."""
-        (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+        (tmp_path / "bytes").write_bytes(b"\xff\xfa")
         with (tmp_path / "bytes").open() as file:
             child = shared.spawn("send", "--from", "a", "--to", "s7", "--body", "-", stdin=file)
             _, errors = child.communicate()

@@ -7,9 +7,10 @@ import pytest
 from claude_mailbox import paths
 from claude_mailbox.client.reach.address import (
     Address,
-    candidates,
     configured_tcp,
+    explicit_address,
     is_own_daemon,
+    own_socket,
     parse_url,
 )
 from claude_mailbox.errors import ConfigError
@@ -75,36 +76,29 @@ class TestParseUrl:
             parse_url(url)
 
 
-class TestCandidates:
+class TestOwnDaemon:
     def test_a_given_url_overrides_the_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Only the explicit address is tried, and it is not our own daemon's."""
-        monkeypatch.setenv("CLAUDE_MAILBOX_URL", "http://127.0.0.1:2")
-        assert list(map(str, candidates("http://127.0.0.1:1"))) == ["http://127.0.0.1:1"]
-        assert list(map(str, candidates())) == ["http://127.0.0.1:2"]
+        """It is not our own daemon's address then."""
+        monkeypatch.setenv("CLAUDE_MAILBOX_URL", "http://127.0.0.1:2/")
+        assert str(explicit_address("http://127.0.0.1:1")) == "http://127.0.0.1:1"
+        assert str(explicit_address(None)) == "http://127.0.0.1:2"
         assert not is_own_daemon()
 
-    def test_an_empty_variable_is_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """`CLAUDE_MAILBOX_URL= claude-mailbox ...` uses the default address."""
-        monkeypatch.setenv("CLAUDE_MAILBOX_URL", "")
+    @pytest.mark.parametrize("value", ["", " ", "http://localhost:37849/"])
+    def test_an_empty_variable_or_our_own_port_means_our_own_daemon(
+        self, monkeypatch: pytest.MonkeyPatch, value: str
+    ) -> None:
+        """It is reached by the socket then."""
+        monkeypatch.setenv("CLAUDE_MAILBOX_URL", value)
         assert is_own_daemon()
 
-    def test_the_socket_is_tried_before_the_port(self, home: Path) -> None:
-        """If the home folder has no socket file, the port is the only candidate."""
-        assert list(map(str, candidates())) == ["http://127.0.0.1:37849"]
-        (home / "mailbox.sock").touch()
-        wanted = [f"unix:{home}/mailbox.sock", "http://127.0.0.1:37849"]
-        assert wanted == list(map(str, candidates()))
-
-    def test_unix_only_leaves_the_port_out(self, home: Path) -> None:
-        """Another user may listen on the port, but not on the socket in our home folder."""
-        assert [f"unix:{home}/mailbox.sock"] == list(map(str, candidates(unix_only=True)))
-
-    def test_a_path_that_is_too_long_for_a_socket_leaves_the_port(
-        self, monkeypatch: pytest.MonkeyPatch
+    def test_is_reached_by_the_socket_where_there_can_be_one(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Where there can be no Unix socket, hooks use TCP too."""
+        """A path may be too long for a socket."""
+        assert str(own_socket()) == f"unix:{home}/mailbox.sock"
         monkeypatch.setattr(paths, "SOCKET_PATH_LIMIT", 5)
-        assert list(map(str, candidates(unix_only=True))) == ["http://127.0.0.1:37849"]
+        assert own_socket() is None
 
 
 class TestConfiguredTcp:

@@ -1,11 +1,7 @@
 """The REST API for clients: what is sent, what is repeated, what is an error."""
 
-import socket
-from pathlib import Path
-
 import pytest
 
-from claude_mailbox import paths
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity, Refused
 from claude_mailbox.client.reach.connection import ConnectionLost, WrongServer
 from claude_mailbox.errors import DaemonUnreachable, InvalidName, MailboxError
@@ -191,24 +187,3 @@ class TestAckAndRelease:
     def test_a_release_never_fails(self) -> None:
         """If the daemon is gone, the lease expires by itself."""
         Daemon("http://127.0.0.1:1").release(["t"])
-
-
-class TestCandidates:
-    def test_tcp_is_tried_after_a_socket_that_nobody_listens_on(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-    ) -> None:
-        """A daemon that is killed leaves its socket file."""
-        home = tmp_path_factory.mktemp("h")
-        monkeypatch.setenv("CLAUDE_MAILBOX_HOME", str(home))
-        monkeypatch.delenv("CLAUDE_MAILBOX_URL", raising=False)
-        monkeypatch.setattr(paths, "SOCKET_PATH_LIMIT", 1000)
-        monkeypatch.chdir(home)
-        with socket.socket(socket.AF_UNIX) as stale:
-            stale.bind("mailbox.sock")
-        with Server(respond_with(response(b"1"))) as server:
-            (Path(home) / "mailbox.json").write_text(f'{{"port": {server.address.port}}}')
-            daemon = Daemon()
-            assert daemon.address.path is not None
-            assert daemon.call("GET", "/x").value == 1
-            assert daemon.address == server.address
-            daemon.close()

@@ -2,6 +2,7 @@
 
 import os
 
+from claude_mailbox import isolation
 from claude_mailbox.autostart.base import Manager, Outcome
 from claude_mailbox.autostart.command_runner import CommandRunner
 from claude_mailbox.autostart.home_daemon import HomeDaemon, RunningDaemon
@@ -42,7 +43,7 @@ class WindowsLogon(Manager):
         return machine_wide.install(service=True)
 
     def check_supported(self, service: bool) -> None:
-        if "PYTHONPATH" in self.program.environment:
+        if isolation.is_found_by_variable():
             raise AutostartError(
                 "claude-mailbox is found through PYTHONPATH, which a task cannot set: install it"
                 " first, with 'uv tool install' or 'pipx install' and the folder's path."

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from claude_mailbox import paths
+from claude_mailbox import isolation, paths
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
 # A failure after a run of this length counts as the first one.
@@ -25,7 +25,7 @@ _STOPPED_ON_PURPOSE = frozenset({0, 15})
 def module_arguments(home: str | None, flags: Sequence[str], module: str) -> list[str]:
     """Return arguments for Python that run *module*, the supervisor or the service host."""
     home_option = [] if home is None else ["--home", home]
-    return ["-P", "-m", module, *home_option, *flags]
+    return ["-E", "-P", "-m", module, *home_option, *flags]
 
 
 def daemon_command(arguments: Sequence[str], python: str) -> tuple[list[str], dict[str, str]]:
@@ -35,12 +35,12 @@ def daemon_command(arguments: Sequence[str], python: str) -> tuple[list[str], di
         arguments: what comes after the module in `module_arguments`.
         python: path of the interpreter.
     """
-    environment = dict(os.environ)
+    environment = isolation.kept_variables(os.environ)
     flags = list(arguments)
     if flags[:1] == ["--home"]:
         environment["CLAUDE_MAILBOX_HOME"] = flags[1]
         flags = flags[2:]
-    return [python, "-P", "-m", "claude_mailbox", "serve", *flags], environment
+    return [python, *isolation.python_arguments(), "serve", *flags], environment
 
 
 def start_daemon(

@@ -1,7 +1,10 @@
 """The commands that let the platform start the daemon at login, and that undo it."""
 
+import sys
+
 import rich_click as click
 
+from claude_mailbox import paths
 from claude_mailbox.autostart import Outcome, current, manager
 from claude_mailbox.cli import options, serve
 from claude_mailbox.client import codec, output
@@ -76,16 +79,22 @@ def install_autostart(
 
 @click.command("uninstall-autostart")
 @click.option("--purge", is_flag=True, help="Also delete the home folder with the database.")
+@click.option("--yes", is_flag=True, help="With --purge: do not ask.")
 @options.as_json
-def uninstall_autostart(purge: bool, as_json: bool) -> None:
+def uninstall_autostart(purge: bool, yes: bool, as_json: bool) -> None:
     """Stop the daemon and remove all that install-autostart has written.
 
-    With --purge the home folder goes too, with all mail. Files in it that are not ours stay, and
+    With --purge the home folder goes too, with all mail; on a terminal it asks first. Files in it that are not ours stay, and
     are listed.
 
     \b
     Examples:
       claude-mailbox uninstall-autostart
-      claude-mailbox uninstall-autostart --purge
+      claude-mailbox uninstall-autostart --purge --yes
     """
+    if purge and not yes:
+        question = f"Delete all mail, and the home folder {paths.home()}?"
+        if not (sys.stdin and sys.stdin.isatty()):
+            raise click.UsageError("'--purge' deletes all mail: add '--yes'.")
+        click.confirm(question, abort=True, err=True)
     _print(manager().uninstall(purge=purge), as_json=as_json)

@@ -10,7 +10,7 @@ from claude_mailbox.cli.serve import serve as run_daemon
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.mail import commands as mail
 from claude_mailbox.client.reach import startup
-from claude_mailbox.client.reach.address import candidates, is_own_daemon
+from claude_mailbox.client.reach.address import is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.lock_file import running_daemon
 from claude_mailbox.client.text import visible
@@ -45,6 +45,8 @@ def serve(**flags: Any) -> int:
 def status(url: str | None, as_json: bool) -> int:
     """Say whether the daemon runs. The first word is Running, Stopped or NotInstalled.
 
+    The exit code is 0 if it runs, and 2 if it does not.
+
     \b
     Examples:
       claude-mailbox status
@@ -55,7 +57,7 @@ def status(url: str | None, as_json: bool) -> int:
     daemon = Daemon(url, seconds=startup.HEALTH_SECONDS)
     try:
         fields |= {"state": RUNNING} | _essentials(daemon.health())
-        rows = mail.mailboxes(url=url)
+        rows = mail.mailboxes(show_all=True, url=url)
     except DaemonUnreachable as error:
         fields["state"] = STOPPED if autostart else NOT_INSTALLED
         fields["reason"] = str(error)
@@ -63,8 +65,9 @@ def status(url: str | None, as_json: bool) -> int:
         fields["mailboxes"] = len(rows)
         fields["pending"] = sum(n for row in rows if isinstance(n := row.get("pending"), int))
     fields["autostart"] = autostart
+    fields["log"] = _log()
     _print(fields, as_json=as_json, title=str(fields["state"]))
-    return 0
+    return 0 if fields["state"] == RUNNING else DaemonUnreachable.exit_code
 
 
 @click.command()
@@ -137,7 +140,7 @@ def _require_own_daemon(url: str | None) -> None:
     running = running_daemon()
     if health is None or running is None or health.get("pid") != running.get("pid"):
         raise MailboxError(
-            f"The daemon at {candidates(url)[0]} is not that of the home folder"
+            f"The daemon at {Daemon(url).address} is not that of the home folder"
             f" {paths.home()}: start and stop it where it belongs, or leave out --url and"
             " CLAUDE_MAILBOX_URL."
         )
@@ -187,9 +190,19 @@ def _autostart_entry() -> str | None:
         return f"unknown: {error}"
 
 
+def _log() -> str:
+    """Return where the daemon's log is, or how to read it."""
+    try:
+        manager = _installed_manager()
+    except MailboxError:
+        manager = None
+    return paths.log_path() if manager is None else manager.log_hint()
+
+
 def _essentials(health: "dict[str, object]") -> "dict[str, object]":
     """Return the fields of a daemon's health that people want to know."""
-    return {key: health.get(key) for key in ("version", "pid", "addresses", "dbPath")}
+    essentials = {key: health.get(key) for key in ("version", "pid", "addresses", "dbPath")}
+    return essentials | ({"missing": health["missing"]} if health.get("missing") else {})
 
 
 def _print_started(health: "dict[str, object]", *, is_new: bool, as_json: bool) -> None:

@@ -71,12 +71,8 @@ def client_headers() -> int:
 
 def _settings_options(function: "Callable[..., Any]") -> "Callable[..., Any]":
     for option in (
-        click.option(
-            "--user", "scope", flag_value="user", help="Change your own settings (the default)."
-        ),
-        click.option(
-            "--project", "scope", flag_value="project", help="Change the settings of this project."
-        ),
+        click.option("--user", is_flag=True, help="Change your own settings (the default)."),
+        click.option("--project", is_flag=True, help="Change the settings of this project."),
         click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing."),
         options.as_json,
     ):
@@ -92,7 +88,7 @@ def _settings_options(function: "Callable[..., Any]") -> "Callable[..., Any]":
     required=False,
 )
 @_settings_options
-def install_hook(name: str | None, scope: str | None, dry_run: bool, as_json: bool) -> int:
+def install_hook(name: str | None, user: bool, project: bool, dry_run: bool, as_json: bool) -> int:
     """Add our hooks to Claude Code's settings, for those who do not use the plugin.
 
     Everything else in the file stays as it is, and a backup is kept until uninstall-hook. It can be
@@ -103,15 +99,16 @@ def install_hook(name: str | None, scope: str | None, dry_run: bool, as_json: bo
       claude-mailbox install-hook
       claude-mailbox install-hook --name backend --project
     """
+    is_shared = _is_shared(user, project)
     if name is not None:
         name = shlex.quote(check_name(name, "--name"))
-    wanted = handlers_by_event(_program(scope), MARK, name)
-    return _apply(plan(_settings_path(scope), wanted), dry_run, as_json)
+    wanted = handlers_by_event(_program(is_shared), MARK, name)
+    return _apply(plan(_settings_path(is_shared), wanted), dry_run, as_json)
 
 
 @click.command("uninstall-hook")
 @_settings_options
-def uninstall_hook(scope: str | None, dry_run: bool, as_json: bool) -> int:
+def uninstall_hook(user: bool, project: bool, dry_run: bool, as_json: bool) -> int:
     """Remove our hooks from Claude Code's settings; everything else in the file stays.
 
     \b
@@ -119,26 +116,34 @@ def uninstall_hook(scope: str | None, dry_run: bool, as_json: bool) -> int:
       claude-mailbox uninstall-hook
       claude-mailbox uninstall-hook --project --dry-run
     """
-    return _apply(plan(_settings_path(scope), {}), dry_run, as_json)
+    return _apply(plan(_settings_path(_is_shared(user, project)), {}), dry_run, as_json)
 
 
-def _settings_path(scope: str | None) -> str:
+def _is_shared(user: bool, project: bool) -> bool:
+    """Return whether the settings are those of the project."""
+    if user and project:
+        raise click.UsageError("'--user' and '--project' exclude each other: give one of them.")
+    return project
+
+
+def _settings_path(is_shared: bool) -> str:
     """Return the settings file of the user, or that of the project in the working folder."""
-    if scope == "project":
+    if is_shared:
         top = git_top_level(os.getcwd()) or os.getcwd()
         return os.path.join(top, ".claude", "settings.json")
     folder = os.environ.get("CLAUDE_CONFIG_DIR") or os.path.expanduser(os.path.join("~", ".claude"))
     return os.path.join(folder, "settings.json")
 
 
-def _program(scope: str | None) -> str:
+def _program(is_shared: bool) -> str:
     """Return the command that runs us in a hook."""
-    if scope == "project":
-        return _PROGRAM  # the settings of a project are shared with other machines
+    if is_shared:
+        # The settings of a project are shared with machines that may not have the command.
+        return f"! command -v {_PROGRAM} >/dev/null || {_PROGRAM}"
     found = shutil.which(_PROGRAM)
     if found is not None:
         return _quoted(found)
-    return f"{_quoted(sys.executable)} -P -m claude_mailbox"
+    return f"{_quoted(sys.executable)} -E -P -m claude_mailbox"
 
 
 def _quoted(path: str) -> str:

@@ -133,11 +133,26 @@ def rename(name: str, to: str, url: str | None, as_json: bool) -> int:
     return mail.rename(name=name, to=to, url=url, as_json=as_json)
 
 
-@click.command("list")
-@options.mailbox("--name", "name", "Your mailbox, to see who has sent you mail.", required=False)
+@click.command()
+@options.mailbox("--name", "name", "The mailbox.")
 @options.url
 @options.as_json
-def list_mailboxes(name: str | None, url: str | None, as_json: bool) -> int:
+def delete(name: str, url: str | None, as_json: bool) -> int:
+    """Delete a mailbox. If mail still waits in it, or from it, it stays and the exit code is 1.
+
+    \b
+    Example:
+      claude-mailbox delete --name backend-a3f91b2c
+    """
+    return mail.delete(name=name, url=url, as_json=as_json)
+
+
+@click.command("list")
+@options.mailbox("--name", "name", "Your mailbox, to see who has sent you mail.", required=False)
+@click.option("--all", "show_all", is_flag=True, help="Also those that have been idle for long.")
+@options.url
+@options.as_json
+def list_mailboxes(name: str | None, show_all: bool, url: str | None, as_json: bool) -> int:
     """List the mailboxes: when each was last seen, and how many messages wait in it.
 
     Mailboxes that have been idle for long (by default a day) are left out.
@@ -147,7 +162,7 @@ def list_mailboxes(name: str | None, url: str | None, as_json: bool) -> int:
       claude-mailbox list
       claude-mailbox list --json
     """
-    rows = mail.mailboxes(name=name, url=url)
+    rows = mail.mailboxes(name=name, show_all=show_all, url=url)
     if as_json:
         output.write(codec.encode(rows) + "\n")
     else:

@@ -8,6 +8,7 @@ import rich_click as click
 from claude_mailbox.cli import options
 from claude_mailbox.client import output
 from claude_mailbox.client.reach.address import Address, configured_tcp, explicit_address
+from claude_mailbox.client.reach.own_daemon import running_tcp
 from claude_mailbox.model import check_name
 
 _SERVER = "mailbox"
@@ -84,7 +85,7 @@ def render(client: str, server: dict[str, object]) -> str:
 
 def _tcp_address(url: str | None) -> Address | None:
     """Return the daemon's TCP address, or None if it has none or it is not fixed."""
-    address = explicit_address(url) or configured_tcp()
+    address = explicit_address(url) or running_tcp() or configured_tcp()
     return address if address.path is None and address.port else None
 
 

@@ -7,10 +7,11 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from claude_mailbox import __version__, config, paths, ports
+from claude_mailbox.cli.doctor.clients import check_clients, check_proxy, client_environment
 from claude_mailbox.cli.doctor.database import database_problem
+from claude_mailbox.cli.doctor.finding import NOTE, OK, PROBLEM, Finding
 from claude_mailbox.client.reach.address import (
     Address,
     configured_tcp,
@@ -20,28 +21,11 @@ from claude_mailbox.client.reach.address import (
 from claude_mailbox.client.reach.api import Daemon, Identity
 from claude_mailbox.client.reach.connection import ConnectionLost, WrongServer
 from claude_mailbox.client.reach.lock_file import running_daemon
+from claude_mailbox.client.reach.own_daemon import running_tcp
 from claude_mailbox.errors import ConfigError, DaemonUnreachable, MailboxError
 
-OK, PROBLEM, NOTE = "ok", "problem", "note"
 _ANSWER_SECONDS = 5.0
 _FREE_BYTES = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check.
-
-    Attributes:
-        check: name of what was checked.
-        state: ``ok``, ``problem``, or ``note`` for what is good to know.
-        detail: what was found.
-        remedy: what to do about a problem.
-    """
-
-    check: str
-    state: str
-    detail: str
-    remedy: str = ""
 
 
 def examine(url: str | None) -> Iterator[Finding]:
@@ -51,7 +35,7 @@ def examine(url: str | None) -> Iterator[Finding]:
     yield check_home()
     yield check_config()
     try:
-        daemon = Daemon(url, seconds=_ANSWER_SECONDS, unix_only=True)
+        daemon = Daemon(url, seconds=_ANSWER_SECONDS)
     except ConfigError as error:
         yield Finding(
             "Address", PROBLEM, str(error), "correct --url, CLAUDE_MAILBOX_URL or the file"
@@ -62,6 +46,11 @@ def examine(url: str | None) -> Iterator[Finding]:
     if is_own_daemon(url):
         yield check_database(health)
         yield check_port(health)
+    if url is None:
+        environment = client_environment()
+        address = running_tcp() or _fixed_address(health)
+        yield check_clients(address, environment)
+        yield check_proxy(address, environment)
     if health is not None:
         yield check_version(health)
         yield check_mcp(health)
@@ -117,7 +106,12 @@ def check_home() -> Finding:
             detail = f"{home} is open to other users (mode {status.st_mode & 0o777:04o})"
             return Finding("Home", PROBLEM, detail, f"chmod 700 {home}")
     if not os.access(home, os.W_OK | os.X_OK):
-        return Finding("Home", PROBLEM, f"{home} cannot be written", f"chmod 700 {home}")
+        remedy = f"chmod 700 {home}"
+        if hasattr(os, "statvfs") and os.statvfs(home).f_flag & os.ST_RDONLY:
+            remedy = (
+                "its file system is read-only: mount it for writing, or set CLAUDE_MAILBOX_HOME"
+            )
+        return Finding("Home", PROBLEM, f"{home} cannot be written", remedy)
     free = shutil.disk_usage(home).free
     if free < _FREE_BYTES:
         detail = f"{home}: only {free // 1024 // 1024} MB free on its disk"
@@ -198,6 +192,12 @@ def check_port(health: dict[str, object] | None) -> Finding:
         detail = f"{address} is used by {owner}, which is not claude-mailbox"
         return Finding("Port", PROBLEM, detail, remedy)
     except DaemonUnreachable:
+        holder = ports.port_owner(address.host, address.port)
+        if holder is not None:
+            detail = f"{address} is held by {holder}"
+            return Finding(
+                "Port", PROBLEM, detail, f"{remedy}; the daemon takes it when it is free"
+            )
         if health is None:
             return Finding("Port", OK, f"{address} is free")
         return Finding("Port", PROBLEM, f"nobody answers at {address}", "claude-mailbox restart")
@@ -251,6 +251,14 @@ def _tcp_address(health: dict[str, object] | None) -> Address | None:
             return parse_url(text)
     configured = configured_tcp()
     return configured if configured.port else None
+
+
+def _fixed_address(health: dict[str, object] | None) -> Address | None:
+    """Return the TCP address as far as it is known, for checks that do not stop at a mistake."""
+    try:
+        return _tcp_address(health)
+    except ConfigError:
+        return None
 
 
 def _size(path: str) -> str:

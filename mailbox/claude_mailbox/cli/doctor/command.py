@@ -5,7 +5,8 @@ from dataclasses import asdict
 import rich_click as click
 
 from claude_mailbox.cli import options
-from claude_mailbox.cli.doctor.checks import OK, PROBLEM, Finding, examine
+from claude_mailbox.cli.doctor.checks import examine
+from claude_mailbox.cli.doctor.finding import OK, PROBLEM, Finding
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.text import visible
 

@@ -14,13 +14,13 @@ from claude_mailbox.client.hooks.hook_io import (
     read_input,
     text_field,
 )
+from claude_mailbox.client.hooks.patience import complaint, seconds_to_wait
 from claude_mailbox.client.hooks.session_events import report_event
 from claude_mailbox.client.mail.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.api import Daemon, Identity, Refused
+from claude_mailbox.client.reach.connection import NoAnswer
 from claude_mailbox.errors import DaemonUnreachable, MailboxError, OutputLost
 
-# A prompt must not wait for a daemon that hangs.
-ANSWER_SECONDS = 5.0
 # Room for the lines around the messages.
 FRAME_LENGTH = 900
 EXIT_WAKE = 2
@@ -50,7 +50,7 @@ def check_hook(*, name: str | None = None, wake: bool = False, url: str | None =
             hint = "Give 'check --hook' a --name, or the hook's JSON on standard input."
             return _hint(hint, event, wake=wake)
         with Interrupts() as interrupts:
-            daemon = Daemon(url, seconds=ANSWER_SECONDS, unix_only=True)
+            daemon = Daemon(url, seconds=seconds_to_wait())
             proving = _begin(daemon, session, hook, event) if session and name is None else None
             return _deliver(
                 interrupts, daemon, Identity(name, session), name, event, proving, wake=wake
@@ -61,6 +61,9 @@ def check_hook(*, name: str | None = None, wake: bool = False, url: str | None =
         if error.code == "unknown-session":
             return _introduce(hook, event, url, wake=wake)
         return _hint(str(error), event, wake=wake)
+    except NoAnswer:
+        told = complaint()
+        return 0 if told is None else _hint(told, event, wake=wake)
     except DaemonUnreachable:
         hint = "The mail daemon is not running: start it with 'claude-mailbox start'."
         return _hint(hint, event, wake=wake)

@@ -43,7 +43,7 @@ def read_object(descriptor: int) -> object:
         if not piece:
             break
         data += piece
-        if data.rstrip().endswith(b"}"):
+        if data.rstrip(b"\0\r\n\t ").endswith(b"}"):
             try:
                 return codec.decode(data)
             except ValueError:

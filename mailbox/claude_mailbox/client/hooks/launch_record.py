@@ -7,14 +7,13 @@ launcher need not search for the command, and Python can start without ``site``.
 import os
 import sys
 
-from claude_mailbox import paths
+from claude_mailbox import isolation, paths
 
 
 def write_launch_record() -> None:
     """Record how we were started. Failing does not matter: the launcher searches then."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(paths.__file__)))
-    python_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if root in map(os.path.abspath, filter(None, python_path)):
+    if isolation.is_found_by_variable():
         return  # the launcher ignores PYTHONPATH, and a daemon that it starts would not find us
     content = os.fsencode(f"{sys.executable}\n{root}\n")
     path = paths.launch_record_path()

@@ -26,7 +26,7 @@ from claude_mailbox.client.hooks.session_events import report_event
 from claude_mailbox.client.reach.address import is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.connection import ConnectionLost
-from claude_mailbox.errors import DaemonUnreachable, MailboxError, OutputLost
+from claude_mailbox.errors import ConfigError, DaemonUnreachable, MailboxError, OutputLost
 
 ANSWER_SECONDS = 5.0
 # What a session does from an event on.
@@ -48,7 +48,7 @@ def announce(*, url: str | None = None) -> int:
     event = text_field(hook, "hook_event_name") or "SessionStart"
     try:
         source = text_field(hook, "source") or "startup"
-        daemon = Daemon(url, seconds=ANSWER_SECONDS, unix_only=True)
+        daemon = Daemon(url, seconds=ANSWER_SECONDS)
         if source == "resume":
             # Before the session is rung for what it was shown, but may have in its conversation.
             _settle_resumed(daemon, hook)
@@ -94,7 +94,10 @@ def rearm() -> int:
     event = text_field(hook, "hook_event_name")
     session = text_field(hook, "session_id")
     if event and session and is_attended():
-        bell = paths.bell_path(session)
+        try:
+            bell = paths.bell_path(session)
+        except ConfigError:
+            return 0  # the start of the session has said it
         if os.path.exists(bell):
             _print({"hookSpecificOutput": {"hookEventName": event, "watchPaths": [bell]}})
     return 0
@@ -110,7 +113,7 @@ def end(*, url: str | None = None) -> int:
     body: dict[str, object] = {"sessionId": session, "reason": reason}
     try:
         body["client"] = client_key()
-        daemon = Daemon(url, seconds=END_SECONDS, unix_only=True)
+        daemon = Daemon(url, seconds=END_SECONDS)
         unproved = report_event(daemon, session, hook)
         report_arrivals(daemon, session, unproved, SESSION_END)
         daemon.call("POST", "/v1/session/end", body=body)
@@ -129,11 +132,11 @@ def event(*, if_waiting: bool = False, url: str | None = None) -> int:
     state = _STATES.get(name)
     if not session or state is None:
         return 0
-    if if_waiting and not os.path.exists(_waiting_path(session)):
-        return 0
     try:
+        if if_waiting and not os.path.exists(_waiting_path(session)):
+            return 0
         _mark_waiting(session, is_waiting=state == "waiting")
-        daemon = Daemon(url, seconds=ANSWER_SECONDS, unix_only=True)
+        daemon = Daemon(url, seconds=ANSWER_SECONDS)
         unproved = report_event(daemon, session, hook, state=state)
         moment = TURN_END if name == "Stop" else PROMPT
         last_answer = text_field(hook, "last_assistant_message")
@@ -202,7 +205,7 @@ def _register(
         "client": client_key(),
         "bell": has_bell,
     }
-    daemon = Daemon(url, seconds=ANSWER_SECONDS, unix_only=True)
+    daemon = Daemon(url, seconds=ANSWER_SECONDS)
     try:
         result = daemon.call("POST", "/v1/session", body=body, is_repeatable=True)
     except ConnectionLost:

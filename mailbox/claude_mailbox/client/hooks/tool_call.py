@@ -18,7 +18,7 @@ def tool_call(*, url: str | None = None) -> int:
     if not (text_field(hook, "agent_id") and tool_use_id):
         return 0
     try:
-        daemon = Daemon(url, seconds=ANSWER_SECONDS, unix_only=True)
+        daemon = Daemon(url, seconds=ANSWER_SECONDS)
         daemon.call("POST", "/v1/session/subagent-call", body={"toolUseId": tool_use_id})
     except Exception:  # noqa: S110  # the call itself tells what is wrong with the daemon
         pass

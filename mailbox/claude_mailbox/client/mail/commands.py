@@ -11,12 +11,15 @@ Raises, all of them:
 import os
 import sys
 
-from claude_mailbox.client import codec, output, text
+from claude_mailbox.client import codec, encoding, output, text
 from claude_mailbox.client.mail.interrupts import Interrupts
 from claude_mailbox.client.mail.printing import message_lines, print_mail
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.errors import BadRequest, OutputLost
+
+# The largest message that a daemon can be configured to take; in UTF-16 it has twice the bytes.
+_INPUT_LIMIT = 128 * 1024 * 1024
 
 
 def send(*, sender: str, to: str, body: str, url: str | None = None, as_json: bool = False) -> int:
@@ -114,11 +117,31 @@ def rename(*, name: str, to: str, url: str | None = None, as_json: bool = False)
     return 0
 
 
-def mailboxes(*, name: str | None = None, url: str | None = None) -> list[dict[str, object]]:
-    """Return the list of mailboxes, as the mailbox *name* sees it."""
+def delete(*, name: str, url: str | None = None, as_json: bool = False) -> int:
+    """Delete a mailbox, unless mail waits in it or from it; the exit code is 1 then."""
+    daemon = Daemon(url)
+    identity = Identity(name)
+    deleted = daemon.call(
+        "DELETE", "/v1/mailbox", identity=identity, query=tuple(identity.query)
+    ).value
+    if not isinstance(deleted, dict) or "deleted" not in deleted:
+        raise daemon.wrong_server()
+    shown = text.visible(name)
+    sentence = f"Mailbox '{shown}' is deleted.\n"
+    if not deleted["deleted"]:
+        sentence = f"'{shown}' is no mailbox, or mail still waits in it or from it: it stays.\n"
+    output.write(codec.encode(deleted) + "\n" if as_json else sentence)
+    return 0 if deleted["deleted"] else 1
+
+
+def mailboxes(
+    *, name: str | None = None, show_all: bool = False, url: str | None = None
+) -> list[dict[str, object]]:
+    """Return the list of mailboxes, as the mailbox *name* sees it; hidden ones with *show_all*."""
     daemon = Daemon(url)
     identity = None if name is None else Identity(name)
-    rows = daemon.call("GET", "/v1/list", identity=identity, is_repeatable=True).value
+    query = ("all=true",) if show_all else ()
+    rows = daemon.call("GET", "/v1/list", identity=identity, query=query, is_repeatable=True).value
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise daemon.wrong_server()
     return rows
@@ -155,8 +178,13 @@ def _count(number: object, noun: str) -> str:
 
 def _standard_input() -> str:
     try:
-        data = sys.stdin.buffer.read()
-        return data.decode().removesuffix("\n").removesuffix("\r")
+        data = sys.stdin.buffer.read(_INPUT_LIMIT + 1)
+        if len(data) > _INPUT_LIMIT:
+            raise BadRequest(
+                f"Standard input has more than {_INPUT_LIMIT} bytes, which no message can have:"
+                " send the path of a file."
+            )
+        return encoding.decode(data).removesuffix("\n").removesuffix("\r")
     except AttributeError:
         raise BadRequest("Standard input is closed: give the text with --body.") from None
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Where the daemon listens: an explicit URL, or the socket in the home folder, or loopback TCP."""
+"""Where the daemon listens: at an explicit URL, or on the socket in the home folder."""
 
 import os
 import sys
@@ -88,31 +88,17 @@ def _split_authority(authority: str, url: str) -> tuple[str, int]:
     return host, int(digits)
 
 
-def candidates(url: str | None = None, *, unix_only: bool = False) -> list[Address]:
-    """Return the addresses to try, in order.
-
-    Args:
-        url: the address that the user gave; ``CLAUDE_MAILBOX_URL`` when it is None. When the
-            variable names the TCP port of our own daemon, which MCP clients need it for, the
-            socket is still tried first.
-        unix_only: do not try TCP where a Unix socket is possible. While the daemon is down,
-            another user of the machine can listen on its port, and must not answer a hook.
+def own_socket() -> Address | None:
+    """Return the Unix socket in the home folder, or None where there can be none.
 
     Raises:
-        ConfigError: if the URL or ``mailbox.json`` is malformed.
+        ConfigError: if the home folder is not an absolute path.
     """
-    explicit = explicit_address(url)
-    if explicit is not None:
-        return [explicit]
     path = paths.socket_path()
     # The daemon cannot listen on a path that is too long: then it has TCP alone.
-    if sys.platform != "win32" and len(os.fsencode(path)) <= paths.SOCKET_PATH_LIMIT:
-        unix = Address(path=path)
-        if unix_only:
-            return [unix]
-        if os.path.exists(path):
-            return [unix, configured_tcp()]
-    return [configured_tcp()]
+    if sys.platform == "win32" or len(os.fsencode(path)) > paths.SOCKET_PATH_LIMIT:
+        return None
+    return Address(path=path)
 
 
 def is_own_daemon(url: str | None = None) -> bool:
@@ -132,7 +118,7 @@ def explicit_address(url: str | None) -> Address | None:
     """
     if url:
         return parse_url(url)
-    from_environment = os.environ.get("CLAUDE_MAILBOX_URL")
+    from_environment = os.environ.get("CLAUDE_MAILBOX_URL", "").strip()
     if not from_environment:
         return None
     address = parse_url(from_environment)

@@ -1,9 +1,15 @@
 """The daemon's REST API for clients: requests as methods, refusals as errors."""
 
 from claude_mailbox.client import codec
-from claude_mailbox.client.reach.address import Address, candidates
+from claude_mailbox.client.reach.address import (
+    Address,
+    configured_tcp,
+    explicit_address,
+    own_socket,
+)
 from claude_mailbox.client.reach.connection import Connection, ConnectionLost, WrongServer
 from claude_mailbox.client.reach.http1 import Response, quote
+from claude_mailbox.client.reach.own_daemon import connect_own
 from claude_mailbox.errors import DaemonUnreachable, InvalidName, MailboxError, ShuttingDown
 
 TYPE_CHECKING = False
@@ -113,10 +119,9 @@ class Daemon:
     if the daemon answers with an error.
     """
 
-    def __init__(
-        self, url: str | None = None, *, seconds: float = ANSWER_SECONDS, unix_only: bool = False
-    ) -> None:
-        self._candidates = candidates(url, unix_only=unix_only)
+    def __init__(self, url: str | None = None, *, seconds: float = ANSWER_SECONDS) -> None:
+        self._given = explicit_address(url)
+        own_socket()  # raises for a home folder that cannot be
         self._seconds = seconds
         self._connection: Connection | None = None
 
@@ -128,8 +133,10 @@ class Daemon:
 
     @property
     def address(self) -> Address:
-        """Where the daemon is connected, or the first address that is to be tried."""
-        return self._connection.address if self._connection else self._candidates[0]
+        """Where the daemon is connected, or the address that is to be tried."""
+        if self._connection is not None:
+            return self._connection.address
+        return self._given or own_socket() or configured_tcp()
 
     def connect(self) -> Connection:
         """Return an open connection, the present one if it still works."""
@@ -137,15 +144,11 @@ class Daemon:
             if not self._connection.is_stale:
                 return self._connection
             self.close()
-        failure: DaemonUnreachable | None = None
-        for candidate in self._candidates:
-            try:
-                self._connection = Connection(candidate)
-            except DaemonUnreachable as error:
-                failure = failure or error
-            else:
-                return self._connection
-        raise failure or DaemonUnreachable("The daemon has no address.")
+        if self._given is None:
+            self._connection = connect_own(self._seconds)
+        else:
+            self._connection = Connection(self._given, seconds=self._seconds)
+        return self._connection
 
     def close(self) -> None:
         """Close the connection."""

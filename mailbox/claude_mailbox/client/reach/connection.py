@@ -27,9 +27,20 @@ _SLICE_SECONDS = 0.25 if sys.platform == "win32" else None
 # The errors that need no explanation: nobody listens there.
 _NOT_LISTENING = frozenset({errno.ECONNREFUSED, errno.ENOENT})
 
+# What a sandbox answers to a socket, or to connecting it.
+_FORBIDDEN = frozenset({errno.EPERM, errno.EACCES, errno.EAFNOSUPPORT})
+
 
 class ConnectionLost(DaemonUnreachable):
     """The connection ended, or the time ran out, before the whole response was there."""
+
+
+class NoAnswer(ConnectionLost):
+    """A daemon is there, but is stuck or too busy to answer in time."""
+
+
+class SocketForbidden(DaemonUnreachable):
+    """This process may not use Unix sockets, as in some sandboxes."""
 
 
 class WrongServer(DaemonUnreachable):
@@ -43,11 +54,11 @@ class Connection:
         DaemonUnreachable: if nobody answers at *address*.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, *, seconds: float = CONNECT_SECONDS) -> None:
         self.address = address
         self.is_open = True
         self._buffer = bytearray()
-        self._socket = _connect(address)
+        self._socket = _connect(address, min(seconds, CONNECT_SECONDS))
 
     def request(
         self,
@@ -225,9 +236,7 @@ class Connection:
     def _lost(self, error: OSError | None) -> ConnectionLost:
         self.close()
         if isinstance(error, TimeoutError):
-            return ConnectionLost(
-                f"The daemon at {self.address} did not answer in time: see 'claude-mailbox doctor'."
-            )
+            return _no_answer(self.address)
         return ConnectionLost(f"The daemon at {self.address} went away before it answered.")
 
     def _wrong_server(self, error: ValueError) -> WrongServer:
@@ -238,7 +247,11 @@ class Connection:
         )
 
 
-def _connect(address: Address) -> "_socket.socket":
+def _no_answer(address: Address) -> NoAnswer:
+    return NoAnswer(f"The daemon at {address} did not answer in time: see 'claude-mailbox doctor'.")
+
+
+def _connect(address: Address, seconds: float) -> "_socket.socket":
     """Return a connected socket, or raise `DaemonUnreachable`."""
     failure: OSError | None = None
     try:
@@ -246,18 +259,28 @@ def _connect(address: Address) -> "_socket.socket":
     except (OSError, UnicodeError) as error:
         targets, failure = [], error if isinstance(error, OSError) else None
     for family, target in targets:
-        sock = _socket.socket(family, _socket.SOCK_STREAM)
+        sock = None
         try:
-            sock.settimeout(CONNECT_SECONDS)
+            sock = _socket.socket(family, _socket.SOCK_STREAM)
+            sock.settimeout(seconds)
             sock.connect(target)
             if family != getattr(_socket, "AF_UNIX", None):
                 sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         except OSError as error:
             failure = error
-            sock.close()
+            if sock is not None:
+                sock.close()
         else:
             return sock
     why = ""
+    # On a Unix socket the second means that nobody accepts the connections that wait there.
+    if isinstance(failure, TimeoutError | BlockingIOError):
+        raise _no_answer(address)
+    if address.path is not None and failure is not None and failure.errno in _FORBIDDEN:
+        raise SocketForbidden(
+            f"No Unix socket may be used here ({failure.strerror}), so that the daemon cannot be"
+            f" reached at {address}: allow this in the sandbox, or give its TCP address with --url."
+        )
     if failure is not None and failure.errno not in _NOT_LISTENING:
         why = f" ({failure.strerror or failure})"
     raise DaemonUnreachable(

@@ -69,4 +69,6 @@ else:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
+        except OSError:
+            return False  # there are no locks here, so that no daemon starts
         return False

@@ -5,9 +5,10 @@ import subprocess
 import sys
 import time
 
-from claude_mailbox import paths
-from claude_mailbox.client.reach.address import candidates, is_own_daemon
+from claude_mailbox import isolation, paths
+from claude_mailbox.client.reach.address import is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
+from claude_mailbox.client.reach.connection import NoAnswer
 from claude_mailbox.client.reach.lock_file import may_read_lock, running_daemon
 from claude_mailbox.errors import DaemonUnreachable, StartupError
 
@@ -26,15 +27,24 @@ else:
 def find_running(url: str | None = None) -> dict[str, object] | None:
     """Return the health of the daemon, or None if nobody answers.
 
-    Without a URL this asks the daemon of our home folder, by its Unix socket alone where there
-    can be one: another server on our TCP port does not count.
+    Without a URL this asks the daemon of our home folder: another server on our TCP port does
+    not count.
 
     Raises:
+        NoAnswer: if it is there, but stuck.
         ConfigError: if the URL or ``mailbox.json`` is malformed.
     """
-    with Daemon(url, seconds=HEALTH_SECONDS, unix_only=True) as daemon:
+    with Daemon(url, seconds=HEALTH_SECONDS) as daemon:
         try:
             return daemon.health()
+        except NoAnswer as error:
+            pid = (running_daemon() or {}).get("pid") if is_own_daemon(url) else None
+            if pid is None:
+                raise
+            raise NoAnswer(
+                f"The daemon (pid {pid}) runs, but does not answer: 'claude-mailbox restart' ends it"
+                " and starts another."
+            ) from error
         except DaemonUnreachable:
             return None
 
@@ -58,7 +68,7 @@ def ensure_running(
     if health is not None:
         return health, False
     if not is_own_daemon(url):
-        address = candidates(url)[0]
+        address = Daemon(url).address
         raise DaemonUnreachable(f"No daemon answers at {address}, and it must be started there.")
     process, log_start = spawn_daemon()
     health = await_health(process, log_start, seconds)
@@ -89,9 +99,9 @@ def spawn_daemon() -> "tuple[subprocess.Popen[bytes], int]":
     with os.fdopen(descriptor, "ab") as log:
         start = log.tell()
         process = subprocess.Popen(
-            # -P keeps files of the working folder off the import path.
-            [sys.executable, "-P", "-m", "claude_mailbox", "serve"],
+            [sys.executable, *isolation.python_arguments(), "serve"],
             cwd=home,
+            env=isolation.kept_variables(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -5,6 +5,7 @@ file that replaces the old one. While our hooks are in the file, its content fro
 kept in a backup beside it.
 """
 
+import contextlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -51,7 +52,9 @@ def plan(path: str, wanted: dict[str, list[Handler]]) -> Patch:
     path = os.path.realpath(path)
     old = _read(path)
     try:
-        new = _patched(_NEW_FILE if old is None else old, wanted)
+        # An empty file is one without settings.
+        is_empty = not (old or "").removeprefix(_BYTE_ORDER_MARK).strip()
+        new = _patched(_NEW_FILE if is_empty else str(old), wanted)
     except ValueError as error:
         raise ConfigError(
             f"{path} is broken ({error}); nothing was changed. Correct it first."
@@ -76,6 +79,8 @@ def write(patch: Patch) -> None:
             _replace(patch.backup, patch.old, like=patch.path)
         if patch.new is None:
             os.unlink(patch.path)
+            with contextlib.suppress(OSError):  # others have files there
+                os.rmdir(os.path.dirname(patch.path))
         else:
             _replace(patch.path, patch.new, like=patch.path)
         if not _has_ours(patch.new) and os.path.exists(patch.backup):
@@ -157,7 +162,8 @@ def _ours(hooks: Node | None) -> dict[str, list[Handler]]:
 
 
 def _has_ours(text: str | None) -> bool:
-    return text is not None and bool(_ours(_hooks(text.removeprefix(_BYTE_ORDER_MARK))))
+    content = (text or "").removeprefix(_BYTE_ORDER_MARK).strip()
+    return bool(content) and bool(_ours(_hooks(content)))
 
 
 def _is_ours(handler: Node) -> bool:

@@ -4,12 +4,14 @@ It is for clients that cannot speak HTTP. With a thread for each request, a long
 other.
 """
 
+import codecs
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 
-from claude_mailbox.client import codec
+from claude_mailbox.client import codec, encoding
 from claude_mailbox.client.stdio.forwarding import Forwarder
 from claude_mailbox.client.stdio.jsonrpc import (
     INTERNAL_ERROR,
@@ -65,12 +67,8 @@ class Proxy:
 
     def _read(self) -> None:
         rest = b""
-        while True:
-            try:
-                data = os.read(0, 256 * 1024)
-            except OSError:
-                data = b""
-            if not data or len(rest) > LINE_LIMIT:
+        for data in _input_as_utf_8():
+            if len(rest) > LINE_LIMIT:
                 break
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
@@ -184,3 +182,27 @@ class Proxy:
 def _key(identifier: object) -> Key:
     """Return a key that tells the id 1 from "1" and from true."""
     return type(identifier), identifier if isinstance(identifier, int | str) else None
+
+
+def _input_as_utf_8() -> Iterator[bytes]:
+    """Yield standard input as it comes, until it ends; UTF-16 with a mark is converted."""
+    start = b""
+    while len(start) < 3 and (data := _read_some()):
+        start += data
+    if not encoding.is_utf_16(start):
+        yield start.removeprefix(codecs.BOM_UTF8)
+        while data := _read_some():
+            yield data
+        return
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    data = start
+    while data:
+        yield decoder.decode(data).encode(errors="replace")
+        data = _read_some()
+
+
+def _read_some() -> bytes:
+    try:
+        return os.read(0, 256 * 1024)
+    except OSError:
+        return b""

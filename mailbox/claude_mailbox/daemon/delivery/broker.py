@@ -242,9 +242,11 @@ class Broker:
             self._clock(), lambda transaction: transaction.mail.peek(name)
         )
 
-    async def list_mailboxes(self, caller: str | None = None) -> list[tuple[Listing, bool]]:
+    async def list_mailboxes(
+        self, caller: str | None = None, *, show_all: bool = False
+    ) -> list[tuple[Listing, bool]]:
         """Return the mailboxes that are not hidden, each with whether somebody watches it."""
-        age = self._config.hide_after_minutes * MINUTE
+        age = 0 if show_all else self._config.hide_after_minutes * MINUTE
         seen_since = self._clock() - age if age else 0
         watched = self._lines.watched()
         seen = self.presence.take()

@@ -14,6 +14,8 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _RETRY_MILLISECONDS = 1000
+# While the machine sleeps a timer stands still, so no wait is longer.
+_LONGEST_SECONDS = 5.0
 
 
 class Expiry:
@@ -76,7 +78,9 @@ class Expiry:
         """Put messages back to the moment, until cancelled; a failure is tried again."""
         due: int | None = self._clock()
         while True:
-            seconds = float("inf") if due is None else max(0.0, (due - self._clock()) / 1000)
+            seconds = float("inf")
+            if due is not None:
+                seconds = min(max(0.0, (due - self._clock()) / 1000), _LONGEST_SECONDS)
             with trio.move_on_after(seconds) as rest:
                 await self._is_sooner.wait()
             if not rest.cancelled_caught:
@@ -84,6 +88,8 @@ class Expiry:
                 # Only ever sooner: after a failure, some lease that is due may be known to nobody.
                 sooner = self._clock() if self._next is None else self._next
                 due = sooner if due is None else min(due, sooner)
+                continue
+            if due is not None and due > self._clock():
                 continue
             try:
                 due = await self.expire()

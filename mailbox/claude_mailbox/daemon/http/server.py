@@ -5,16 +5,17 @@ there, which ASGI servers do not tell (see `asgi.Connection`).
 """
 
 import logging
+from collections.abc import Callable
 
 import trio
 
-from claude_mailbox.daemon.http.asgi import App
+from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send, send_error
 from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.connection import Connection
 from claude_mailbox.daemon.http.descriptors import CONNECTIONS_LIMIT
 from claude_mailbox.daemon.http.sockets import Listener
 from claude_mailbox.daemon.http.stream import Stream
-from claude_mailbox.errors import Overloaded
+from claude_mailbox.errors import Forbidden, Overloaded
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ class Server:
         grace_seconds: how long running requests may go on then, before the server hangs up.
         budget: bounds what is kept for all clients.
         max_connections: how many there may be; idle ones give way to new ones.
+        may_connect: whether a user of this machine may, by the user's id; asked where the system
+            tells who it is.
     """
 
     def __init__(
@@ -46,8 +49,11 @@ class Server:
         grace_seconds: float,
         budget: Budget,
         max_connections: int = CONNECTIONS_LIMIT,
+        may_connect: Callable[[int], bool] = lambda user: True,
     ) -> None:
         self._app = app
+        self._may_connect = may_connect
+        self._accepting = trio.CancelScope()
         self._closing = closing
         self._grace_seconds = grace_seconds
         self._budget = budget
@@ -64,7 +70,7 @@ class Server:
         """Serve until *closing* is set and all connections have ended."""
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as accepting:
-                accepting.start_soon(self._accept, listener, connections)
+                accepting.start_soon(self._accept_until_stopped, listener, connections)
                 accepting.start_soon(self._end_forgotten)
                 task_status.started()
                 await self._closing.wait()
@@ -79,6 +85,10 @@ class Server:
             for connection in self._connections:
                 connection.hang_up()
             connections.cancel_scope.cancel()
+
+    def stop_accepting(self) -> None:
+        """Close the listener; clients that are there stay."""
+        self._accepting.cancel()
 
     async def serve_client(self, stream: Stream) -> None:
         """Serve one client until either side has enough.
@@ -100,7 +110,13 @@ class Server:
             self._ended.set()
 
     def _connect(self, stream: Stream) -> Connection:
-        return Connection(stream, self._app, self._closing.is_set, self._budget)
+        user = stream.user()
+        app = self._app if user is None or self._may_connect(user) else _refuse
+        return Connection(stream, app, self._closing.is_set, self._budget)
+
+    async def _accept_until_stopped(self, listener: Listener, connections: trio.Nursery) -> None:
+        with self._accepting:
+            await self._accept(listener, connections)
 
     async def _accept(self, listener: Listener, connections: trio.Nursery) -> None:
         """Start serving each client that comes, until cancelled.
@@ -162,3 +178,11 @@ class Server:
         for connection, scope in self._connections.items():
             if connection.idle_since <= before:
                 scope.cancel()
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a client that may not connect; nothing of its request is looked at."""
+    error = Forbidden(
+        "This server belongs to another user of the machine: run your own, on another port."
+    )
+    await send_error(send, error, close=True)

@@ -46,7 +46,7 @@ def open_tcp(
     except (OSError, TypeError, UnicodeError) as error:  # the last two: no name of a host at all
         listener.close()
         if isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES} and port:
-            raise StartupError(_taken(port, error, owner_of(host, port))) from None
+            raise StartupError(_taken(port, error, owner_of(host, port))) from error
         reason = error.strerror if isinstance(error, OSError) else error
         raise StartupError(
             f"Cannot listen on {bind} port {port} ({reason}): give another address with --bind, or"
@@ -76,15 +76,17 @@ def open_unix(path: str) -> Listener:
     Raises:
         StartupError: if the socket cannot be made.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = None
     try:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         if os.path.lexists(path):
             os.unlink(path)
         listener.bind(path)
         os.chmod(path, 0o600)
         listener.listen(BACKLOG)
     except OSError as error:
-        listener.close()
+        if listener is not None:
+            listener.close()
         raise StartupError(
             f"Cannot make the socket {path} ({error.strerror}): check the permissions of the home"
             " folder, or choose another one with CLAUDE_MAILBOX_HOME."

@@ -16,6 +16,8 @@ import sys
 
 import trio
 
+from claude_mailbox.daemon.http.peer import user_of_peer
+
 # A client that takes no bytes for so long is gone, whatever its socket says.
 STALL_SECONDS = 30.0
 
@@ -40,6 +42,10 @@ class Stream:
         """Host and port that the client connected to on TCP, None on a Unix socket."""
         name = self._socket.getsockname()
         return (name[0], name[1]) if isinstance(name, tuple) else None
+
+    def user(self) -> int | None:
+        """Return the id of the client's user on this machine, or None if nobody can tell."""
+        return user_of_peer(self._socket)
 
     async def receive(self, limit: int) -> bytes:
         """Wait for bytes, at most *limit*; return b"" when there will be no more."""

@@ -41,7 +41,9 @@ class MailboxRoutes:
 
     async def _list(self, request: Request) -> Response:
         caller = await self._callers.identify(request.scope)
-        rows = await self._broker.list_mailboxes(caller.name)
+        rows = await self._broker.list_mailboxes(
+            caller.name, show_all=request.parameter("all") in {"true", "1"}
+        )
         return Response([listing_json(listing, watching=watching) for listing, watching in rows])
 
     async def _rename(self, request: Request) -> Response:

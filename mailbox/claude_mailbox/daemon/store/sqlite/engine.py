@@ -9,10 +9,11 @@ import apsw
 import apsw.aio
 import trio
 
+from claude_mailbox import paths
 from claude_mailbox.daemon.lock import DatabaseLock
 from claude_mailbox.daemon.store.engine import Engine, Transaction
 from claude_mailbox.daemon.store.sqlite.database import close_database, open_database
-from claude_mailbox.daemon.store.sqlite.errors import translate
+from claude_mailbox.daemon.store.sqlite.errors import DatabaseGone, translate
 from claude_mailbox.daemon.store.sqlite.files import examine
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import DiskFailed, MailboxError
@@ -62,7 +63,7 @@ class SqliteEngine(Engine):
     the commits, on the worker.
     """
 
-    errors = (apsw.Error,)
+    errors = (apsw.Error, DatabaseGone)
     works_in_place = True
 
     def __init__(
@@ -80,6 +81,8 @@ class SqliteEngine(Engine):
         self._flushes = True
         self._is_open = True
         self._has_failed = False
+        self._path = connection.filename
+        self._file_id = paths.file_id(self._path)
         self._journal_pages = 0
         self._tried_at = 0
         connection.set_wal_hook(self._note_journal)
@@ -109,6 +112,7 @@ class SqliteEngine(Engine):
         return await self._worker.run(function)
 
     def begin(self, *, flush: bool, wait: bool) -> Transaction | None:
+        self._check_file()
         if flush is not self._flushes:
             self.connection.pragma("synchronous", "full" if flush else "normal")
             self._flushes = flush
@@ -146,6 +150,21 @@ class SqliteEngine(Engine):
         self._has_failed = self._has_failed or isinstance(found, DiskFailed)
         return found
 
+    def _is_gone(self) -> bool:
+        return bool(self._path) and paths.file_id(self._path) != self._file_id
+
+    def _check_file(self) -> None:
+        """Check that the file is still there; it takes two microseconds.
+
+        Raises:
+            DatabaseGone: if it was removed or replaced.
+        """
+        if self._is_gone():
+            raise DatabaseGone(
+                f"The database {self._path} was removed or replaced, so the daemon ends: put it"
+                " back, or start the daemon again."
+            )
+
     def _note_journal(self, connection: apsw.Connection, name: str, pages: int) -> int:
         """Called by SQLite after each commit."""
         self._journal_pages = pages
@@ -181,6 +200,9 @@ class SqliteEngine(Engine):
                     self._lock.close()
 
     def _close(self) -> None:
+        if self._is_gone():
+            self.connection.close()  # what lies there now is somebody else's
+            return
         if self._has_failed:
             # The journal may be on the disk in part. So nothing of it must reach the database
             # before it is flushed anew, which the next start does.

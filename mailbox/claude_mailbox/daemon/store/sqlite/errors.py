@@ -30,6 +30,10 @@ _DOUBTFUL = {
 }
 
 
+class DatabaseGone(Unavailable):
+    """The file was removed or replaced: what is written goes nowhere."""
+
+
 def translate(error: Exception, path: str) -> MailboxError:
     """Return the error that says what to do; *path* is the database."""
     if getattr(error, "extendedresult", 0) in _DOUBTFUL:  # only SQLite's own errors have it

@@ -1,0 +1,45 @@
+"""How long a hook waits for the daemon, and how often it says that the daemon does not answer.
+
+A daemon that is stuck must not cost every prompt, and the user need not be told at each.
+"""
+
+import os
+import time
+
+from claude_mailbox import paths
+from claude_mailbox.client.reach.lock_file import running_daemon
+
+_SECONDS = 0.5
+# While it is known that the daemon does not answer, a look must cost next to nothing.
+_KNOWN_SECONDS = 0.1
+_PAUSE_SECONDS = 60.0
+
+
+def seconds_to_wait() -> float:
+    """Return how long to wait for the daemon's answer."""
+    return _KNOWN_SECONDS if _was_told() else _SECONDS
+
+
+def complaint() -> str | None:
+    """Return the sentence for a daemon that did not answer, or None if it was said a moment ago."""
+    if _was_told():
+        return None
+    try:
+        with open(paths.unanswered_path(), "wb"):
+            pass
+    except OSError:
+        pass
+    pid = (running_daemon() or {}).get("pid")
+    who = "The mail daemon" if pid is None else f"The mail daemon (pid {pid})"
+    return (
+        f"{who} does not answer, so mail may be waiting: if that goes on, 'claude-mailbox restart'"
+        " helps."
+    )
+
+
+def _was_told() -> bool:
+    try:
+        age = time.time() - os.stat(paths.unanswered_path()).st_mtime
+    except OSError:
+        return False
+    return 0 <= age < _PAUSE_SECONDS

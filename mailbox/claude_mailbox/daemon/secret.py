@@ -1,0 +1,34 @@
+"""The secret in the home folder, by which a client on TCP knows that this daemon is its own."""
+
+import hmac
+import os
+
+from claude_mailbox.errors import StartupError
+
+
+class Secret:
+    """Reads the secret, which is made if there is none.
+
+    Args:
+        path: its file, in a folder that nobody else can enter.
+
+    Raises:
+        StartupError: if it cannot be read or written.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+            with os.fdopen(descriptor, "r+b") as file:
+                self._value = file.read()
+                if not self._value:
+                    self._value = os.urandom(32)
+                    file.write(self._value)
+        except OSError as error:
+            raise StartupError(
+                f"Cannot read or write {path} ({error.strerror}): check its permissions."
+            ) from None
+
+    def proof(self, nonce: str, port: int) -> str:
+        """Return what only somebody with the secret can say to *nonce*, at that port alone."""
+        return hmac.digest(self._value, f"{nonce} {port}".encode(), "sha256").hex()

@@ -1,0 +1,32 @@
+"""The REST route by which the daemon proves to clients on TCP that it is that of their home."""
+
+from collections.abc import Callable, Iterable
+
+from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.routing import Route
+from claude_mailbox.errors import BadRequest
+
+_NONCE_LIMIT = 200
+
+
+class IdentityRoutes:
+    """The route.
+
+    Args:
+        prove: returns the proof for a nonce and a port.
+    """
+
+    def __init__(self, prove: Callable[[str, int], str]) -> None:
+        self._prove = prove
+
+    def routes(self) -> Iterable[Route]:
+        """Return it."""
+        return (Route("GET", "/v1/identity", self._identify),)
+
+    async def _identify(self, request: Request) -> Response:
+        nonce = request.parameter("nonce") or ""
+        if not 16 <= len(nonce) <= _NONCE_LIMIT or not nonce.isalnum():
+            raise BadRequest("'nonce' must be 16 to 200 letters and digits.")
+        _, port = request.scope.get("server") or ("", 0)
+        return Response({"proof": self._prove(nonce, port or 0)})
