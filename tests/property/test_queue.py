@@ -23,10 +23,10 @@ LIMIT = 5
 
 
 def has_words(body: str, words: str) -> bool:
-    """Whether a text has all of these words, accents aside."""
+    """Whether a text has all of these words, accents aside; a smiley counts as a letter."""
     text = body.lower().replace("é", "e")
-    tokens = re.findall("[a-z]+", text)
-    wanted = re.findall("[a-z]+", words.lower().replace("é", "e"))
+    tokens = re.findall("[a-z🙂]+", text)
+    wanted = re.findall("[a-z🙂]+", words.lower().replace("é", "e"))
     if words.startswith('"'):
         return any(tokens[i : i + len(wanted)] == wanted for i in range(len(tokens)))
     return bool(wanted) and all(word in tokens for word in wanted)

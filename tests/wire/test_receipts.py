@@ -127,6 +127,31 @@ class TestWait:
             for each in waiting:
                 assert each.read().json()["state"] == "delivered"
 
+    @pytest.mark.parametrize(
+        ("take", "kind", "way"),
+        [("check", "context", "hook"), ("check", "wake", "hook"), ("watch", "command", "watch")],
+    )
+    def test_it_ends_with_the_proof_of_a_session(
+        self, connect: Connect, fresh: Fresh, take: str, kind: str, way: str
+    ) -> None:
+        """That its model has what a hook showed, or a command in its background printed."""
+        mail, waiting, session = connect(), connect(), fresh("session")
+        started = mail.request(
+            "POST", "/v1/session", content={"sessionId": session, "name": fresh("to")}
+        )
+        to = started.json()["name"]
+        number = mail.send("a", to)["id"]
+        message = mail.watch(to, lease=60) if take == "watch" else mail.check(to, lease=60)[0]
+        assert message is not None
+        shown = {"sessionId": session, "leases": [message["lease"]], "kind": kind}
+        assert mail.request("POST", "/v1/session/shown", content=shown).status == 200
+        waiting.start_wait("a", number)
+        assert mail.status("a", number)["state"] == "leased"
+        proof = {"sessionId": session, "arrived": [message["lease"]], "lost": []}
+        assert mail.request("POST", "/v1/session/proof", content=proof).status == 200
+        status = waiting.read().json()
+        assert (status["state"], status["by"]) == ("delivered", way)
+
     def test_what_is_delivered_already_is_answered_at_once(self, mail: Mail, fresh: Fresh) -> None:
         to = fresh("to")
         number = mail.send("a", to)["id"]
