@@ -97,3 +97,20 @@ def test_a_name_beyond_ascii_fits_into_the_header_of_any_client(daemon: DaemonPr
             headers={"X-Mailbox": header},
         )
         assert [message["body"] for message in found.json()] == ["hello"]
+
+
+def test_a_terminal_gets_relative_times_and_colour(daemon: DaemonProcess) -> None:
+    """A pipe gets plain ISO 8601, for scripts."""
+    with CommandLine(daemon, {"TERM": "xterm-256color"}) as commandline:
+        commandline.bodies("box")
+        master, slave = pty.openpty()
+        child = commandline.spawn("list", stdout=slave)
+        os.close(slave)
+        assert child.wait() == 0
+        shown = os.read(master, 65536).decode()
+        os.close(master)
+        assert "ago)" in shown or "(just now)" in shown
+        assert "\x1b[1m" in shown
+        plain = commandline.run("list").stdout
+        assert "Z\t" in plain
+        assert "\x1b" not in plain

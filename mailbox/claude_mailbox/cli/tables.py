@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from claude_mailbox.client import output
+from claude_mailbox.client import output, times
 from claude_mailbox.client.text import visible
 
 TYPE_CHECKING = False
@@ -28,7 +28,12 @@ def print_mailboxes(rows: "Sequence[Mapping[str, object]]", *, with_own: bool) -
         for column in table.columns[2:]:
             column.justify = "right"
         for line in lines:
-            table.add_row(*map(Text, line))
+            name, seen, *rest = line
+            style = "green" if line[-1] == "yes" else ""
+            age = seen if seen == "never" else times.shown(seen)
+            table.add_row(
+                Text(name, style="bold"), age, *map(Text, rest[:-1]), Text(line[-1], style)
+            )
         Console().print(table)
 
 
