@@ -92,7 +92,7 @@ class TestHomeDaemon:
     def test_a_daemon_that_does_not_end_in_time(self, daemon: DaemonProcess) -> None:
         """The sentence names its pid."""
         found = HomeDaemon(str(daemon.home)).running()
-        with pytest.raises(AutostartError, match=rf"pid {daemon.pid}\) did not end"):
+        with pytest.raises(AutostartError, match=rf"pid {daemon.pid}\) is stuck: it did not end"):
             HomeDaemon(str(daemon.home)).await_end(found)
 
     @pytest.mark.usefixtures("no_patience")

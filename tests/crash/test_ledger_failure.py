@@ -16,9 +16,10 @@ from claude_mailbox.__main__ import main
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 
 begin = SqliteEngine.begin
+bug_file = os.environ["BUG_FILE"]  # the daemon forgets it
 
 def fail_sometimes(self, **options):
-    if os.path.exists(os.environ["BUG_FILE"]):
+    if os.path.exists(bug_file):
         raise RuntimeError("a surprise")
     return begin(self, **options)
 

@@ -60,9 +60,10 @@ class TestArguments:
     ) -> None:
         """Through the arguments of the supervisor."""
         monkeypatch.delenv("CLAUDE_MAILBOX_HOME", raising=False)
+        monkeypatch.delenv("PYTHONPATH", raising=False)
         arguments = supervisor.module_arguments(home, ["--port", "1"], "the.module")
         assert arguments[:3] == ["-E", "-P", "-m"]
-        command, environment = supervisor.daemon_command(arguments[3:], "python.exe")
+        command, environment = supervisor.daemon_command(arguments[4:], "python.exe")
         assert command == ["python.exe", "-E", "-P", "-m", "claude_mailbox", "serve", "--port", "1"]
         assert environment.get("CLAUDE_MAILBOX_HOME") == home
 

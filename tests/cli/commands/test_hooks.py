@@ -59,6 +59,7 @@ class TestInstallHook:
         found = ours(project / ".claude" / "settings.json")
         assert set(found) == {"UserPromptSubmit", "SubagentStop", "TaskCompleted"}
         assert found["UserPromptSubmit"][0]["command"] == (  # type: ignore[index]
+            "! command -v claude-mailbox >/dev/null || "
             f"""claude-mailbox check --hook --name 'it'"'"'s me'{MARK}"""
         )
 
@@ -68,7 +69,7 @@ class TestInstallHook:
         folder.mkdir()
         for path, program in (
             (f"{folder}:/usr/bin:/bin", f"'{folder}/claude-mailbox' session-end"),
-            ("/usr/bin:/bin", f"{sys.executable} -P -m claude_mailbox session-end"),
+            ("/usr/bin:/bin", f"{sys.executable} -E -P -m claude_mailbox session-end"),
         ):
             if program.startswith("'"):
                 (folder / "claude-mailbox").write_text("#!/bin/sh\n")
