@@ -167,10 +167,13 @@ class TestCheck:
             child = shared.spawn("check", "--name", "c4", *as_json, stdout=full)
             _, errors = child.communicate()
         assert child.returncode == 1
-        assert errors == (
-            "Error: Standard output cannot be written: No space left on device."
-            " The mail was put back.\n"
+        sentence = (
+            "Standard output cannot be written: No space left on device. The mail was put back."
         )
+        if as_json:
+            assert json.loads(errors) == {"error": sentence, "reason": "output-lost"}
+        else:
+            assert errors == f"Error: {sentence}\n"
         [delivery] = shared.claim("c4")
         assert (delivery.body, delivery.attempts) == ("precious", 2)
         with shared.client() as daemon:
