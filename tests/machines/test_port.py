@@ -16,6 +16,7 @@ from support.daemon import DaemonProcess
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux who holds a port")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 OTHER = 65534
+OWN = "127.0.0.3"
 
 
 @pytest.fixture
@@ -70,7 +71,9 @@ class TestTakenPort:
     ) -> None:
         """It may be alive, or one that has ended and is kept by the system for a minute."""
         with socket.create_server(("127.0.0.1", 0)) as server:
-            client = socket.create_connection(server.getsockname())
+            # On an address of its own: other programs use ports of 127.0.0.1 meanwhile.
+            client = socket.create_connection(server.getsockname(), source_address=(OWN, 0))
+            stopped.settings["bind"] = OWN
             accepted, _ = server.accept()
             port = client.getsockname()[1]
             words = f"pid {os.getpid()}"
