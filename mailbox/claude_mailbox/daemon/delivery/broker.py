@@ -117,6 +117,8 @@ class Broker:
         if not receipt.duplicate:
             self.announce([receipt.recipient])
             self.history.note()
+        if not sessions:
+            return receipt
         return replace(receipt, session=_living(sessions, receipt.recipient))
 
     def _look_up_presence(self, name: str) -> tuple[int | None, bool]:
