@@ -39,7 +39,8 @@ class _File(apsw.VFSFile):
     def __init__(self, disk: Disk, name: Any, flags: list[int]) -> None:
         super().__init__(disk.base, name, flags)
         path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
-        self._kind = "-wal" if path.endswith("-wal") else "-journal" if "-j" in path else "main"
+        kinds = ("-wal", "-journal")
+        self._kind = next((kind for kind in kinds if path.endswith(kind)), "main")
         self._disk = disk
 
     def xSync(self, flags: int) -> None:  # noqa: N802
