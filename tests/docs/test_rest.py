@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 
-from claude_mailbox import model
 from claude_mailbox.daemon.web import fields, follow
 from claude_mailbox.daemon.web import mail as web
+from claude_mailbox.model import history, mail, names
 from docs.markdown import code_of, table
 from docs.pages import MCP, REST
-from docs.product import PACKAGE, errors, routes, source
+from docs.product import errors, routes, source
 from support.daemon import DaemonProcess
 from wire.connection import Connection
 
@@ -96,7 +96,7 @@ def test_statuses_and_reasons() -> None:
         for row in table(REST, "Status", "Reason").rows
         for reason in code_of(row["Reason"])
     }
-    text = "\n".join([*source("daemon"), (PACKAGE / "model.py").read_text()])
+    text = "\n".join([*source("daemon"), *source("model")])
     raised = {
         (error.status, error.code)
         for error in errors()
@@ -127,16 +127,16 @@ def test_limits() -> None:
     """The numbers in the text are those of the code."""
     low, high = web.LEASE_RANGE
     for sentence in (
-        f"A name has 1 to {model.NAME_LIMIT} characters",
-        f"`idempotencyKey` (at most {model.KEY_LIMIT} characters)",
+        f"A name has 1 to {names.NAME_LIMIT} characters",
+        f"`idempotencyKey` (at most {mail.KEY_LIMIT} characters)",
         f"`lease=<seconds>` ({low:.0f} to {high:,.0f})",
         f"at most {fields.TOKENS_LIMIT:,} tokens",
-        f"at most {model.CHECK_LIMIT:,} messages or {model.CHECK_BYTES >> 20} MiB",
+        f"at most {mail.CHECK_LIMIT:,} messages or {mail.CHECK_BYTES >> 20} MiB",
         f"{web.WATCH_DEFAULT:.0f} if you do not say, at most {web.WATCH_LIMIT:.0f}",
         f"last `seconds` ({web.LEASE_DEFAULT:.0f})",
         f"while {follow.WINDOW:,} messages",
         f"every {follow.HEARTBEAT_SECONDS:.0f} seconds",
-        f"({model.HISTORY_DEFAULT} if you do not say, at most {model.HISTORY_LIMIT})",
-        f"`q=` (at most {model.WORDS_LIMIT} characters)",
+        f"({history.HISTORY_DEFAULT} if you do not say, at most {history.HISTORY_LIMIT})",
+        f"`q=` (at most {history.WORDS_LIMIT} characters)",
     ):
         assert sentence in REST

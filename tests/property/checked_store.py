@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition
 
-from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import MailboxError

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from claude_mailbox.model import KEY_MILLISECONDS
+from claude_mailbox.model.mail import KEY_MILLISECONDS
 
 WAITING, LEASED, DELIVERED = "waiting", "leased", "delivered"
 

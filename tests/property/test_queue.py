@@ -7,12 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from claude_mailbox.errors import BadRequest, KeyReused, QuotaFull, Renamed, TargetExists
-from claude_mailbox.model import (
-    FRAME_CHARACTERS,
-    KEY_MILLISECONDS,
-    HistoryQuery,
-    MessageStatus,
-)
+from claude_mailbox.model.history import HistoryQuery, MessageStatus
+from claude_mailbox.model.mail import FRAME_CHARACTERS, KEY_MILLISECONDS
 from property.checked_store import CheckedStore
 from property.queue_model import DELIVERED, LEASED, WAITING, Keyed, Mailbox, Message
 

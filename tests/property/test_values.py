@@ -9,15 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from claude_mailbox.errors import BadRequest, TooLarge
-from claude_mailbox.model import (
-    NAME_LIMIT,
-    check_body,
-    check_key,
-    check_name,
-    iso_time,
-    parse_time,
-    parse_token,
-)
+from claude_mailbox.model.mail import check_body, check_key, parse_token
+from claude_mailbox.model.names import NAME_LIMIT, check_name
+from claude_mailbox.model.times import iso_time, parse_time
 
 T = TypeVar("T")
 

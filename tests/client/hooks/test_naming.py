@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_mailbox.client.hooks import naming
-from claude_mailbox.model import check_name
+from claude_mailbox.model.names import check_name
 
 SESSION = "A3F91B2C-1111-4222-8333-444455556666"
 

@@ -5,7 +5,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.errors import Renamed, ShuttingDown
-from claude_mailbox.model import Claim
+from claude_mailbox.model.mail import Claim
 from daemon.kit import World, custody
 
 

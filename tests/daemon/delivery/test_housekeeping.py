@@ -8,7 +8,7 @@ import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.delivery.housekeeping import TIDY_SECONDS
-from claude_mailbox.model import KEY_MILLISECONDS
+from claude_mailbox.model.mail import KEY_MILLISECONDS
 from daemon.delivery.helpers import Watchers, lease
 from daemon.kit import World, custody, open_world
 

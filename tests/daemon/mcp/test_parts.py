@@ -16,7 +16,7 @@ from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.parts import HELD_LIMIT, HELD_SECONDS, LongMessages, cut, json_size
 from claude_mailbox.daemon.mcp.tools import CUSTODY_KEY, ToolRequest, Tools
 from claude_mailbox.errors import BadRequest
-from claude_mailbox.model import Delivery
+from claude_mailbox.model.mail import Delivery
 from daemon.kit import World, open_world
 from daemon.mcp.conftest import wait_until_ready
 from daemon.mcp.rpc import HANDSHAKE, MODERN, Rpc

@@ -4,7 +4,7 @@ import apsw
 import pytest
 
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
-from claude_mailbox.model import Start, Started
+from claude_mailbox.model.sessions import Start, Started
 
 ONE = "11111111-aaaa-4000-8000-000000000001"
 TWO = "22222222-bbbb-4000-8000-000000000002"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from daemon.store.harness import Harness, ObservedEngine

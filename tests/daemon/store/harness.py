@@ -8,8 +8,8 @@ import apsw
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.store.engine import Transaction
 from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.errors import MailboxError
 

@@ -8,7 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.store import ledger
-from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import BadRequest
 from daemon.store.harness import EVENT_LOOP, WORKER, Harness, add, look
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import KeyReused, QuotaFull
-from claude_mailbox.model import KEY_MILLISECONDS, Receipt
+from claude_mailbox.model.mail import KEY_MILLISECONDS, Receipt
 
 NOW = 1_700_000_000_000
 

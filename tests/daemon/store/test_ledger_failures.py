@@ -10,8 +10,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.store.engine import Transaction
 from claude_mailbox.daemon.store.ledger import QUEUE_LIMIT
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite import engine as sqlite_engine
 from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.errors import BadRequest, DiskFailed, QuotaFull, Unavailable

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import QuotaFull
-from claude_mailbox.model import Start
+from claude_mailbox.model.sessions import Start
 
 NOW = 1_700_000_000_000
 

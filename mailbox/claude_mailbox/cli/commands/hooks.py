@@ -15,7 +15,7 @@ from claude_mailbox.client.hooks.naming import git_top_level
 from claude_mailbox.client.hooks.tool_call import tool_call
 from claude_mailbox.client.settings.handlers import handlers_by_event
 from claude_mailbox.client.settings.patch import MARK, Patch, plan, write
-from claude_mailbox.model import check_name
+from claude_mailbox.model.names import check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

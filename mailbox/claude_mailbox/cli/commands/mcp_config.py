@@ -10,7 +10,7 @@ from claude_mailbox.cli import options
 from claude_mailbox.client import output
 from claude_mailbox.client.reach.address import Address, configured_tcp, explicit_address
 from claude_mailbox.client.reach.own_daemon import running_tcp
-from claude_mailbox.model import check_name
+from claude_mailbox.model.names import check_name
 
 _SERVER = "mailbox"
 _PROGRAM = "claude-mailbox"

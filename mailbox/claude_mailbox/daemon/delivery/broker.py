@@ -19,10 +19,10 @@ from claude_mailbox.daemon.delivery.history import History
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.receipts import Receipts
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
-from claude_mailbox.daemon.store.engine import Transaction
 from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import Renamed
-from claude_mailbox.model import (
+from claude_mailbox.model.mail import (
     CHECK_BYTES,
     CHECK_LIMIT,
     Backlog,
@@ -32,9 +32,9 @@ from claude_mailbox.model import (
     Listing,
     Receipt,
     Rename,
-    SessionFacts,
     shown_characters,
 )
+from claude_mailbox.model.sessions import SessionFacts
 
 MINUTE = 60_000
 

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import trio
 
-from claude_mailbox.daemon.store.engine import Transaction
 from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ import trio
 from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.errors import MailboxError
-from claude_mailbox.model import HistoryPage, HistoryQuery
+from claude_mailbox.model.history import HistoryPage, HistoryQuery
 
 logger = logging.getLogger(__name__)
 

@@ -21,10 +21,11 @@ import trio
 
 from claude_mailbox.daemon.delivery import processes
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.store.engine import Transaction
 from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError
-from claude_mailbox.model import LeaseOutcome, SessionEvent, Shown
+from claude_mailbox.model.mail import LeaseOutcome
+from claude_mailbox.model.sessions import SessionEvent, Shown
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from claude_mailbox.daemon.delivery.custody import Custodian
 from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.delivery.waiters import Waiter
 from claude_mailbox.errors import MailboxError, NotFound
-from claude_mailbox.model import MessageStatus, parse_token
+from claude_mailbox.model.history import MessageStatus
+from claude_mailbox.model.mail import parse_token
 
 # What can be waited for.
 DELIVERED, REPLIED = "delivered", "replied"

@@ -16,9 +16,10 @@ import trio
 from claude_mailbox.daemon.delivery import processes
 from claude_mailbox.daemon.delivery.broker import MINUTE, Broker
 from claude_mailbox.daemon.delivery.doorbell import Doorbell
-from claude_mailbox.daemon.store.engine import Transaction
 from claude_mailbox.daemon.store.ledger import Ledger
-from claude_mailbox.model import Listing, Start
+from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.model.mail import Listing
+from claude_mailbox.model.sessions import Start
 
 PEERS_LIMIT = 10
 PEERS_MINUTES = 60

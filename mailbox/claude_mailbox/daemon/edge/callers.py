@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.http.asgi import Scope, headers_named
 from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
-from claude_mailbox.model import check_name
+from claude_mailbox.model.names import check_name
 
 MAILBOX_HEADER = b"x-mailbox"
 SESSION_HEADER = b"x-mailbox-session"

@@ -24,7 +24,7 @@ from claude_mailbox.daemon.http.asgi import (
     Send,
 )
 from claude_mailbox.errors import MailboxError
-from claude_mailbox.model import LeaseOutcome
+from claude_mailbox.model.mail import LeaseOutcome
 
 logger = logging.getLogger(__name__)
 

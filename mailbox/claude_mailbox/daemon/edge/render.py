@@ -2,18 +2,10 @@
 
 import json
 
-from claude_mailbox.model import (
-    Backlog,
-    Delivery,
-    HistoryEntry,
-    LeaseOutcome,
-    Listing,
-    MessageStatus,
-    Receipt,
-    Rename,
-    Shown,
-    iso_time,
-)
+from claude_mailbox.model.history import HistoryEntry, MessageStatus
+from claude_mailbox.model.mail import Backlog, Delivery, LeaseOutcome, Listing, Receipt, Rename
+from claude_mailbox.model.sessions import Shown
+from claude_mailbox.model.times import iso_time
 
 # Made once: ``json.dumps`` would make one for every call that is not by default.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Mapping
 
 from claude_mailbox.errors import BadRequest
-from claude_mailbox.model import check_name
+from claude_mailbox.model.names import check_name
 
 Arguments = Mapping[str, object]
 

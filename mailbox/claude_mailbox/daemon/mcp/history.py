@@ -5,7 +5,8 @@ from claude_mailbox.daemon.edge.render import history_json, status_json
 from claude_mailbox.daemon.mcp import arguments as given
 from claude_mailbox.daemon.mcp.arguments import Arguments
 from claude_mailbox.daemon.mcp.parts import cut, json_size
-from claude_mailbox.model import HistoryQuery, check_message, check_words
+from claude_mailbox.model.history import HistoryQuery, check_words
+from claude_mailbox.model.mail import check_message
 
 HISTORY_MESSAGES = 20
 HISTORY_CHARACTERS = 20_000

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from claude_mailbox.daemon.edge.render import compact
 from claude_mailbox.errors import BadRequest
-from claude_mailbox.model import Delivery
+from claude_mailbox.model.mail import Delivery
 
 # How long a message waits for the call for its next part.
 HELD_SECONDS = 300.0

@@ -30,7 +30,8 @@ from claude_mailbox.daemon.mcp.history import HistoryTools
 from claude_mailbox.daemon.mcp.parts import HELD_SECONDS, LongMessage, LongMessages, json_size
 from claude_mailbox.daemon.mcp.schemas import LEAST_CHARACTERS, TOOLS, WATCH_DEFAULT, WATCH_LIMIT
 from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
-from claude_mailbox.model import CHECK_LIMIT, Claim, Delivery, check_body, check_name
+from claude_mailbox.model.mail import CHECK_LIMIT, Claim, Delivery, check_body
+from claude_mailbox.model.names import check_name
 
 logger = logging.getLogger(__name__)
 

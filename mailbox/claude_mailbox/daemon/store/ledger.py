@@ -27,7 +27,8 @@ from typing import TypeVar
 
 import trio
 
-from claude_mailbox.daemon.store.engine import Engine, Transaction
+from claude_mailbox.daemon.store.engine import Engine
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import (
     DiskFailed,
     MailboxError,

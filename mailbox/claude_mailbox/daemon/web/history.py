@@ -13,17 +13,16 @@ from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.web.mail import WATCH_DEFAULT, WATCH_LIMIT
 from claude_mailbox.errors import BadRequest
-from claude_mailbox.model import (
-    CHECK_BYTES,
+from claude_mailbox.model.history import (
     HISTORY_DEFAULT,
     HISTORY_LIMIT,
     HistoryPage,
     HistoryQuery,
-    check_message,
-    check_name,
     check_words,
-    parse_time,
 )
+from claude_mailbox.model.mail import CHECK_BYTES, check_message
+from claude_mailbox.model.names import check_name
+from claude_mailbox.model.times import parse_time
 
 
 class HistoryRoutes:

@@ -17,7 +17,8 @@ from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.web.fields import lease_tokens
 from claude_mailbox.errors import BadRequest
-from claude_mailbox.model import CHECK_LIMIT, check_body, check_key, check_name
+from claude_mailbox.model.mail import CHECK_LIMIT, check_body, check_key
+from claude_mailbox.model.names import check_name
 
 WATCH_DEFAULT = 25.0
 WATCH_LIMIT = 300.0

@@ -8,7 +8,7 @@ from claude_mailbox.daemon.edge.render import listing_json, rename_json
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
-from claude_mailbox.model import check_name
+from claude_mailbox.model.names import check_name
 
 
 class MailboxRoutes:

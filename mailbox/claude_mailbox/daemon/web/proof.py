@@ -9,7 +9,7 @@ from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.web.fields import lease_tokens, optional_text, text
 from claude_mailbox.errors import BadRequest
-from claude_mailbox.model import SESSION_STATES, SHOWN_KINDS, SessionEvent, Shown
+from claude_mailbox.model.sessions import SESSION_STATES, SHOWN_KINDS, SessionEvent, Shown
 
 _PATH_LIMIT = 4096
 

@@ -11,7 +11,8 @@ from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.web.fields import optional_text, text
 from claude_mailbox.errors import BadRequest
-from claude_mailbox.model import Start, check_name, check_new_name, is_reserved
+from claude_mailbox.model.names import check_name, check_new_name, is_reserved
+from claude_mailbox.model.sessions import Start
 
 
 class SessionRoutes:

@@ -11,12 +11,13 @@ from pathlib import Path
 import apsw
 import pytest
 
-from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.schema import MIGRATIONS
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import KeyReused, StartupError
-from claude_mailbox.model import KEY_MILLISECONDS, Backlog, HistoryQuery
+from claude_mailbox.model.history import HistoryQuery
+from claude_mailbox.model.mail import KEY_MILLISECONDS, Backlog
 from daemon.store.sqlite.disk import watched_disk
 
 WRITTEN_AT = 1_700_000_000_000

@@ -11,7 +11,8 @@ import trio
 
 from claude_mailbox import paths
 from claude_mailbox.daemon.lock import DatabaseLock
-from claude_mailbox.daemon.store.engine import Engine, Transaction
+from claude_mailbox.daemon.store.engine import Engine
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.database import close_database, open_database
 from claude_mailbox.daemon.store.sqlite.errors import DatabaseGone, translate
 from claude_mailbox.daemon.store.sqlite.files import examine

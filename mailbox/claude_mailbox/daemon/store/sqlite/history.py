@@ -13,16 +13,11 @@ from collections.abc import Iterable
 
 import apsw
 
-from claude_mailbox.daemon.store.engine import HistoryStore
+from claude_mailbox.daemon.store.operations import HistoryStore
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELIVERED, LEASED, WAITING
-from claude_mailbox.model import (
-    FRAME_CHARACTERS,
-    HistoryEntry,
-    HistoryPage,
-    HistoryQuery,
-    MessageStatus,
-)
+from claude_mailbox.model.history import HistoryEntry, HistoryPage, HistoryQuery, MessageStatus
+from claude_mailbox.model.mail import FRAME_CHARACTERS
 
 _STATES = {WAITING: "waiting", LEASED: "leased", DELIVERED: "delivered"}
 

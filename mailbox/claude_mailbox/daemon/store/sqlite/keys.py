@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import apsw
 
-from claude_mailbox.model import KEY_MILLISECONDS, Receipt
+from claude_mailbox.model.mail import KEY_MILLISECONDS, Receipt
 
 # What is kept of a receipt.
 _RECEIPT = "message_id, recipient, sent_at, known, last_seen_at, watching, pending, forwarded_from"

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import apsw
 
-from claude_mailbox.daemon.store.engine import LeaseStore
+from claude_mailbox.daemon.store.operations import LeaseStore
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELIVERED, LEASED, WAITING
 from claude_mailbox.errors import Renamed
-from claude_mailbox.model import Claim, Delivery, LeaseOutcome, parse_token, shown_characters
+from claude_mailbox.model.mail import Claim, Delivery, LeaseOutcome, parse_token, shown_characters
 
 
 class SqliteLeases(LeaseStore):

@@ -2,12 +2,12 @@
 
 import apsw
 
-from claude_mailbox.daemon.store.engine import LookUpPresence, MailStore
+from claude_mailbox.daemon.store.operations import LookUpPresence, MailStore
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys, digest_of
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import WAITING
 from claude_mailbox.errors import KeyReused, QuotaFull
-from claude_mailbox.model import Backlog, Receipt
+from claude_mailbox.model.mail import Backlog, Receipt
 
 
 class SqliteMail(MailStore):

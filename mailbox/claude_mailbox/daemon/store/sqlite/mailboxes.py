@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 
 import apsw
 
-from claude_mailbox.daemon.store.engine import MailboxStore
+from claude_mailbox.daemon.store.operations import MailboxStore
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
 from claude_mailbox.errors import BadRequest, QuotaFull, TargetExists
-from claude_mailbox.model import Listing, Rename, check_new_name
+from claude_mailbox.model.mail import Listing, Rename
+from claude_mailbox.model.names import check_new_name
 
 
 class SqliteMailboxes(MailboxStore):

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import apsw
 
-from claude_mailbox.daemon.store.engine import SessionStore
+from claude_mailbox.daemon.store.operations import SessionStore
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.errors import InvalidName
-from claude_mailbox.model import Start, Started, check_new_name
+from claude_mailbox.model.names import check_new_name
+from claude_mailbox.model.sessions import Start, Started
 
 _FORGET_MILLISECONDS = 30 * 24 * 3600 * 1000
 _SUFFIX_STEP = 4

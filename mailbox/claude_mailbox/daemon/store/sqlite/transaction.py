@@ -2,7 +2,7 @@
 
 import apsw
 
-from claude_mailbox.daemon.store.engine import Transaction
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.history import SqliteHistory
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.leases import SqliteLeases

@@ -5,7 +5,9 @@ import re
 import pytest
 
 from claude_mailbox.errors import BadRequest, InvalidName, TooLarge
-from claude_mailbox.model import check_body, check_key, check_name, check_new_name, iso_time
+from claude_mailbox.model.mail import check_body, check_key
+from claude_mailbox.model.names import check_name, check_new_name
+from claude_mailbox.model.times import iso_time
 
 
 class TestNames:

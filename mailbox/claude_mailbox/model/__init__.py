@@ -1,0 +1,1 @@
+"""Values that cross layers, and the rules for them. No I/O."""

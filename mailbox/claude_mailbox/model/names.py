@@ -1,0 +1,93 @@
+"""The rules for names of mailboxes."""
+
+import unicodedata
+
+from claude_mailbox.errors import InvalidName
+
+NAME_LIMIT = 128
+# Control characters, lone surrogates and line or paragraph separators would let a name
+# break out of the one line that it is printed on.
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# What the name of a new mailbox may have besides letters and digits: nothing that a shell, a quote
+# or a tag needs.
+_PUNCTUATION = frozenset(" ._-+:/@")
+_FIRST_FORBIDDEN = frozenset("@-")
+# Letters and marks that are not seen, and would make two names look like one.
+_UNSEEN = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
+    + "".join(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
+)
+_RESERVED_NAMES = frozenset({"user", "all"})
+_RESERVED_PREFIX = "claude-mailbox"
+# Direction overrides let one name be displayed as another.
+_BIDI_CONTROLS = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+
+def check_name(value: object, what: str = "name") -> str:
+    """Return the mailbox name, trimmed and in normal form (NFC).
+
+    That there may be such a mailbox does not mean that it may be made: see `check_new_name`.
+
+    Raises:
+        InvalidName: if it is no string, empty, longer than 128 characters or has control
+            characters; *what* names the field in the sentence.
+    """
+    if not isinstance(value, str):
+        raise InvalidName(f"'{what}' must be a string with the name of a mailbox.")
+    name = value.strip()
+    if not name:
+        raise InvalidName(f"'{what}' is missing or empty: give the name of a mailbox.")
+    if not name.isascii():
+        name = unicodedata.normalize("NFC", name)
+    if len(name) > NAME_LIMIT:
+        raise InvalidName(f"'{what}' has {len(name)} characters; the limit is {NAME_LIMIT}.")
+    if not name.isascii() or not name.isprintable():
+        for character in name:
+            if (
+                character in _BIDI_CONTROLS
+                or unicodedata.category(character) in _FORBIDDEN_CATEGORIES
+            ):
+                raise InvalidName(
+                    f"'{what}' has the control character U+{ord(character):04X}: leave it out."
+                )
+    return name
+
+
+def check_new_name(name: str) -> None:
+    """Check that a mailbox of that name may be made. Those of older versions may have others.
+
+    Raises:
+        InvalidName: if it has other characters than a name may have, or belongs to the daemon.
+    """
+    for character in name:
+        if not _may_be_in_name(character):
+            raise InvalidName(
+                f"A mailbox cannot be named '{name}': {_shown(character)} is not allowed. Use"
+                " letters, digits, blanks and . _ - + : / @ only."
+            )
+    if name[0] in _FIRST_FORBIDDEN or unicodedata.category(name[0]).startswith("M"):
+        raise InvalidName(
+            f"A mailbox cannot be named '{name}': let the name begin with a letter or digit."
+        )
+    if is_reserved(name):
+        raise InvalidName(f"The name '{name}' belongs to the daemon: choose another one.")
+
+
+def _may_be_in_name(character: str) -> bool:
+    if character.isascii():
+        return character.isalnum() or character in _PUNCTUATION
+    return character not in _UNSEEN and (
+        character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"}
+    )
+
+
+def _shown(character: str) -> str:
+    return character if "!" <= character <= "~" else f"U+{ord(character):04X}"
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether only the daemon may make a mailbox of that name."""
+    folded = name.casefold()
+    return folded in _RESERVED_NAMES or folded.startswith(_RESERVED_PREFIX)
