@@ -7,6 +7,7 @@ browser sets, and the content type, which forces a preflight that nobody here an
 
 import ipaddress
 from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 import trio
@@ -207,6 +208,7 @@ async def _refuse(error: MailboxError, scope: Scope, receive: Receive, send: Sen
     await send_error(send, error, close=True)
 
 
+@lru_cache(maxsize=64)
 def _split_host(value: bytes) -> tuple[str, str]:
     """Return name and port of a Host header; IPv6 addresses lose their brackets."""
     text = value.decode("latin-1").strip().lower()

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from claude_mailbox.daemon.http.asgi import Scope
@@ -22,7 +23,7 @@ class Request:
     def __init__(self, scope: Scope, body: bytes) -> None:
         self.scope = scope
         self.body = body
-        self._query: dict[str, list[str]] | None = None
+        self._query: Mapping[str, Sequence[str]] | None = None
 
     def has(self, key: str) -> bool:
         """Return whether the query has that parameter."""
@@ -41,16 +42,9 @@ class Request:
             raise BadRequest(f"Give '{key}' only once.")
         return values[0]
 
-    def _parameters(self) -> dict[str, list[str]]:
+    def _parameters(self) -> Mapping[str, Sequence[str]]:
         if self._query is None:
-            self._query = {}
-            text = self.scope["query_string"].decode("latin-1")
-            try:
-                pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=20)
-            except ValueError:
-                raise BadRequest("The query is malformed: encode it as UTF-8.") from None
-            for key, value in pairs:
-                self._query.setdefault(key, []).append(value)
+            self._query = _parse_query(self.scope["query_string"])
         return self._query
 
     def number(self, key: str, default: float, low: float, high: float) -> float:
@@ -85,6 +79,21 @@ class Request:
         if not isinstance(content, dict):
             raise BadRequest("The body must be one JSON object.")
         return content
+
+
+# A client asks the same again and again.
+@lru_cache(maxsize=128)
+def _parse_query(query: bytes) -> Mapping[str, Sequence[str]]:
+    try:
+        pairs = parse_qsl(
+            query.decode("latin-1"), keep_blank_values=True, errors="strict", max_num_fields=20
+        )
+    except ValueError:
+        raise BadRequest("The query is malformed: encode it as UTF-8.") from None
+    values: dict[str, list[str]] = {}
+    for key, value in pairs:
+        values.setdefault(key, []).append(value)
+    return values
 
 
 def in_range(key: str, value: float, low: float, high: float) -> float:

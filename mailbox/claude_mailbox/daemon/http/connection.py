@@ -109,7 +109,8 @@ class Connection:
         Raises:
             Overloaded: if it is more than before, and too much.
         """
-        self._budget.resize(self._kept, size)
+        if size > FREE_BYTES or self._kept > FREE_BYTES:
+            self._budget.resize(self._kept, size)
         self._kept = size
 
     @property

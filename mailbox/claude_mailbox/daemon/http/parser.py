@@ -124,11 +124,14 @@ class Parser:
     @property
     def size(self) -> int:
         """Roughly the memory that all requests take."""
-        return sum(each.size for each in self.requests)
+        requests = self.requests
+        return requests[0].size if len(requests) == 1 else sum(each.size for each in requests)
 
     @property
     def is_far_ahead(self) -> bool:
         """Whether nothing more should be read before the first request is answered."""
+        if len(self.requests) < 2:
+            return False
         ahead = islice(self.requests, 1, None)
         return (
             len(self.requests) > _AHEAD_REQUESTS or sum(each.size for each in ahead) > _AHEAD_BYTES

@@ -118,8 +118,13 @@ class Ledger:
             if self._has_failed:
                 raise _failure() from None
             raise ShuttingDown("The daemon is shutting down: try again in a moment.") from None
-        with trio.CancelScope(shield=True):
+        try:
             await job.done.wait()
+        except trio.Cancelled:
+            # It can no longer be called back. A shield from the start would do the same, and cost
+            # every job what only these have to pay; the cancellation comes at the next checkpoint.
+            with trio.CancelScope(shield=True):
+                await job.done.wait()
         if job.error is not None:
             raise job.error
         return job.value  # type: ignore[return-value]  # what this job's function returned
@@ -198,12 +203,16 @@ class Ledger:
             transaction = self._engine.begin(flush=flush, wait=wait)
             if transaction is None:
                 return False
-            for job in batch:
-                self._run_job(transaction, job)
-            started = time.perf_counter()
-            self._engine.commit()
-            if flush:
-                self._note_flush(time.perf_counter() - started)
+            if len(batch) == 1:
+                self._run_alone(transaction, batch[0])
+            else:
+                for job in batch:
+                    self._run_in_savepoint(transaction, job)
+            if self._engine.in_transaction:
+                started = time.perf_counter()
+                self._engine.commit()
+                if flush:
+                    self._note_flush(time.perf_counter() - started)
         except self._engine.errors as error:  # the batch fails, the daemon goes on
             logger.error("a commit of %d jobs failed: %s", len(batch), error)
             for job in batch:
@@ -212,20 +221,30 @@ class Ledger:
             self._engine.rollback()
         return True
 
-    def _run_job(self, transaction: Transaction, job: Job) -> None:
-        engine = self._engine
-        engine.savepoint()
+    def _run_alone(self, transaction: Transaction, job: Job) -> None:
+        """Run the only job of a transaction, which is over when the job fails."""
+        if not self._run_job(transaction, job):
+            self._engine.rollback()
+
+    def _run_in_savepoint(self, transaction: Transaction, job: Job) -> None:
+        self._engine.savepoint()
+        if not self._run_job(transaction, job):
+            self._engine.rollback_to_savepoint()
+        self._engine.release_savepoint()
+
+    def _run_job(self, transaction: Transaction, job: Job) -> bool:
+        """Run a job and note its outcome; return whether its changes are to stay."""
         try:
             job.value = job.function(transaction)
         except Exception as error:
             # A full disk or a failing one ends the whole transaction by itself.
-            if not engine.in_transaction:
+            if not self._engine.in_transaction:
                 raise
-            engine.rollback_to_savepoint()
             if not isinstance(error, MailboxError):
                 logger.error("a job failed: %r", error)
             job.error = self._refusal(error, job)
-        engine.release_savepoint()
+            return False
+        return True
 
     def _refusal(self, error: Exception, job: Job) -> MailboxError:
         """Return the error of the domain for what came out of the engine or a job.

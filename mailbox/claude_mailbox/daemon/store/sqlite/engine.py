@@ -80,6 +80,7 @@ class SqliteEngine(Engine):
         self._lock = lock
         self._transaction = create_transaction(connection, max_mailboxes=max_mailboxes)
         self._flushes = True
+        self._waits: bool | None = None
         self._is_open = True
         self._has_failed = False
         self._path = connection.filename
@@ -117,7 +118,9 @@ class SqliteEngine(Engine):
         if flush is not self._flushes:
             self.connection.pragma("synchronous", "full" if flush else "normal")
             self._flushes = flush
-        self.connection.set_busy_timeout(_LOCK_WAIT_MS if wait else 0)
+        if wait is not self._waits:
+            self.connection.set_busy_timeout(_LOCK_WAIT_MS if wait else 0)
+            self._waits = wait
         try:
             self.connection.execute("BEGIN IMMEDIATE")
         except apsw.BusyError:

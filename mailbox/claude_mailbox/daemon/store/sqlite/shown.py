@@ -138,7 +138,11 @@ class SqliteShown(ShownStore):
         return [(each, bool(has_ended), self._clients(each)) for each, has_ended in rows]
 
     def facts(self, mailbox: str | None = None) -> Mapping[str, tuple[SessionFacts, Sequence[str]]]:
-        condition, values = ("", ()) if mailbox is None else (" WHERE mailbox.name = ?", (mailbox,))
+        condition, values = "", ()
+        if mailbox is not None:
+            if not self._has_session(mailbox):
+                return {}
+            condition, values = " WHERE mailbox.name = ?", (mailbox,)
         # The last row of a mailbox counts: the session that lives, else the one that ended last.
         rows: list[Any] = self._connection.execute(
             "SELECT mailbox.name, session.id, state, state_since, project, cwd, has_bell, ended_at"
@@ -154,6 +158,16 @@ class SqliteShown(ShownStore):
                 facts = SessionFacts("ended", ended_at, project, cwd, has_bell=False)
             found[name] = facts, self._clients(session_id)
         return found
+
+    def _has_session(self, mailbox: str) -> bool:
+        """Most mailboxes that are written to by scripts have none, and this is soon said."""
+        return bool(
+            self._connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM session WHERE mailbox_id ="
+                " (SELECT id FROM mailbox WHERE name = ?))",
+                (mailbox,),
+            ).get
+        )
 
     def _clients(self, session_id: str) -> list[str]:
         rows = self._connection.execute(
