@@ -137,8 +137,9 @@ class Exchange:
         for name, value in headers:
             if b"\n" in value or b"\r" in value:
                 raise ValueError(f"line break in the header {name!r}")
-            has_length = has_length or name == b"content-length"
-            if name == b"connection" and value == b"close":
+            if name == b"content-length":
+                has_length = True
+            elif name == b"connection" and value == b"close":
                 self._keeps_alive = False
             lines.append(b"%b: %b\r\n" % (name, value))
         self._is_chunked = False

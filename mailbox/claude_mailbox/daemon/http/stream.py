@@ -92,12 +92,13 @@ class Stream:
             ClientGone: if the connection is closed or broken, or the client has taken nothing
                 for ``STALL_SECONDS``; the connection is aborted then.
         """
-        rest = memoryview(data)
+        rest: bytes | memoryview = data
         while True:
             try:
-                rest = rest[self._socket.send(rest) :]
-                if not rest:
+                sent = self._socket.send(rest)
+                if sent == len(rest):
                     return
+                rest = memoryview(rest)[sent:]
             except BlockingIOError:
                 await self._wait_for_room()
             except OSError:

@@ -138,7 +138,8 @@ class SqliteShown(ShownStore):
         return [(each, bool(has_ended), self._clients(each)) for each, has_ended in rows]
 
     def facts(self, mailbox: str | None = None) -> Mapping[str, tuple[SessionFacts, Sequence[str]]]:
-        condition, values = "", ()
+        condition = ""
+        values: tuple[str, ...] = ()
         if mailbox is not None:
             if not self._has_session(mailbox):
                 return {}
