@@ -103,13 +103,6 @@ class KeyReused(MailboxError):
     status = 409
 
 
-class LeaseLost(MailboxError):
-    """A lease ended (expired, released or acked) before its holder answered for it."""
-
-    code = "lease-lost"
-    status = 409
-
-
 class TooLarge(MailboxError):
     """A message or a request is over its limit."""
 

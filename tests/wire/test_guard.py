@@ -36,7 +36,7 @@ class TestHost:
     """A page that rebinds its own name to our address cannot hide that name."""
 
     @every_route
-    def test_a_strangers_name(self, connect: Connect, method: str, target: str) -> None:
+    def test_the_name_of_another_host(self, connect: Connect, method: str, target: str) -> None:
         """403 everywhere; the sentence says what to do."""
         headers: dict[str, str | bytes] = {"Host": "rebound.example:37849"}
 
@@ -95,7 +95,7 @@ class TestOrigin:
     """The browser tells which page sends; programs do not have one."""
 
     @every_route
-    def test_a_strangers_page(self, connect: Connect, method: str, target: str) -> None:
+    def test_a_page_of_another_origin(self, connect: Connect, method: str, target: str) -> None:
         """403 everywhere."""
         headers: dict[str, str | bytes] = {"Origin": "https://evil.example"}
 

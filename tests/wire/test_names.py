@@ -55,16 +55,16 @@ class TestList:
 
     def test_pending_for_the_caller(self, mail: Mail, fresh: Fresh) -> None:
         """Messages from that mailbox that wait for the caller, and not those of others."""
-        me, friend, stranger = fresh("me"), fresh("friend"), fresh("stranger")
+        me, friend, other = fresh("me"), fresh("friend"), fresh("stranger")
         mail.send(friend, me)
         mail.send(friend, me)
-        mail.send(friend, stranger)
-        mail.send(stranger, me)
+        mail.send(friend, other)
+        mail.send(other, me)
         mail.check(me, limit=1, lease=60)
 
         rows = mail.rows(me)
 
-        assert (rows[friend]["pendingForYou"], rows[stranger]["pendingForYou"]) == (1, 1)
+        assert (rows[friend]["pendingForYou"], rows[other]["pendingForYou"]) == (1, 1)
         assert (rows[me]["pending"], rows[me]["pendingForYou"]) == (2, 0)
         assert mail.rows()[friend]["pendingForYou"] == 0
 

@@ -29,8 +29,8 @@ class TestTcp:
 
     def test_a_taken_port(self) -> None:
         """The sentence names it, and two ways out."""
-        with socket.create_server(("127.0.0.1", 0)) as stranger:
-            port = stranger.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
             with pytest.raises(StartupError, match=rf"Port {port} is taken.*--port.*mailbox.json"):
                 open_tcp("127.0.0.1", port)
 

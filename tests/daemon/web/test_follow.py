@@ -34,7 +34,7 @@ class TestReader:
         assert await reader.room(0) == WINDOW
         reader.take(tokens(10))
         assert await reader.room(0) == WINDOW - 10
-        reader.ended(["3-x", "5-x", "stranger-x"])
+        reader.ended(["3-x", "5-x", "unknown-x"])
         assert await reader.room(0) == WINDOW - 8
         assert repr(reader) == "<Reader: 8 leases open>"
         assert reader.tokens() == [f"{n}-x" for n in (0, 1, 2, 4, 6, 7, 8, 9)]
@@ -50,7 +50,7 @@ class TestReader:
 
         nursery.start_soon(wait)
         await wait_all_tasks_blocked()
-        reader.ended(["stranger-x"])
+        reader.ended(["unknown-x"])
         await wait_all_tasks_blocked()
         assert rooms == []
         reader.ended(["0-x"])
