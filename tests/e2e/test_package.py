@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -128,11 +129,15 @@ class TestUninstall:
         assert settings_with_our_name(claude) == []
 
 
+_REMOVED_PLUGINS = re.compile(r'"declinedPlugins": \[[^]]*\]')
+
+
 def settings_with_our_name(claude: Claude) -> list[str]:
     """Return the settings files of the client that mention the plugin.
 
     Conversations, backups and statistics do not count. Nor does the client's copy of the plugin,
-    which it marks as orphaned and deletes some days later.
+    which it marks as orphaned and deletes some days later; nor its list of plugins that the user
+    has removed, which it keeps so as not to suggest them.
     """
     folder = claude.home / ".claude"
     lists = [*folder.glob("plugins/*.json"), *folder.glob("plugins/data/**/*")]
@@ -140,5 +145,5 @@ def settings_with_our_name(claude: Claude) -> list[str]:
     return [
         str(path.relative_to(claude.home))
         for path in files
-        if path.is_file() and NAME in path.read_text(errors="replace")
+        if path.is_file() and NAME in _REMOVED_PLUGINS.sub("", path.read_text(errors="replace"))
     ]
