@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from claude_mailbox.daemon.delivery.proof import Proofs
+from claude_mailbox.daemon.delivery.sessions.proof import Proofs
 from claude_mailbox.daemon.edge.render import lease_outcome_json, shown_json
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response

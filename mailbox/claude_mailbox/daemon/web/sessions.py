@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from claude_mailbox.daemon.delivery.sessions import CLEAR, Sessions
+from claude_mailbox.daemon.delivery.sessions.registry import CLEAR, Sessions
 from claude_mailbox.daemon.edge.callers import UnknownSession
 from claude_mailbox.daemon.edge.render import listing_json
 from claude_mailbox.daemon.edge.request import Request
