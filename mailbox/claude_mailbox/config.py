@@ -1,4 +1,8 @@
-"""Configuration: a flag wins over ``mailbox.json``, which wins over the default."""
+"""Configuration: a flag wins over ``mailbox.json``, which wins over the default.
+
+The address of a PostgreSQL database may come by the environment, because it may have a password:
+that wins over the file.
+"""
 
 import json
 import os
@@ -17,6 +21,7 @@ class Config:
         port: TCP port, 0 for any free one.
         bind: address to listen on.
         db_path: the SQLite file.
+        database_url: the PostgreSQL database that is used instead, or empty.
         hide_after_minutes: idle mailboxes older than this are left out of lists.
         delete_after_minutes: idle mailboxes older than this, with nothing pending, are deleted.
         sweep_interval_minutes: how often stale mailboxes are looked for; 0 for never.
@@ -30,6 +35,7 @@ class Config:
     port: int = paths.DEFAULT_PORT
     bind: str = paths.DEFAULT_BIND
     db_path: str = ""
+    database_url: str = ""
     hide_after_minutes: int = 1440
     delete_after_minutes: int = 10080
     sweep_interval_minutes: int = 60
@@ -58,6 +64,13 @@ _RANGES = {
     "sweepIntervalMinutes": (0, 10**9),
 }
 KEYS = {camel_case(field.name): field.name for field in fields(Config)}
+# The flags of ``serve`` that are not spelled as their keys.
+_FLAGS = {"databaseUrl": "--database"}
+
+
+def flag_of(key: str) -> str:
+    """Return the flag of ``serve`` for a key."""
+    return _FLAGS.get(key, f"--{KEYS[key].replace('_', '-')}")
 
 
 def load(flags: Mapping[str, object] | None = None, path: str | None = None) -> Config:
@@ -78,6 +91,9 @@ def load(flags: Mapping[str, object] | None = None, path: str | None = None) -> 
     for place in places:
         if path is not None or os.path.exists(place):
             values.update(_read(place))
+    if from_environment := os.environ.get("CLAUDE_MAILBOX_DATABASE"):
+        checked = _check("databaseUrl", from_environment, "in CLAUDE_MAILBOX_DATABASE")
+        values["database_url"] = checked
     for key, value in (flags or {}).items():
         if value is not None:
             checked = _check(key, value, "on the command line")
@@ -126,6 +142,11 @@ def _check(key: str, value: object, where: str) -> object:
         return tuple(host.lower() for host in value)
     if not isinstance(value, str) or not value:
         raise ConfigError(f"'{key}' {where} must be a string that is not empty.")
+    if key == "databaseUrl" and not value.startswith(("postgresql://", "postgres://")):
+        raise ConfigError(
+            f"'{key}' {where} (flag --database) must be the address of a PostgreSQL database, such as"
+            " postgresql://user@host/name."
+        )
     if key == "bind" and not _is_loopback(value):
         raise ConfigError(
             f"'bind' {where} (flag --bind) must be an address that only this machine can reach, such"

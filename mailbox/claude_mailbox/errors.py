@@ -133,6 +133,10 @@ class Unavailable(MailboxError):
     retry_after = 2
 
 
+class DatabaseAway(Unavailable):
+    """The database's server cannot be reached: everything goes on when it is back."""
+
+
 class Overloaded(Unavailable):
     """The daemon keeps as much in memory for its clients as it may."""
 

@@ -184,4 +184,4 @@ class Manager(ABC):
         # An uninstall must also work with a broken configuration.
         with contextlib.suppress(ConfigError):
             paths.append(self.program.settings().db_path)
-        return sorted({os.path.abspath(path) for path in paths if path})
+        return sorted({os.path.abspath(path) for path in paths if path and "://" not in path})

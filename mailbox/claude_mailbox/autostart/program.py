@@ -76,7 +76,7 @@ def current(flags: Mapping[str, object] | None = None, config_path: str | None =
         config_path = paths.absolute(config_path, "'--config'")
     arguments = []
     for key, value in given.items():
-        arguments += [f"--{config.KEYS[key].replace('_', '-')}", str(value)]
+        arguments += [config.flag_of(key), str(value)]
     if config_path is not None:
         arguments += ["--config", config_path]
     program = Program(

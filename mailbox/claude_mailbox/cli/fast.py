@@ -83,6 +83,7 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
             "--port": ("port", "whole"),
             "--bind": ("bind", "text"),
             "--db-path": ("db_path", "text"),
+            "--database": ("database_url", "text"),
             "--config": ("config_path", "text"),
             "--hide-after-minutes": ("hide_after_minutes", "whole"),
             "--delete-after-minutes": ("delete_after_minutes", "whole"),

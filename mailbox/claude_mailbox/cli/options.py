@@ -65,6 +65,12 @@ _DAEMON_FLAGS = (
         help="The SQLite file; by default mailbox.db in the home folder.",
     ),
     click.option(
+        "--database",
+        "database_url",
+        metavar="URL",
+        help="A PostgreSQL database to use instead, shared with the daemons of other machines.",
+    ),
+    click.option(
         "--config",
         "config_path",
         metavar="PATH",

@@ -38,20 +38,20 @@ def serve(*, config_path: str | None = None, as_json: bool = False, **flags: obj
     gc.disable()
     from claude_mailbox.daemon import main
 
-    def print_ready(addresses: Sequence[str]) -> None:
+    def print_ready(addresses: Sequence[str], database: str) -> None:
         if has_record:
             write_launch_record()
         ready = {
             "version": __version__,
             "pid": os.getpid(),
             "addresses": list(addresses),
-            "dbPath": settings.db_path,
+            "dbPath": database,
         }
         line = (
             codec.encode(ready)
             if as_json
             else f"claude-mailbox {__version__} listens on {' and '.join(addresses)},"
-            f" database {settings.db_path}"
+            f" database {database}"
         )
         # The daemon also serves if nobody reads its output.
         with contextlib.suppress(OutputLost):

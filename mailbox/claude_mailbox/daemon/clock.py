@@ -5,17 +5,33 @@ seconds all the same, and nothing may have been seen in the future.
 """
 
 import time
-from collections.abc import Callable
 
 # Elsewhere the monotonic clock counts the time that the machine sleeps; on Linux only this does.
 _BOOT_TIME = getattr(time, "CLOCK_BOOTTIME", None)
 
 
-def steady_clock() -> Callable[[], int]:
-    """Return a clock: milliseconds since the epoch, as the wall clock had it when it was made."""
-    offset = time.time_ns() - _elapsed()
-    return lambda: (offset + _elapsed()) // 1_000_000
+class SteadyClock:
+    """Returns milliseconds since the epoch, as the wall clock had it when it was made.
+
+    Daemons that share a database go by the clock of its server instead, whatever theirs say.
+    """
+
+    def __init__(self) -> None:
+        self._offset = time.time_ns() - elapsed()
+
+    def __call__(self) -> int:
+        return (self._offset + elapsed()) // 1_000_000
+
+    def set(self, milliseconds: int, asked: int, answered: int) -> None:
+        """Go by another clock, which said *milliseconds* between two readings of ``elapsed``.
+
+        A difference that the way there and back explains changes nothing.
+        """
+        offset = milliseconds * 1_000_000 - (asked + answered) // 2
+        if abs(offset - self._offset) > (answered - asked) // 2 + 1_000_000:
+            self._offset = offset
 
 
-def _elapsed() -> int:
+def elapsed() -> int:
+    """Return nanoseconds of a clock that nobody sets."""
     return time.monotonic_ns() if _BOOT_TIME is None else time.clock_gettime_ns(_BOOT_TIME)

@@ -63,7 +63,8 @@ class Listening:
             create_server: makes the server of one listener.
         """
         self._create_server = create_server
-        self._places[self._config.db_path] = paths.file_id(self._config.db_path)
+        if not self._config.database_url:
+            self._places[self._config.db_path] = paths.file_id(self._config.db_path)
         if self._unix is not None:
             self._unix_server = await self._start(nursery, self._unix)
         if self._tcp is not None:

@@ -17,9 +17,11 @@ import trio
 
 from claude_mailbox import __version__, paths
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.clock import steady_clock
+from claude_mailbox.daemon.clock import SteadyClock
+from claude_mailbox.daemon.databases import Database, open_database
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
+from claude_mailbox.daemon.delivery.peers import NoPeers, PeerNews
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.sessions.proof import Proofs
@@ -37,7 +39,6 @@ from claude_mailbox.daemon.lock import HomeLock
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
 from claude_mailbox.daemon.secret import Secret
 from claude_mailbox.daemon.store.ledger import Ledger
-from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.history import HistoryRoutes
@@ -51,7 +52,7 @@ from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
 
 logger = logging.getLogger(__name__)
 
-OnReady = Callable[[Sequence[str]], None]
+OnReady = Callable[[Sequence[str], str], None]
 
 # How long running requests may go on once the daemon is told to stop.
 GRACE_SECONDS = 1.0
@@ -67,7 +68,7 @@ def run(config: Config, on_ready: OnReady) -> int:
 
     Args:
         config: the settings.
-        on_ready: called with the daemon's addresses when it answers.
+        on_ready: called with the daemon's addresses and its database when it answers.
 
     Raises:
         StartupError: if it cannot start; nothing was changed then.
@@ -111,9 +112,6 @@ def _make_home(home: str) -> None:
         ) from None
 
 
-_clock = steady_clock()
-
-
 async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
     closing = trio.Event()
     async with trio.open_nursery() as signals:
@@ -121,19 +119,22 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
         await signals.start(_wait_for_signal, closing)
         # Before the database: a daemon that cannot have its addresses changes nothing in there.
         listening = Listening(config)
-        database = await SqliteEngine.open(config.db_path, max_mailboxes=config.max_mailboxes)
+        clock = SteadyClock()
+        database = await open_database(config, clock)
         try:
-            ledger = Ledger(database)
+            ledger = Ledger(database.engine)
             async with trio.open_nursery() as nursery:
                 await nursery.start(_run_ledger, ledger, closing)
                 try:
                     # If the ledger fails, requests are answered before the daemon ends.
                     with trio.CancelScope(shield=True):
-                        await _serve(config, lock, ledger, listening, on_ready, closing)
+                        await _serve(
+                            config, lock, database, ledger, clock, listening, on_ready, closing
+                        )
                 finally:
                     ledger.close()
         finally:
-            await database.close()
+            await database.engine.close()
         signals.cancel_scope.cancel()
 
 
@@ -152,22 +153,30 @@ async def _run_ledger(
 async def _serve(
     config: Config,
     lock: HomeLock,
+    database: Database,
     ledger: Ledger,
+    clock: SteadyClock,
     listening: Listening,
     on_ready: OnReady,
     closing: trio.Event,
 ) -> None:
     lines = WaiterLines(config.max_waiters_per_mailbox)
-    presence = Presence(ledger, _clock)
+    presence = Presence(ledger, clock)
     doorbell = Doorbell(
         partial(ledger.run, lambda transaction: transaction.sessions.waiting(), durable=False)
     )
-    broker = Broker(ledger, lines, presence, config, _clock, doorbell)
-    sessions = Sessions(ledger, broker, doorbell, _clock)
-    proofs = Proofs(ledger, broker, _clock)
-    housekeeping = Housekeeping(ledger, broker, lines, presence, config, _clock)
+    peers = database.notices or NoPeers()
+    broker = Broker(ledger, lines, presence, config, clock, doorbell, peers)
+    sessions = Sessions(ledger, broker, doorbell, clock)
+    proofs = Proofs(ledger, broker, clock)
+    housekeeping = Housekeeping(ledger, broker, lines, presence, config, clock)
     await housekeeping.release_bound()
     await sessions.restore()
+    news = None
+    if database.look_around is not None:
+        news = PeerNews(
+            lines, doorbell, presence, broker.receipts, database.look_around, broker.announce
+        )
 
     max_connections = descriptors.share(descriptors.raise_limit(), LISTENERS)
     budget = Budget(max(BUFFER_BYTES, BUFFER_MESSAGES * config.max_body_bytes))
@@ -180,7 +189,7 @@ async def _serve(
     subagents = SubagentCalls()
     endpoint = McpEndpoint(broker, callers, subagents)
     follow = Follow(broker, callers)
-    health = partial(_health, config, listening, endpoint, lines)
+    health = partial(_health, database.address, listening, endpoint, lines, news)
     routes = [
         *MailRoutes(broker, callers).routes(),
         *MailboxRoutes(broker, callers, health).routes(),
@@ -209,6 +218,11 @@ async def _serve(
         background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
+        if news is not None and database.notices is not None:
+            background.start_soon(news.apply, database.notices.receive())
+            background.start_soon(database.notices.send)
+            background.start_soon(news.serve)
+            background.start_soon(news.call_for_receipts)
         async with trio.open_nursery() as serving:
             await listening.serve(serving, create_server)
             lock.describe(listening.addresses)
@@ -216,7 +230,7 @@ async def _serve(
                 listening.keep_open, serving, lambda: lock.describe(listening.addresses)
             )
             background.start_soon(_serve_mcp, endpoint)
-            on_ready(listening.addresses)
+            on_ready(listening.addresses, database.address)
             # What exists now stays; the collector need not look at it.
             gc.freeze()
             gc.enable()
@@ -245,12 +259,16 @@ async def _serve_mcp(endpoint: McpEndpoint) -> None:
 
 
 def _health(
-    config: Config, listening: Listening, endpoint: McpEndpoint, lines: WaiterLines
+    database: str,
+    listening: Listening,
+    endpoint: McpEndpoint,
+    lines: WaiterLines,
+    news: PeerNews | None,
 ) -> shapes.Health:
     health: shapes.Health = {
         "status": "ok",
         "version": __version__,
-        "dbPath": config.db_path,
+        "dbPath": database,
         "pid": os.getpid(),
         "addresses": list(listening.addresses),
         "mcp": "ready" if endpoint.is_ready else "starting",
@@ -258,6 +276,8 @@ def _health(
     }
     if listening.missing:
         health["missing"] = list(listening.missing)
+    if news is not None:
+        health["daemons"] = list(news.daemons)
     return health
 
 

@@ -14,14 +14,15 @@ from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
 from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.delivery.history import History
+from claude_mailbox.daemon.delivery.peers import NoPeers, Peers
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.receipts import Receipts
 from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
-from claude_mailbox.daemon.delivery.waiters import WaiterLines
+from claude_mailbox.daemon.delivery.waiters import Waiter, WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import Renamed
+from claude_mailbox.errors import DatabaseAway, OutcomeUnknown, Renamed
 from claude_mailbox.model.mail import (
     CHECK_BYTES,
     CHECK_LIMIT,
@@ -44,6 +45,8 @@ BRIEF_TOKENS = 256
 # How many claims of megabytes may be on their way at once: until they reach the server, nothing
 # else bounds the memory that they take.
 LARGE_CLAIMS = 4
+# How often a watch looks whether the database is back.
+_AWAY_SECONDS = 1.0
 
 
 # By mailbox; each with the keys of the client processes that run it.
@@ -60,6 +63,7 @@ class Broker:
         config: limits and ages.
         clock: returns the time in milliseconds since the epoch.
         bell: told of mail that no waiter takes.
+        peers: other daemons on the same database.
     """
 
     def __init__(
@@ -70,12 +74,14 @@ class Broker:
         config: Config,
         clock: Callable[[], int],
         bell: Bell,
+        peers: Peers | None = None,
     ) -> None:
         self._ledger = ledger
         self._lines = lines
         self._config = config
         self._clock = clock
         self._bell = bell
+        self._peers = peers or NoPeers()
         self._followers: set[Follower] = set()
         self._large_claims = trio.Semaphore(LARGE_CLAIMS)
         self.presence = presence
@@ -96,6 +102,7 @@ class Broker:
         for name in mailboxes:
             if not self._lines.call_front(name):
                 self._bell.ring(name)
+                self._peers.note_mail(name)
 
     async def send(self, sender: str, to: str, body: str, key: str | None = None) -> Receipt:
         """Store a message durably, then wake its receiver.
@@ -176,6 +183,7 @@ class Broker:
             ShuttingDown: if the daemon stops.
         """
         deadline = trio.current_time() + seconds
+        has_more = False
         try:
             with self._lines.join(name) as waiter:
                 while True:
@@ -185,13 +193,24 @@ class Broker:
                         if not waiter.is_called:
                             return None
                     await waiter.turn()
-                    claim = await self._claim(name, custodian, limit, by, present_name_only=True)
+                    has_more = True
+                    try:
+                        claim = await self._claim(
+                            name, custodian, limit, by, present_name_only=True
+                        )
+                    except (DatabaseAway, OutcomeUnknown):
+                        if trio.current_time() >= deadline or await _leaves(custodian, waiter):
+                            return None
+                        continue
+                    has_more = claim.remaining > 0
                     if claim.deliveries:
                         return claim
         finally:
             # Mail that counted on this waiter may be left: it took one message of many, or none.
             if not self._lines.count(name):
                 self._bell.ring(name)
+                if has_more:
+                    self._peers.note_mail(name)
 
     async def _claim(
         self,
@@ -286,6 +305,7 @@ class Broker:
         self.presence.note(renamed.new)
         for name in {renamed.old, current}:
             self._lines.dismiss(name, Renamed(name, renamed.new))
+        self._peers.note_rename(renamed.old, renamed.new)
         if renamed.transferred:
             self.announce([renamed.new])
         return renamed
@@ -294,6 +314,7 @@ class Broker:
         """Delete a mailbox if nothing pends in either direction; return whether that was done."""
         deleted = await self._ledger.run(lambda transaction: transaction.mailboxes.delete(name))
         self.presence.forget_names()
+        self._peers.note_other()
         return deleted
 
     async def ack(self, tokens: Sequence[str], mailbox: str | None = None) -> LeaseOutcome:
@@ -358,6 +379,16 @@ class Broker:
             follower.extended(outcome.done, seconds)
         self.expiry.note(until)
         return outcome
+
+
+async def _leaves(custodian: Custodian, waiter: Waiter) -> bool:
+    """Wait a moment for the database to come back; return whether the client left meanwhile."""
+    with trio.move_on_after(_AWAY_SECONDS) as pause:
+        await custodian.attend(waiter)
+    if not (pause.cancelled_caught or waiter.is_called):
+        return True
+    waiter.call()
+    return False
 
 
 def _living(sessions: Sessions, mailbox: str) -> SessionFacts | None:

@@ -95,6 +95,11 @@ class Receipts:
             for token in tokens:
                 self._call(self._waiters.get(parse_token(token)[0], ()))
 
+    def call_all(self) -> None:
+        """Call everybody who waits: another daemon may have settled something."""
+        for waiters in self._waiters.values():
+            self._call(waiters)
+
     def _call(self, waiters: Iterable[Waiter]) -> None:
         for waiter in waiters:
             waiter.call()

@@ -150,7 +150,10 @@ class ProofOutcome(TypedDict):
 
 
 class Health(TypedDict):
-    """How the daemon is; ``missing`` names addresses that it could not have."""
+    """How the daemon is.
+
+    ``missing`` names addresses that it could not have, ``daemons`` those that share its database.
+    """
 
     status: Literal["ok"]
     version: str
@@ -160,6 +163,7 @@ class Health(TypedDict):
     missing: NotRequired[list[str]]
     mcp: Literal["starting", "ready"]
     waiters: Count
+    daemons: NotRequired[list[str]]
 
 
 class Deleted(TypedDict):

@@ -65,6 +65,13 @@ class Engine(Protocol):
         """End the transaction, if there is one, and undo all of it."""
         ...
 
+    def may_retry(self, error: Exception) -> bool:
+        """Return whether the transaction came to nothing, and may well succeed if begun anew.
+
+        Others were in its way, or the connection to the database was lost.
+        """
+        ...
+
     def translate(self, error: Exception) -> MailboxError:
         """Return, for one of ``errors``, the error that tells people what to do.
 

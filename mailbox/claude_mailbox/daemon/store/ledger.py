@@ -51,6 +51,10 @@ _IN_PLACE_JOBS = 64
 _QUICK_SECONDS = 0.001
 _UNPROVEN_SECONDS = 0.016
 
+# A batch that meets other daemons in its way is begun anew, so often and for so long at most.
+_TRIES = 20
+_TRY_SECONDS = 10.0
+
 
 class Job:
     """A function of a transaction, and in time its outcome."""
@@ -202,27 +206,41 @@ class Ledger:
         Raises:
             DiskFailed: if nobody knows what of it is stored.
         """
-        try:
-            transaction = self._engine.begin(flush=flush, wait=wait)
-            if transaction is None:
-                return False
-            if len(batch) == 1:
-                self._run_alone(transaction, batch[0])
-            else:
+        deadline: float | None = None
+        tries = 1
+        while True:
+            try:
+                transaction = self._engine.begin(flush=flush, wait=wait)
+                if transaction is None:
+                    return False
+                self._run_all(transaction, batch, flush=flush)
+            except self._engine.errors as error:
+                if self._engine.may_retry(error) and tries < _TRIES:
+                    tries += 1
+                    now = time.perf_counter()
+                    deadline = now + _TRY_SECONDS if deadline is None else deadline
+                    if now < deadline:
+                        self._engine.rollback()
+                        continue
+                # The batch fails, the daemon goes on.
+                logger.error("a commit of %d jobs failed: %s", len(batch), error)
                 for job in batch:
-                    self._run_in_savepoint(transaction, job)
-            if self._engine.in_transaction:
-                started = time.perf_counter()
-                self._engine.commit()
-                if flush:
-                    self._note_flush(time.perf_counter() - started)
-        except self._engine.errors as error:  # the batch fails, the daemon goes on
-            logger.error("a commit of %d jobs failed: %s", len(batch), error)
+                    job.value = None
+                    job.error = self._refusal(error, job)
+                self._engine.rollback()
+            return True
+
+    def _run_all(self, transaction: Transaction, batch: Sequence[Job], *, flush: bool) -> None:
+        if len(batch) == 1:
+            self._run_alone(transaction, batch[0])
+        else:
             for job in batch:
-                job.value = None
-                job.error = self._refusal(error, job)
-            self._engine.rollback()
-        return True
+                self._run_in_savepoint(transaction, job)
+        if self._engine.in_transaction:
+            started = time.perf_counter()
+            self._engine.commit()
+            if flush:
+                self._note_flush(time.perf_counter() - started)
 
     def _run_alone(self, transaction: Transaction, job: Job) -> None:
         """Run the only job of a transaction, which is over when the job fails."""
@@ -237,11 +255,12 @@ class Ledger:
 
     def _run_job(self, transaction: Transaction, job: Job) -> bool:
         """Run a job and note its outcome; return whether its changes are to stay."""
+        job.error = None
         try:
             job.value = job.function(transaction)
         except Exception as error:
             # A full disk or a failing one ends the whole transaction by itself.
-            if not self._engine.in_transaction:
+            if not self._engine.in_transaction or self._engine.may_retry(error):
                 raise
             if not isinstance(error, MailboxError):
                 logger.error("a job failed: %r", error)

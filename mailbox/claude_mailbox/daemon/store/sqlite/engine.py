@@ -149,6 +149,9 @@ class SqliteEngine(Engine):
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
+    def may_retry(self, error: Exception) -> bool:
+        return False
+
     def translate(self, error: Exception) -> MailboxError:
         found = translate(error, self.connection.filename)
         self._has_failed = self._has_failed or isinstance(found, DiskFailed)

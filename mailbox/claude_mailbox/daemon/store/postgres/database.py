@@ -1,0 +1,133 @@
+"""Connecting to the database: it is examined, then its schema is migrated. No trio."""
+
+from typing import Any
+
+import psycopg
+from psycopg import conninfo
+from psycopg import errors as pg
+from psycopg.abc import Buffer
+from psycopg.types.string import StrDumper
+
+from claude_mailbox.daemon.store.postgres.errors import reason
+from claude_mailbox.daemon.store.postgres.schema import MIGRATIONS, SCHEMA, Connection, migrate
+from claude_mailbox.errors import StartupError
+
+_OLDEST_SERVER = 13
+
+# A server or a network that does not answer is given up after some seconds. A daemon that freezes
+# in the middle of a transaction loses it, so that its locks keep nobody waiting for long.
+_SETTINGS = {
+    "search_path": SCHEMA,
+    "client_encoding": "UTF8",
+    "timezone": "UTC",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "3s",
+    "jit": "off",
+}
+_PARAMETERS: dict[str, Any] = {
+    "application_name": "claude-mailbox",
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
+
+class _Text(StrDumper):
+    """Text as PostgreSQL can hold it: without NUL, which no name or path of ours has."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        return super().dump(obj.replace("\0", "\ufffd"))
+
+
+def open_database(url: str) -> Connection:
+    """Connect, check and migrate the database; other daemons may do so at the same time.
+
+    Raises:
+        StartupError: if that cannot be done. The database is left as it was.
+    """
+    try:
+        connection = connect(url)
+    except psycopg.Error as error:
+        raise StartupError(
+            f"Cannot connect to the database {shown(url)} ({reason(error)}): check its address,"
+            " and that the server runs and lets you in."
+        ) from None
+    try:
+        _prepare(connection, url)
+    except psycopg.Error as error:
+        connection.close()
+        raise StartupError(
+            f"Cannot use the database {shown(url)} ({reason(error)}): the user needs the right to"
+            f" create the schema {SCHEMA} in it."
+        ) from None
+    except StartupError:
+        connection.close()
+        raise
+    return connection
+
+
+def connect(url: str) -> Connection:
+    """Return a connection in autocommit mode, with our settings.
+
+    Raises:
+        psycopg.Error: if there is none to be had.
+    """
+    given = conninfo.conninfo_to_dict(url)
+    options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+    if given.get("options"):
+        options = f"{given['options']} {options}"
+    connection: Connection = psycopg.connect(
+        url, autocommit=True, **{**_PARAMETERS, **given, "options": options}
+    )
+    connection.adapters.register_dumper(str, _Text)
+    if connection.execute("SHOW synchronous_commit").fetchone() == ("off",):
+        connection.execute("SET synchronous_commit = on")
+    return connection
+
+
+def shown(url: str) -> str:
+    """Return the address of a database as it may be shown: without user, password and options."""
+    try:
+        given = conninfo.conninfo_to_dict(url)
+    except psycopg.Error:
+        return "postgresql://"
+    host = str(given.get("host") or given.get("hostaddr") or "")
+    port = f":{given['port']}" if given.get("port") else ""
+    return f"postgresql://{host}{port}/{given.get('dbname') or ''}"
+
+
+def _prepare(connection: Connection, url: str) -> None:
+    version = connection.info.server_version // 10_000
+    if version < _OLDEST_SERVER:
+        raise StartupError(
+            f"The database server is PostgreSQL {version}: claude-mailbox needs {_OLDEST_SERVER} or"
+            " newer."
+        )
+    encoding = connection.execute("SHOW server_encoding").fetchone()
+    if encoding != ("UTF8",):
+        raise StartupError(
+            f"The database {shown(url)} has another encoding than UTF8: create one with"
+            " 'ENCODING UTF8 TEMPLATE template0'."
+        )
+    tables = {
+        table
+        for (table,) in connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s", (SCHEMA,)
+        )
+    }
+    if tables and "migration" not in tables:
+        raise StartupError(
+            f"The schema {SCHEMA} in {shown(url)} is another program's; nothing was changed. Choose"
+            " another database."
+        )
+    try:
+        found = migrate(connection)
+    except pg.UniqueViolation:  # the schema was made by another daemon at this moment
+        found = migrate(connection)
+    if found > len(MIGRATIONS):
+        raise StartupError(
+            f"{shown(url)} was written by a newer claude-mailbox (schema {found}, this one knows"
+            f" {len(MIGRATIONS)}): update claude-mailbox."
+        )

@@ -1,0 +1,275 @@
+"""PostgreSQL as the ledger's engine: one connection, which is made anew when it is lost.
+
+What was begun on a lost connection is undone by the server, so it may be done again on the next
+one. Only when the connection is lost during a commit does nobody know whether that was stored.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+import psycopg
+import trio
+from psycopg.pq import TransactionStatus
+
+from claude_mailbox import __version__
+from claude_mailbox.daemon.clock import SteadyClock, elapsed
+from claude_mailbox.daemon.store.engine import Engine
+from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.daemon.store.peers import Round
+from claude_mailbox.daemon.store.postgres.database import connect, open_database
+from claude_mailbox.daemon.store.postgres.errors import CONFLICTS, away, translate
+from claude_mailbox.daemon.store.postgres.leases import PostgresLeases
+from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
+from claude_mailbox.daemon.store.postgres.schema import Connection
+from claude_mailbox.daemon.store.postgres.transaction import create_transaction
+from claude_mailbox.errors import DatabaseAway, MailboxError, OutcomeUnknown
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 4.0
+# A daemon that has written no heartbeat for so long is dead, or frozen.
+DEAD_SECONDS = 15
+# How often a server that cannot be reached is tried.
+_RECONNECT_SECONDS = 0.5
+
+_NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
+
+class Worker(Protocol):
+    """Where calls run that may block, one after the other."""
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Return what *function* returns, or raise what it raises."""
+        ...
+
+
+class Thread(Worker):
+    """A thread of trio's, never more than one at a time."""
+
+    def __init__(self) -> None:
+        self._limiter = trio.CapacityLimiter(1)
+
+    async def run(self, function: Callable[[], T]) -> T:
+        # Shielded and so without a deadline: a commit is never abandoned half way.
+        with trio.CancelScope(shield=True):
+            value: T = await trio.to_thread.run_sync(function, limiter=self._limiter)
+        return value
+
+
+class PostgresEngine(Engine):
+    """The one connection, used on the worker alone.
+
+    Args:
+        url: where the database is.
+        daemon_id: what tells this daemon from others, and stays the same through its lives.
+        name: what people know it by.
+        clock: made to go by the server's.
+        worker: runs what may block.
+        max_mailboxes: how many there may be.
+    """
+
+    errors = (psycopg.Error, DatabaseAway, OutcomeUnknown)
+    works_in_place = False
+
+    def __init__(
+        self,
+        url: str,
+        daemon_id: str,
+        name: str,
+        clock: SteadyClock,
+        worker: Worker,
+        *,
+        max_mailboxes: int | None = None,
+    ) -> None:
+        self._url = url
+        self._daemon_id = daemon_id
+        self._name = name
+        self._clock = clock
+        self._worker = worker
+        self._max_mailboxes = max_mailboxes
+        self._started_at = 0
+        self._beat_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._away: DatabaseAway | None = None
+        self._use(open_database(url))
+        self._beat()
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        daemon_id: str,
+        name: str,
+        clock: SteadyClock,
+        *,
+        max_mailboxes: int | None = None,
+    ) -> "PostgresEngine":
+        """Connect on a thread of its own.
+
+        Raises:
+            StartupError: if that cannot be done (see database.py).
+        """
+        worker = Thread()
+        return await worker.run(
+            lambda: cls(url, daemon_id, name, clock, worker, max_mailboxes=max_mailboxes)
+        )
+
+    def _use(self, connection: Connection) -> None:
+        self.connection = connection
+        self._locks = MailboxLocks(connection)
+        self._transaction = create_transaction(
+            connection,
+            daemon_id=self._daemon_id,
+            locks=self._locks,
+            max_mailboxes=self._max_mailboxes,
+        )
+
+    async def on_thread(self, function: Callable[[], T]) -> T:
+        return await self._worker.run(function)
+
+    def begin(self, *, flush: bool, wait: bool) -> Transaction | None:
+        try:
+            self._begin(flush=flush)
+        except psycopg.Error:
+            if not self.connection.closed:
+                raise
+            # It was lost since the last transaction: that is nobody's failure.
+            self._begin(flush=flush)
+        self._locks.begin()
+        return self._transaction
+
+    def _begin(self, *, flush: bool) -> None:
+        if self.connection.closed:
+            self._connect()
+        if time.monotonic() - self._beat_at >= BEAT_SECONDS:
+            self._beat()
+        statement = "BEGIN" if flush else "BEGIN; SET LOCAL synchronous_commit = off"
+        self.connection.execute(statement, prepare=False)
+
+    def _connect(self) -> None:
+        now = time.monotonic()
+        if self._away is not None and now - self._tried_at < _RECONNECT_SECONDS:
+            raise self._away
+        try:
+            self._use(connect(self._url))
+        except psycopg.Error as error:
+            self._tried_at = time.monotonic()
+            if self._away is None:
+                logger.warning("%s", away(error))
+            self._away = away(error)
+            raise self._away from None
+        if self._away is not None:
+            logger.info("the database server is back")
+        self._away = None
+        # Others may have taken us for dead.
+        self._beat_at = float("-inf")
+
+    def _beat(self) -> None:
+        """Write the heartbeat, and take the time from the server."""
+        asked = elapsed()
+        row = self.connection.execute(
+            "INSERT INTO daemon (id, name, version, started_at, beat_at)"
+            f" VALUES (%s, %s, %s, {_NOW}, {_NOW}) ON CONFLICT (id) DO UPDATE SET"
+            " name = excluded.name, version = excluded.version, beat_at = excluded.beat_at"
+            f" RETURNING {_NOW}",
+            (self._daemon_id, self._name, __version__),
+        ).fetchone()
+        if row is not None:
+            self._clock.set(row[0], asked, elapsed())
+        self._beat_at = time.monotonic()
+
+    @property
+    def in_transaction(self) -> bool:
+        status = self.connection.info.transaction_status
+        return status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+
+    def savepoint(self) -> None:
+        self.connection.execute("SAVEPOINT job")
+        self._locks.savepoint()
+
+    def rollback_to_savepoint(self) -> None:
+        self.connection.execute("ROLLBACK TO job")
+        self._locks.rollback_to_savepoint()
+
+    def release_savepoint(self) -> None:
+        self.connection.execute("RELEASE job")
+
+    def commit(self) -> None:
+        try:
+            self.connection.execute("COMMIT")
+        except psycopg.Error as error:
+            if not self.connection.closed:
+                raise
+            raise OutcomeUnknown(
+                f"The connection to the database was lost ({translate(error)}) and nobody knows"
+                " whether this was stored: look, or try again. A send with the same idempotencyKey"
+                " is stored only once."
+            ) from error
+        self._locks.end()
+
+    def rollback(self) -> None:
+        if self.in_transaction:
+            try:
+                self.connection.execute("ROLLBACK")
+            except psycopg.Error:
+                self.connection.close()
+
+    def may_retry(self, error: Exception) -> bool:
+        if isinstance(error, CONFLICTS):
+            return True
+        return isinstance(error, psycopg.Error) and self.connection.closed
+
+    def translate(self, error: Exception) -> MailboxError:
+        return translate(error)
+
+    async def upkeep(self) -> None:
+        """PostgreSQL looks after itself."""
+
+    async def look_around(self, watched: Sequence[str]) -> Round:
+        """Give up what dead daemons held, and look which of the *watched* mailboxes have mail.
+
+        Raises:
+            MailboxError: if that cannot be done now.
+        """
+        return await self._worker.run(lambda: self._look_around(watched))
+
+    def _look_around(self, watched: Sequence[str]) -> Round:
+        try:
+            self.begin(flush=False, wait=True)
+            found = self._round(watched)
+            self.commit()
+        except self.errors as error:
+            self.rollback()
+            raise self.translate(error) from None
+        return found
+
+    def _round(self, watched: Sequence[str]) -> Round:
+        execute = self.connection.execute
+        execute(
+            f"DELETE FROM daemon WHERE id <> %s AND beat_at < {_NOW} - %s",
+            (self._daemon_id, DEAD_SECONDS * 1000),
+        )
+        daemons = [name for (name,) in execute("SELECT name FROM daemon ORDER BY name")]
+        leases = self._transaction.leases
+        put_back = leases.give_up_abandoned() if isinstance(leases, PostgresLeases) else ()
+        to_call = execute(
+            "SELECT watched FROM unnest(%s::text[]) AS watched"
+            " LEFT JOIN mailbox ON mailbox.name = watched WHERE mailbox.id IS NULL OR EXISTS"
+            " (SELECT 1 FROM backlog WHERE recipient_id = mailbox.id AND waiting > 0)",
+            (list(watched),),
+        ).fetchall()
+        return Round(daemons, put_back, [name for (name,) in to_call])
+
+    async def close(self) -> None:
+        await self._worker.run(self._close)
+
+    def _close(self) -> None:
+        if not self.connection.closed:
+            try:
+                self.connection.execute("DELETE FROM daemon WHERE id = %s", (self._daemon_id,))
+            except psycopg.Error as error:
+                logger.warning("could not sign off from the database: %s", translate(error))
+            self.connection.close()

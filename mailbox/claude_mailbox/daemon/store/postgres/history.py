@@ -1,0 +1,162 @@
+"""SQL of history: what a mailbox sent and got, what became of it, and the search by words.
+
+Each message has a vector of its words and of the two mailboxes that exchanged it, so that the index
+finds the messages of one mailbox that have the words. Messages are indexed some time after they
+were sent, newest first; `unindexed` has those that are not yet. Several daemons may do it at once.
+"""
+
+from collections.abc import Iterable
+
+from claude_mailbox.daemon.store.operations import HistoryStore
+from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.schema import DELIVERED, LEASED, WAITING, Connection
+from claude_mailbox.daemon.store.postgres.words import query as words_query
+from claude_mailbox.daemon.store.postgres.words import vector
+from claude_mailbox.model.history import HistoryEntry, HistoryPage, HistoryQuery, MessageStatus
+from claude_mailbox.model.mail import FRAME_CHARACTERS
+
+_STATES = {WAITING: "waiting", LEASED: "leased", DELIVERED: "delivered"}
+_LAST_MESSAGE = 2**63 - 1
+
+# What one job of the ledger indexes: some milliseconds of work, or a single large message.
+_INDEX_MESSAGES = 100
+_INDEX_BYTES = 64 * 1024
+
+
+class PostgresHistory(HistoryStore):
+    def __init__(self, connection: Connection, mailboxes: PostgresMailboxes) -> None:
+        self._connection = connection
+        self._mailboxes = mailboxes
+
+    def status(self, number: int, mailbox: str) -> MessageStatus | None:
+        mailbox_id = self._mailboxes.id_of_owner(mailbox)
+        involved = self._connection.execute(
+            "SELECT 1 FROM message WHERE id = %s AND %s::bigint IN (sender_id, recipient_id)",
+            (number, mailbox_id),
+        ).fetchone()
+        return self._status(number) if involved else None
+
+    def _status(self, number: int) -> MessageStatus:
+        row = self._connection.execute(
+            "SELECT coalesce(a.name, message.sender), coalesce(b.name, message.recipient),"
+            " sent_at, state, attempts, delivered_at, delivered_by FROM message"
+            " LEFT JOIN mailbox AS a ON a.id = sender_id"
+            " LEFT JOIN mailbox AS b ON b.id = recipient_id WHERE message.id = %s",
+            (number,),
+        ).fetchone()
+        assert row is not None  # noqa: S101  # messages are never deleted
+        sender, recipient, sent_at, state, attempts, delivered_at, by = row
+        if state != DELIVERED:
+            by = None
+        return MessageStatus(
+            number, sender, recipient, sent_at, _STATES[state], attempts, delivered_at, by
+        )
+
+    def history(self, mailbox: str, query: HistoryQuery) -> HistoryPage:
+        mailbox_id = self._mailboxes.id_of_owner(mailbox)
+        peer_id = None if query.peer is None else self._mailboxes.id_of_owner(query.peer)
+        if mailbox_id is None or (query.peer is not None and peer_id is None):
+            return HistoryPage([], has_more=False)
+        low, high = 1, _LAST_MESSAGE
+        if query.thread is not None:
+            # Only the first message is its thread, as yet.
+            low, high = query.thread, min(high, query.thread)
+        if query.before is not None:
+            high = min(high, query.before - 1)
+        wanted = query.limit + 1
+        if query.words is None:
+            return self._page(self._all(mailbox_id, peer_id, low, high, wanted), query)
+        unindexed = self._last_unindexed()
+        first = max(low, unindexed + 1)
+        words = words_query(query.words, mailbox_id, peer_id)
+        page = self._page(self._search(words, first, high, wanted), query)
+        return HistoryPage(page.entries, page.has_more or low <= unindexed)
+
+    def _all(
+        self, mailbox_id: int, peer_id: int | None, low: int, high: int, limit: int
+    ) -> Iterable[int]:
+        """Return the numbers of messages, newest first."""
+        is_from_peer = is_to_peer = "TRUE"
+        if peer_id is not None:
+            is_from_peer, is_to_peer = "sender_id = %(peer)s", "recipient_id = %(peer)s"
+        rows = self._connection.execute(
+            "(SELECT id FROM message WHERE recipient_id = %(own)s"
+            f" AND id BETWEEN %(low)s AND %(high)s AND {is_from_peer}"
+            " ORDER BY id DESC LIMIT %(limit)s) UNION"
+            " (SELECT id FROM message WHERE sender_id = %(own)s"
+            f" AND id BETWEEN %(low)s AND %(high)s AND {is_to_peer}"
+            " ORDER BY id DESC LIMIT %(limit)s) ORDER BY id DESC LIMIT %(limit)s",
+            {"own": mailbox_id, "peer": peer_id, "low": low, "high": high, "limit": limit},
+        ).fetchall()
+        return [number for (number,) in rows]
+
+    def _search(self, words: str | None, low: int, high: int, limit: int) -> Iterable[int]:
+        """Return the numbers of messages that have the words, newest first."""
+        if words is None or low > high:
+            return []
+        rows = self._connection.execute(
+            "SELECT message_id FROM search WHERE words @@ %s::tsquery"
+            " AND message_id BETWEEN %s AND %s ORDER BY message_id DESC LIMIT %s",
+            (words, low, high, limit),
+        ).fetchall()
+        return [number for (number,) in rows]
+
+    def _page(self, numbers: Iterable[int], query: HistoryQuery) -> HistoryPage:
+        """Return as many of the messages as are wanted and fit."""
+        entries: list[HistoryEntry] = []
+        room = query.max_characters
+        for number in numbers:
+            status = self._status(number)
+            if query.since is not None and status.sent_at < query.since:
+                break
+            if len(entries) == query.limit:
+                return HistoryPage(entries, has_more=True)
+            body = self._text(number)
+            room -= len(body) + FRAME_CHARACTERS
+            if room < 0 and entries:
+                return HistoryPage(entries, has_more=True)
+            shown = body if room >= 0 else body[: max(0, len(body) + room)]
+            entries.append(HistoryEntry(status, shown, len(body)))
+        return HistoryPage(entries, has_more=False)
+
+    def _text(self, number: int) -> str:
+        row = self._connection.execute(
+            "SELECT text FROM body WHERE message_id = %s", (number,)
+        ).fetchone()
+        return "" if row is None else row[0].decode()
+
+    def index(self) -> bool:
+        # What another daemon indexes at this moment is left to it.
+        sizes = self._connection.execute(
+            "SELECT message_id, octet_length(text) FROM unindexed JOIN body USING (message_id)"
+            f" ORDER BY message_id DESC LIMIT {_INDEX_MESSAGES} FOR UPDATE OF unindexed SKIP LOCKED"
+        ).fetchall()
+        chosen: list[int] = []
+        total = 0
+        for number, size in sizes:
+            total += size
+            if chosen and total > _INDEX_BYTES:
+                break
+            chosen.append(number)
+        if not chosen:
+            return False
+        rows = self._connection.execute(
+            "SELECT id, sender_id, recipient_id, text FROM message JOIN body ON message_id = id"
+            " WHERE id = ANY(%s)",
+            (chosen,),
+        ).fetchall()
+        with self._connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO search (message_id, words) VALUES (%s, %s::tsvector)"
+                " ON CONFLICT DO NOTHING",
+                [(number, vector(text.decode(), a, b)) for number, a, b, text in rows],
+            )
+        self._connection.execute("DELETE FROM unindexed WHERE message_id = ANY(%s)", (chosen,))
+        return self._last_unindexed() > 0
+
+    def _last_unindexed(self) -> int:
+        """Return the newest of the messages that are not indexed; 0 if all are."""
+        row = self._connection.execute(
+            "SELECT coalesce(max(message_id), 0) FROM unindexed"
+        ).fetchone()
+        return 0 if row is None else row[0]

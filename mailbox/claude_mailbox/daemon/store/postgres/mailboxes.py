@@ -1,0 +1,233 @@
+"""SQL of mailboxes and their names."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+from claude_mailbox.daemon.store.operations import MailboxStore
+from claude_mailbox.daemon.store.postgres.keys import PostgresKeys
+from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
+from claude_mailbox.daemon.store.postgres.schema import Connection
+from claude_mailbox.errors import BadRequest, QuotaFull, TargetExists
+from claude_mailbox.model.mail import Listing, Rename
+from claude_mailbox.model.names import check_new_name
+
+Row = tuple[int, str, int | None]
+
+
+class PostgresMailboxes(MailboxStore):
+    def __init__(
+        self,
+        connection: Connection,
+        locks: MailboxLocks,
+        keys: PostgresKeys,
+        limit: int | None,
+        daemon_id: str,
+    ) -> None:
+        self._connection = connection
+        self._locks = locks
+        self._keys = keys
+        self._limit = limit
+        self._daemon_id = daemon_id
+
+    def find(self, name: str) -> tuple[int, str] | None:
+        """Return id and present name of the mailbox that *name* stands for, or None."""
+        row = self._row(name, locked=False)
+        return None if row is None else row[:2]
+
+    def _row(self, name: str, *, locked: bool) -> Row | None:
+        """Return also when its owner was seen last, as far as that is written down."""
+        row = self._row_of(name, locked=locked)
+        if row is None and not name.isascii():
+            # Older versions kept names as they came, and some systems take accents apart.
+            row = self._row_of(unicodedata.normalize("NFD", name), locked=locked)
+        return row
+
+    def _row_of(self, spelling: str, *, locked: bool) -> Row | None:
+        if locked:
+            row = self._locks.by_name(spelling)
+            if row is not None:
+                return row
+            present = self._owner_of_alias(spelling)
+            # It may have got another name again before we had the lock.
+            return None if present is None else self._row_of(present, locked=True)
+        found = self._connection.execute(
+            "SELECT id, name, last_seen_at FROM mailbox WHERE name = %s", (spelling,)
+        ).fetchone()
+        if found is None:
+            found = self._connection.execute(
+                "SELECT mailbox.id, mailbox.name, last_seen_at FROM alias"
+                " JOIN mailbox ON mailbox.id = alias.mailbox_id WHERE alias.name = %s",
+                (spelling,),
+            ).fetchone()
+        return None if found is None else (found[0], found[1], found[2])
+
+    def _owner_of_alias(self, name: str) -> str | None:
+        row = self._connection.execute(
+            "SELECT mailbox.name FROM alias JOIN mailbox ON mailbox.id = alias.mailbox_id"
+            " WHERE alias.name = %s",
+            (name,),
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def id_of_owner(self, name: str) -> int | None:
+        """Return the id of the mailbox that *name* stands for, or last stood for."""
+        found = self.find(name)
+        if found is not None:
+            return found[0]
+        row = self._connection.execute(
+            "SELECT mailbox_id FROM deleted_mailbox WHERE name = %s", (name,)
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def find_or_make(self, name: str, now: int, *, seen: bool = True, locked: bool = False) -> Row:
+        """Return id, present name and last sight of the mailbox, made when there is none.
+
+        With *seen* false it was only written to: nobody has used it yet. With *locked* nobody
+        else changes what waits there until the commit.
+        """
+        row = self._row(name, locked=locked)
+        if row is None:
+            check_new_name(name)
+            self._check_limit()
+            seen_at = now if seen else None
+            # One that was deleted comes back with its history, and so with its id.
+            made = self._connection.execute(
+                "WITH former AS (DELETE FROM deleted_mailbox WHERE name = %(name)s"
+                " RETURNING mailbox_id)"
+                " INSERT INTO mailbox (id, name, created_at, last_seen_at)"
+                " SELECT coalesce((SELECT mailbox_id FROM former),"
+                " nextval(pg_get_serial_sequence('claude_mailbox.mailbox', 'id'))),"
+                " %(name)s, %(now)s, %(seen_at)s RETURNING id",
+                {"name": name, "now": now, "seen_at": seen_at},
+            ).fetchone()
+            assert made is not None  # noqa: S101  # an INSERT returns its row
+            return made[0], name, seen_at
+        mailbox_id, present, last_seen_at = row
+        if seen and last_seen_at is None:
+            self._locks.by_id(mailbox_id)
+            self._connection.execute(
+                "UPDATE mailbox SET last_seen_at = %s WHERE id = %s", (now, mailbox_id)
+            )
+        return mailbox_id, present, last_seen_at
+
+    def _check_limit(self) -> None:
+        if self._limit is None:
+            return
+        row = self._connection.execute("SELECT count(*) FROM mailbox").fetchone()
+        count = row[0] if row else 0
+        if count >= self._limit:
+            raise QuotaFull(
+                f"There are {count} mailboxes already (the limit is {self._limit}, maxMailboxes):"
+                " use one of them, delete one that nobody needs, or raise the limit. Nothing was"
+                " stored."
+            )
+
+    def counts(self, mailbox_id: int) -> tuple[int, int]:
+        """Return how many messages wait in a mailbox, and how many are leased."""
+        row = self._connection.execute(
+            "SELECT coalesce(sum(waiting), 0)::int, coalesce(sum(leased), 0)::int FROM backlog"
+            " WHERE recipient_id = %s",
+            (mailbox_id,),
+        ).fetchone()
+        return (0, 0) if row is None else (row[0], row[1])
+
+    def present_name(self, name: str) -> str | None:
+        found = self.find(name)
+        return None if found is None else found[1]
+
+    def register(self, name: str, now: int) -> str:
+        return self.find_or_make(name, now)[1]
+
+    def mark_seen(self, seen: Mapping[str, int]) -> None:
+        times: dict[int, int] = {}
+        for name, at in seen.items():
+            found = self.find(name)
+            if found is not None:
+                times[found[0]] = max(at, times.get(found[0], at))
+        self._locks.all(times)
+        for mailbox_id, at in times.items():
+            self._connection.execute(
+                "UPDATE mailbox SET last_seen_at = greatest(last_seen_at, %s) WHERE id = %s",
+                (at, mailbox_id),
+            )
+
+    def listings(
+        self, caller: str | None, seen_since: int, awake: Iterable[str] = ()
+    ) -> list[Listing]:
+        found = self.find(caller) if caller is not None else None
+        caller_id = found[0] if found else None
+        rows = self._connection.execute(
+            "SELECT name, last_seen_at, coalesce(pending, 0)::int, coalesce(for_caller, 0)"
+            " FROM mailbox LEFT JOIN (SELECT recipient_id, sum(waiting) AS pending FROM backlog"
+            " GROUP BY recipient_id) AS line ON line.recipient_id = mailbox.id"
+            " LEFT JOIN (SELECT sender_id, waiting AS for_caller FROM backlog"
+            " WHERE recipient_id = %(caller)s::bigint) AS own ON own.sender_id = mailbox.id"
+            " WHERE mailbox.id = %(caller)s::bigint OR for_caller > 0 OR name = ANY(%(awake)s)"
+            " OR coalesce(last_seen_at, created_at) >= %(since)s"
+            " ORDER BY coalesce(last_seen_at, created_at) DESC, mailbox.id",
+            {"caller": caller_id, "awake": list(awake), "since": seen_since},
+        )
+        return [Listing(*row) for row in rows]
+
+    def names(self, mailbox_ids: Iterable[int]) -> list[str]:
+        wanted = list(mailbox_ids)
+        if not wanted:
+            return []
+        rows = self._connection.execute("SELECT name FROM mailbox WHERE id = ANY(%s)", (wanted,))
+        return [name for (name,) in rows]
+
+    def rename(self, current: str, to: str, now: int) -> Rename:
+        mailbox_id, old, _ = self.find_or_make(current, now, locked=True)
+        if to == old:
+            raise BadRequest(f"The mailbox is already named '{old}': give another name.")
+        owner = self.find(to)
+        if owner is not None and owner[0] != mailbox_id:
+            former = "" if owner[1] == to else f" (it forwards to '{owner[1]}')"
+            raise TargetExists(f"The name '{to}' is taken{former}: choose another one.")
+        if owner is None:
+            check_new_name(to)
+        execute = self._connection.execute
+        execute("DELETE FROM alias WHERE name = %s", (to,))
+        execute("UPDATE mailbox SET name = %s WHERE id = %s", (to, mailbox_id))
+        execute("INSERT INTO alias (name, mailbox_id) VALUES (%s, %s)", (old, mailbox_id))
+        self._keys.copy(old, to, now)
+        return Rename(old, to, sum(self.counts(mailbox_id)))
+
+    def delete(self, name: str) -> bool:
+        row = self._row(name, locked=True)
+        if row is None:
+            return False
+        mailbox_id = row[0]
+        execute = self._connection.execute
+        pends = execute(
+            "SELECT 1 FROM backlog"
+            " WHERE (recipient_id = %s OR sender_id = %s) AND waiting + leased > 0 LIMIT 1",
+            (mailbox_id, mailbox_id),
+        ).fetchone()
+        if pends:
+            return False
+        execute(
+            "INSERT INTO deleted_mailbox (name, mailbox_id)"
+            " SELECT name, id FROM mailbox WHERE id = %s AND ("
+            " EXISTS (SELECT 1 FROM message WHERE recipient_id = mailbox.id)"
+            " OR EXISTS (SELECT 1 FROM message WHERE sender_id = mailbox.id))"
+            " ON CONFLICT (name) DO UPDATE SET mailbox_id = excluded.mailbox_id",
+            (mailbox_id,),
+        )
+        execute("DELETE FROM mailbox WHERE id = %s", (mailbox_id,))
+        execute(
+            "DELETE FROM backlog WHERE recipient_id = %s OR sender_id = %s",
+            (mailbox_id, mailbox_id),
+        )
+        return True
+
+    def delete_idle(self, idle_since: int, spare: Iterable[str] = ()) -> list[str]:
+        # Whether the sessions of other machines live is for their daemons to know.
+        rows = self._connection.execute(
+            "SELECT name FROM mailbox WHERE coalesce(last_seen_at, created_at) < %s"
+            " AND name <> ALL(%s) AND NOT EXISTS (SELECT 1 FROM session"
+            " JOIN daemon ON daemon.id = session.daemon_id"
+            " WHERE session.mailbox_id = mailbox.id AND ended_at IS NULL AND daemon.id <> %s)",
+            (idle_since, list(spare), self._daemon_id),
+        ).fetchall()
+        return [name for (name,) in rows if self.delete(name)]

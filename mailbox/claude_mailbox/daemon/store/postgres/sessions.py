@@ -1,0 +1,198 @@
+"""SQL of sessions.
+
+A session keeps its row when its empty mailbox is deleted, so that it finds its name again; the
+row goes a month later. A session runs on the machine of one daemon, which alone rings it and knows
+whether its client lives.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from claude_mailbox.daemon.store.operations import SessionStore
+from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.schema import Connection
+from claude_mailbox.errors import InvalidName
+from claude_mailbox.model.names import check_new_name
+from claude_mailbox.model.sessions import Start, Started
+
+_FORGET_MILLISECONDS = 30 * 24 * 3600 * 1000
+_SUFFIX_STEP = 4
+_SHORT_SUFFIX = 8
+
+
+class PostgresSessions(SessionStore):
+    def __init__(
+        self, connection: Connection, mailboxes: PostgresMailboxes, daemon_id: str
+    ) -> None:
+        self._connection = connection
+        self._mailboxes = mailboxes
+        self._daemon_id = daemon_id
+
+    def start(self, session: Start, now: int, *, is_alive: Callable[[str], bool]) -> Started:
+        execute = self._connection.execute
+        former = None
+        found = self._mailbox(session.session_id)
+        if found is None and session.takes_over and session.client is not None:
+            former = self.session_of(session.client)
+            if former is not None and self._has_other(former, session.client, is_alive):
+                former = None
+            if former is not None:
+                found = self._mailbox(former)
+                # Its mailbox has a new owner: should it be resumed one day, it gets another one.
+                execute("DELETE FROM session WHERE id = %s", (former,))
+        has_bell = session.has_bell or (
+            self._has_other(session.session_id, session.client, is_alive)
+            and self._is_rung(session.session_id)
+        )
+        if found is None:
+            found = self._mailboxes.find_or_make(self._free_name(session), now)[:2]
+        mailbox_id, mailbox = found
+        execute(
+            "INSERT INTO session (id, daemon_id, mailbox_id, has_bell, seen_at)"
+            " VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT (id) DO UPDATE SET daemon_id = excluded.daemon_id,"
+            " mailbox_id = excluded.mailbox_id, has_bell = excluded.has_bell,"
+            " seen_at = excluded.seen_at, ended_at = NULL",
+            (session.session_id, self._daemon_id, mailbox_id, has_bell, now),
+        )
+        if session.client is not None:
+            execute(
+                "INSERT INTO client (daemon_id, key, session_id) VALUES (%s, %s, %s)"
+                " ON CONFLICT (daemon_id, key) DO UPDATE SET session_id = excluded.session_id",
+                (self._daemon_id, session.client, session.session_id),
+            )
+        execute(
+            "DELETE FROM session WHERE mailbox_id IS NULL AND seen_at < %s",
+            (now - _FORGET_MILLISECONDS,),
+        )
+        return Started(mailbox, self._mailboxes.counts(mailbox_id)[0], former)
+
+    def _mailbox(self, session_id: str) -> tuple[int, str] | None:
+        """Return id and present name of a session's mailbox, or None when it has none."""
+        row = self._connection.execute(
+            "SELECT mailbox.id, mailbox.name FROM session"
+            " JOIN mailbox ON mailbox.id = session.mailbox_id WHERE session.id = %s",
+            (session_id,),
+        ).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    def _free_name(self, session: Start) -> str:
+        """Return a name for a new mailbox of the session that no other session has."""
+        return next(name for name in self._wishes(session) if self._is_free(name))
+
+    def _wishes(self, session: Start) -> Iterator[str]:
+        """Yield names: the one it had, the one it asks for, then ever longer ones."""
+        for (name,) in self._connection.execute(
+            "SELECT name FROM session WHERE id = %s AND name IS NOT NULL", (session.session_id,)
+        ).fetchall():
+            yield name
+        yield session.name
+        letters = "".join(c for c in session.session_id.lower() if c.isascii() and c.isalnum())
+        stem = session.name.removesuffix(letters[:_SHORT_SUFFIX])
+        if stem != session.name:
+            for length in range(_SHORT_SUFFIX + _SUFFIX_STEP, len(letters) + 1, _SUFFIX_STEP):
+                yield stem + letters[:length]
+        number = 2
+        while True:
+            yield f"{session.name}-{number}"
+            number += 1
+
+    def _is_free(self, name: str) -> bool:
+        """Say whether the name is new, or a mailbox that no session has: mail may wait there."""
+        found = self._mailboxes.find(name)
+        if found is None:
+            try:
+                check_new_name(name)
+            except InvalidName:
+                return False  # it had that name in an older version
+            return True
+        mailbox_id, present = found
+        return (
+            present == name
+            and self._connection.execute(
+                "SELECT 1 FROM session WHERE mailbox_id = %s LIMIT 1", (mailbox_id,)
+            ).fetchone()
+            is None
+        )
+
+    def end(
+        self,
+        session_id: str,
+        client: str | None,
+        now: int,
+        *,
+        hands_on: bool,
+        is_alive: Callable[[str], bool],
+    ) -> tuple[str | None, bool]:
+        execute = self._connection.execute
+        mailbox = self.mailbox_of(session_id)
+        if not hands_on:
+            # Only if it still runs this one: the news of the next session may have overtaken us.
+            execute(
+                "DELETE FROM client WHERE daemon_id = %s AND key = %s AND session_id = %s",
+                (self._daemon_id, client, session_id),
+            )
+        if self._has_other(session_id, client, is_alive):
+            return mailbox, False
+        if not hands_on:
+            execute("DELETE FROM client WHERE session_id = %s", (session_id,))
+        execute("UPDATE session SET ended_at = %s WHERE id = %s", (now, session_id))
+        if hands_on or mailbox is None:
+            return mailbox, False
+        return mailbox, self._mailboxes.delete(mailbox)
+
+    def _has_other(
+        self, session_id: str, client: str | None, is_alive: Callable[[str], bool]
+    ) -> bool:
+        """Return whether a living client other than *client* runs the session.
+
+        Those of other machines cannot be looked at.
+        """
+        others = self._connection.execute(
+            "SELECT key FROM client WHERE session_id = %s AND daemon_id = %s"
+            " AND key IS DISTINCT FROM %s::text",
+            (session_id, self._daemon_id, client),
+        ).fetchall()
+        return any(is_alive(key) for (key,) in others)
+
+    def _is_rung(self, session_id: str) -> bool:
+        row = self._connection.execute(
+            "SELECT has_bell FROM session WHERE id = %s AND ended_at IS NULL", (session_id,)
+        ).fetchone()
+        return row is not None and bool(row[0])
+
+    def mailbox_of(self, session_id: str) -> str | None:
+        found = self._mailbox(session_id)
+        return None if found is None else found[1]
+
+    def session_of(self, client: str) -> str | None:
+        row = self._connection.execute(
+            "SELECT session_id FROM client WHERE daemon_id = %s AND key = %s",
+            (self._daemon_id, client),
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def listeners(self) -> set[str]:
+        rows = self._connection.execute(
+            "SELECT id FROM session WHERE daemon_id = %s AND ended_at IS NULL AND has_bell",
+            (self._daemon_id,),
+        )
+        return {session_id for (session_id,) in rows}
+
+    def waiting(self) -> Sequence[tuple[str, str]]:
+        rows = self._connection.execute(
+            "SELECT mailbox.name, session.id FROM session"
+            " JOIN mailbox ON mailbox.id = session.mailbox_id"
+            " WHERE daemon_id = %s AND session.ended_at IS NULL AND session.has_bell AND EXISTS"
+            " (SELECT 1 FROM backlog WHERE recipient_id = mailbox.id AND waiting > 0)",
+            (self._daemon_id,),
+        )
+        return [(mailbox, session_id) for mailbox, session_id in rows]
+
+    def clients(self) -> Sequence[tuple[str, str]]:
+        rows = self._connection.execute(
+            "SELECT client.key, mailbox.name FROM client"
+            " JOIN session ON session.id = client.session_id"
+            " JOIN mailbox ON mailbox.id = session.mailbox_id WHERE client.daemon_id = %s",
+            (self._daemon_id,),
+        )
+        return [(key, mailbox) for key, mailbox in rows]

@@ -1,0 +1,69 @@
+"""Texts as PostgreSQL's full-text search takes them: split here, as SQLite's FTS5 splits them.
+
+A word is a run of letters and digits; case and accents do not count. PostgreSQL's own parser would
+depend on the locale of the server, and cut paths and addresses in its own way.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+# Letters and digits of all scripts, and what lies beyond them: emoji, and characters of one's own.
+_WORD = re.compile(r"(?:[^\W_]|[\U0001F000-\U0010FFFF])+")
+_PART = re.compile(r'"([^"]*)"?|([^\s"]+)')
+_MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
+
+# PostgreSQL's limits: https://www.postgresql.org/docs/current/textsearch-limitations.html
+_WORD_LETTERS = 500
+_LAST_POSITION = 16383
+_POSITIONS = 255
+# A vector has at most 1 MiB; of a longer text the beginning is found.
+_BYTES = 512 * 1024
+
+
+def split(text: str) -> list[str]:
+    """Return the words of a text, in order."""
+    text = text.lower()
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", text)))
+    return [word[:_WORD_LETTERS] for word in _WORD.findall(text)]
+
+
+def vector(text: str, sender_id: int, recipient_id: int) -> str:
+    """Return the ``tsvector`` of a message: its words with their places, and who exchanged it."""
+    places: dict[str, list[int]] = {}
+    size = 0
+    for place, word in enumerate(split(text), 1):
+        found = places.setdefault(word, [])
+        if len(found) < _POSITIONS:
+            found.append(min(place, _LAST_POSITION))
+            size += 12 if len(found) > 1 else 12 + 4 * len(word)
+        if size > _BYTES:
+            break
+    lexemes = [f"'{word}':{','.join(map(str, found))}" for word, found in places.items()]
+    return " ".join([*lexemes, f"'@s{sender_id}'", f"'@r{recipient_id}'"])
+
+
+def query(words: str, mailbox_id: int, peer_id: int | None) -> str | None:
+    """Return the ``tsquery`` for what a mailbox exchanged; None if there is no word in *words*.
+
+    Args:
+        words: text with words and "quoted phrases", all of which are wanted.
+        mailbox_id: who sent or got the messages.
+        peer_id: who was on the other side, or None for anybody.
+    """
+    parts = [_phrase(split(phrase or word)) for phrase, word in _PART.findall(words)]
+    parts = [part for part in parts if part]
+    if not parts:
+        return None
+    own = f"@s{mailbox_id}", f"@r{mailbox_id}"
+    if peer_id is None:
+        parts.append(f"('{own[0]}' | '{own[1]}')")
+    else:
+        parts.append(f"('{own[0]}' & '@r{peer_id}' | '{own[1]}' & '@s{peer_id}')")
+    return " & ".join(parts)
+
+
+def _phrase(words: Iterable[str]) -> str:
+    phrase = " <-> ".join(f"'{word}'" for word in words)
+    return f"({phrase})" if phrase else ""
