@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from support.fixtures import open_store as open_store
+from support.fixtures import postgres as postgres
 from support.fixtures import scratch as scratch
 
 # These start no process, or one for all of them: seconds for the whole of them.

@@ -1,16 +1,22 @@
 """The store against a simple model, in random sequences of everything that can happen to mail."""
 
+import itertools
 import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import rule, run_state_machine_as_test
 
 from claude_mailbox.errors import BadRequest, KeyReused, QuotaFull, Renamed, TargetExists
 from claude_mailbox.model.history import HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import FRAME_CHARACTERS, KEY_MILLISECONDS
 from property.checked_store import CheckedStore
 from property.queue_model import DELIVERED, LEASED, WAITING, Keyed, Mailbox, Message
+from support.postgres import PostgresServer
+from support.stores import PostgresStore, SqliteStore, Store
 
 names = st.sampled_from(["ann", "bob", "邮箱", "x y"])
 bodies = st.text("aé🙂\n\x00", min_size=1, max_size=12)
@@ -31,8 +37,8 @@ def has_words(body: str, words: str) -> bool:
 class Mail(CheckedStore):
     """Runs every step on the store and on the model, and compares."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, open_store: Callable[[], Store]) -> None:
+        super().__init__(open_store)
         self.last_id = 0
         self.issued: list[str] = []
 
@@ -396,8 +402,8 @@ class Mail(CheckedStore):
     @rule()
     def restart(self) -> None:
         """The daemon dies and comes back: only leases bound to a connection end."""
-        self.connection.close()
-        self.open()
+        self.store.close()
+        self.store.open()
         bound = self.commit(lambda transaction: transaction.leases.bound_tokens())
         held = [x for x in self.model.messages if x.state == LEASED and x.until is None]
         assert bound == {message.token for message in held}
@@ -408,10 +414,10 @@ class Mail(CheckedStore):
     @rule(sender=names, to=names, body=bodies)
     def die_before_the_commit(self, sender: str, to: str, body: str) -> None:
         """What was not committed never was."""
-        self.connection.execute("BEGIN IMMEDIATE")
+        self.store.begin()
         self.transaction.mail.send(sender, to, body, self.now)
         self.transaction.leases.claim(to, self.now, limit=9, max_bytes=10**6)
-        self.connection.execute("ROLLBACK")
+        self.store.rollback()
         self.restart()
 
     @rule(idle=st.sampled_from([60_000, 3_600_000]), spare=st.lists(names, max_size=2))
@@ -437,5 +443,23 @@ class Mail(CheckedStore):
             del self.model.keys[name]
 
 
-TestMail = Mail.TestCase
-TestMail.settings = settings(stateful_step_count=100)
+def test_on_sqlite() -> None:
+    """In a file in memory, where the system has that."""
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        numbers = itertools.count()
+
+        def open_store() -> Store:
+            place = Path(folder, str(next(numbers)))
+            place.mkdir()
+            return SqliteStore(place)
+
+        run_state_machine_as_test(
+            lambda: Mail(open_store), settings=settings(stateful_step_count=100)
+        )
+
+
+def test_on_postgresql(postgres: PostgresServer) -> None:
+    """Each step is many round trips, so there are fewer."""
+    few = settings(max_examples=settings().max_examples // 6, stateful_step_count=50)
+    run_state_machine_as_test(lambda: Mail(lambda: PostgresStore(postgres)), settings=few)

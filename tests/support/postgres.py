@@ -73,6 +73,7 @@ class PostgresServer:
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
+        self._scratch: str | None = None
 
     def __enter__(self) -> "PostgresServer":
         self._run(
@@ -145,9 +146,15 @@ class PostgresServer:
     def create_database(self, template: str | None = None) -> str:
         """Make a database, empty or a copy of another; return its name."""
         name = f"test_{next(self._numbers)}"
-        like = f" TEMPLATE {template} STRATEGY FILE_COPY" if template else ""
+        like = f" TEMPLATE {template}" if template else ""
         self.execute(f"CREATE DATABASE {name}{like}")
         return name
+
+    def scratch_database(self) -> str:
+        """Return the name of a database for tests that leave nothing to each other."""
+        if self._scratch is None:
+            self._scratch = self.create_database()
+        return self._scratch
 
     def drop_database(self, name: str) -> None:
         """Remove a database, whoever uses it."""

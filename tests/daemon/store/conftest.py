@@ -1,6 +1,6 @@
 """Fixtures of the store's tests."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,9 +8,9 @@ import trio
 
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.database import open_database
-from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from daemon.store.harness import Harness, ObservedEngine
 from daemon.store.sqlite.disk import Disk, watched_disk
+from support.stores import Store
 
 
 @pytest.fixture
@@ -21,11 +21,9 @@ def disk() -> Iterator[Disk]:
 
 
 @pytest.fixture
-def transaction(scratch: Path) -> Iterator[Transaction]:
-    """The operations of an empty database, each of which commits by itself."""
-    connection = open_database(str(scratch / "mailbox.db"))
-    yield create_transaction(connection)
-    connection.close()
+def transaction(open_store: Callable[..., Store]) -> Transaction:
+    """The operations of an empty database of either engine, each of which commits by itself."""
+    return open_store().transaction
 
 
 @pytest.fixture

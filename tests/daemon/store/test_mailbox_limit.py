@@ -1,28 +1,24 @@
 """The limit on mailboxes: nothing makes another one, and those that are there go on working."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.daemon.store.sqlite.database import open_database
-from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import QuotaFull
 from claude_mailbox.model.sessions import Start
+from support.stores import Store
 
 NOW = 1_700_000_000_000
 
 
 @pytest.fixture
-def full(scratch: Path) -> Iterator[Transaction]:
+def full(open_store: Callable[..., Store]) -> Transaction:
     """A store with as many mailboxes as it may have: 'a', and 'b', which was 'old'."""
-    connection = open_database(str(scratch / "mailbox.db"))
-    transaction = create_transaction(connection, max_mailboxes=2)
+    transaction = open_store(max_mailboxes=2).transaction
     transaction.mailboxes.register("a", NOW)
     transaction.mailboxes.rename("old", "b", NOW)
-    yield transaction
-    connection.close()
+    return transaction
 
 
 def start(transaction: Transaction, session_id: str, name: str) -> str:

@@ -1,17 +1,14 @@
 """Fixtures of the session tests."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import apsw
 import pytest
 import trio
 import trio.testing
 
-from claude_mailbox.daemon.store.sqlite.database import open_database
 from support.fixtures import daemon as daemon
-from support.fixtures import scratch as scratch
+from support.stores import Store
 
 
 def _run_in_virtual_time(function: Callable[..., Any], **options: Any) -> object:
@@ -26,8 +23,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.fixture
-def connection(scratch: Path) -> Iterator[apsw.Connection]:
-    """An empty database."""
-    opened = open_database(str(scratch / "mailbox.db"))
-    yield opened
-    opened.close()
+def store(open_store: Callable[..., Store]) -> Store:
+    """An empty database of either engine."""
+    return open_store()

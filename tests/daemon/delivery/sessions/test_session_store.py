@@ -1,10 +1,9 @@
 """Which session has which mailbox: the rules, on a real database."""
 
-import apsw
 import pytest
 
-from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.model.sessions import Start, Started
+from support.stores import Store
 
 ONE = "11111111-aaaa-4000-8000-000000000001"
 TWO = "22222222-bbbb-4000-8000-000000000002"
@@ -16,9 +15,9 @@ DAY = 24 * 3600 * 1000
 class Registry:
     """The rules, with the arguments that a test does not care about filled in."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self.connection = connection
-        self.transaction = create_transaction(connection)
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.transaction = store.transaction
         self.now = 1_700_000_000_000
         self.alive: set[str] = set()
 
@@ -63,9 +62,9 @@ class Registry:
 
 
 @pytest.fixture
-def registry(connection: apsw.Connection) -> Registry:
+def registry(store: Store) -> Registry:
     """The rules on an empty database."""
-    return Registry(connection)
+    return Registry(store)
 
 
 class TestStart:
@@ -232,7 +231,7 @@ class TestEnd:
         registry.end(ONE)
         registry.now += 31 * DAY
         registry.start(TWO)
-        rows = registry.connection.execute("SELECT id FROM session").fetchall()
+        rows = registry.store.query("SELECT id FROM session")
         assert rows == [(TWO,)]
 
 
