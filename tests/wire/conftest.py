@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from support.daemon import DaemonProcess
+from support.stores import ENGINES, POSTGRESQL, SQLITE
 from wire.connection import Address
 from wire.mail import Mail
 
@@ -17,10 +18,34 @@ Fresh = Callable[[str], str]
 Connect = Callable[[], Mail]
 
 
+# Whose tests are about mail itself: they run with a daemon on either engine.
+ON_BOTH_ENGINES = (
+    "test_concurrency",
+    "test_disconnect",
+    "test_follow",
+    "test_history",
+    "test_leases",
+    "test_receipts",
+    "test_receive",
+    "test_send",
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests of mail with a daemon on each engine."""
+    is_of_mail = metafunc.module.__name__.rpartition(".")[2] in ON_BOTH_ENGINES
+    if "shared" in metafunc.fixturenames and is_of_mail:
+        metafunc.parametrize("shared", ENGINES, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def shared() -> Iterator[DaemonProcess]:
+def shared(request: pytest.FixtureRequest) -> Iterator[DaemonProcess]:
     """One daemon for all tests that do not disturb each other."""
-    with DaemonProcess() as process:
+    settings = {}
+    if getattr(request, "param", SQLITE) == POSTGRESQL:
+        server = request.getfixturevalue("postgres")
+        settings["databaseUrl"] = server.url(server.create_database())
+    with DaemonProcess(settings) as process:
         yield process
 
 
