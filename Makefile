@@ -69,8 +69,9 @@ fast: $(DEV_STAMP)  ## Run the tests that start no processes.
 
 SECONDS ?= 300
 CALLS ?= 10000
-soak: $(DEV_STAMP)  ## Fail the disk and cut the power, at random, for SECONDS=300; make CALLS=10000 by the OpenAPI document.
+soak: $(DEV_STAMP)  ## Fail the disk, cut the power, and everything that can befall daemons on one PostgreSQL, at random, for SECONDS=300; make CALLS=10000 by the OpenAPI document.
 	PYTHONPATH=tests $(BIN)/python -m crash.soak --seconds $(SECONDS)
+	PYTHONPATH=tests $(BIN)/python -m crash.soak_sharing --seconds $(SECONDS)
 	PYTHONPATH=tests $(BIN)/python -m openapi.fuzz --calls $(CALLS)
 
 coverage: $(DEV_STAMP)  ## Run the tests and show which branches they miss.
