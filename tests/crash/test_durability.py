@@ -15,6 +15,7 @@ import os, signal, sys
 import trio
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
+from claude_mailbox.model.drafts import Draft
 
 async def main(path, durable):
     ledger = Ledger(await SqliteEngine.open(path))
