@@ -5,6 +5,7 @@ import json
 from claude_mailbox.model.history import HistoryEntry, MessageStatus
 from claude_mailbox.model.mail import Backlog, Delivery, LeaseOutcome, Listing, Receipt, Rename
 from claude_mailbox.model.sessions import Shown
+from claude_mailbox.model.text import visible_in_json
 from claude_mailbox.model.times import iso_time
 
 # Made once: ``json.dumps`` would make one for every call that is not by default.
@@ -28,6 +29,16 @@ def delivery_json(delivery: Delivery, *, with_lease: bool) -> dict[str, object]:
     if with_lease:
         answer["lease"] = delivery.lease
     return answer
+
+
+def for_models(message: dict[str, object]) -> dict[str, object]:
+    """Return a message with escapes for what a model would not see, or take for its client's words.
+
+    ``escaped`` says that the body is not exactly what was sent.
+    """
+    body = str(message["body"])
+    shown = visible_in_json(body)
+    return message if shown == body else {**message, "body": shown, "escaped": True}
 
 
 def receipt_json(receipt: Receipt) -> dict[str, object]:

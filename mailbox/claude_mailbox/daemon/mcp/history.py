@@ -1,7 +1,7 @@
 """The tools that look back: ``history`` and ``message``. They take no mail."""
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge.render import history_json, status_json
+from claude_mailbox.daemon.edge.render import for_models, history_json, status_json
 from claude_mailbox.daemon.mcp import arguments as given
 from claude_mailbox.daemon.mcp.arguments import Arguments
 from claude_mailbox.daemon.mcp.parts import cut, json_size
@@ -39,7 +39,7 @@ class HistoryTools:
         room -= json_size({"messages": [], "more": False})
         messages: list[Content] = []
         for entry in page.entries:
-            message = history_json(entry)
+            message = for_models(history_json(entry))
             if not messages:
                 message = _shortened(message, entry.length, room)
             room -= json_size(message) + 1
