@@ -1,9 +1,9 @@
 """What a mailbox sent and got, and the indexing of it for the search by words.
 
 Messages are indexed behind the sends: a second after the first of them, in small jobs of the
-ledger. While mail is being sent, those take one part in 25 of the ledger's time, so that sending
-keeps its pace; the rest is made up for when it is quiet, or by a search. What is not indexed when
-the daemon stops, however it stops, is indexed when it runs again.
+ledger. While it has other jobs, those take one part in 50 of its time, so that these keep their
+pace; the rest is made up for when it is quiet, or by a search. What is not indexed when the daemon
+stops, however it stops, is indexed when it runs again.
 """
 
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 DELAY_SECONDS = 1.0
 RETRY_SECONDS = 30.0
 # How long to pause after a job, in multiples of the time that it took.
-_PAUSE_BUSY = 24
+_PAUSE_BUSY = 49
 _PAUSE_QUIET = 1
 # How many jobs a search waits for. That is enough, unless very much was sent just now.
 _CATCH_UP_JOBS = 20
@@ -40,12 +40,10 @@ class History:
         self._ledger = ledger
         self._expiry = expiry
         self._clock = clock
-        self._stored = 0
         self._has_stored = trio.Event()
 
     def note(self) -> None:
         """Note that a message was stored."""
-        self._stored += 1
         self._has_stored.set()
 
     async def page(self, mailbox: str, query: HistoryQuery) -> HistoryPage:
@@ -83,9 +81,10 @@ class History:
         pause = 0.0
         remain = True
         while remain:
-            stored = self._stored
+            jobs = self._ledger.jobs
             await trio.sleep(pause)
+            is_quiet = jobs == self._ledger.jobs
             started = trio.current_time()
             remain = await self._index()
             took = trio.current_time() - started
-            pause = took * (_PAUSE_QUIET if stored == self._stored else _PAUSE_BUSY)
+            pause = took * (_PAUSE_QUIET if is_quiet else _PAUSE_BUSY)

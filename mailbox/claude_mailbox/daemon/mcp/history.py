@@ -1,5 +1,7 @@
 """The tools that look back: ``history`` and ``message``. They take no mail."""
 
+from collections.abc import Mapping
+
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.render import for_models, history_json, status_json
 from claude_mailbox.daemon.mcp import arguments as given
@@ -11,7 +13,7 @@ from claude_mailbox.model.mail import check_message
 HISTORY_MESSAGES = 20
 HISTORY_CHARACTERS = 20_000
 
-Content = dict[str, object]
+Content = Mapping[str, object]
 
 
 class HistoryTools:

@@ -5,7 +5,7 @@ So bodies in both are made for models; programs that need them exactly as they w
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import trio
@@ -47,7 +47,7 @@ _ENVELOPE = 200
 
 ARGUMENTS = {tool.name: tuple(tool.properties) for tool in TOOLS}
 
-Content = dict[str, object]
+Content = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,8 +323,12 @@ def _size(delivery: Delivery) -> int:
 def _part(message: LongMessage, part: int, waiting: int) -> tuple[Content, Content]:
     """Return a part of a message, and what is to be said beside it."""
     parts = len(message.pieces)
-    content = _content(message.delivery)
-    content.update(body=message.pieces[part - 1], part=part, parts=parts)
+    content = {
+        **_content(message.delivery),
+        "body": message.pieces[part - 1],
+        "part": part,
+        "parts": parts,
+    }
     if part == parts:
         return content, {"remaining": waiting}
     following = f"This is part {part} of {parts}: call check_inbox with part {part + 1} to go on."

@@ -76,6 +76,8 @@ class Ledger:
         self._flush_seconds = _UNPROVEN_SECONDS
         self._jobs, self._inbox = trio.open_memory_channel[Job](QUEUE_LIMIT)
         self._has_failed = False
+        self.jobs = 0
+        """How many jobs it has been given."""
         self.drained = trio.Event()
         """Set when ``serve`` has ended: everybody who ran a job has its outcome."""
 
@@ -107,6 +109,7 @@ class Ledger:
             OutcomeUnknown: if it failed in the middle of a durable job, which may be stored.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
+        self.jobs += 1
         job = Job(function, durable=durable, brief=brief)
         try:
             try:
