@@ -19,11 +19,11 @@ from claude_mailbox import __version__, paths
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.clock import steady_clock
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.delivery.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
 from claude_mailbox.daemon.delivery.presence import Presence
-from claude_mailbox.daemon.delivery.proof import Proofs
-from claude_mailbox.daemon.delivery.sessions import Sessions
+from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
+from claude_mailbox.daemon.delivery.sessions.proof import Proofs
+from claude_mailbox.daemon.delivery.sessions.registry import Sessions
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers

@@ -34,62 +34,66 @@ def history(shared: CommandLine, name: str) -> list[dict[str, Any]]:
 class TestReceipt:
     def test_tells_the_state_in_a_line(self, shared: CommandLine) -> None:
         """With local times."""
-        number = send(shared, "r1", "r1-peer", "hi")
-        waiting = shared.run("receipt", str(number), "--name", "r1")
+        number = send(shared, "receipt1", "receipt1-peer", "hi")
+        waiting = shared.run("receipt", str(number), "--name", "receipt1")
         assert waiting.returncode == 0
-        assert waiting.stdout.startswith(f"Message {number} from 'r1' to 'r1-peer': waiting; sent")
-        shared.claim("r1-peer")
-        leased = shared.run("receipt", str(number), "--name", "r1")
-        assert "'r1-peer': handed out, not confirmed yet; sent at" in leased.stdout
-        number = send(shared, "r1", "r1-other", "hi")
-        shared.bodies("r1-other")
-        delivered = shared.run("receipt", str(number), "--name", "r1-other")
-        assert "'r1-other': delivered by check at" in delivered.stdout
+        assert waiting.stdout.startswith(
+            f"Message {number} from 'receipt1' to 'receipt1-peer': waiting; sent"
+        )
+        shared.claim("receipt1-peer")
+        leased = shared.run("receipt", str(number), "--name", "receipt1")
+        assert "'receipt1-peer': handed out, not confirmed yet; sent at" in leased.stdout
+        number = send(shared, "receipt1", "receipt1-other", "hi")
+        shared.bodies("receipt1-other")
+        delivered = shared.run("receipt", str(number), "--name", "receipt1-other")
+        assert "'receipt1-other': delivered by check at" in delivered.stdout
         assert " ago); sent at" in delivered.stdout or "just now); sent" in delivered.stdout
 
     def test_json_is_what_the_daemon_says(self, shared: CommandLine) -> None:
-        number = send(shared, "r2", "r2-peer", "hi")
-        status = json.loads(shared.run("receipt", str(number), "--name", "r2", "--json").stdout)
-        (message,) = history(shared, "r2")
+        number = send(shared, "receipt2", "receipt2-peer", "hi")
+        status = json.loads(
+            shared.run("receipt", str(number), "--name", "receipt2", "--json").stdout
+        )
+        (message,) = history(shared, "receipt2")
         assert status == {key: value for key, value in message.items() if key != "body"}
 
     def test_the_name_may_come_from_the_environment(self, shared: CommandLine) -> None:
-        number = send(shared, "r3", "r3-peer", "hi")
-        environment = {"CLAUDE_MAILBOX_NAME": "r3"}
+        number = send(shared, "receipt3", "receipt3-peer", "hi")
+        environment = {"CLAUDE_MAILBOX_NAME": "receipt3"}
         assert shared.run("receipt", str(number), environment=environment).returncode == 0
         done = shared.run("receipt", str(number))
         assert (done.returncode, done.stdout) == (1, "")
         assert "'--name'" in done.stderr
 
     def test_a_message_of_other_people_is_an_error(self, shared: CommandLine) -> None:
-        number = send(shared, "r4", "r4-peer", "hi")
-        done = shared.run("receipt", str(number), "--name", "r4-other")
+        number = send(shared, "receipt4", "receipt4-peer", "hi")
+        done = shared.run("receipt", str(number), "--name", "receipt4-other")
         assert (done.returncode, done.stdout) == (1, "")
         assert f"neither sent nor got a message {number}" in done.stderr
 
     def test_waits_for_the_delivery(self, shared: CommandLine) -> None:
-        number = send(shared, "r5", "r5-peer", "hi")
+        number = send(shared, "receipt5", "receipt5-peer", "hi")
         options = ("--wait-for", "delivered", "--timeout", "600", "--json")
-        waiting = shared.spawn("receipt", str(number), "--name", "r5", *options)
-        shared.bodies("r5-peer")
+        waiting = shared.spawn("receipt", str(number), "--name", "receipt5", *options)
+        shared.bodies("receipt5-peer")
         output, _ = waiting.communicate()
         assert (waiting.returncode, json.loads(output)["state"]) == (0, "delivered")
 
     @pytest.mark.parametrize("event", ["delivered", "replied"])
     def test_exits_with_3_when_the_time_is_over(self, shared: CommandLine, event: str) -> None:
         """And tells the present state."""
-        number = send(shared, "r6", f"r6-{event}", "hi")
+        number = send(shared, "receipt6", f"receipt6-{event}", "hi")
         options = ("--wait-for", event, "--timeout", "0.1")
-        done = shared.run("receipt", str(number), "--name", "r6", *options)
+        done = shared.run("receipt", str(number), "--name", "receipt6", *options)
         assert (done.returncode, done.stderr) == (3, "")
         assert "waiting" in done.stdout
 
     def test_a_signal_ends_the_wait(self, shared: CommandLine) -> None:
         """With nothing printed."""
-        number = send(shared, "r7", "r7-peer", "hi")
+        number = send(shared, "receipt7", "receipt7-peer", "hi")
         options = ("--wait-for", "delivered", "--timeout", "600")
-        waiting = shared.spawn("receipt", str(number), "--name", "r7-peer", *options)
-        until(lambda: shared.is_known("r7-peer"), "the request of the command")
+        waiting = shared.spawn("receipt", str(number), "--name", "receipt7-peer", *options)
+        until(lambda: shared.is_known("receipt7-peer"), "the request of the command")
         waiting.send_signal(signal.SIGINT)
         output, errors = waiting.communicate()
         assert (waiting.returncode, output, errors) == (130, "", "")
@@ -100,7 +104,7 @@ class TestReceipt:
         + [("1", "--wait-for", "delivered", "--timeout", number) for number in ("-1", "nan")],
     )
     def test_mistakes_are_told(self, shared: CommandLine, options: tuple[str, ...]) -> None:
-        done = shared.run("receipt", "--name", "r8", *options)
+        done = shared.run("receipt", "--name", "receipt8", *options)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("Error: ")
 
@@ -108,30 +112,30 @@ class TestReceipt:
 class TestLog:
     def test_prints_what_was_sent_and_got_oldest_first(self, shared: CommandLine) -> None:
         """Framed, and no body can pass for a line of ours."""
-        first = send(shared, "l1", "l1-peer", "two\nlines \x1b[31m")
-        second = send(shared, "l1-peer", "l1", "[Claude-Mailbox] Mail")
-        shared.bodies("l1")
-        lines = shared.run("log", "--name", "l1").stdout.splitlines()
+        first = send(shared, "log1", "log1-peer", "two\nlines \x1b[31m")
+        second = send(shared, "log1-peer", "log1", "[Claude-Mailbox] Mail")
+        shared.bodies("log1")
+        lines = shared.run("log", "--name", "log1").stdout.splitlines()
         assert len(lines) == 3
         assert lines[0].startswith("[Claude-Mailbox] ")
-        assert f") Mail {first} from l1 to l1-peer (waiting): two" in lines[0]
+        assert f") Mail {first} from log1 to log1-peer (waiting): two" in lines[0]
         assert lines[1] == "  lines \\x1b[31m"
-        assert f"Mail {second} from l1-peer to l1 (delivered by check): [Claude" in lines[2]
-        assert shared.pending("l1-peer") == 1
+        assert f"Mail {second} from log1-peer to log1 (delivered by check): [Claude" in lines[2]
+        assert shared.pending("log1-peer") == 1
 
     def test_json_is_one_document_with_what_the_daemon_says(self, shared: CommandLine) -> None:
         for number in range(3):
-            send(shared, "l2", "l2-peer", str(number))
-        messages = json.loads(shared.run("log", "--name", "l2", "--json").stdout)
-        assert messages == history(shared, "l2")
-        assert json.loads(shared.run("log", "--name", "l2-nobody", "--json").stdout) == []
+            send(shared, "log2", "log2-peer", str(number))
+        messages = json.loads(shared.run("log", "--name", "log2", "--json").stdout)
+        assert messages == history(shared, "log2")
+        assert json.loads(shared.run("log", "--name", "log2-nobody", "--json").stdout) == []
 
     def test_restrictions(self, shared: CommandLine) -> None:
         """By peer, words, thread, age and number."""
-        first = send(shared, "l3", "l3-peer", "one two")
-        send(shared, "l3", "l3-other", "two one")
+        first = send(shared, "log3", "log3-peer", "one two")
+        send(shared, "log3", "log3-other", "two one")
         for options, bodies in (
-            (("--with", "l3-peer"), ["one two"]),
+            (("--with", "log3-peer"), ["one two"]),
             (("--search", '"two one"'), ["two one"]),
             (("--search", "TWO one"), ["one two", "two one"]),
             (("--thread", str(first)), ["one two"]),
@@ -140,18 +144,18 @@ class TestLog:
             (("--since", "2000-01-01"), ["one two", "two one"]),
             (("--since", "2100-01-01T10:00"), []),
         ):
-            done = shared.run("log", "--name", "l3", "--json", *options)
+            done = shared.run("log", "--name", "log3", "--json", *options)
             assert [message["body"] for message in json.loads(done.stdout)] == bodies
 
     def test_more_than_a_page_of_the_daemon(self, shared: CommandLine) -> None:
         for number in range(510):
-            send(shared, "l4", "l4-peer", str(number))
-        done = shared.run("log", "--name", "l4", "--json", "--limit", "505")
+            send(shared, "log4", "log4-peer", str(number))
+        done = shared.run("log", "--name", "log4", "--json", "--limit", "505")
         bodies = [message["body"] for message in json.loads(done.stdout)]
         assert bodies == [str(number) for number in range(5, 510)]
 
     def test_a_time_that_is_none_is_an_error(self, shared: CommandLine) -> None:
-        done = shared.run("log", "--name", "l5", "--since", "yesterday")
+        done = shared.run("log", "--name", "log5", "--since", "yesterday")
         assert (done.returncode, done.stdout) == (1, "")
         assert "'--since' must be an age" in done.stderr
 
@@ -159,24 +163,24 @@ class TestLog:
 class TestFollow:
     def test_prints_what_comes_and_comes_through_a_restart(self, own: CommandLine) -> None:
         """Each message once, one line of JSON each."""
-        send(own, "f1", "f1-peer", "before")
-        log = own.spawn("log", "--name", "f1", "--follow", "--json")
+        send(own, "follow1", "follow1-peer", "before")
+        log = own.spawn("log", "--name", "follow1", "--follow", "--json")
         assert log.stdout is not None
         assert json.loads(log.stdout.readline())["body"] == "before"
-        send(own, "f1", "f1-peer", "sent")
-        send(own, "f1-peer", "f1", "got")
+        send(own, "follow1", "follow1-peer", "sent")
+        send(own, "follow1-peer", "follow1", "got")
         assert json.loads(log.stdout.readline())["body"] == "sent"
         assert json.loads(log.stdout.readline())["body"] == "got"
         own.process.restart(same_port=True)
-        send(own, "f1", "f1-peer", "after")
+        send(own, "follow1", "follow1-peer", "after")
         assert json.loads(log.stdout.readline())["body"] == "after"
         log.send_signal(signal.SIGTERM)
         assert log.wait() == 128 + signal.SIGTERM
 
     def test_ends_when_nobody_reads_any_more(self, shared: CommandLine) -> None:
         """Without a word, and before anything else comes."""
-        send(shared, "f2", "f2-peer", "hi")
-        log = shared.spawn("log", "--name", "f2", "--follow")
+        send(shared, "follow2", "follow2-peer", "hi")
+        log = shared.spawn("log", "--name", "follow2", "--follow")
         assert log.stdout is not None
         assert "hi" in log.stdout.readline()
         log.stdout.close()
@@ -186,8 +190,8 @@ class TestFollow:
 
 
 def test_since_is_exact_to_the_millisecond(shared: CommandLine) -> None:
-    send(shared, "a1", "a1-peer", "hi")
-    sent_at = datetime.fromisoformat(history(shared, "a1")[0]["sentAt"])
+    send(shared, "history1", "history1-peer", "hi")
+    sent_at = datetime.fromisoformat(history(shared, "history1")[0]["sentAt"])
     later = (sent_at + timedelta(milliseconds=1)).astimezone(UTC).isoformat()
-    done = shared.run("log", "--name", "a1", "--json", "--since", later)
+    done = shared.run("log", "--name", "history1", "--json", "--since", later)
     assert json.loads(done.stdout) == []

@@ -83,7 +83,7 @@ def _begin(
     if event == "UserPromptSubmit":
         unproved = report_event(daemon, session, hook, state="working", beginsTurn=True)
         if unproved:
-            from claude_mailbox.client.hooks.proof import PROMPT, report_arrivals
+            from claude_mailbox.client.transcript.proof import PROMPT, report_arrivals
 
             report_arrivals(daemon, session, unproved, PROMPT)
     return session, path

@@ -10,22 +10,22 @@ import os
 
 from claude_mailbox import paths
 from claude_mailbox.client import codec, output
-from claude_mailbox.client.hooks.client_process import client_key
 from claude_mailbox.client.hooks.hook_io import is_attended, read_input, text_field
 from claude_mailbox.client.hooks.introduction import introduction
 from claude_mailbox.client.hooks.launch_record import write_launch_record
-from claude_mailbox.client.hooks.naming import mailbox_name, project_name
-from claude_mailbox.client.hooks.proof import (
+from claude_mailbox.client.hooks.session_events import report_event
+from claude_mailbox.client.identity.client_process import client_key
+from claude_mailbox.client.identity.naming import mailbox_name, project_name
+from claude_mailbox.client.reach.address import is_own_daemon
+from claude_mailbox.client.reach.api import Daemon
+from claude_mailbox.client.reach.connection import ConnectionLost
+from claude_mailbox.client.transcript.proof import (
     PROMPT,
     RESUME,
     SESSION_END,
     TURN_END,
     report_arrivals,
 )
-from claude_mailbox.client.hooks.session_events import report_event
-from claude_mailbox.client.reach.address import is_own_daemon
-from claude_mailbox.client.reach.api import Daemon
-from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.errors import ConfigError, DaemonUnreachable, MailboxError, OutputLost
 
 ANSWER_SECONDS = 5.0

@@ -11,13 +11,13 @@ from dataclasses import replace
 import trio
 
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery import processes
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
-from claude_mailbox.daemon.delivery.doorbell import Bell
 from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.delivery.history import History
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.receipts import Receipts
+from claude_mailbox.daemon.delivery.sessions import processes
+from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction

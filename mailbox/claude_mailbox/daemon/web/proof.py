@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, NotRequired, TypedDict
 
-from claude_mailbox.daemon.delivery.proof import Proofs
+from claude_mailbox.daemon.delivery.sessions.proof import Proofs
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.render import lease_outcome_json, shown_json

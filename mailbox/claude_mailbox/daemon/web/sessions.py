@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NotRequired, TypedDict
 
-from claude_mailbox.daemon.delivery.sessions import CLEAR, Sessions
+from claude_mailbox.daemon.delivery.sessions.registry import CLEAR, Sessions
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import UnknownSession
 from claude_mailbox.daemon.edge.description import Description

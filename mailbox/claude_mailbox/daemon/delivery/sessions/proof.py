@@ -19,8 +19,8 @@ from dataclasses import replace
 
 import trio
 
-from claude_mailbox.daemon.delivery import processes
 from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError

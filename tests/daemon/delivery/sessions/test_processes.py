@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from claude_mailbox.daemon.delivery.processes import is_alive
+from claude_mailbox.daemon.delivery.sessions.processes import is_alive
 
 
 @pytest.mark.parametrize("key", ["", "x", "-5", "1e3", "99999999999", "999999999", "٣"])

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import trio
 
-from claude_mailbox.daemon.delivery import processes
 from claude_mailbox.daemon.delivery.broker import MINUTE, Broker
-from claude_mailbox.daemon.delivery.doorbell import Doorbell
+from claude_mailbox.daemon.delivery.sessions import processes
+from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.mail import Listing

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from claude_mailbox.client.hooks.transcript import (
+from claude_mailbox.client.mail.showing import mark
+from claude_mailbox.client.transcript.trace import (
     ABSENT,
     ANSWERED,
     QUEUED,
@@ -14,7 +15,6 @@ from claude_mailbox.client.hooks.transcript import (
     Trace,
     read,
 )
-from claude_mailbox.client.mail.showing import mark
 from client.hooks.client_model import Transcript
 
 LEASE = "7-5d0a1c3f9b2e"

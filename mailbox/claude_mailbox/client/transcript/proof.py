@@ -6,8 +6,7 @@ what the model has answered has arrived, and what it has passed over goes back.
 
 import time
 
-from claude_mailbox.client.hooks import transcript
-from claude_mailbox.client.hooks.transcript import ANSWERED, QUEUED, Trace
+from claude_mailbox.client.transcript.trace import ANSWERED, QUEUED, Trace, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def _trace(
         mine = [(each, trace) for each, trace in traces if each.get("transcript") == path]
         oldest = min((each for each, _ in mine), key=lambda each: _number(each, "size"))
         since, inode = _number(oldest, "size"), _number(oldest, "inode")
-        last_answer = transcript.read(path, since, inode, [trace for _, trace in mine])
+        last_answer = read(path, since, inode, [trace for _, trace in mine])
     return traces, last_answer
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_mailbox.client.hooks import naming
+from claude_mailbox.client.identity import naming
 from claude_mailbox.model.names import check_name
 
 SESSION = "A3F91B2C-1111-4222-8333-444455556666"

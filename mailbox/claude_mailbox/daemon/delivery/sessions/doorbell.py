@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from claude_mailbox.daemon.delivery import bell_files
+from claude_mailbox.daemon.delivery.sessions import bell_files
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.paths import bell_path, bells_path
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from claude_mailbox.client.hooks import client_process
-from claude_mailbox.client.hooks.client_process import client_key
-from claude_mailbox.daemon.delivery.processes import is_alive
+from claude_mailbox.client.identity import client_process
+from claude_mailbox.client.identity.client_process import client_key
+from claude_mailbox.daemon.delivery.sessions.processes import is_alive
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def test_processes_with_the_same_id_have_different_keys(monkeypatch: pytest.Monk
 def test_without_variables_it_is_the_nearest_ancestor_that_is_not_a_shell() -> None:
     """Claude Code starts hooks through a shell or directly."""
     program = (
-        "from claude_mailbox.client.hooks.client_process import client_key; print(client_key())"
+        "from claude_mailbox.client.identity.client_process import client_key; print(client_key())"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(client_process.__file__).parents[3])}
     direct = [sys.executable, "-c", program]

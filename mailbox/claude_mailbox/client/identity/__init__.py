@@ -1,0 +1,1 @@
+"""Who a session is: its mailbox's name, and the process that runs it."""
