@@ -163,9 +163,11 @@ class Broker:
         return replace(receipt, session=_living(sessions, receipt.recipient))
 
     async def ask(
-        self, draft: Draft, seconds: float, custodian: Custodian
+        self, draft: Draft, seconds: float, custodian: Custodian, *, by: str = "watch"
     ) -> tuple[Receipt, Delivery | None]:
         """Send a question, and wait for up to *seconds* for what ends it.
+
+        *by* is the way that this goes, which its receipt tells.
 
         Returns:
             The receipt; and the answer, or the notice that there is none, or None if the question
@@ -176,7 +178,7 @@ class Broker:
             ShuttingDown: if the daemon stops.
         """
         deadline = trio.current_time() + seconds
-        with self.askers.joined(custodian) as asker:
+        with self.askers.joined(custodian, by) as asker:
             receipt = await self.send(draft, asker)
             if not asker.is_too_late and not asker.waiter.is_called:
                 with trio.move_on_at(deadline):

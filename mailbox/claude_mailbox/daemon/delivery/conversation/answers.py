@@ -19,15 +19,17 @@ class Asker:
 
     Attributes:
         custodian: answers for it on its way out.
+        by: the way that it goes, which its receipt tells.
         waiter: is called when the question has ended.
         delivery: the answer, or the notice that there is none; None as long as there is neither.
         is_too_late: whether the question had ended before.
     """
 
-    __slots__ = ("custodian", "delivery", "is_too_late", "waiter")
+    __slots__ = ("by", "custodian", "delivery", "is_too_late", "waiter")
 
-    def __init__(self, custodian: Custodian) -> None:
+    def __init__(self, custodian: Custodian, by: str) -> None:
         self.custodian = custodian
+        self.by = by
         self.waiter = Waiter("an answer")
         self.delivery: Delivery | None = None
         self.is_too_late = False
@@ -66,9 +68,9 @@ class Answers:
         self._askers[question] = asker
 
     @contextmanager
-    def joined(self, custodian: Custodian) -> Iterator[Asker]:
+    def joined(self, custodian: Custodian, by: str) -> Iterator[Asker]:
         """Make an asker, who leaves at the end of the ``with`` block."""
-        asker = Asker(custodian)
+        asker = Asker(custodian, by)
         try:
             yield asker
         finally:

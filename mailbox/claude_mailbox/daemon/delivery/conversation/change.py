@@ -39,7 +39,7 @@ class Change:
             return False
         until = asker.lease_until(self.now)
         delivery = self.transaction.conversation.claim_answer(
-            question, lease_until=until, by="watch"
+            question, lease_until=until, by=asker.by
         )
         if delivery is None:
             return False
