@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Annotated, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.edge import arguments as given
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
@@ -12,6 +13,7 @@ from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.daemon.edge.render import (
     backlog_json,
     delivery_json,
+    history_json,
     lease_outcome_json,
     receipt_json,
 )
@@ -19,7 +21,7 @@ from claude_mailbox.daemon.edge.request import Request, in_range
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.web.fields import Tokens, lease_tokens
-from claude_mailbox.errors import BadRequest, KeyReused, QuotaFull, Renamed, TooLarge
+from claude_mailbox.errors import KeyReused, QuotaFull, Renamed, TooLarge
 from claude_mailbox.model.mail import CHECK_LIMIT, KEY_LIMIT, check_body, check_key
 from claude_mailbox.model.names import check_name
 
@@ -41,15 +43,18 @@ Timeout = Annotated[
 class SendBody(TypedDict):
     """A message to send; a request that is repeated with its key stores it once."""
 
-    to: shapes.NewName
-    body: Annotated[str, Keywords(minLength=1)]
-    idempotencyKey: NotRequired[Annotated[str | None, Keywords(minLength=1, maxLength=KEY_LIMIT)]]
+    to: shapes.NewName | shapes.Digits
+    body: Annotated[str, Keywords(minLength=1)] | shapes.Whole
+    idempotencyKey: NotRequired[
+        Annotated[str | None, Keywords(minLength=1, maxLength=KEY_LIMIT)] | shapes.Whole
+    ]
 
 
 class PeekQuery(TypedDict):
-    """Whose mail is counted."""
+    """Whose mail is counted; with ``bodies`` it is shown, to its owner alone."""
 
     name: shapes.GivenName
+    bodies: NotRequired[bool]
 
 
 class CheckQuery(TypedDict):
@@ -78,7 +83,9 @@ class LeasesBody(TypedDict):
 class ExtendBody(LeasesBody):
     """Leases, and how long they last from now on."""
 
-    seconds: NotRequired[Annotated[Seconds, Keywords(default=LEASE_DEFAULT)]]
+    seconds: NotRequired[
+        Annotated[Seconds, Keywords(default=LEASE_DEFAULT)] | shapes.SecondsText | None
+    ]
 
 
 _SEND = Description(
@@ -88,7 +95,12 @@ _SEND = Description(
     body=SendBody,
     errors=(KeyReused, TooLarge, QuotaFull),
 )
-_PEEK = Description("Count the mail that waits", shapes.Backlog, query=PeekQuery)
+_PEEK = Description(
+    "Count the mail that waits, or look at it, without taking any",
+    shapes.Backlog,
+    identity="optional",
+    query=PeekQuery,
+)
 _CHECK = Description(
     "Take the mail that waits, oldest first",
     list[shapes.Delivery],
@@ -142,19 +154,27 @@ class MailRoutes:
         content = request.json()
         receipt = await self._broker.send(
             sender,
-            check_name(content.get("to"), "to"),
-            check_body(content.get("body"), self._broker.max_body_bytes),
-            check_key(content.get("idempotencyKey")),
+            check_name(given.text(content, "to"), "to"),
+            check_body(given.text(content, "body"), self._broker.max_body_bytes),
+            check_key(given.text(content, "idempotencyKey")),
         )
         return Response(receipt_json(receipt))
 
     async def _peek(self, request: Request) -> Response:
+        if request.flag("bodies"):
+            return await self._show_waiting(request)
         caller = await self._callers.identify(request.scope, register=False)
         if caller.is_bound and caller.name is not None and not request.has("name"):
             name = caller.name
         else:
             name = check_name(request.parameter("name"))
         return Response(backlog_json(await self._broker.peek(name)))
+
+    async def _show_waiting(self, request: Request) -> Response:
+        _, name = await self._callers.own(request.scope, request.parameter("name"), register=False)
+        backlog = backlog_json(await self._broker.peek(name))
+        page = await self._broker.history.waiting(name)
+        return Response({**backlog, "messages": [history_json(each) for each in page.entries]})
 
     async def _check(self, request: Request, custody: Custody) -> Response:
         _, name = await self._callers.own(request.scope, request.parameter("name"))
@@ -196,9 +216,7 @@ class MailRoutes:
     async def _extend(self, request: Request) -> Response:
         holder = (await self._callers.identify(request.scope)).required()
         content = request.json()
-        seconds = content.get("seconds", LEASE_DEFAULT)
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            raise BadRequest("'seconds' must be a number.")
+        seconds = given.number(content, "seconds", LEASE_DEFAULT)
         in_range("seconds", seconds, *LEASE_RANGE)
         outcome = await self._broker.extend(lease_tokens(content, "leases"), float(seconds), holder)
         return Response(lease_outcome_json(outcome))
