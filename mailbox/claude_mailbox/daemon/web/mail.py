@@ -22,6 +22,7 @@ from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.web.fields import Tokens, lease_tokens
 from claude_mailbox.errors import KeyReused, QuotaFull, Renamed, TooLarge
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import CHECK_LIMIT, KEY_LIMIT, check_body, check_key
 from claude_mailbox.model.names import check_name
 
@@ -152,12 +153,13 @@ class MailRoutes:
     async def _send(self, request: Request) -> Response:
         sender = (await self._callers.identify(request.scope)).required()
         content = request.json()
-        receipt = await self._broker.send(
+        draft = Draft(
             sender,
             check_name(given.text(content, "to"), "to"),
             check_body(given.text(content, "body"), self._broker.max_body_bytes),
             check_key(given.text(content, "idempotencyKey")),
         )
+        receipt = await self._broker.send(draft)
         return Response(receipt_json(receipt))
 
     async def _peek(self, request: Request) -> Response:
