@@ -8,6 +8,7 @@ from claude_mailbox.daemon.delivery.sessions.registry import (
     PEERS_LIMIT,
     PEERS_MINUTES,
     Sessions,
+    SessionTaken,
 )
 from claude_mailbox.daemon.edge import arguments as given
 from claude_mailbox.daemon.edge import shapes
@@ -65,7 +66,9 @@ class SessionQuery(TypedDict):
     client: NotRequired[Text]
 
 
-_START = Description("Give a session its mailbox", shapes.Welcome, body=StartBody)
+_START = Description(
+    "Give a session its mailbox", shapes.Welcome, body=StartBody, errors=(SessionTaken,)
+)
 _END = Description("End a session", shapes.Farewell, body=EndBody)
 _SUBAGENT_CALL = Description(
     "Tell which tool call a subagent makes", shapes.SubagentCall, body=SubagentCallBody
