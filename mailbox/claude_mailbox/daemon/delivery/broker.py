@@ -357,6 +357,7 @@ class Broker:
         """Give a mailbox a new name; its mail comes along, its waiters leave with ``Renamed``.
 
         Raises:
+            NotFound: if there is no such mailbox.
             TargetExists: if the new name is taken.
             BadRequest: if it is the present one.
         """

@@ -29,6 +29,11 @@ NewName = Annotated[
         " what begins with 'claude-mailbox' belong to the daemon"
     ),
 ]
+# A text that is nothing but a number, which some clients send as one; as a name, without a sign.
+Whole = Annotated[int, Keywords(exclusiveMinimum=-(10**20), exclusiveMaximum=10**20)]
+Digits = Annotated[Whole, Keywords(exclusiveMinimum=-1)]
+# The other way round, or nothing.
+SecondsText = Annotated[str, Keywords(pattern="^([1-9][0-9]{0,2})?$")]
 Time = Annotated[str, Keywords(format="date-time")]
 Count = Annotated[int, Keywords(minimum=0)]
 Id = Annotated[int, Keywords(minimum=1, maximum=2**63 - 1, description="Number of a message")]
@@ -127,6 +132,7 @@ class Backlog(TypedDict):
 
     pending: Count
     oldestAt: Time | None
+    messages: NotRequired[list[HistoryEntry]]
 
 
 class Listing(TypedDict):
@@ -189,6 +195,7 @@ class Health(TypedDict):
     missing: NotRequired[list[str]]
     mcp: Literal["starting", "ready"]
     waiters: Count
+    maxBodyBytes: Count
 
 
 class Deleted(TypedDict):
@@ -210,6 +217,7 @@ class Welcome(TypedDict):
     pending: Count
     bell: str | None
     peers: list[Listing]
+    morePeers: Count
 
 
 class Farewell(TypedDict):

@@ -133,6 +133,14 @@ class SqliteHistory(HistoryStore):
         page = self._page(found, query)
         return HistoryPage(page.entries, page.has_more or low <= unindexed)
 
+    def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
+        found = self._connection.execute(
+            f"SELECT id FROM message WHERE recipient_id = ? AND state = {WAITING} ORDER BY id",
+            (self._mailboxes.id_of_owner(mailbox),),
+        )
+        numbers = (number for (number,) in found)
+        return self._page(numbers, HistoryQuery(limit=limit, max_characters=max_characters))
+
     def _all(self, mailbox_id: int, peer_id: int | None, low: int, high: int) -> Iterable[int]:
         """Yield the numbers of messages, newest first."""
         is_from_peer = is_to_peer = "TRUE"
