@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from claude_mailbox.errors import BadRequest, KeyReused, QuotaFull, Renamed, TargetExists
+from claude_mailbox.errors import BadRequest, KeyReused, NotFound, QuotaFull, Renamed, TargetExists
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import FRAME_CHARACTERS, KEY_MILLISECONDS
 from property.checked_store import CheckedStore
@@ -71,7 +72,7 @@ class Mail(CheckedStore):
         try:
             receipt = self.commit(
                 lambda transaction: transaction.mail.send(
-                    sender, to, body, self.now, key=key, max_pending=LIMIT
+                    Draft(sender, to, body, key), self.now, max_pending=LIMIT
                 )
             )
         except QuotaFull:
@@ -342,8 +343,12 @@ class Mail(CheckedStore):
             renamed = self.commit(
                 lambda transaction: transaction.mailboxes.rename(current, to, self.now)
             )
+        except NotFound:
+            assert mailbox is None
+            return
         except BadRequest:
-            assert (mailbox.name if mailbox else current) == to
+            assert mailbox is not None
+            assert mailbox.name == to
             return
         except TargetExists:
             assert owner is not None
@@ -415,7 +420,7 @@ class Mail(CheckedStore):
     def die_before_the_commit(self, sender: str, to: str, body: str) -> None:
         """What was not committed never was."""
         self.store.begin()
-        self.transaction.mail.send(sender, to, body, self.now)
+        self.transaction.mail.send(Draft(sender, to, body), self.now)
         self.transaction.leases.claim(to, self.now, limit=9, max_bytes=10**6)
         self.store.rollback()
         self.restart()

@@ -23,8 +23,10 @@ class Store(ABC):
 
     Attributes:
         transaction: its operations, each of which commits by itself unless there was a ``begin``.
+        owner_of_sessions: in SQL, a further column of sessions, and its value.
     """
 
+    owner_of_sessions = ("", "")
     connection: Any
     transaction: Transaction
 
@@ -76,6 +78,8 @@ class SqliteStore(Store):
 
 class PostgresStore(Store):
     """A database of a server, which is emptied at first."""
+
+    owner_of_sessions = (", daemon_id", ", 'here'")
 
     def __init__(self, server: PostgresServer, **options: Any) -> None:
         self._url = server.url(server.scratch_database())

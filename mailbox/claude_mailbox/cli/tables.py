@@ -6,11 +6,17 @@ from rich.table import Table
 from rich.text import Text
 
 from claude_mailbox.client import output, times
-from claude_mailbox.client.text import visible
+from claude_mailbox.model.text import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+def takes_colour() -> bool:
+    """Return whether standard output is a terminal that shows colours, and its user wants them."""
+    console = Console()
+    return output.is_terminal() and console.color_system is not None and not console.no_color
 
 
 def print_mailboxes(rows: "Sequence[Mapping[str, object]]", *, with_own: bool) -> None:

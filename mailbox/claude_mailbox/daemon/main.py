@@ -21,7 +21,8 @@ from claude_mailbox.daemon.clock import SteadyClock
 from claude_mailbox.daemon.databases import Database, open_database
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
-from claude_mailbox.daemon.delivery.peers import NoPeers, PeerNews
+from claude_mailbox.daemon.delivery.news import PeerNews
+from claude_mailbox.daemon.delivery.peers import NoPeers
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.sessions.proof import Proofs
@@ -46,6 +47,7 @@ from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
+from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
@@ -170,13 +172,9 @@ async def _serve(
     sessions = Sessions(ledger, broker, doorbell, clock)
     proofs = Proofs(ledger, broker, clock)
     housekeeping = Housekeeping(ledger, broker, lines, presence, config, clock)
-    await housekeeping.release_bound()
-    await sessions.restore()
     news = None
     if database.look_around is not None:
-        news = PeerNews(
-            lines, doorbell, presence, broker.receipts, database.look_around, broker.announce
-        )
+        news = PeerNews(broker, lines, doorbell, clock, database.look_around)
 
     max_connections = descriptors.share(descriptors.raise_limit(), LISTENERS)
     budget = Budget(max(BUFFER_BYTES, BUFFER_MESSAGES * config.max_body_bytes))
@@ -189,11 +187,12 @@ async def _serve(
     subagents = SubagentCalls()
     endpoint = McpEndpoint(broker, callers, subagents)
     follow = Follow(broker, callers)
-    health = partial(_health, database.address, listening, endpoint, lines, news)
+    health = partial(_health, config, database.address, listening, endpoint, lines, news)
     routes = [
         *MailRoutes(broker, callers).routes(),
         *MailboxRoutes(broker, callers, health).routes(),
         *HistoryRoutes(broker, callers).routes(),
+        *ParkedRoutes(broker.parking).routes(),
         *SessionRoutes(sessions, subagents).routes(),
         *ProofRoutes(proofs).routes(),
         *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),
@@ -206,9 +205,15 @@ async def _serve(
         hosts=[*config.allowed_hosts, config.bind.strip("[]")],
         max_body_bytes=config.max_body_bytes,
     )
+    lock.describe(listening.addresses)
+    # Only now: everything that can fail at a start has succeeded. Clients that connect already wait
+    # in the kernel's queue, so nothing is claimed before what was leased goes back.
+    await housekeeping.release_bound()
+    await sessions.restore()
 
     async with trio.open_nursery() as background:
         background.start_soon(broker.expiry.serve)
+        background.start_soon(broker.unanswered.serve)
         background.start_soon(broker.history.serve)
         background.start_soon(
             housekeeping.tidy,
@@ -222,13 +227,10 @@ async def _serve(
             background.start_soon(news.apply, database.notices.receive())
             background.start_soon(database.notices.send)
             background.start_soon(news.serve)
-            background.start_soon(news.call_for_receipts)
+            background.start_soon(news.look_for_ends)
         async with trio.open_nursery() as serving:
             await listening.serve(serving, create_server)
-            lock.describe(listening.addresses)
-            background.start_soon(
-                listening.keep_open, serving, lambda: lock.describe(listening.addresses)
-            )
+            background.start_soon(listening.keep_open, serving, partial(_note, lock, listening))
             background.start_soon(_serve_mcp, endpoint)
             on_ready(listening.addresses, database.address)
             # What exists now stays; the collector need not look at it.
@@ -238,10 +240,19 @@ async def _serve(
             reason = ShuttingDown("The daemon is shutting down: try again in a moment.")
             lines.close(reason)
             broker.receipts.close(reason)
+            broker.askers.close(reason)
             follow.close()
             endpoint.close()
         await _write_down(presence, handover)
         background.cancel_scope.cancel()
+
+
+def _note(lock: HomeLock, listening: Listening) -> None:
+    """Write new addresses down, for commands that look for the daemon."""
+    try:
+        lock.describe(listening.addresses)
+    except StartupError as error:
+        logger.warning("%s", error)
 
 
 def _may_connect(user: int) -> bool:
@@ -259,6 +270,7 @@ async def _serve_mcp(endpoint: McpEndpoint) -> None:
 
 
 def _health(
+    config: Config,
     database: str,
     listening: Listening,
     endpoint: McpEndpoint,
@@ -273,6 +285,7 @@ def _health(
         "addresses": list(listening.addresses),
         "mcp": "ready" if endpoint.is_ready else "starting",
         "waiters": lines.total(),
+        "maxBodyBytes": config.max_body_bytes,
     }
     if listening.missing:
         health["missing"] = list(listening.missing)

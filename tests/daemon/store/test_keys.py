@@ -4,6 +4,7 @@ import pytest
 
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import KeyReused, QuotaFull
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Receipt
 
 NOW = 1_700_000_000_000
@@ -20,7 +21,11 @@ class Sends:
         self, sender: str = "a", to: str = "b", body: str = "hello", **more: int
     ) -> Receipt:
         """Send a message."""
-        return self.transaction.mail.send(sender, to, body, self.now, key="k", **more)
+        return self.transaction.mail.send(Draft(sender, to, body, "k"), self.now, **more)
+
+    def register(self, name: str) -> None:
+        """Make a mailbox."""
+        self.transaction.mailboxes.register(name, self.now)
 
     def rename(self, current: str, to: str) -> None:
         """Rename a mailbox."""
@@ -85,6 +90,7 @@ class TestRepeat:
 
     @pytest.mark.parametrize("to", ["old", "b"])
     def test_to_a_receiver_that_was_addressed_by_a_former_name(self, send: Sends, to: str) -> None:
+        send.register("old")
         send.rename("old", "b")
         first = send(to="old")
         assert first.forwarded_from == "old"
@@ -127,12 +133,13 @@ class TestSender:
     def test_that_was_deleted_made_again_and_renamed(self, send: Sends, sender: str) -> None:
         first = send()
         send.delete("a")
-        send.transaction.mailboxes.register("a", send.now)
+        send.register("a")
         send.rename("a", "new")
         assert send(sender=sender).id == first.id
 
     @pytest.mark.parametrize("sender", ["old", "a"])
     def test_that_used_a_former_name_and_was_deleted(self, send: Sends, sender: str) -> None:
+        send.register("old")
         send.rename("old", "a")
         first = send(sender="old")
         send.delete("a")

@@ -11,22 +11,24 @@ Raises, all of them:
 import os
 import sys
 
-from claude_mailbox.client import codec, encoding, output, text
+from claude_mailbox.client import codec, encoding, output
 from claude_mailbox.client.mail.interrupts import Interrupts
 from claude_mailbox.client.mail.printing import message_lines, print_mail
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from claude_mailbox.client.reach.connection import ConnectionLost
+from claude_mailbox.client.text import mail_line
 from claude_mailbox.errors import BadRequest, OutputLost
+from claude_mailbox.model.text import visible
 
-# The largest message that a daemon can be configured to take; in UTF-16 it has twice the bytes.
-_INPUT_LIMIT = 128 * 1024 * 1024
+# What an input may have besides the message: a byte order mark and the end of its last line.
+_INPUT_FRAME = 8
 
 
 def send(*, sender: str, to: str, body: str, url: str | None = None, as_json: bool = False) -> int:
     """Send a message; the body ``-`` stands for standard input, less one final line feed."""
-    if body == "-":
-        body = _standard_input()
     daemon = Daemon(url)
+    if body == "-":
+        body = _standard_input(daemon)
     try:
         result = daemon.call(
             "POST",
@@ -48,18 +50,32 @@ def send(*, sender: str, to: str, body: str, url: str | None = None, as_json: bo
     return 0
 
 
-def peek(*, name: str, url: str | None = None, as_json: bool = False) -> int:
-    """Print how many messages wait, without taking any."""
+def peek(*, name: str, bodies: bool = False, url: str | None = None, as_json: bool = False) -> int:
+    """Print how many messages wait, and with *bodies* their texts, without taking any."""
     daemon = Daemon(url)
-    # The name goes into the query alone: the header would register the mailbox as in use.
-    query = tuple(Identity(name).query)
-    status = daemon.call("GET", "/v1/peek", query=query, is_repeatable=True).value
+    me = Identity(name)
+    # Without bodies the name goes into the query alone: anybody may count.
+    identity, query = (me, ("bodies=true",)) if bodies else (None, ())
+    status = daemon.call(
+        "GET", "/v1/peek", identity=identity, query=(*me.query, *query), is_repeatable=True
+    ).value
     if not isinstance(status, dict) or "pending" not in status:
         raise daemon.wrong_server()
     oldest = f", the oldest sent at {status.get('oldestAt')}" if status["pending"] else ""
-    line = codec.encode(status) if as_json else f"{status['pending']} pending{oldest}"
-    output.write(line + "\n")
+    lines = [codec.encode(status) if as_json else f"{status['pending']} pending{oldest}"]
+    if bodies and not as_json:
+        lines += _waiting_lines(status)
+    output.write("\n".join(lines) + "\n")
     return 0
+
+
+def _waiting_lines(status: dict[str, object]) -> list[str]:
+    pending, messages = status["pending"], status.get("messages")
+    if not isinstance(pending, int) or not isinstance(messages, list):
+        return []
+    lines = [mail_line(str(m["from"]), str(m["body"]), m["attempts"] + 1) for m in messages]
+    more = pending - len(messages)
+    return [*lines, f"and {more} more"] if more > 0 else lines
 
 
 def check(
@@ -112,7 +128,7 @@ def rename(*, name: str, to: str, url: str | None = None, as_json: bool = False)
         output.write(codec.encode(renamed) + "\n")
     else:
         moved = _count(renamed.get("messagesTransferred"), "message")
-        old, new = text.visible(str(renamed.get("from"))), text.visible(str(renamed["to"]))
+        old, new = visible(str(renamed.get("from"))), visible(str(renamed["to"]))
         output.write(f"'{old}' is now '{new}'; {moved} moved along.\n")
     return 0
 
@@ -126,7 +142,7 @@ def delete(*, name: str, url: str | None = None, as_json: bool = False) -> int:
     ).value
     if not isinstance(deleted, dict) or "deleted" not in deleted:
         raise daemon.wrong_server()
-    shown = text.visible(name)
+    shown = visible(name)
     sentence = f"Mailbox '{shown}' is deleted.\n"
     if not deleted["deleted"]:
         sentence = f"'{shown}' is no mailbox, or mail still waits in it or from it: it stays.\n"
@@ -151,11 +167,11 @@ def _receipt_line(receipt: dict[str, object]) -> str:
     """Return one line: where the message went, and whether anybody reads that mailbox."""
     recipient = receipt["recipient"]
     assert isinstance(recipient, dict)  # noqa: S101  # `send` has checked it
-    to = text.visible(str(receipt.get("to")))
+    to = visible(str(receipt.get("to")))
     forwarded = receipt.get("forwardedFrom")
     line = f"Sent message {receipt.get('id')} to '{to}'"
     if forwarded is not None:
-        line += f" (the new name of '{text.visible(str(forwarded))}')"
+        line += f" (the new name of '{visible(str(forwarded))}')"
     if not recipient.get("known"):
         return f"{line}; nobody has used that mailbox yet: 'claude-mailbox list' shows the names.\n"
     if recipient.get("watching"):
@@ -176,13 +192,19 @@ def _count(number: object, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _standard_input() -> str:
+def _standard_input(daemon: Daemon) -> str:
+    """Return standard input as text, of which no more is read than *daemon* takes."""
+    limit = daemon.health().get("maxBodyBytes")
+    if not isinstance(limit, int):
+        raise daemon.wrong_server()
     try:
-        data = sys.stdin.buffer.read(_INPUT_LIMIT + 1)
-        if len(data) > _INPUT_LIMIT:
+        data = sys.stdin.buffer.read(2)
+        room = limit * (2 if encoding.is_utf_16(data) else 1) + _INPUT_FRAME
+        data += sys.stdin.buffer.read(room)
+        if len(data) > room:
             raise BadRequest(
-                f"Standard input has more than {_INPUT_LIMIT} bytes, which no message can have:"
-                " send the path of a file."
+                f"Standard input has more than {limit} bytes, the limit of a message"
+                " (maxBodyBytes): send it in parts, or send the path of a file."
             )
         return encoding.decode(data).removesuffix("\n").removesuffix("\r")
     except AttributeError:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.sessions import Start, Started
 from support.stores import Store
 
@@ -49,7 +50,7 @@ class Registry:
 
     def send(self, sender: str, to: str) -> None:
         """Send a message."""
-        self.transaction.mail.send(sender, to, "hello", self.now)
+        self.transaction.mail.send(Draft(sender, to, "hello"), self.now)
 
     def take(self, name: str) -> None:
         """Take all mail for good."""
@@ -233,6 +234,36 @@ class TestEnd:
         registry.start(TWO)
         rows = registry.store.query("SELECT id FROM session")
         assert rows == [(TWO,)]
+
+
+class TestBounds:
+    def test_few_clients_of_a_session_are_remembered(self, registry: Registry) -> None:
+        """Those that live, and the one that announces it now, before others."""
+        registry.alive = {"3-1", "5-1"}
+        for number in range(50):
+            registry.start(ONE, client=f"{number}-1")
+        clients = {key for key, _ in registry.transaction.sessions.clients()}
+        assert len(clients) == 8
+        assert clients >= {"3-1", "5-1", "49-1"}
+        registry.alive = {f"{number}-1" for number in range(100)}
+        for number in range(100):
+            registry.start(ONE, client=f"{number}-1")
+        assert len(registry.transaction.sessions.clients()) == 8
+
+    def test_so_many_sessions_without_a_mailbox_are_remembered(self, registry: Registry) -> None:
+        """Those that were seen last."""
+        column, value = registry.store.owner_of_sessions
+        registry.store.connection.execute(
+            "WITH RECURSIVE counted (number) AS"
+            " (SELECT 0 UNION ALL SELECT number + 1 FROM counted WHERE number < 11999)"
+            f" INSERT INTO session (id, name, has_bell, seen_at{column})"
+            f" SELECT 'former-' || number, 'x', FALSE, {registry.now} - number{value} FROM counted"
+        )
+        registry.start(ONE)
+        ids = registry.store.query("SELECT id FROM session WHERE mailbox_id IS NULL")
+        assert {session_id for (session_id,) in ids} == {
+            f"former-{number}" for number in range(10_000)
+        }
 
 
 class TestBells:

@@ -7,20 +7,43 @@ were sent, newest first; `unindexed` has those that are not yet. Several daemons
 
 from collections.abc import Iterable
 
+from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
 from claude_mailbox.daemon.store.operations import HistoryStore
 from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
-from claude_mailbox.daemon.store.postgres.schema import DELIVERED, LEASED, WAITING, Connection
+from claude_mailbox.daemon.store.postgres.schema import (
+    DELAYED,
+    DELETED,
+    DELIVERED,
+    EXPIRED,
+    HELD,
+    LEASED,
+    PARKED,
+    WAITING,
+    Connection,
+)
 from claude_mailbox.daemon.store.postgres.words import query as words_query
 from claude_mailbox.daemon.store.postgres.words import vector
 from claude_mailbox.model.history import HistoryEntry, HistoryPage, HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import FRAME_CHARACTERS
 
-_STATES = {WAITING: "waiting", LEASED: "leased", DELIVERED: "delivered"}
+_STATES = {
+    WAITING: "waiting",
+    LEASED: "leased",
+    DELIVERED: "delivered",
+    DELAYED: "waiting",
+    HELD: "held",
+    EXPIRED: "expired",
+    PARKED: "parked",
+    DELETED: "deleted",
+}
 _LAST_MESSAGE = 2**63 - 1
 
 # What one job of the ledger indexes: some milliseconds of work, or a single large message.
 _INDEX_MESSAGES = 100
 _INDEX_BYTES = 64 * 1024
+
+# To its receiver: its sender sees it.
+_IS_HIDDEN = f"state IN ({DELAYED}, {HELD})"
 
 
 class PostgresHistory(HistoryStore):
@@ -31,25 +54,50 @@ class PostgresHistory(HistoryStore):
     def status(self, number: int, mailbox: str) -> MessageStatus | None:
         mailbox_id = self._mailboxes.id_of_owner(mailbox)
         involved = self._connection.execute(
-            "SELECT 1 FROM message WHERE id = %s AND %s::bigint IN (sender_id, recipient_id)",
-            (number, mailbox_id),
+            "SELECT 1 FROM message WHERE id = %s AND"
+            f" (sender_id = %s OR (recipient_id = %s AND NOT {_IS_HIDDEN}))",
+            (number, mailbox_id, mailbox_id),
         ).fetchone()
-        return self._status(number) if involved else None
+        return self.status_of(number) if involved else None
 
-    def _status(self, number: int) -> MessageStatus:
+    def status_of(self, number: int) -> MessageStatus:
         row = self._connection.execute(
             "SELECT coalesce(a.name, message.sender), coalesce(b.name, message.recipient),"
-            " sent_at, state, attempts, delivered_at, delivered_by FROM message"
+            " sent_at, state, attempts, delivered_at, delivered_by, outcome, (SELECT min(reply.id)"
+            " FROM message AS reply WHERE reply.reply_to = message.id AND reply.is_final"
+            f" AND reply.sender_id = message.recipient_id AND reply.state <> {DELAYED}), {COLUMNS}"
+            " FROM message"
             " LEFT JOIN mailbox AS a ON a.id = sender_id"
             " LEFT JOIN mailbox AS b ON b.id = recipient_id WHERE message.id = %s",
             (number,),
         ).fetchone()
         assert row is not None  # noqa: S101  # messages are never deleted
-        sender, recipient, sent_at, state, attempts, delivered_at, by = row
+        (
+            sender,
+            recipient,
+            sent_at,
+            state,
+            attempts,
+            delivered_at,
+            by,
+            outcome,
+            replied_by,
+            *more,
+        ) = row
         if state != DELIVERED:
             by = None
         return MessageStatus(
-            number, sender, recipient, sent_at, _STATES[state], attempts, delivered_at, by
+            number,
+            sender,
+            recipient,
+            sent_at,
+            _STATES[state],
+            attempts,
+            delivered_at,
+            by,
+            envelope_of(*more),
+            outcome,
+            replied_by,
         )
 
     def history(self, mailbox: str, query: HistoryQuery) -> HistoryPage:
@@ -58,19 +106,32 @@ class PostgresHistory(HistoryStore):
         if mailbox_id is None or (query.peer is not None and peer_id is None):
             return HistoryPage([], has_more=False)
         low, high = 1, _LAST_MESSAGE
-        if query.thread is not None:
-            # Only the first message is its thread, as yet.
-            low, high = query.thread, min(high, query.thread)
         if query.before is not None:
             high = min(high, query.before - 1)
+        if query.thread is not None:
+            # Nothing in a thread is older than its first message.
+            low = query.thread
         wanted = query.limit + 1
+        if query.words is None and query.thread is not None:
+            numbers = self._thread(mailbox_id, peer_id, query.thread, high, wanted)
+            return self._page(numbers, query)
         if query.words is None:
             return self._page(self._all(mailbox_id, peer_id, low, high, wanted), query)
         unindexed = self._last_unindexed()
-        first = max(low, unindexed + 1)
         words = words_query(query.words, mailbox_id, peer_id)
-        page = self._page(self._search(words, first, high, wanted), query)
+        first = max(low, unindexed + 1)
+        found = self._search(words, mailbox_id, query.thread, first, high, wanted)
+        page = self._page(found, query)
         return HistoryPage(page.entries, page.has_more or low <= unindexed)
+
+    def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
+        rows = self._connection.execute(
+            f"SELECT id FROM message WHERE recipient_id = %s AND state = {WAITING}"
+            " ORDER BY id LIMIT %s",
+            (self._mailboxes.id_of_owner(mailbox), limit + 1),
+        ).fetchall()
+        numbers = [number for (number,) in rows]
+        return self._page(numbers, HistoryQuery(limit=limit, max_characters=max_characters))
 
     def _all(
         self, mailbox_id: int, peer_id: int | None, low: int, high: int, limit: int
@@ -81,7 +142,7 @@ class PostgresHistory(HistoryStore):
             is_from_peer, is_to_peer = "sender_id = %(peer)s", "recipient_id = %(peer)s"
         rows = self._connection.execute(
             "(SELECT id FROM message WHERE recipient_id = %(own)s"
-            f" AND id BETWEEN %(low)s AND %(high)s AND {is_from_peer}"
+            f" AND id BETWEEN %(low)s AND %(high)s AND {is_from_peer} AND NOT {_IS_HIDDEN}"
             " ORDER BY id DESC LIMIT %(limit)s) UNION"
             " (SELECT id FROM message WHERE sender_id = %(own)s"
             f" AND id BETWEEN %(low)s AND %(high)s AND {is_to_peer}"
@@ -90,14 +151,44 @@ class PostgresHistory(HistoryStore):
         ).fetchall()
         return [number for (number,) in rows]
 
-    def _search(self, words: str | None, low: int, high: int, limit: int) -> Iterable[int]:
+    def _thread(
+        self, mailbox_id: int, peer_id: int | None, thread: int, high: int, limit: int
+    ) -> Iterable[int]:
+        """Return the numbers of a thread's messages, newest first."""
+        rows = self._connection.execute(
+            "SELECT id FROM message WHERE (thread = %(thread)s OR id = %(thread)s) AND id <= %(high)s"
+            f" AND (sender_id = %(own)s OR (recipient_id = %(own)s AND NOT {_IS_HIDDEN}))"
+            " AND (%(peer)s::bigint IS NULL OR %(peer)s IN (sender_id, recipient_id))"
+            " ORDER BY id DESC LIMIT %(limit)s",
+            {"own": mailbox_id, "peer": peer_id, "thread": thread, "high": high, "limit": limit},
+        ).fetchall()
+        return [number for (number,) in rows]
+
+    def _search(
+        self,
+        words: str | None,
+        mailbox_id: int,
+        thread: int | None,
+        low: int,
+        high: int,
+        limit: int,
+    ) -> Iterable[int]:
         """Return the numbers of messages that have the words, newest first."""
         if words is None or low > high:
             return []
         rows = self._connection.execute(
-            "SELECT message_id FROM search WHERE words @@ %s::tsquery"
-            " AND message_id BETWEEN %s AND %s ORDER BY message_id DESC LIMIT %s",
-            (words, low, high, limit),
+            "SELECT id FROM search JOIN message ON id = message_id WHERE words @@ %(words)s::tsquery"
+            f" AND id BETWEEN %(low)s AND %(high)s AND (sender_id = %(own)s OR NOT {_IS_HIDDEN})"
+            " AND (%(thread)s::bigint IS NULL OR thread = %(thread)s OR id = %(thread)s)"
+            " ORDER BY id DESC LIMIT %(limit)s",
+            {
+                "words": words,
+                "own": mailbox_id,
+                "thread": thread,
+                "low": low,
+                "high": high,
+                "limit": limit,
+            },
         ).fetchall()
         return [number for (number,) in rows]
 
@@ -106,7 +197,7 @@ class PostgresHistory(HistoryStore):
         entries: list[HistoryEntry] = []
         room = query.max_characters
         for number in numbers:
-            status = self._status(number)
+            status = self.status_of(number)
             if query.since is not None and status.sent_at < query.since:
                 break
             if len(entries) == query.limit:

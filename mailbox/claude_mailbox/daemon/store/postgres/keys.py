@@ -7,6 +7,7 @@ deleted and made again. A mailbox takes the keys of its old name along when it i
 from hashlib import sha256
 
 from claude_mailbox.daemon.store.postgres.schema import Connection
+from claude_mailbox.model.drafts import NORMAL, Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Receipt
 
 # What is kept of a receipt.
@@ -18,6 +19,9 @@ _REPLACE = (
     + ", ".join(f"excluded.{column}" for column in f"digest, {_RECEIPT}".split(", "))
     + ")"
 )
+
+# What a message has besides its text, if it has nothing else: then its digest is that of its text.
+_PLAIN = (None, True, None, NORMAL, None, None)
 
 
 class PostgresKeys:
@@ -85,6 +89,10 @@ class PostgresKeys:
         ).rowcount
 
 
-def digest_of(body: str) -> bytes:
-    """Return what tells one text from another."""
-    return sha256(body.encode()).digest()
+def digest_of(draft: Draft) -> bytes:
+    """Return what tells a message from another one to the same mailbox."""
+    text = draft.body
+    more = (draft.reply_to, draft.is_final, draft.ask, draft.urgency, draft.ttl, draft.delay)
+    if more != _PLAIN:
+        text = repr((text, *more))
+    return sha256(text.encode()).digest()

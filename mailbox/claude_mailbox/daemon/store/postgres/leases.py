@@ -10,6 +10,7 @@ the message went. It counts once the message is delivered.
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 
+from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
 from claude_mailbox.daemon.store.operations import LeaseStore
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
@@ -17,6 +18,10 @@ from claude_mailbox.daemon.store.postgres.schema import DELIVERED, LEASED, WAITI
 from claude_mailbox.errors import Renamed
 from claude_mailbox.model.mail import Claim, Delivery, LeaseOutcome, parse_token, shown_characters
 
+_IN_LINE = (
+    f"recipient_id = %(mailbox)s AND state = {WAITING}"
+    " AND (expires_at IS NULL OR expires_at > %(now)s)"
+)
 _PUT_BACK = f"state = {WAITING}, lease = NULL, lease_until = NULL, holder = NULL"
 
 
@@ -46,6 +51,7 @@ class PostgresLeases(LeaseStore):
         at_least_one: bool = True,
         present_name_only: bool = False,
         by: str | None = None,
+        max_attempts: int = 0,
     ) -> Claim:
         mailbox_id, present, _ = self._mailboxes.find_or_make(name, now, locked=True)
         if present_name_only and present != name:
@@ -53,25 +59,36 @@ class PostgresLeases(LeaseStore):
         nonce = secrets.token_hex(6)
         deliveries: list[Delivery] = []
         characters = 0
-        for number, sender, body, sent_at, attempts in self._connection.execute(
+        for number, sender, body, sent_at, attempts, *more in self._connection.execute(
             # Sizes first, so that no more bodies are read than will be taken.
-            "SELECT line.id, coalesce(mailbox.name, line.sender), text, sent_at, attempts FROM ("
-            " SELECT oldest.*, sum(size) OVER (ORDER BY id) AS upto, row_number() OVER"
-            " (ORDER BY id) AS place FROM (SELECT message.*, octet_length(text) AS size"
-            " FROM message JOIN body ON message_id = message.id"
-            f" WHERE recipient_id = %s AND state = {WAITING} ORDER BY message.id LIMIT %s"
-            ") AS oldest) AS line JOIN body ON message_id = line.id"
-            " LEFT JOIN mailbox ON mailbox.id = sender_id"
-            " WHERE upto <= %s OR (%s AND place = 1) ORDER BY line.id",
-            (mailbox_id, limit, max_bytes, at_least_one),
+            f"SELECT line.id, coalesce(mailbox.name, line.sender), text, sent_at, attempts, {COLUMNS}"
+            " FROM (SELECT first.*, sum(size) OVER place AS upto, row_number() OVER place AS place"
+            " FROM (SELECT message.*, octet_length(text) AS size"
+            f" FROM message JOIN body ON message_id = message.id WHERE {_IN_LINE}"
+            " AND (%(worn)s = 0 OR attempts < %(worn)s)"
+            " ORDER BY urgency < 1, message.id LIMIT %(limit)s) AS first"
+            " WINDOW place AS (ORDER BY urgency < 1, id)"
+            ") AS line JOIN body ON message_id = line.id LEFT JOIN mailbox ON mailbox.id = sender_id"
+            " WHERE upto <= %(bytes)s OR (%(one)s AND place = 1) ORDER BY place",
+            {
+                "mailbox": mailbox_id,
+                "now": now,
+                "worn": max_attempts,
+                "limit": limit,
+                "bytes": max_bytes,
+                "one": at_least_one,
+            },
         ):
             token = f"{number}-{nonce}"
-            delivery = Delivery(number, sender, body.decode(), sent_at, attempts + 1, token)
+            delivery = Delivery(
+                number, sender, body.decode(), sent_at, attempts + 1, token, envelope_of(*more)
+            )
             if max_characters is not None:
                 characters += measure(delivery)
                 if characters > max_characters and (deliveries or not at_least_one):
                     break
             deliveries.append(delivery)
+        worn = self._worn(mailbox_id, now, max_attempts) if max_attempts else []
         if deliveries:
             self._connection.execute(
                 f"UPDATE message SET state = {LEASED}, attempts = attempts + 1, lease = %s,"
@@ -84,7 +101,15 @@ class PostgresLeases(LeaseStore):
                     [delivery.id for delivery in deliveries],
                 ),
             )
-        return Claim(present, deliveries, self._mailboxes.counts(mailbox_id)[0])
+        return Claim(present, deliveries, self._mailboxes.counts(mailbox_id)[0] - len(worn), worn)
+
+    def _worn(self, mailbox_id: int, now: int, max_attempts: int) -> list[int]:
+        """Return the waiting messages that were handed out too often."""
+        rows = self._connection.execute(
+            f"SELECT id FROM message WHERE {_IN_LINE} AND attempts >= %(worn)s ORDER BY id",
+            {"mailbox": mailbox_id, "now": now, "worn": max_attempts},
+        ).fetchall()
+        return [number for (number,) in rows]
 
     def settle(self, tokens: Iterable[str], now: int, mailbox: str | None = None) -> LeaseOutcome:
         tokens, mailbox_id = list(tokens), self._id_of(mailbox)

@@ -68,6 +68,10 @@ class MailboxLocks:
         for mailbox_id in sorted(set(mailbox_ids) - self._held):
             self.by_id(mailbox_id)
 
+    def wait_no_more(self) -> None:
+        """Something else is locked: whoever waits now could be waited for."""
+        self._may_wait = self._may_wait and not self._is_in_transaction()
+
     def _lock(
         self,
         condition: str,

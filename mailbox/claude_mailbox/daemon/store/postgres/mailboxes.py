@@ -1,13 +1,12 @@
 """SQL of mailboxes and their names."""
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 
 from claude_mailbox.daemon.store.operations import MailboxStore
 from claude_mailbox.daemon.store.postgres.keys import PostgresKeys
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.schema import Connection
-from claude_mailbox.errors import BadRequest, QuotaFull, TargetExists
+from claude_mailbox.errors import BadRequest, NotFound, QuotaFull, TargetExists
 from claude_mailbox.model.mail import Listing, Rename
 from claude_mailbox.model.names import check_new_name
 
@@ -36,28 +35,21 @@ class PostgresMailboxes(MailboxStore):
 
     def _row(self, name: str, *, locked: bool) -> Row | None:
         """Return also when its owner was seen last, as far as that is written down."""
-        row = self._row_of(name, locked=locked)
-        if row is None and not name.isascii():
-            # Older versions kept names as they came, and some systems take accents apart.
-            row = self._row_of(unicodedata.normalize("NFD", name), locked=locked)
-        return row
-
-    def _row_of(self, spelling: str, *, locked: bool) -> Row | None:
         if locked:
-            row = self._locks.by_name(spelling)
+            row = self._locks.by_name(name)
             if row is not None:
                 return row
-            present = self._owner_of_alias(spelling)
+            present = self._owner_of_alias(name)
             # It may have got another name again before we had the lock.
-            return None if present is None else self._row_of(present, locked=True)
+            return None if present is None else self._row(present, locked=True)
         found = self._connection.execute(
-            "SELECT id, name, last_seen_at FROM mailbox WHERE name = %s", (spelling,)
+            "SELECT id, name, last_seen_at FROM mailbox WHERE name = %s", (name,)
         ).fetchone()
         if found is None:
             found = self._connection.execute(
                 "SELECT mailbox.id, mailbox.name, last_seen_at FROM alias"
                 " JOIN mailbox ON mailbox.id = alias.mailbox_id WHERE alias.name = %s",
-                (spelling,),
+                (name,),
             ).fetchone()
         return None if found is None else (found[0], found[1], found[2])
 
@@ -123,10 +115,10 @@ class PostgresMailboxes(MailboxStore):
             )
 
     def counts(self, mailbox_id: int) -> tuple[int, int]:
-        """Return how many messages wait in a mailbox, and how many are leased."""
+        """Return how many messages wait in a mailbox, and how many pend there in all."""
         row = self._connection.execute(
-            "SELECT coalesce(sum(waiting), 0)::int, coalesce(sum(leased), 0)::int FROM backlog"
-            " WHERE recipient_id = %s",
+            "SELECT coalesce(sum(waiting), 0)::int,"
+            " coalesce(sum(waiting + leased + hidden), 0)::int FROM backlog WHERE recipient_id = %s",
             (mailbox_id,),
         ).fetchone()
         return (0, 0) if row is None else (row[0], row[1])
@@ -177,7 +169,16 @@ class PostgresMailboxes(MailboxStore):
         return [name for (name,) in rows]
 
     def rename(self, current: str, to: str, now: int) -> Rename:
-        mailbox_id, old, _ = self.find_or_make(current, now, locked=True)
+        row = self._row(current, locked=True)
+        if row is None:
+            raise NotFound(
+                f"There is no mailbox '{current}' to rename: give the name that it has now."
+            )
+        mailbox_id, old, last_seen_at = row
+        if last_seen_at is None:
+            self._connection.execute(
+                "UPDATE mailbox SET last_seen_at = %s WHERE id = %s", (now, mailbox_id)
+            )
         if to == old:
             raise BadRequest(f"The mailbox is already named '{old}': give another name.")
         owner = self.find(to)
@@ -191,7 +192,7 @@ class PostgresMailboxes(MailboxStore):
         execute("UPDATE mailbox SET name = %s WHERE id = %s", (to, mailbox_id))
         execute("INSERT INTO alias (name, mailbox_id) VALUES (%s, %s)", (old, mailbox_id))
         self._keys.copy(old, to, now)
-        return Rename(old, to, sum(self.counts(mailbox_id)))
+        return Rename(old, to, self.counts(mailbox_id)[1])
 
     def delete(self, name: str) -> bool:
         row = self._row(name, locked=True)
@@ -201,8 +202,11 @@ class PostgresMailboxes(MailboxStore):
         execute = self._connection.execute
         pends = execute(
             "SELECT 1 FROM backlog"
-            " WHERE (recipient_id = %s OR sender_id = %s) AND waiting + leased > 0 LIMIT 1",
-            (mailbox_id, mailbox_id),
+            " WHERE (recipient_id = %(id)s OR sender_id = %(id)s) AND waiting + leased + hidden > 0"
+            # Whoever asks waits for an answer.
+            " UNION ALL SELECT 1 FROM message WHERE sender_id = %(id)s"
+            " AND answer_by IS NOT NULL AND outcome IS NULL LIMIT 1",
+            {"id": mailbox_id},
         ).fetchone()
         if pends:
             return False

@@ -16,6 +16,11 @@ SCHEMA = "claude_mailbox"
 WAITING = 0
 LEASED = 1
 DELIVERED = 2
+DELAYED = 3
+HELD = 4
+EXPIRED = 5
+PARKED = 6
+DELETED = 7
 
 # Who migrates holds this lock: "CMBX", as SQLite's application id.
 _MIGRATION_LOCK = 0x434D4258
@@ -63,13 +68,32 @@ CREATE TABLE message (
     lease_until BIGINT,
     holder TEXT,
     delivered_at BIGINT,
-    delivered_by TEXT
+    delivered_by TEXT,
+    thread BIGINT,
+    reply_to BIGINT,
+    is_final BOOLEAN NOT NULL DEFAULT TRUE,
+    urgency SMALLINT NOT NULL DEFAULT 0,
+    is_quiet BOOLEAN NOT NULL DEFAULT FALSE,
+    visible_at BIGINT,
+    expires_at BIGINT,
+    answer_by BIGINT,
+    outcome TEXT,
+    notice TEXT
 ) WITH (fillfactor = 70);
-CREATE INDEX message_waiting ON message (recipient_id, id) WHERE state = 0;
+CREATE INDEX message_waiting ON message (recipient_id, (urgency < 1), id) WHERE state = 0;
 CREATE INDEX message_leased ON message (lease_until) WHERE state = 1;
 CREATE INDEX message_bound ON message (holder) WHERE state = 1 AND lease_until IS NULL;
 CREATE INDEX message_received ON message (recipient_id, id);
 CREATE INDEX message_sent ON message (sender_id, id);
+CREATE INDEX message_thread ON message (thread, id) WHERE thread IS NOT NULL;
+CREATE INDEX message_reply ON message (reply_to, id) WHERE reply_to IS NOT NULL;
+CREATE INDEX message_delayed ON message (visible_at) WHERE visible_at IS NOT NULL AND state = 3;
+CREATE INDEX message_expiring ON message (expires_at)
+    WHERE expires_at IS NOT NULL AND state IN (0, 3, 4);
+CREATE INDEX message_question ON message (answer_by)
+    WHERE answer_by IS NOT NULL AND outcome IS NULL;
+CREATE INDEX message_hidden ON message (recipient_id, id) WHERE state IN (3, 4);
+CREATE INDEX message_parked ON message (id) WHERE state = 6;
 
 CREATE TABLE body (
     message_id BIGINT PRIMARY KEY,
@@ -81,6 +105,8 @@ CREATE TABLE backlog (
     sender_id BIGINT NOT NULL,
     waiting INTEGER NOT NULL DEFAULT 0,
     leased INTEGER NOT NULL DEFAULT 0,
+    hidden INTEGER NOT NULL DEFAULT 0,
+    quiet INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (recipient_id, sender_id)
 ) WITH (
     fillfactor = 50, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 2000
@@ -90,22 +116,31 @@ CREATE INDEX backlog_sender ON backlog (sender_id);
 CREATE FUNCTION count_message() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO claude_mailbox.backlog AS kept (recipient_id, sender_id, waiting, leased)
-        VALUES (new.recipient_id, new.sender_id, (new.state = 0)::int, (new.state = 1)::int)
+        INSERT INTO claude_mailbox.backlog AS kept
+            (recipient_id, sender_id, waiting, leased, hidden, quiet)
+        VALUES (
+            new.recipient_id, new.sender_id, (new.state = 0)::int, (new.state = 1)::int,
+            (new.state IN (3, 4))::int, (new.state = 0 AND new.is_quiet)::int
+        )
         ON CONFLICT (recipient_id, sender_id) DO UPDATE SET
-            waiting = kept.waiting + excluded.waiting, leased = kept.leased + excluded.leased;
+            waiting = kept.waiting + excluded.waiting, leased = kept.leased + excluded.leased,
+            hidden = kept.hidden + excluded.hidden, quiet = kept.quiet + excluded.quiet;
     ELSE
         UPDATE claude_mailbox.backlog SET
             waiting = waiting + (new.state = 0)::int - (old.state = 0)::int,
-            leased = leased + (new.state = 1)::int - (old.state = 1)::int
+            leased = leased + (new.state = 1)::int - (old.state = 1)::int,
+            hidden = hidden + (new.state IN (3, 4))::int - (old.state IN (3, 4))::int,
+            quiet = quiet
+                + (new.state = 0 AND new.is_quiet)::int - (old.state = 0 AND old.is_quiet)::int
         WHERE recipient_id = new.recipient_id AND sender_id = new.sender_id;
     END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER message_sent AFTER INSERT ON message
-    FOR EACH ROW WHEN (new.state < 2) EXECUTE FUNCTION count_message();
-CREATE TRIGGER message_moved AFTER UPDATE OF state ON message
-    FOR EACH ROW WHEN (old.state <> new.state) EXECUTE FUNCTION count_message();
+    FOR EACH ROW WHEN (new.state IN (0, 1, 3, 4)) EXECUTE FUNCTION count_message();
+CREATE TRIGGER message_moved AFTER UPDATE OF state, is_quiet ON message
+    FOR EACH ROW WHEN (old.state <> new.state OR old.is_quiet <> new.is_quiet)
+    EXECUTE FUNCTION count_message();
 
 CREATE TABLE idempotency_key (
     sender TEXT COLLATE "C" NOT NULL,

@@ -1,6 +1,7 @@
 """What jobs can do, on a PostgreSQL connection."""
 
 from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.daemon.store.postgres.conversation import PostgresConversation
 from claude_mailbox.daemon.store.postgres.history import PostgresHistory
 from claude_mailbox.daemon.store.postgres.keys import PostgresKeys
 from claude_mailbox.daemon.store.postgres.leases import PostgresLeases
@@ -30,11 +31,13 @@ def create_transaction(
     locks = locks or MailboxLocks(connection)
     keys = PostgresKeys(connection)
     mailboxes = PostgresMailboxes(connection, locks, keys, max_mailboxes, daemon_id)
+    history = PostgresHistory(connection, mailboxes)
     return Transaction(
         mailboxes=mailboxes,
         mail=PostgresMail(connection, mailboxes, keys),
         leases=PostgresLeases(connection, locks, mailboxes, daemon_id),
-        history=PostgresHistory(connection, mailboxes),
+        conversation=PostgresConversation(connection, locks, mailboxes, history, daemon_id),
+        history=history,
         sessions=PostgresSessions(connection, mailboxes, daemon_id),
         shown=PostgresShown(connection, locks, mailboxes, daemon_id),
     )
