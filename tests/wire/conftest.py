@@ -21,10 +21,12 @@ Connect = Callable[[], Mail]
 # Whose tests are about mail itself: they run with a daemon on either engine.
 ON_BOTH_ENGINES = (
     "test_concurrency",
+    "test_conversations",
     "test_disconnect",
     "test_follow",
     "test_history",
     "test_leases",
+    "test_peek",
     "test_receipts",
     "test_receive",
     "test_send",
