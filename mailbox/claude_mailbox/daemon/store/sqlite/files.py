@@ -136,7 +136,7 @@ def _check_owner(path: str) -> None:
 
 def _check_names(path: str) -> None:
     """By another name, SQLite and our lock would not know each other: their files lie beside it."""
-    if os.path.exists(path) and os.stat(path).st_nlink > 1:
+    if os.path.isfile(path) and os.stat(path).st_nlink > 1:
         raise StartupError(
             f"The file {path} has another name, too (a hard link), by which a second daemon could"
             " destroy it; nothing was changed. Remove the other name, or make a copy and remove"
