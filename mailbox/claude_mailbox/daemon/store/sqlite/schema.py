@@ -201,8 +201,20 @@ CREATE TABLE search_gap (
 INSERT INTO search_gap (upto, above) VALUES (9223372036854775807, 0);
 """
 
+# Tokens of clients on other machines; patterns are lines.
+_TOKENS = """
+CREATE TABLE token (
+    id TEXT PRIMARY KEY,
+    digest BLOB NOT NULL,
+    patterns TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    last_used_at INTEGER
+) STRICT, WITHOUT ROWID;
+"""
+
 # Appended to, never edited: each entry takes the database from its index to the next number.
-MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS, _HISTORY)
+MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS, _HISTORY, _TOKENS)
 
 
 def _sha256(*values: Any) -> bytes:
