@@ -41,11 +41,11 @@ def test_mail_goes_both_ways(elsewhere: CommandLine) -> None:
         line = watcher.stdout.readline()
         assert line == f"[Claude-Mailbox] Mail from web-a: {first}\n"
         assert watcher.stdout.readline() == f"  {second}\n"
-    watcher.terminate()
-    assert watcher.wait() == 143
     number = str(json.loads(sent.stdout)["id"])
     told = elsewhere.run("receipt", number, "--name", "web-a", "--wait-for", "delivered")
     assert "delivered by follow" in told.stdout
+    watcher.terminate()
+    assert watcher.wait() == 143
     sent = elsewhere.run("send", "--from", "web-a", "--to", "web-b", "--body", "last")
     assert sent.returncode == 0
     watched = elsewhere.run("watch", "--block", "--name", "web-b")

@@ -9,8 +9,8 @@ from claude_mailbox.cli import options
 from claude_mailbox.client import codec, output, times
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.http1 import quote
-from claude_mailbox.client.text import visible
 from claude_mailbox.errors import MailboxError
+from claude_mailbox.model.text import visible
 
 
 @click.group()
