@@ -17,6 +17,7 @@ from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
+from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.daemon.web.tokens import TokenRoutes
@@ -49,6 +50,7 @@ def route_tables() -> list[Any]:
         SessionRoutes(nothing, nothing, nothing),
         ProofRoutes(nothing, nothing),
         TokenRoutes(nothing),
+        ParkedRoutes(nothing),
         IdentityRoutes(nothing),
         Follow(nothing, nothing),
         McpEndpoint(nothing, nothing, nothing),
