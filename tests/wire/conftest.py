@@ -5,12 +5,13 @@ configuration, start another one.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from support.daemon import DaemonProcess
-from support.stores import ENGINES, POSTGRESQL, SQLITE
+from support.network import NetworkDaemon
+from support.stores import POSTGRESQL, SQLITE
 from wire.connection import Address
 from wire.mail import Mail
 
@@ -34,20 +35,43 @@ ON_BOTH_ENGINES = (
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run tests of mail with a daemon on each engine."""
+    """Run tests of mail with a daemon on each engine, and those of ``TRANSPORTS`` on each of these."""
+    if "shared" not in metafunc.fixturenames:
+        return
+    transports = getattr(metafunc.module, "TRANSPORTS", ("tcp",))
     is_of_mail = metafunc.module.__name__.rpartition(".")[2] in ON_BOTH_ENGINES
-    if "shared" in metafunc.fixturenames and is_of_mail:
-        metafunc.parametrize("shared", ENGINES, indirect=True, scope="session")
+    ways = [(transport, SQLITE) for transport in transports]
+    if is_of_mail:
+        ways.append(("tcp", POSTGRESQL))
+    if len(ways) > 1:
+        metafunc.parametrize(("transport", "engine"), ways, scope="session")
 
 
 @pytest.fixture(scope="session")
-def shared(request: pytest.FixtureRequest) -> Iterator[DaemonProcess]:
+def transport() -> str:
+    """How clients come: ``tcp`` on this machine, or ``tls`` as from others."""
+    return "tcp"
+
+
+@pytest.fixture(scope="session")
+def engine() -> str:
+    """Where the shared daemon keeps mail: one of ``ENGINES``."""
+    return SQLITE
+
+
+def create_daemon(transport: str, settings: Mapping[str, object] | None = None) -> DaemonProcess:
+    """Return a daemon that is to be reached that way."""
+    return NetworkDaemon(settings) if transport == "tls" else DaemonProcess(settings)
+
+
+@pytest.fixture(scope="session")
+def shared(transport: str, engine: str, request: pytest.FixtureRequest) -> Iterator[DaemonProcess]:
     """One daemon for all tests that do not disturb each other."""
     settings = {}
-    if getattr(request, "param", SQLITE) == POSTGRESQL:
+    if engine == POSTGRESQL:
         server = request.getfixturevalue("postgres")
         settings["databaseUrl"] = server.url(server.create_database())
-    with DaemonProcess(settings) as process:
+    with create_daemon(transport, settings) as process:
         yield process
 
 
@@ -62,6 +86,8 @@ def daemon(shared: DaemonProcess) -> Iterator[DaemonProcess]:
 
 def address_of(process: DaemonProcess) -> Address:
     """Return where a daemon listens on TCP; the Unix socket has the same server behind it."""
+    if isinstance(process, NetworkDaemon):
+        return process.tls_address()
     return ("127.0.0.1", process.port)
 
 

@@ -40,6 +40,8 @@ PANELS = {
         "restart": "commands.daemon:restart",
         "serve": "commands.daemon:serve",
         "doctor": "doctor.command:doctor",
+        "migrate": "commands.migrate:migrate",
+        "token": "commands.tokens:token",
         "demo": "demo.command:demo",
         "install-autostart": "commands.autostart:install_autostart",
         "uninstall-autostart": "commands.autostart:uninstall_autostart",

@@ -55,10 +55,10 @@ async def open_database(config: Config, clock: SteadyClock) -> Database:
         raise StartupError(
             f"PostgreSQL needs psycopg ({error}): install claude-mailbox[postgres], with its extra."
         ) from None
-    daemon_id = _daemon_id()
+    own_id = daemon_id()
     postgres = await PostgresEngine.open(
         config.database_url,
-        daemon_id,
+        own_id,
         f"{socket.gethostname()} ({os.getpid()})",
         clock,
         max_mailboxes=config.max_mailboxes,
@@ -66,12 +66,12 @@ async def open_database(config: Config, clock: SteadyClock) -> Database:
     return Database(
         postgres,
         shown(config.database_url),
-        Notices(config.database_url, daemon_id),
+        Notices(config.database_url, own_id),
         postgres.look_around,
     )
 
 
-def _daemon_id() -> str:
+def daemon_id() -> str:
     """Return what tells this home folder from others, also from copies of it on other machines."""
     proof = Secret(paths.secret_path()).proof("daemon", 0)
     return sha256(f"{socket.gethostname()} {paths.home()} {proof}".encode()).hexdigest()[:16]

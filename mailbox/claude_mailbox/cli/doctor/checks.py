@@ -12,6 +12,7 @@ from claude_mailbox import __version__, config, paths, ports
 from claude_mailbox.cli.doctor.clients import check_clients, check_proxy, client_environment
 from claude_mailbox.cli.doctor.database import database_problem
 from claude_mailbox.cli.doctor.finding import NOTE, OK, PROBLEM, Finding
+from claude_mailbox.cli.doctor.postgres import postgres_problem
 from claude_mailbox.client.reach.address import (
     Address,
     configured_tcp,
@@ -161,11 +162,20 @@ def check_mcp(health: dict[str, object]) -> Finding:
 
 
 def check_database(health: dict[str, object] | None) -> Finding:
-    """Check the database file."""
+    """Check the database: a file, or a PostgreSQL, which a running daemon looks after."""
     try:
-        path = str(health["dbPath"]) if health else config.load().db_path
+        settings = config.load()
+        path = str(health["dbPath"]) if health else settings.db_path
     except (ConfigError, KeyError):
         return Finding("Database", NOTE, "not checked: the configuration does not say where it is")
+    if health is not None and isinstance(daemons := health.get("daemons"), list):
+        names = ", ".join(map(str, daemons))
+        return Finding("Database", OK, f"{path} is shared by {len(daemons)} daemons: {names}")
+    if health is None and settings.database_url:
+        found = postgres_problem(settings.database_url)
+        if found is None:
+            return Finding("Database", OK, "the PostgreSQL of databaseUrl can be reached")
+        return Finding("Database", PROBLEM, f"{found[0]} {found[1]}", found[2])
     if not os.path.exists(path):
         return Finding("Database", OK, f"{path} does not exist yet; the first start creates it")
     problem = database_problem(path, is_in_use=running_daemon() is not None)

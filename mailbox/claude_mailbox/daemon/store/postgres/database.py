@@ -13,6 +13,7 @@ from claude_mailbox.daemon.store.postgres.schema import MIGRATIONS, SCHEMA, Conn
 from claude_mailbox.errors import StartupError
 
 _OLDEST_SERVER = 13
+_UPDATE = "update claude-mailbox"
 
 # A server or a network that does not answer is given up after some seconds. A daemon that freezes
 # in the middle of a transaction loses it, so that its locks keep nobody waiting for long.
@@ -85,6 +86,22 @@ def connect(url: str) -> Connection:
     if connection.execute("SHOW synchronous_commit").fetchone() == ("off",):
         connection.execute("SET synchronous_commit = on")
     return connection
+
+
+def problem(url: str) -> tuple[str, str] | None:
+    """Return what is wrong with a database, and what to do about it; nothing is changed."""
+    try:
+        with connect(url) as connection:
+            if connection.execute(
+                "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'migration'",
+                (SCHEMA,),
+            ).fetchone():
+                row = connection.execute("SELECT max(number) FROM migration").fetchone()
+                if row is not None and (row[0] or 0) > len(MIGRATIONS):
+                    return f"was written by a newer version (schema {row[0]})", _UPDATE
+    except psycopg.Error as error:
+        return f"cannot be reached ({reason(error)})", "check its address, its server and ~/.pgpass"
+    return None
 
 
 def shown(url: str) -> str:

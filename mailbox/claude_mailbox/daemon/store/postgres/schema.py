@@ -206,6 +206,16 @@ CREATE TABLE shown (
 );
 CREATE INDEX shown_session ON shown (session_id);
 
+-- Patterns are lines.
+CREATE TABLE token (
+    id TEXT PRIMARY KEY,
+    digest BYTEA NOT NULL,
+    patterns TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    last_used_at BIGINT
+);
+
 -- What is sent waits in `unindexed` until its words are in `search` (see history.py).
 CREATE TABLE unindexed (
     message_id BIGINT PRIMARY KEY

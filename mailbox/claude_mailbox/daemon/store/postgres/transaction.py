@@ -11,6 +11,7 @@ from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.schema import Connection
 from claude_mailbox.daemon.store.postgres.sessions import PostgresSessions
 from claude_mailbox.daemon.store.postgres.shown import PostgresShown
+from claude_mailbox.daemon.store.postgres.tokens import PostgresTokens
 
 
 def create_transaction(
@@ -40,4 +41,5 @@ def create_transaction(
         history=history,
         sessions=PostgresSessions(connection, mailboxes, daemon_id),
         shown=PostgresShown(connection, locks, mailboxes, daemon_id),
+        tokens=PostgresTokens(connection),
     )
