@@ -45,6 +45,7 @@ from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
+from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
@@ -183,6 +184,7 @@ async def _serve(
         *MailRoutes(broker, callers).routes(),
         *MailboxRoutes(broker, callers, health).routes(),
         *HistoryRoutes(broker, callers).routes(),
+        *ParkedRoutes(broker.parking).routes(),
         *SessionRoutes(sessions, subagents).routes(),
         *ProofRoutes(proofs).routes(),
         *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),
@@ -203,6 +205,7 @@ async def _serve(
 
     async with trio.open_nursery() as background:
         background.start_soon(broker.expiry.serve)
+        background.start_soon(broker.unanswered.serve)
         background.start_soon(broker.history.serve)
         background.start_soon(
             housekeeping.tidy,
@@ -224,6 +227,7 @@ async def _serve(
             reason = ShuttingDown("The daemon is shutting down: try again in a moment.")
             lines.close(reason)
             broker.receipts.close(reason)
+            broker.askers.close(reason)
             follow.close()
             endpoint.close()
         await _write_down(presence, handover)
@@ -263,6 +267,7 @@ def _health(
         "addresses": list(listening.addresses),
         "mcp": "ready" if endpoint.is_ready else "starting",
         "waiters": lines.total(),
+        "maxBodyBytes": config.max_body_bytes,
     }
     if listening.missing:
         health["missing"] = list(listening.missing)

@@ -84,13 +84,12 @@ class ClientHook:
     def _introduce(self) -> str:
         """Register the session, and return what its model is told about its mailbox."""
         from claude_mailbox.client.hooks.introduction import introduction
-        from claude_mailbox.client.hooks.session import register, report_start
+        from claude_mailbox.client.hooks.session import PEER_MINUTES, register, report_start
 
-        registration = register(
-            self._hook, self._url, has_bell=False, may_start=True, client=ancestor_key()
-        )
+        wanted: dict[str, object] = {"client": ancestor_key()}
+        registration = register(self._hook, self._url, wanted, has_bell=False, may_start=True)
         report_start(self._daemon(), self._hook)
-        return introduction(registration, self._tools)
+        return introduction(registration, PEER_MINUTES, self._tools)
 
     def _show_mail(self) -> None:
         """Show the mail that waits; introduce a session that was never announced."""
