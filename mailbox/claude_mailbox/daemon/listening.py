@@ -69,6 +69,10 @@ class Listening:
         if self._tcp is not None:
             await self._start(nursery, self._tcp)
 
+    def tcp_address(self) -> str | None:
+        """Return the address on TCP, or None while there is none."""
+        return None if self._tcp is None else self._tcp.address
+
     async def keep_open(self, nursery: trio.Nursery, on_change: Callable[[], None]) -> None:
         """Open what is missing or was lost, until cancelled.
 

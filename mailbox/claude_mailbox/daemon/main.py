@@ -42,6 +42,10 @@ from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
+from claude_mailbox.daemon.web.inbox.access import Access
+from claude_mailbox.daemon.web.inbox.entry import EntryRoutes
+from claude_mailbox.daemon.web.inbox.events import EventStream
+from claude_mailbox.daemon.web.inbox.pages import Pages
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
@@ -178,6 +182,9 @@ async def _serve(
     subagents = SubagentCalls()
     endpoint = McpEndpoint(broker, callers, subagents)
     follow = Follow(broker, callers)
+    secret = Secret(paths.secret_path())
+    access = Access(secret.sign, _clock)
+    events = EventStream(broker, access)
     health = partial(_health, config, listening, endpoint, lines)
     routes = [
         *MailRoutes(broker, callers).routes(),
@@ -185,12 +192,15 @@ async def _serve(
         *HistoryRoutes(broker, callers).routes(),
         *SessionRoutes(sessions, subagents).routes(),
         *ProofRoutes(proofs).routes(),
-        *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),
+        *IdentityRoutes(secret.proof).routes(),
+        *EntryRoutes(access, listening.tcp_address, secret.proof).routes(),
+        *events.routes(),
         *follow.routes(),
         *endpoint.routes(),
     ]
     app = MailboxApp(
         [*routes, *OpenApiRoutes(routes).routes()],
+        Pages(broker, access, _clock).blueprint(),
         handover,
         hosts=[*config.allowed_hosts, config.bind.strip("[]")],
         max_body_bytes=config.max_body_bytes,
@@ -225,6 +235,7 @@ async def _serve(
             lines.close(reason)
             broker.receipts.close(reason)
             follow.close()
+            events.close()
             endpoint.close()
         await _write_down(presence, handover)
         background.cancel_scope.cancel()

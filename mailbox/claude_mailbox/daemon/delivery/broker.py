@@ -11,6 +11,7 @@ from dataclasses import replace
 import trio
 
 from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery.changes import Changes
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
 from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.delivery.history import History
@@ -21,7 +22,7 @@ from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import Renamed
+from claude_mailbox.errors import BadRequest, Renamed
 from claude_mailbox.model.mail import (
     CHECK_BYTES,
     CHECK_LIMIT,
@@ -34,6 +35,7 @@ from claude_mailbox.model.mail import (
     Rename,
     shown_characters,
 )
+from claude_mailbox.model.names import USER
 from claude_mailbox.model.sessions import SessionFacts
 
 MINUTE = 60_000
@@ -82,6 +84,7 @@ class Broker:
         self.expiry = Expiry(ledger, clock, self.announce)
         self.receipts = Receipts(self.expiry, clock)
         self.history = History(ledger, self.expiry, clock)
+        self.changes = Changes()
 
     def __repr__(self) -> str:
         return f"<Broker: {self._lines!r}, {self._ledger!r}>"
@@ -117,6 +120,7 @@ class Broker:
         if not receipt.duplicate:
             self.announce([receipt.recipient])
             self.history.note()
+            self.changes.note()
         if not sessions:
             return receipt
         return replace(receipt, session=_living(sessions, receipt.recipient))
@@ -234,6 +238,7 @@ class Broker:
         self.presence.note(claim.mailbox)
         if claim.deliveries:
             custodian.take([delivery.lease for delivery in claim.deliveries])
+            self.changes.note()
             if until is not None:
                 self.expiry.note(until)
         return claim
@@ -278,6 +283,10 @@ class Broker:
             TargetExists: if the new name is taken.
             BadRequest: if it is the present one.
         """
+        if USER in {current, to}:
+            raise BadRequest(
+                f"'{USER}' is the name of the mailbox of the person at this machine, and stays so."
+            )
         now = self._clock()
         renamed = await self._ledger.run(
             lambda transaction: transaction.mailboxes.rename(current, to, now)
@@ -286,6 +295,7 @@ class Broker:
         self.presence.note(renamed.new)
         for name in {renamed.old, current}:
             self._lines.dismiss(name, Renamed(name, renamed.new))
+        self.changes.note()
         if renamed.transferred:
             self.announce([renamed.new])
         return renamed
@@ -305,6 +315,7 @@ class Broker:
         )
         self._tell_followers(tokens)
         self.receipts.settled(outcome.done)
+        self.changes.note()
         return outcome
 
     async def settle(self, tokens: Sequence[str]) -> LeaseOutcome:
@@ -320,6 +331,7 @@ class Broker:
             brief=len(tokens) <= BRIEF_TOKENS,
         )
         self.receipts.settled(outcome.done)
+        self.changes.note()
         return outcome
 
     async def release(self, tokens: Sequence[str], mailbox: str | None = None) -> LeaseOutcome:
@@ -330,6 +342,7 @@ class Broker:
             brief=len(tokens) <= BRIEF_TOKENS,
         )
         self._tell_followers(tokens)
+        self.changes.note()
         self.announce(mailboxes)
         return outcome
 

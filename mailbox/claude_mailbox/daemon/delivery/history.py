@@ -58,6 +58,18 @@ class History:
             brief=False,
         )
 
+    async def recent(
+        self, *, after: int = 0, before: int | None = None, limit: int, excerpt: int
+    ) -> HistoryPage:
+        """Return messages of all mailboxes, newest first, with the beginnings of their bodies."""
+        return await self._expiry.run_after(
+            self._clock(),
+            lambda transaction: transaction.history.recent(
+                after=after, before=before, limit=limit, excerpt=excerpt
+            ),
+            brief=False,
+        )
+
     async def _index(self) -> bool:
         """Index some messages; return whether some remain."""
         return await self._ledger.run(

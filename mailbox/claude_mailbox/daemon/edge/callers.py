@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from claude_mailbox.daemon.delivery.presence import Presence
-from claude_mailbox.daemon.http.asgi import Scope, headers_named
-from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
-from claude_mailbox.model.names import check_name
+from claude_mailbox.daemon.http.asgi import Scope, headers_named, is_local_socket
+from claude_mailbox.errors import BadRequest, Forbidden, MailboxError, NameMismatch
+from claude_mailbox.model.names import USER, check_name
 
 MAILBOX_HEADER = b"x-mailbox"
 SESSION_HEADER = b"x-mailbox-session"
@@ -68,11 +68,14 @@ class Callers:
 
         Raises:
             BadRequest: if a header is malformed or there more than once.
+            Forbidden: if the user's mailbox is named, but not on the Unix socket.
             UnknownSession: if the session has no mailbox.
         """
         name = mailbox_header(scope)
         if name is not None:
             name = check_name(name, "X-Mailbox")
+            if name == USER and not is_local_socket(scope):
+                raise _not_the_user()
             return Caller(await self._presence.touch(name) if register else name)
         session = one_header(scope, SESSION_HEADER)
         if session is not None:
@@ -145,6 +148,8 @@ class Callers:
             if caller.name is None:
                 raise BadRequest(f"'{what}' is missing: say which mailbox is yours.")
             return caller.name
+        if given == USER:
+            raise _not_the_user()
         if caller.is_bound and caller.name is not None:
             if given != caller.name and await self.present(given) != caller.name:
                 raise NameMismatch(
@@ -154,6 +159,13 @@ class Callers:
         elif register:
             await self._presence.touch(given)
         return given
+
+
+def _not_the_user() -> Forbidden:
+    return Forbidden(
+        f"The mailbox '{USER}' is that of the person at this machine: only the web inbox and the"
+        " Unix socket may use it."
+    )
 
 
 def mailbox_header(scope: Scope) -> str | None:

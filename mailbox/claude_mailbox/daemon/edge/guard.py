@@ -36,6 +36,9 @@ from claude_mailbox.errors import (
 # The most that JSON escapes can blow up a character of a message: "\u0000" for one byte.
 _ESCAPE_FACTOR = 6
 _ENVELOPE_BYTES = 64 * 1024
+# The forms of the inbox are sent as browsers send forms. They carry a token that no other page knows.
+_FORMS = "/inbox/"
+_FORM_TYPE = b"application/x-www-form-urlencoded"
 _BODY_SECONDS = 30
 
 # How much of a refused body is read and thrown away, how long for, and how long a client may
@@ -154,10 +157,11 @@ class Guard:
             raise BadRequest("Send Content-Length or Transfer-Encoding, not both.")
         size = int(lengths[0]) if lengths else 0
         has_body = is_chunked or size > 0
+        wanted = _FORM_TYPE if scope["path"].startswith(_FORMS) else b"application/json"
         if (has_body or types) and not (
-            types and all(_media_type(value) == b"application/json" for value in types)
+            types and all(_media_type(value) == wanted for value in types)
         ):
-            raise WrongContentType("Send the body as JSON, with 'Content-Type: application/json'.")
+            raise WrongContentType(f"Send the body with 'Content-Type: {wanted.decode()}'.")
         if size > self._max_request:
             raise self._too_large()
         return has_body

@@ -186,6 +186,16 @@ class HistoryStore(Protocol):
         """
         ...
 
+    def recent(
+        self, *, after: int = 0, before: int | None = None, limit: int, excerpt: int
+    ) -> HistoryPage:
+        """Return messages of all mailboxes, newest first, whoever asks: for the user of the inbox.
+
+        Those with numbers above *after* and below *before*; of each body at most *excerpt*
+        characters.
+        """
+        ...
+
     def index(self) -> bool:
         """Index some messages for the search by words, newest first; return whether some remain."""
         ...

@@ -127,6 +127,17 @@ class SqliteHistory(HistoryStore):
             entries.append(HistoryEntry(status, shown, len(body)))
         return HistoryPage(entries, has_more=False)
 
+    def recent(
+        self, *, after: int = 0, before: int | None = None, limit: int, excerpt: int
+    ) -> HistoryPage:
+        rows = self._connection.execute(
+            "SELECT id, substr(text, 1, ?), length(text) FROM message JOIN body ON message_id = id"
+            " WHERE id > ? AND id < ? ORDER BY id DESC LIMIT ?",
+            (excerpt, after, _LAST_MESSAGE if before is None else before, limit + 1),
+        ).fetchall()
+        entries = [HistoryEntry(self._status(number), *body) for number, *body in rows[:limit]]
+        return HistoryPage(entries, has_more=len(rows) > limit)
+
     def index(self) -> bool:
         self._note_new_messages()
         gap = self._connection.execute(
