@@ -30,6 +30,9 @@ PANELS = {
         "rename": "commands.mail:rename",
         "delete": "commands.mail:delete",
     },
+    "People": {
+        "inbox": "commands.inbox:inbox",
+    },
     "Daemon": {
         "status": "commands.daemon:status",
         "start": "commands.daemon:start",

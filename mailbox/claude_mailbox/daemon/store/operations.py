@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryPage, HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import (
     Backlog,
@@ -84,22 +85,20 @@ class MailStore(Protocol):
 
     def send(
         self,
-        sender: str,
-        to: str,
-        body: str,
+        draft: Draft,
         now: int,
         *,
-        key: str | None = None,
+        thread: int | None = None,
         max_pending: int = 100_000,
         presence: LookUpPresence = lambda name: (None, False),
     ) -> Receipt:
-        """Store a message; both mailboxes are made if they are new.
+        """Store a message, in *thread*; both mailboxes are made if they are new.
 
-        With a *key* that this sender, by any of its names, used within a day, store nothing and
+        With a key that this sender, by any of its names, used within a day, store nothing and
         give that receipt again. *presence* is asked about the recipient, for the receipt.
 
         Raises:
-            KeyReused: if the *key* was used for another text or recipient.
+            KeyReused: if the key was used for another message.
             QuotaFull: if the mailbox holds *max_pending* undelivered messages.
         """
         ...

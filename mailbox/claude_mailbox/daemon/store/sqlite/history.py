@@ -10,16 +10,35 @@ Messages are indexed some time after they were sent, newest first.
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import apsw
 
 from claude_mailbox.daemon.store.operations import HistoryStore
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
-from claude_mailbox.daemon.store.sqlite.schema import DELIVERED, LEASED, WAITING
+from claude_mailbox.daemon.store.sqlite.schema import (
+    DELAYED,
+    DELETED,
+    DELIVERED,
+    EXPIRED,
+    HELD,
+    LEASED,
+    PARKED,
+    WAITING,
+)
 from claude_mailbox.model.history import HistoryEntry, HistoryPage, HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import FRAME_CHARACTERS
 
-_STATES = {WAITING: "waiting", LEASED: "leased", DELIVERED: "delivered"}
+_STATES = {
+    WAITING: "waiting",
+    LEASED: "leased",
+    DELIVERED: "delivered",
+    DELAYED: "waiting",
+    HELD: "held",
+    EXPIRED: "expired",
+    PARKED: "parked",
+    DELETED: "deleted",
+}
 
 # Room for a million million messages, and eight million mailboxes.
 _MESSAGE_BITS = 40
@@ -130,7 +149,7 @@ class SqliteHistory(HistoryStore):
     def recent(
         self, *, after: int = 0, before: int | None = None, limit: int, excerpt: int
     ) -> HistoryPage:
-        rows = self._connection.execute(
+        rows: list[Any] = self._connection.execute(
             "SELECT id, substr(text, 1, ?), length(text) FROM message JOIN body ON message_id = id"
             " WHERE id > ? AND id < ? ORDER BY id DESC LIMIT ?",
             (excerpt, after, _LAST_MESSAGE if before is None else before, limit + 1),

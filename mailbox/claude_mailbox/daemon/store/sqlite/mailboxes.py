@@ -91,10 +91,10 @@ class SqliteMailboxes(MailboxStore):
             )
 
     def counts(self, mailbox_id: int) -> tuple[int, int]:
-        """Return how many messages wait in a mailbox, and how many are leased."""
+        """Return how many messages wait in a mailbox, and how many pend there in all."""
         counts: tuple[int, int] = self._connection.execute(
-            "SELECT coalesce(sum(waiting), 0), coalesce(sum(leased), 0) FROM backlog"
-            " WHERE recipient_id = ?",
+            "SELECT coalesce(sum(waiting), 0), coalesce(sum(waiting + leased + hidden), 0)"
+            " FROM backlog WHERE recipient_id = ?",
             (mailbox_id,),
         ).get
         return counts
@@ -161,7 +161,7 @@ class SqliteMailboxes(MailboxStore):
         execute("UPDATE mailbox SET name = ? WHERE id = ?", (to, mailbox_id))
         execute("INSERT INTO alias (name, mailbox_id) VALUES (?, ?)", (old, mailbox_id))
         self._keys.copy(old, to, now)
-        return Rename(old, to, sum(self.counts(mailbox_id)))
+        return Rename(old, to, self.counts(mailbox_id)[1])
 
     def delete(self, name: str) -> bool:
         found = self.find(name)
@@ -171,8 +171,11 @@ class SqliteMailboxes(MailboxStore):
         execute = self._connection.execute
         pends = execute(
             "SELECT EXISTS (SELECT 1 FROM backlog"
-            " WHERE (recipient_id = ? OR sender_id = ?) AND waiting + leased > 0)",
-            (mailbox_id, mailbox_id),
+            " WHERE (recipient_id = ?1 OR sender_id = ?1) AND waiting + leased + hidden > 0)"
+            # Whoever asks waits for an answer.
+            " OR EXISTS (SELECT 1 FROM message INDEXED BY message_question WHERE sender_id = ?1"
+            " AND answer_by IS NOT NULL AND outcome IS NULL)",
+            (mailbox_id,),
         ).get
         if pends:
             return False

@@ -22,7 +22,8 @@ from claude_mailbox.daemon.web.inbox.access import COOKIE_SECONDS, Access
 from claude_mailbox.daemon.web.inbox.search import search
 from claude_mailbox.daemon.web.inbox.text import shown
 from claude_mailbox.errors import BadRequest, Forbidden, MailboxError, NotFound
-from claude_mailbox.model.history import HistoryQuery, check_words
+from claude_mailbox.model.drafts import HIGH, Draft
+from claude_mailbox.model.history import HistoryEntry, HistoryQuery, check_words
 from claude_mailbox.model.mail import Listing, check_body, check_key, check_message
 from claude_mailbox.model.names import USER, check_name
 from claude_mailbox.model.times import iso_time
@@ -120,8 +121,9 @@ class Pages:
         ):
             raise Forbidden("Pages of other sites have no access to the inbox.")
         if request.method == "POST":
-            body = (await request.get_data(as_text=False)).decode(errors="replace")
-            g.form = {key: values[-1] for key, values in parse_qs(body, max_num_fields=20).items()}
+            body = cast("bytes", await request.get_data(as_text=False))
+            fields = parse_qs(body.decode(errors="replace"), max_num_fields=20)
+            g.form = {key: values[-1] for key, values in fields.items()}
             if not self._access.is_form_token(g.form.get("token", ""), g.cookie):
                 raise Forbidden("The form is too old: go back, reload the page, and send again.")
         return None
@@ -248,7 +250,8 @@ class Pages:
         words = check_words(request.args.get("q"), "q")
         given = request.args.get("mailbox", "").strip()
         days = _whole(request.args.get("days"), 0)
-        found, is_complete = [], True
+        found: list[HistoryEntry] = []
+        is_complete = True
         if words is not None:
             query = HistoryQuery(
                 words=words,
@@ -292,12 +295,15 @@ class Pages:
         form = g.form
         to, body = form.get("to", ""), form.get("body", "").replace("\r\n", "\n")
         try:
-            receipt = await self._broker.send(
+            draft = Draft(
                 USER,
                 check_name(to, "to"),
                 check_body(body, self._broker.max_body_bytes),
                 check_key(form.get("key")),
+                # What the person says goes before other mail.
+                urgency=HIGH,
             )
+            receipt = await self._broker.send(draft)
         except BadRequest as error:
             page = await self._show_form(to=to, body=body, problem=str(error))
             return Response(page, status=error.status)

@@ -1,0 +1,57 @@
+"""``inbox``: open the pages for people in the browser."""
+
+import hmac
+import os
+import webbrowser
+
+import rich_click as click
+
+from claude_mailbox import paths
+from claude_mailbox.cli import options
+from claude_mailbox.client import codec, output
+from claude_mailbox.client.reach.api import Daemon
+
+
+@click.command()
+@click.option("--print", "only_print", is_flag=True, help="Only print the address.")
+@options.url
+@options.as_json
+def inbox(only_print: bool, url: str | None, as_json: bool) -> int:
+    """Open the web inbox: who is there, what they say, and a place to write to them.
+
+    The address is good once, within a minute; the browser then keeps a cookie for 30 days.
+
+    \b
+    Examples:
+      claude-mailbox inbox
+      claude-mailbox inbox --print
+    """
+    daemon = Daemon(url)
+    answer = daemon.call("POST", "/v1/inbox", body=_proof(daemon)).value
+    if not isinstance(answer, dict) or not isinstance(answer.get("url"), str):
+        raise daemon.wrong_server()
+    address = answer["url"]
+    if as_json:
+        output.write(codec.encode(answer) + "\n")
+    elif only_print:
+        output.write(address + "\n")
+    elif webbrowser.open(address):
+        output.write("The inbox is open in your browser.\n")
+    else:
+        output.write(f"Open this address in your browser, within a minute:\n{address}\n")
+    return 0
+
+
+def _proof(daemon: Daemon) -> dict[str, str] | None:
+    """Return proof for a daemon on TCP that we can read the secret in the home folder."""
+    address = daemon.connect().address
+    if address.path is not None:
+        return None
+    try:
+        with open(paths.secret_path(), "rb") as file:
+            secret = file.read()
+    except OSError:
+        return None
+    nonce = os.urandom(16).hex()
+    text = f"inbox:{nonce} {address.port}"
+    return {"nonce": nonce, "proof": hmac.digest(secret, text.encode(), "sha256").hex()}
