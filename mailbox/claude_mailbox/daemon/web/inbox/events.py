@@ -26,6 +26,8 @@ TOGETHER_SECONDS = 0.2
 # A page that missed more than these reads everything again anyway.
 MISSED_LIMIT = 100
 EXCERPT = 120
+# What a page that was left without a connection says in place of the header `Last-Event-ID`.
+LAST_ID = "after"
 
 
 class EventStream:
@@ -56,7 +58,7 @@ class EventStream:
         if self._access.cookie_of(request.scope) is None:
             raise Forbidden("Open the inbox by 'claude-mailbox inbox'.")
         last = [*headers_named(request.scope, b"last-event-id"), b""][0].decode("latin-1")
-        return partial(self._respond, last or request.parameter("after") or "")
+        return partial(self._respond, last or request.parameter(LAST_ID) or "")
 
     async def _respond(self, last: str, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
