@@ -49,7 +49,7 @@ def route_tables() -> list[Any]:
         SessionRoutes(nothing, nothing),
         ProofRoutes(nothing),
         IdentityRoutes(nothing),
-        EntryRoutes(nothing, nothing, nothing),
+        EntryRoutes(nothing, nothing, nothing, nothing),
         Follow(nothing, nothing),
         McpEndpoint(nothing, nothing, nothing),
         OpenApiRoutes([]),

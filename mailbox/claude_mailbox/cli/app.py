@@ -32,6 +32,8 @@ PANELS = {
     },
     "People": {
         "inbox": "commands.inbox:inbox",
+        "top": "top.command:top",
+        "statusline": "commands.hooks:statusline",
     },
     "Daemon": {
         "status": "commands.daemon:status",

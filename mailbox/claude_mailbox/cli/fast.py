@@ -68,6 +68,12 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         {"--if-waiting": ("if_waiting", "flag"), "--url": ("url", "text")},
         (),
     ),
+    "statusline": (
+        "claude_mailbox.client.hooks.statusline",
+        "statusline",
+        {"--name": ("name", "text")},
+        (),
+    ),
     "session-rearm": ("claude_mailbox.client.hooks.session", "rearm", {}, ()),
     "session-tool-call": (
         "claude_mailbox.client.hooks.tool_call",

@@ -24,6 +24,7 @@ from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.sessions.proof import Proofs
 from claude_mailbox.daemon.delivery.sessions.registry import Sessions
+from claude_mailbox.daemon.delivery.status_file import StatusFile
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers
@@ -193,7 +194,7 @@ async def _serve(
         *SessionRoutes(sessions, subagents).routes(),
         *ProofRoutes(proofs).routes(),
         *IdentityRoutes(secret.proof).routes(),
-        *EntryRoutes(access, listening.tcp_address, secret.proof).routes(),
+        *EntryRoutes(broker, access, listening.tcp_address, secret.proof).routes(),
         *events.routes(),
         *follow.routes(),
         *endpoint.routes(),
@@ -222,6 +223,7 @@ async def _serve(
         background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
+        background.start_soon(StatusFile(ledger, broker.changes, paths.status_path()).serve)
         async with trio.open_nursery() as serving:
             await listening.serve(serving, create_server)
             background.start_soon(listening.keep_open, serving, partial(_note, lock, listening))

@@ -1,15 +1,13 @@
 """``inbox``: open the pages for people in the browser."""
 
-import hmac
-import os
 import webbrowser
 
 import rich_click as click
 
-from claude_mailbox import paths
 from claude_mailbox.cli import options
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.reach.api import Daemon
+from claude_mailbox.client.reach.proof import home_proof
 
 
 @click.command()
@@ -27,7 +25,7 @@ def inbox(only_print: bool, url: str | None, as_json: bool) -> int:
       claude-mailbox inbox --print
     """
     daemon = Daemon(url)
-    answer = daemon.call("POST", "/v1/inbox", body=_proof(daemon)).value
+    answer = daemon.call("POST", "/v1/inbox", body=home_proof(daemon)).value
     if not isinstance(answer, dict) or not isinstance(answer.get("url"), str):
         raise daemon.wrong_server()
     address = answer["url"]
@@ -40,18 +38,3 @@ def inbox(only_print: bool, url: str | None, as_json: bool) -> int:
     else:
         output.write(f"Open this address in your browser, within a minute:\n{address}\n")
     return 0
-
-
-def _proof(daemon: Daemon) -> dict[str, str] | None:
-    """Return proof for a daemon on TCP that we can read the secret in the home folder."""
-    address = daemon.connect().address
-    if address.path is not None:
-        return None
-    try:
-        with open(paths.secret_path(), "rb") as file:
-            secret = file.read()
-    except OSError:
-        return None
-    nonce = os.urandom(16).hex()
-    text = f"inbox:{nonce} {address.port}"
-    return {"nonce": nonce, "proof": hmac.digest(secret, text.encode(), "sha256").hex()}

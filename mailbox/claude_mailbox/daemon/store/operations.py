@@ -245,6 +245,10 @@ class SessionStore(Protocol):
         """Return mailbox and session of each bell that has reason to ring: mail waits."""
         ...
 
+    def unread(self) -> Sequence[tuple[str, str, int]]:
+        """Return session, mailbox and count of waiting messages, of each living session with any."""
+        ...
+
     def clients(self) -> Sequence[tuple[str, str]]:
         """Return each client process's key with the mailbox of the session that it runs."""
         ...
