@@ -24,6 +24,7 @@ class Config:
         max_pending_per_mailbox: undelivered messages that one mailbox may hold.
         max_mailboxes: mailboxes that there may be.
         max_waiters_per_mailbox: open watches on one mailbox.
+        max_attempts: how often a message is handed out before it is parked; 0 for no limit.
         allowed_hosts: further host names that clients may address the daemon by.
     """
 
@@ -37,6 +38,7 @@ class Config:
     max_pending_per_mailbox: int = 100_000
     max_mailboxes: int = 10_000
     max_waiters_per_mailbox: int = 1024
+    max_attempts: int = 25
     allowed_hosts: tuple[str, ...] = ()
 
 
@@ -53,6 +55,7 @@ _RANGES = {
     "maxPendingPerMailbox": (1, 10**9),
     "maxMailboxes": (1, 10**9),
     "maxWaitersPerMailbox": (1, 10**6),
+    "maxAttempts": (0, 10**6),
     "hideAfterMinutes": (0, 10**9),
     "deleteAfterMinutes": (0, 10**9),
     "sweepIntervalMinutes": (0, 10**9),

@@ -51,7 +51,7 @@ class NameMismatch(Forbidden):
 
 
 class NotFound(MailboxError):
-    """No such route, or no such message of the caller's."""
+    """No such route, no such mailbox, or no such message of the caller's."""
 
     code = "not-found"
     status = 404
@@ -100,6 +100,20 @@ class KeyReused(MailboxError):
     """An idempotency key comes again with another text or receiver."""
 
     code = "key-reused"
+    status = 409
+
+
+class Unanswerable(MailboxError):
+    """Nobody can answer that question, or read that reply; nothing was stored."""
+
+    code = "unanswerable"
+    status = 409
+
+
+class MutualAsk(MailboxError):
+    """Two would wait for each other's answer; nothing was stored."""
+
+    code = "mutual-ask"
     status = 409
 
 

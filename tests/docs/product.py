@@ -18,6 +18,7 @@ from claude_mailbox.daemon.web.inbox.entry import EntryRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
+from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.errors import MailboxError
@@ -47,6 +48,7 @@ def route_tables() -> list[Any]:
         MailboxRoutes(nothing, nothing, nothing),
         HistoryRoutes(nothing, nothing),
         SessionRoutes(nothing, nothing),
+        ParkedRoutes(nothing),
         ProofRoutes(nothing),
         IdentityRoutes(nothing),
         EntryRoutes(nothing, nothing, nothing, nothing),

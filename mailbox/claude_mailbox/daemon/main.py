@@ -50,6 +50,7 @@ from claude_mailbox.daemon.web.inbox.pages import Pages
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
+from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
@@ -191,6 +192,7 @@ async def _serve(
         *MailRoutes(broker, callers).routes(),
         *MailboxRoutes(broker, callers, health).routes(),
         *HistoryRoutes(broker, callers).routes(),
+        *ParkedRoutes(broker.parking).routes(),
         *SessionRoutes(sessions, subagents).routes(),
         *ProofRoutes(proofs).routes(),
         *IdentityRoutes(secret.proof).routes(),
@@ -214,6 +216,7 @@ async def _serve(
 
     async with trio.open_nursery() as background:
         background.start_soon(broker.expiry.serve)
+        background.start_soon(broker.unanswered.serve)
         background.start_soon(broker.history.serve)
         background.start_soon(
             housekeeping.tidy,
@@ -236,6 +239,7 @@ async def _serve(
             reason = ShuttingDown("The daemon is shutting down: try again in a moment.")
             lines.close(reason)
             broker.receipts.close(reason)
+            broker.askers.close(reason)
             follow.close()
             events.close()
             endpoint.close()
@@ -276,6 +280,7 @@ def _health(
         "addresses": list(listening.addresses),
         "mcp": "ready" if endpoint.is_ready else "starting",
         "waiters": lines.total(),
+        "maxBodyBytes": config.max_body_bytes,
     }
     if listening.missing:
         health["missing"] = list(listening.missing)

@@ -6,6 +6,8 @@ Those with a field ``from`` are written as calls, because that is a keyword of t
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from claude_mailbox.daemon.edge.description import Keywords
+from claude_mailbox.model.conversations import OUTCOMES
+from claude_mailbox.model.drafts import URGENCIES
 from claude_mailbox.model.names import NAME_LIMIT
 from claude_mailbox.model.sessions import SESSION_STATES
 
@@ -27,14 +29,34 @@ NewName = Annotated[
         " what begins with 'claude-mailbox' belong to the daemon"
     ),
 ]
+# A text that is nothing but a number, which some clients send as one; as a name, without a sign.
+Whole = Annotated[int, Keywords(exclusiveMinimum=-(10**20), exclusiveMaximum=10**20)]
+Digits = Annotated[Whole, Keywords(exclusiveMinimum=-1)]
+# The other way round, or nothing.
+SecondsText = Annotated[str, Keywords(pattern="^([1-9][0-9]{0,2})?$")]
 Time = Annotated[str, Keywords(format="date-time")]
 Count = Annotated[int, Keywords(minimum=0)]
 Id = Annotated[int, Keywords(minimum=1, maximum=2**63 - 1, description="Number of a message")]
 SessionState = Annotated[str, Keywords(enum=list(SESSION_STATES))]
-MessageState = Annotated[str, Keywords(enum=["waiting", "leased", "delivered"])]
+MessageState = Annotated[
+    str,
+    Keywords(enum=["waiting", "leased", "delivered", "held", "expired", "parked", "deleted"]),
+]
 
-Delivery = TypedDict(
-    "Delivery",
+
+class Envelope(TypedDict):
+    """What a message may have besides its text; what says nothing is left out."""
+
+    thread: NotRequired[Id]
+    replyTo: NotRequired[Id]
+    final: NotRequired[bool]
+    urgency: NotRequired[Annotated[str, Keywords(enum=list(URGENCIES))]]
+    answerBy: NotRequired[Time]
+    notice: NotRequired[str]
+
+
+_Delivery = TypedDict(
+    "_Delivery",
     {
         "id": Id,
         "from": Name,
@@ -44,6 +66,10 @@ Delivery = TypedDict(
         "lease": NotRequired[str],
     },
 )
+
+
+class Delivery(_Delivery, Envelope):
+    """A message that is handed out."""
 
 
 class Recipient(TypedDict):
@@ -68,11 +94,13 @@ Receipt = TypedDict(
         "recipient": Recipient,
         "forwardedFrom": NotRequired[Name],
         "duplicate": NotRequired[bool],
+        "answer": NotRequired[Delivery | None],
+        "notice": NotRequired[Delivery],
     },
 )
 
-MessageStatus = TypedDict(
-    "MessageStatus",
+_MessageStatus = TypedDict(
+    "_MessageStatus",
     {
         "id": Id,
         "from": Name,
@@ -82,8 +110,14 @@ MessageStatus = TypedDict(
         "attempts": Count,
         "deliveredAt": NotRequired[Time],
         "by": NotRequired[str],
+        "outcome": NotRequired[Annotated[str, Keywords(enum=list(OUTCOMES))]],
+        "repliedBy": NotRequired[Id],
     },
 )
+
+
+class MessageStatus(_MessageStatus, Envelope):
+    """What became of a message; ``outcome`` is that of a question."""
 
 
 class HistoryEntry(MessageStatus):
@@ -98,6 +132,7 @@ class Backlog(TypedDict):
 
     pending: Count
     oldestAt: Time | None
+    messages: NotRequired[list[HistoryEntry]]
 
 
 class Listing(TypedDict):
@@ -160,6 +195,7 @@ class Health(TypedDict):
     missing: NotRequired[list[str]]
     mcp: Literal["starting", "ready"]
     waiters: Count
+    maxBodyBytes: Count
 
 
 class Deleted(TypedDict):
@@ -181,6 +217,7 @@ class Welcome(TypedDict):
     pending: Count
     bell: str | None
     peers: list[Listing]
+    morePeers: Count
 
 
 class Farewell(TypedDict):
@@ -201,6 +238,12 @@ class SubagentCall(TypedDict):
     """A tool call that a subagent makes."""
 
     toolUseId: str
+
+
+class Parked(TypedDict):
+    """Which of the messages were parked."""
+
+    done: list[Id]
 
 
 class Error(TypedDict):

@@ -8,6 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from claude_mailbox.model.conversations import (
+    Arrival,
+    Notice,
+    OpenQuestion,
+    Original,
+    Returned,
+)
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryPage, HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import (
@@ -63,6 +70,7 @@ class MailboxStore(Protocol):
         Raises:
             BadRequest: if it has that name already.
             InvalidName: if no new mailbox may have it.
+            NotFound: if there is no mailbox to rename.
             TargetExists: if the name is another mailbox's, or was left behind by another one.
         """
         ...
@@ -128,6 +136,7 @@ class LeaseStore(Protocol):
         at_least_one: bool = True,
         present_name_only: bool = False,
         by: str | None = None,
+        max_attempts: int = 0,
     ) -> Claim:
         """Lease the oldest waiting messages of a mailbox, which is made when it is new.
 
@@ -135,7 +144,8 @@ class LeaseStore(Protocol):
 
         Takes whole messages: at most *limit*, at most *max_bytes* of bodies in UTF-8, at most
         *max_characters* as *measure* counts them; with *at_least_one* the first message is taken
-        whatever its size. Without *lease_until* the leases are bound to the connection.
+        whatever its size. Without *lease_until* the leases are bound to the connection. Messages
+        that were handed out *max_attempts* times, unless that is 0, are passed over and named.
 
         Raises:
             Renamed: if *present_name_only* and *name* is a former name.
@@ -171,6 +181,73 @@ class LeaseStore(Protocol):
         ...
 
 
+class ConversationStore(Protocol):
+    """What messages have to do with each other and with the clock: threads, questions, times."""
+
+    def original(self, number: int, mailbox: str) -> Original | None:
+        """Return the message that *mailbox*, which sent or got it, may reply to; or None."""
+        ...
+
+    def answer(self, reply: int) -> int | None:
+        """Let *reply* answer the question that it replies to; return its number if it does.
+
+        It does if it is final, and goes from the asked mailbox to the asker. When the question
+        has ended otherwise before, the notice of that rings nobody any more.
+        """
+        ...
+
+    def open_questions(self) -> Sequence[OpenQuestion]:
+        """Return all questions without an outcome."""
+        ...
+
+    def questions_between(self, asker: str, asked: str) -> Sequence[int]:
+        """Return the open questions from one mailbox to another."""
+        ...
+
+    def close(self, question: int, outcome: str) -> None:
+        """Give an open question its outcome."""
+        ...
+
+    def claim_answer(self, question: int, *, lease_until: int | None, by: str) -> Delivery | None:
+        """Lease what ended a question, the answer or the notice, if it waits in its mailbox."""
+        ...
+
+    def notify(self, about: int, notice: str, body: str, now: int) -> Notice | None:
+        """Store a message by the daemon to the sender of *about*; None if his mailbox is gone.
+
+        It is in the thread of *about*, and as quiet.
+        """
+        ...
+
+    def show_delayed(self, now: int) -> Sequence[Arrival]:
+        """Let messages wait whose delay is over."""
+        ...
+
+    def take_back(self, now: int) -> Sequence[Returned]:
+        """Mark as expired what was to be delivered by *now* and nobody holds."""
+        ...
+
+    def next_due(self, now: int) -> int | None:
+        """Return when the next delay, time to live or deadline is over."""
+        ...
+
+    def park(self, number: int) -> Returned:
+        """Take a waiting message out of the line."""
+        ...
+
+    def parked(self, mailbox: str | None = None) -> Sequence[MessageStatus]:
+        """Return what is parked, oldest first; with *mailbox*, only what it sent or got."""
+        ...
+
+    def retry(self, numbers: Iterable[int], now: int) -> tuple[Sequence[int], Sequence[str]]:
+        """Let parked messages wait again, as if never handed out; also return their mailboxes."""
+        ...
+
+    def drop(self, numbers: Iterable[int]) -> Sequence[int]:
+        """Mark parked messages as deleted; return which were parked."""
+        ...
+
+
 class HistoryStore(Protocol):
     """What mailboxes sent and got, and what became of it. Whoever asks sees only his own."""
 
@@ -195,6 +272,13 @@ class HistoryStore(Protocol):
         """
         ...
 
+    def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
+        """Return messages that wait in *mailbox*, in the order in which they are handed out.
+
+        They are whole; only the first one may be cut.
+        """
+        ...
+
     def index(self) -> bool:
         """Index some messages for the search by words, newest first; return whether some remain."""
         ...
@@ -208,6 +292,12 @@ class SessionStore(Protocol):
 
         What another living client runs cannot be taken over, nor can its bell be taken away.
         """
+        ...
+
+    def has_other_client(
+        self, session_id: str, client: str | None, is_alive: Callable[[str], bool]
+    ) -> bool:
+        """Return whether a living client other than *client* runs the session."""
         ...
 
     def end(
@@ -306,6 +396,7 @@ class Transaction:
     mailboxes: MailboxStore
     mail: MailStore
     leases: LeaseStore
+    conversation: ConversationStore
     history: HistoryStore
     sessions: SessionStore
     shown: ShownStore

@@ -5,13 +5,16 @@ from collections.abc import Iterable
 from typing import Annotated, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge import shapes
+from claude_mailbox.daemon.edge import arguments as given
+from claude_mailbox.daemon.edge import drafts, shapes
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.daemon.edge.render import (
+    answered_json,
     backlog_json,
     delivery_json,
+    history_json,
     lease_outcome_json,
     receipt_json,
 )
@@ -19,8 +22,17 @@ from claude_mailbox.daemon.edge.request import Request, in_range
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.web.fields import Tokens, lease_tokens
-from claude_mailbox.errors import BadRequest, KeyReused, QuotaFull, Renamed, TooLarge
-from claude_mailbox.model.drafts import Draft
+from claude_mailbox.errors import (
+    BadRequest,
+    KeyReused,
+    MutualAsk,
+    NotFound,
+    QuotaFull,
+    Renamed,
+    TooLarge,
+    Unanswerable,
+)
+from claude_mailbox.model.drafts import LOW, URGENCIES, Draft
 from claude_mailbox.model.mail import CHECK_LIMIT, KEY_LIMIT, check_body, check_key
 from claude_mailbox.model.names import check_name
 
@@ -28,6 +40,11 @@ WATCH_DEFAULT = 25.0
 WATCH_LIMIT = 300.0
 LEASE_RANGE = (1.0, 3600.0)
 LEASE_DEFAULT = 60.0
+
+
+def _within(bounds: tuple[float, float]) -> Keywords:
+    return Keywords(minimum=bounds[0], maximum=bounds[1])
+
 
 Seconds = Annotated[float, Keywords(minimum=LEASE_RANGE[0], maximum=LEASE_RANGE[1])]
 Timeout = Annotated[
@@ -39,18 +56,34 @@ Timeout = Annotated[
 ]
 
 
+class SendQuery(TypedDict):
+    """How long to wait for the answer to a question, and for how long to lease it."""
+
+    wait: NotRequired[Timeout]
+    lease: NotRequired[Seconds]
+
+
 class SendBody(TypedDict):
     """A message to send; a request that is repeated with its key stores it once."""
 
-    to: shapes.NewName
-    body: Annotated[str, Keywords(minLength=1)]
-    idempotencyKey: NotRequired[Annotated[str | None, Keywords(minLength=1, maxLength=KEY_LIMIT)]]
+    to: NotRequired[shapes.NewName | shapes.Digits]
+    body: Annotated[str, Keywords(minLength=1)] | shapes.Whole
+    idempotencyKey: NotRequired[
+        Annotated[str | None, Keywords(minLength=1, maxLength=KEY_LIMIT)] | shapes.Whole
+    ]
+    replyTo: NotRequired[shapes.Id | None]
+    final: NotRequired[bool | None]
+    ask: NotRequired[Annotated[float | None, _within(drafts.ASK_RANGE)]]
+    urgency: NotRequired[Annotated[str | None, Keywords(enum=[*URGENCIES, None])]]
+    ttl: NotRequired[Annotated[float | None, _within(drafts.TIME_RANGE)]]
+    delay: NotRequired[Annotated[float | None, _within(drafts.TIME_RANGE)]]
 
 
 class PeekQuery(TypedDict):
-    """Whose mail is counted."""
+    """Whose mail is counted; with ``bodies`` it is shown, to its owner alone."""
 
     name: shapes.GivenName
+    bodies: NotRequired[bool]
 
 
 class CheckQuery(TypedDict):
@@ -79,17 +112,25 @@ class LeasesBody(TypedDict):
 class ExtendBody(LeasesBody):
     """Leases, and how long they last from now on."""
 
-    seconds: NotRequired[Annotated[Seconds, Keywords(default=LEASE_DEFAULT)]]
+    seconds: NotRequired[
+        Annotated[Seconds, Keywords(default=LEASE_DEFAULT)] | shapes.SecondsText | None
+    ]
 
 
 _SEND = Description(
     "Store a message",
     shapes.Receipt,
     identity="required",
+    query=SendQuery,
     body=SendBody,
-    errors=(KeyReused, TooLarge, QuotaFull),
+    errors=(KeyReused, MutualAsk, NotFound, TooLarge, QuotaFull, Unanswerable),
 )
-_PEEK = Description("Count the mail that waits", shapes.Backlog, query=PeekQuery)
+_PEEK = Description(
+    "Count the mail that waits, or look at it, without taking any",
+    shapes.Backlog,
+    identity="optional",
+    query=PeekQuery,
+)
 _CHECK = Description(
     "Take the mail that waits, oldest first",
     list[shapes.Delivery],
@@ -129,7 +170,7 @@ class MailRoutes:
     def routes(self) -> Iterable[Route | MailRoute]:
         """Return them."""
         return (
-            Route("POST", "/v1/send", self._send, _SEND),
+            Route("POST", "/v1/send", self._send, _SEND, self._ask),
             Route("GET", "/v1/peek", self._peek, _PEEK),
             MailRoute("POST", "/v1/check-inbox", self._check, _CHECK),
             MailRoute("GET", "/v1/watch", self._watch, _WATCH),
@@ -139,24 +180,58 @@ class MailRoutes:
         )
 
     async def _send(self, request: Request) -> Response:
+        draft = await self._draft(request)
+        receipt = await self._broker.send(draft)
+        return Response(receipt_json(receipt, quiet=draft.urgency == LOW))
+
+    async def _ask(self, request: Request, custody: Custody) -> Response:
+        """Send with a query: ``wait=`` for the answer, perhaps with a ``lease=``."""
+        draft = await self._draft(request)
+        if not request.has("wait"):
+            receipt = await self._broker.send(draft)
+            return Response(receipt_json(receipt, quiet=draft.urgency == LOW))
+        if draft.ask is None:
+            raise BadRequest("'wait' is for questions: give 'ask' with the seconds, too.")
+        seconds = request.number("wait", WATCH_DEFAULT, -math.inf, math.inf)
+        with_lease = lease_asked_for(request, custody)
+        receipt, delivery = await self._broker.ask(
+            draft, min(max(seconds, 0.0), WATCH_LIMIT), custody
+        )
+        return Response(answered_json(receipt, delivery, with_lease=with_lease))
+
+    async def _draft(self, request: Request) -> Draft:
         sender = (await self._callers.identify(request.scope)).required()
         content = request.json()
-        draft = Draft(
+        original = drafts.reply_to(content.get("replyTo"), "replyTo")
+        to = given.text(content, "to")
+        return Draft(
             sender,
-            check_name(content.get("to"), "to"),
-            check_body(content.get("body"), self._broker.max_body_bytes),
-            check_key(content.get("idempotencyKey")),
+            "" if to is None and original is not None else check_name(to, "to"),
+            check_body(given.text(content, "body"), self._broker.max_body_bytes),
+            check_key(given.text(content, "idempotencyKey")),
+            original,
+            drafts.is_final(content.get("final"), "final"),
+            given.seconds(content, "ask", drafts.ASK_RANGE),
+            drafts.urgency(content.get("urgency"), "urgency"),
+            given.seconds(content, "ttl", drafts.TIME_RANGE),
+            given.seconds(content, "delay", drafts.TIME_RANGE),
         )
-        receipt = await self._broker.send(draft)
-        return Response(receipt_json(receipt))
 
     async def _peek(self, request: Request) -> Response:
+        if request.flag("bodies"):
+            return await self._show_waiting(request)
         caller = await self._callers.identify(request.scope, register=False)
         if caller.is_bound and caller.name is not None and not request.has("name"):
             name = caller.name
         else:
             name = check_name(request.parameter("name"))
         return Response(backlog_json(await self._broker.peek(name)))
+
+    async def _show_waiting(self, request: Request) -> Response:
+        _, name = await self._callers.own(request.scope, request.parameter("name"), register=False)
+        backlog = backlog_json(await self._broker.peek(name))
+        page = await self._broker.history.waiting(name)
+        return Response({**backlog, "messages": [history_json(each) for each in page.entries]})
 
     async def _check(self, request: Request, custody: Custody) -> Response:
         _, name = await self._callers.own(request.scope, request.parameter("name"))
@@ -198,9 +273,7 @@ class MailRoutes:
     async def _extend(self, request: Request) -> Response:
         holder = (await self._callers.identify(request.scope)).required()
         content = request.json()
-        seconds = content.get("seconds", LEASE_DEFAULT)
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            raise BadRequest("'seconds' must be a number.")
+        seconds = given.number(content, "seconds", LEASE_DEFAULT)
         in_range("seconds", seconds, *LEASE_RANGE)
         outcome = await self._broker.extend(lease_tokens(content, "leases"), float(seconds), holder)
         return Response(lease_outcome_json(outcome))

@@ -1,13 +1,12 @@
 """SQL of mailboxes and their names."""
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 
 import apsw
 
 from claude_mailbox.daemon.store.operations import MailboxStore
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
-from claude_mailbox.errors import BadRequest, QuotaFull, TargetExists
+from claude_mailbox.errors import BadRequest, NotFound, QuotaFull, TargetExists
 from claude_mailbox.model.mail import Listing, Rename
 from claude_mailbox.model.names import check_new_name
 
@@ -25,21 +24,14 @@ class SqliteMailboxes(MailboxStore):
 
     def _row(self, name: str) -> tuple[int, str, int | None] | None:
         """Return also when its owner was seen last, as far as that is written down."""
-        row = self._row_of(name)
-        if row is None and not name.isascii():
-            # Older versions kept names as they came, and some systems take accents apart.
-            row = self._row_of(unicodedata.normalize("NFD", name))
-        return row
-
-    def _row_of(self, spelling: str) -> tuple[int, str, int | None] | None:
         row: tuple[int, str, int | None] | None = self._connection.execute(
-            "SELECT id, name, last_seen_at FROM mailbox WHERE name = ?", (spelling,)
+            "SELECT id, name, last_seen_at FROM mailbox WHERE name = ?", (name,)
         ).get
         if row is None:
             row = self._connection.execute(
                 "SELECT mailbox.id, mailbox.name, last_seen_at FROM alias"
                 " JOIN mailbox ON mailbox.id = alias.mailbox_id WHERE alias.name = ?",
-                (spelling,),
+                (name,),
             ).get
         return row
 
@@ -147,6 +139,10 @@ class SqliteMailboxes(MailboxStore):
         return [name for name in names if name is not None]
 
     def rename(self, current: str, to: str, now: int) -> Rename:
+        if self.find(current) is None:
+            raise NotFound(
+                f"There is no mailbox '{current}' to rename: give the name that it has now."
+            )
         mailbox_id, old = self.find_or_make(current, now)
         if to == old:
             raise BadRequest(f"The mailbox is already named '{old}': give another name.")

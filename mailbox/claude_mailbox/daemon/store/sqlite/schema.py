@@ -18,6 +18,7 @@ A lease with ``lease_until`` is explicit; without it, it is bound to the connect
 message leaves by, and cannot survive the daemon.
 """
 
+import unicodedata
 from hashlib import sha256
 from typing import Any
 
@@ -34,8 +35,6 @@ HELD = 4
 EXPIRED = 5
 PARKED = 6
 DELETED = 7
-
-URGENCY_NUMBERS = {"low": -1, "normal": 0, "high": 1}
 
 # AUTOINCREMENT: a number that was given out never comes back, which first in, first out needs.
 # Bodies are apart from what a claim and a settlement change, because SQLite writes whole rows: so
@@ -239,6 +238,7 @@ CREATE INDEX message_expiring ON message (expires_at)
     WHERE expires_at IS NOT NULL AND state IN (0, 3, 4);
 CREATE INDEX message_question ON message (answer_by)
     WHERE answer_by IS NOT NULL AND outcome IS NULL;
+CREATE INDEX message_hidden ON message (recipient_id, id) WHERE state IN (3, 4);
 CREATE INDEX message_parked ON message (id) WHERE state = 6;
 
 ALTER TABLE backlog ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;
@@ -266,8 +266,27 @@ WHEN old.state <> new.state OR old.is_quiet <> new.is_quiet BEGIN
 END;
 """
 
+# Names have one normal form, and are asked for in that alone; older versions kept them as they came.
+# Where two mailboxes differ in nothing else, the younger one, which nobody could reach any more, gets
+# a number.
+_NORMAL_NAMES = """
+UPDATE OR IGNORE mailbox SET name = nfc(name) WHERE name <> nfc(name)
+    AND NOT EXISTS (SELECT 1 FROM alias WHERE alias.name = nfc(mailbox.name));
+UPDATE mailbox SET name = substr(nfc(name), 1, 100) || '-' || id WHERE name <> nfc(name);
+
+UPDATE OR IGNORE alias SET name = nfc(name) WHERE name <> nfc(name)
+    AND NOT EXISTS (SELECT 1 FROM mailbox WHERE mailbox.name = nfc(alias.name));
+DELETE FROM alias WHERE name <> nfc(name);
+
+UPDATE OR IGNORE deleted_mailbox SET name = nfc(name) WHERE name <> nfc(name);
+DELETE FROM deleted_mailbox WHERE name <> nfc(name);
+
+UPDATE OR IGNORE idempotency_key SET sender = nfc(sender) WHERE sender <> nfc(sender);
+UPDATE session SET name = nfc(name) WHERE name <> nfc(name);
+"""
+
 # Appended to, never edited: each entry takes the database from its index to the next number.
-MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS, _HISTORY, _CONVERSATIONS)
+MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS, _HISTORY, _CONVERSATIONS, _NORMAL_NAMES)
 
 
 def _sha256(*values: Any) -> bytes:
@@ -275,9 +294,15 @@ def _sha256(*values: Any) -> bytes:
     return sha256(*values).digest()
 
 
+def _nfc(*values: Any) -> str | None:
+    (name,) = values
+    return None if name is None else unicodedata.normalize("NFC", name)
+
+
 def migrate(connection: apsw.Connection, version: int) -> None:
     """Bring the schema from *version* to the newest, each step in a transaction."""
     connection.create_scalar_function("sha256", _sha256, 1)
+    connection.create_scalar_function("nfc", _nfc, 1)
     for number in range(version, len(MIGRATIONS)):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -289,3 +314,4 @@ def migrate(connection: apsw.Connection, version: int) -> None:
                 connection.execute("ROLLBACK")
             raise
     connection.create_scalar_function("sha256", None, 1)
+    connection.create_scalar_function("nfc", None, 1)
