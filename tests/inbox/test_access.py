@@ -195,6 +195,7 @@ class TestUser:
     def test_keeps_its_name(self, daemon: DaemonProcess) -> None:
         """It is not renamed, and nobody takes the name, not even in another spelling."""
         with httpx.Client(base_url=daemon.url, timeout=PATIENCE_SECONDS) as client:
+            client.get("/v1/list", headers={"X-Mailbox": "x"}).raise_for_status()
             for name in ("user", "User"):
                 taken = client.post("/v1/rename", json={"to": name}, headers={"X-Mailbox": "x"})
                 assert taken.status_code == 400

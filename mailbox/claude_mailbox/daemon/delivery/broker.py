@@ -211,8 +211,9 @@ class Broker:
         measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         by: str = "check",
+        thread: int | None = None,
     ) -> Claim:
-        """Lease what waits, oldest first: at most *limit* messages or 8 MiB.
+        """Lease what waits, or waits of a *thread*, oldest first: at most *limit* messages or 8 MiB.
 
         With *max_characters*, stop there, as *measure* counts; with *at_least_one*, not before the
         first message. *by* is the way that they go, which their receipts tell.
@@ -225,6 +226,7 @@ class Broker:
             max_characters=max_characters,
             measure=measure,
             at_least_one=at_least_one,
+            thread=thread,
         )
 
     async def watch(
@@ -277,6 +279,7 @@ class Broker:
         measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         present_name_only: bool = False,
+        thread: int | None = None,
     ) -> Claim:
         now = self._clock()
         seconds = custodian.lease_seconds
@@ -296,6 +299,7 @@ class Broker:
                 present_name_only=present_name_only,
                 by=by,
                 max_attempts=self._config.max_attempts,
+                thread=thread,
             )
             if not claim.worn:
                 return claim, None

@@ -60,13 +60,19 @@ class History:
         )
 
     async def recent(
-        self, *, after: int = 0, before: int | None = None, limit: int, excerpt: int
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        thread: int | None = None,
+        limit: int,
+        excerpt: int,
     ) -> HistoryPage:
         """Return messages of all mailboxes, newest first, with the beginnings of their bodies."""
         return await self._expiry.run_after(
             self._clock(),
             lambda transaction: transaction.history.recent(
-                after=after, before=before, limit=limit, excerpt=excerpt
+                after=after, before=before, thread=thread, limit=limit, excerpt=excerpt
             ),
             brief=False,
         )

@@ -208,12 +208,26 @@ class SqliteHistory(HistoryStore):
         return HistoryPage(entries, has_more=False)
 
     def recent(
-        self, *, after: int = 0, before: int | None = None, limit: int, excerpt: int
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        thread: int | None = None,
+        limit: int,
+        excerpt: int,
     ) -> HistoryPage:
+        in_thread = "" if thread is None else " AND (thread = :thread OR id = :thread)"
         rows: list[Any] = self._connection.execute(
-            "SELECT id, substr(text, 1, ?), length(text) FROM message JOIN body ON message_id = id"
-            " WHERE id > ? AND id < ? ORDER BY id DESC LIMIT ?",
-            (excerpt, after, _LAST_MESSAGE if before is None else before, limit + 1),
+            "SELECT id, substr(text, 1, :excerpt), length(text)"
+            " FROM message JOIN body ON message_id = id"
+            f" WHERE id > :after AND id < :before{in_thread} ORDER BY id DESC LIMIT :limit",
+            {
+                "excerpt": excerpt,
+                "after": after,
+                "before": _OPEN_END if before is None else before,
+                "thread": thread,
+                "limit": limit + 1,
+            },
         ).fetchall()
         entries = [HistoryEntry(self.status_of(number), *body) for number, *body in rows[:limit]]
         return HistoryPage(entries, has_more=len(rows) > limit)

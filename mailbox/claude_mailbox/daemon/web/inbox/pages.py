@@ -11,7 +11,7 @@ from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs
 
 from quart import Blueprint, Response, g, render_template, request
 
@@ -19,12 +19,13 @@ from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.handover import CUSTODY_KEY, Custody
 from claude_mailbox.daemon.web.inbox import times
 from claude_mailbox.daemon.web.inbox.access import COOKIE_SECONDS, Access
+from claude_mailbox.daemon.web.inbox.fields import form_key, number_of, url, whole
 from claude_mailbox.daemon.web.inbox.search import search
 from claude_mailbox.daemon.web.inbox.text import shown
-from claude_mailbox.errors import BadRequest, Forbidden, MailboxError, NotFound
-from claude_mailbox.model.drafts import HIGH, Draft
+from claude_mailbox.daemon.web.inbox.writing import Writing
+from claude_mailbox.errors import Forbidden, MailboxError, NotFound
 from claude_mailbox.model.history import HistoryEntry, HistoryQuery, check_words
-from claude_mailbox.model.mail import Listing, check_body, check_key, check_message
+from claude_mailbox.model.mail import Listing, check_message
 from claude_mailbox.model.names import USER, check_name
 from claude_mailbox.model.times import iso_time
 
@@ -88,6 +89,7 @@ class Pages:
         self._broker = broker
         self._access = access
         self._clock = clock
+        self._writing = Writing(broker)
 
     def blueprint(self) -> Blueprint:
         """Return them as a part of the application."""
@@ -102,11 +104,12 @@ class Pages:
             ("/inbox/static/<name>", _static),
             ("/inbox/mailbox", self._mailbox),
             ("/inbox/message", self._message),
+            ("/inbox/thread", self._thread),
             ("/inbox/search", self._search),
-            ("/inbox/write", self._write),
+            ("/inbox/write", self._writing.write),
         ):
             pages.add_url_rule(path, view.__name__.strip("_"), view, methods=["GET"])
-        pages.add_url_rule("/inbox/write", "send", self._send, methods=["POST"])
+        pages.add_url_rule("/inbox/write", "send", self._writing.send, methods=["POST"])
         return pages
 
     async def _let_in(self) -> Response | None:
@@ -137,8 +140,8 @@ class Pages:
             "ago": lambda at: times.ago(at, now),
             "on_the_clock": times.on_the_clock,
             "iso_time": iso_time,
-            "mailbox_url": lambda name: _url("/inbox/mailbox", name=name),
-            "url": _url,
+            "mailbox_url": lambda name: url("/inbox/mailbox", name=name),
+            "url": url,
             "cookie": g.get("cookie"),
         }
         if g.get("cookie") is not None:
@@ -177,13 +180,13 @@ class Pages:
 
     async def _overview(self) -> str:
         show_all = request.args.get("all") == "1"
-        page = _whole(request.args.get("page"), 1)
+        page = whole(request.args.get("page"), 1)
         rows = await self._rows(show_all=show_all)
         shown_rows = rows[(page - 1) * MAILBOXES_PER_PAGE : page * MAILBOXES_PER_PAGE]
         # Those without a project last; within one, as they come: used last first.
         shown_rows.sort(key=lambda row: (not row.project, row.project.casefold()))
         recent = await self._broker.history.recent(
-            before=_number("before"), limit=MESSAGES_PER_PAGE, excerpt=EXCERPT
+            before=number_of("before"), limit=MESSAGES_PER_PAGE, excerpt=EXCERPT
         )
         return await render_template(
             "overview.html",
@@ -201,13 +204,13 @@ class Pages:
     async def _mailbox(self) -> str:
         name = await self._broker.presence.present(check_name(request.args.get("name")))
         fresh: set[int] = set()
-        if name == USER and request.method == "GET" and "X-Inbox-Live" not in request.headers:
+        if name == USER:
             fresh = await self._take_own()
         history = await self._broker.history.page(
             name,
             HistoryQuery(
                 peer=request.args.get("with") or None,
-                before=_number("before"),
+                before=number_of("before"),
                 limit=MESSAGES_PER_PAGE,
                 max_characters=PAGE_CHARACTERS,
             ),
@@ -227,13 +230,44 @@ class Pages:
             peer=request.args.get("with") or "",
         )
 
-    async def _take_own(self) -> set[int]:
-        """Take what waits for the person; it is settled when the page has left."""
+    async def _take_own(self, thread: int | None = None) -> set[int]:
+        """Take what waits for the person; it is settled when the page has left.
+
+        A page that only brings itself up to date takes nothing: perhaps nobody looks at it.
+        """
+        if request.method != "GET" or "X-Inbox-Live" in request.headers:
+            return set()
         custody: Custody = cast("Any", request.scope)[CUSTODY_KEY]
-        claim = await self._broker.check(USER, custody, limit=MESSAGES_PER_PAGE, by="inbox")
+        claim = await self._broker.check(
+            USER, custody, limit=MESSAGES_PER_PAGE, by="inbox", thread=thread
+        )
         return {delivery.id for delivery in claim.deliveries}
 
-    _mailbox.carries_mail = True  # type: ignore[attr-defined]
+    async def _thread(self) -> str:
+        """Show the messages of a thread as a conversation, the newest at the end."""
+        number = check_message(request.args.get("id"), "id")
+        before = number_of("before")
+        # What older pages show was there to be read before.
+        fresh = await self._take_own(number) if before is None else set()
+        found = await self._broker.history.recent(
+            thread=number, before=before, limit=MESSAGES_PER_PAGE, excerpt=EXCERPT
+        )
+        if not found.entries:
+            raise NotFound(f"There is no thread {number}.")
+        last = next(
+            (e.status for e in found.entries if USER in (e.status.sender, e.status.recipient)), None
+        )
+        return await render_template(
+            "thread.html",
+            number=number,
+            entries=found.entries[::-1],
+            has_more=found.has_more,
+            fresh=fresh,
+            last=last,
+            key=form_key(),
+        )
+
+    _mailbox.carries_mail = _thread.carries_mail = True  # type: ignore[attr-defined]
 
     async def _message(self) -> str:
         number = check_message(request.args.get("id"), "id")
@@ -243,20 +277,23 @@ class Pages:
         if not found.entries:
             raise NotFound(f"There is no message {number}.")
         return await render_template(
-            "message.html", entry=found.entries[0], is_unknown=request.args.get("unknown") == "1"
+            "message.html",
+            entry=found.entries[0],
+            is_unknown=request.args.get("unknown") == "1",
+            key=form_key(),
         )
 
     async def _search(self) -> str:
         words = check_words(request.args.get("q"), "q")
         given = request.args.get("mailbox", "").strip()
-        days = _whole(request.args.get("days"), 0)
+        days = whole(request.args.get("days"), 0)
         found: list[HistoryEntry] = []
         is_complete = True
         if words is not None:
             query = HistoryQuery(
                 words=words,
                 since=times.days_ago(days) if days else None,
-                before=_number("before"),
+                before=number_of("before"),
                 limit=MESSAGES_PER_PAGE,
                 max_characters=PAGE_CHARACTERS,
             )
@@ -275,41 +312,6 @@ class Pages:
             is_complete=is_complete,
             limit=MESSAGES_PER_PAGE,
         )
-
-    async def _write(self) -> str:
-        return await self._show_form(to=request.args.get("to", ""))
-
-    async def _show_form(self, *, to: str, body: str = "", problem: str = "") -> str:
-        rows = await self._rows()
-        return await render_template(
-            "write.html",
-            to=to,
-            body=body,
-            problem=problem,
-            names=[row.listing.name for row in rows[:MAILBOXES_PER_PAGE]],
-            # A form that is sent twice stores one message.
-            key=sha256(f"{self._clock()} {g.cookie} {to}".encode()).hexdigest()[:32],
-        )
-
-    async def _send(self) -> Response:
-        form = g.form
-        to, body = form.get("to", ""), form.get("body", "").replace("\r\n", "\n")
-        try:
-            draft = Draft(
-                USER,
-                check_name(to, "to"),
-                check_body(body, self._broker.max_body_bytes),
-                check_key(form.get("key")),
-                # What the person says goes before other mail.
-                urgency=HIGH,
-            )
-            receipt = await self._broker.send(draft)
-        except BadRequest as error:
-            page = await self._show_form(to=to, body=body, problem=str(error))
-            return Response(page, status=error.status)
-        unknown = {} if receipt.known else {"unknown": "1"}
-        target = _url("/inbox/message", id=receipt.id, **unknown)
-        return Response("", status=303, headers={"Location": target})
 
 
 async def _secure(response: Response) -> Response:
@@ -336,19 +338,4 @@ def _static_files() -> dict[str, bytes]:
 
 def _static_url(name: str) -> str:
     """Return the address of a file, which changes with its content."""
-    return _url(f"/inbox/static/{name}", v=sha256(_static_files()[name]).hexdigest()[:12])
-
-
-def _url(path: str, **parameters: object) -> str:
-    given = {key: value for key, value in parameters.items() if value not in (None, "", 0)}
-    return f"{path}?{urlencode(given)}" if given else path
-
-
-def _number(key: str) -> int | None:
-    value = request.args.get(key)
-    return None if value is None else check_message(value, key)
-
-
-def _whole(text: str | None, least: int) -> int:
-    is_number = text is not None and text.isascii() and text.isdigit() and len(text) < 7
-    return max(least, int(text or 0)) if is_number else least
+    return url(f"/inbox/static/{name}", v=sha256(_static_files()[name]).hexdigest()[:12])
