@@ -197,3 +197,14 @@ def test_mailboxes_and_messages_come_in_pages() -> None:
     assert page.count("data-item") == rest.count("data-item") == 50
     assert "message 99" in page
     assert "message 49" in rest
+
+
+def test_a_form_takes_as_much_as_a_message_may_have(
+    daemon: DaemonProcess, visitor: Visitor
+) -> None:
+    """A megabyte, which a form makes three of."""
+    body = "\u00e4" * 500_000
+    fields = {**visitor.fields("/inbox/write"), "to": "form-huge", "body": body}
+
+    assert visitor.post("/inbox/write", fields).status_code == 303
+    assert take(daemon, "form-huge")[0]["body"] == body

@@ -6,6 +6,7 @@ browser sets, and the content type, which forces a preflight that nobody here an
 """
 
 import ipaddress
+import re
 from collections.abc import Collection
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
@@ -36,6 +37,7 @@ from claude_mailbox.errors import (
 # The most that JSON escapes can blow up a character of a message: "\u0000" for one byte.
 _ESCAPE_FACTOR = 6
 _ENVELOPE_BYTES = 64 * 1024
+_STRING = re.compile(rb'"[^"]*"')
 # The forms of the inbox are sent as browsers send forms. They carry a token that no other page knows.
 _FORMS = "/inbox/"
 _FORM_TYPE = b"application/x-www-form-urlencoded"
@@ -157,7 +159,7 @@ class Guard:
             raise BadRequest("Send Content-Length or Transfer-Encoding, not both.")
         size = int(lengths[0]) if lengths else 0
         has_body = is_chunked or size > 0
-        wanted = _FORM_TYPE if scope["path"].startswith(_FORMS) else b"application/json"
+        wanted = _FORM_TYPE if _is_form(scope) else b"application/json"
         if (has_body or types) and not (
             types and all(_media_type(value) == wanted for value in types)
         ):
@@ -169,13 +171,14 @@ class Guard:
     async def _read_body(self, scope: Scope, receive: Receive) -> Message | None:
         """Return the whole body as one message, or None when the client left in the middle."""
         connection: Connection | None = scope.get(CONNECTION_KEY)
+        is_json = not _is_form(scope)
         if connection is not None and connection.has_whole_request():
-            return await self._gather(receive)
+            return await self._gather(receive, is_json=is_json)
         with trio.move_on_after(_BODY_SECONDS):
-            return await self._gather(receive)
+            return await self._gather(receive, is_json=is_json)
         raise RequestTimeout(f"The body did not arrive within {_BODY_SECONDS} seconds: send again.")
 
-    async def _gather(self, receive: Receive) -> Message | None:
+    async def _gather(self, receive: Receive, *, is_json: bool) -> Message | None:
         body = bytearray()
         while True:
             message = await receive()
@@ -185,6 +188,11 @@ class Guard:
             if len(body) > self._max_request:
                 raise self._too_large()
             if not message.get("more_body", False):
+                if is_json and len(body) > _ENVELOPE_BYTES and _envelope_of(body) > _ENVELOPE_BYTES:
+                    raise TooLarge(
+                        f"The request's JSON has more than {_ENVELOPE_BYTES} bytes around its texts:"
+                        " leave out what the daemon does not ask for."
+                    )
                 return {"type": "http.request", "body": bytes(body), "more_body": False}
 
     def _too_large(self) -> TooLarge:
@@ -192,6 +200,21 @@ class Guard:
             f"The request is larger than {self._max_request} bytes: send the message in parts, or"
             " send the path of a file."
         )
+
+
+def _is_form(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.startswith(_FORMS)
+
+
+def _envelope_of(body: bytearray) -> int:
+    """Return how long JSON is without the content of its strings.
+
+    Parsed, a value takes up to fifty times its length in memory; a string about its length.
+    """
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    quotes = plain.count(b'"')
+    return quotes if quotes > _ENVELOPE_BYTES else quotes + len(_STRING.sub(b"", plain))
 
 
 async def _refuse(error: MailboxError, scope: Scope, receive: Receive, send: Send) -> None:
