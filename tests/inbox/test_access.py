@@ -5,7 +5,7 @@ from hashlib import sha256
 import httpx
 import pytest
 
-from claude_mailbox.daemon.web.inbox.access import COOKIE_SECONDS, TICKET_SECONDS, Access
+from claude_mailbox.daemon.web.inbox.access import COOKIE_SECONDS, TICKET_SECONDS, InboxAccess
 from inbox.visitor import PATIENCE_SECONDS, Visitor, one_time_address, send
 from support.commandline import CommandLine
 from support.daemon import DaemonProcess
@@ -24,7 +24,7 @@ class TestAccess:
 
     def setup_method(self) -> None:
         self.now = 1_000_000_000_000
-        self.access = Access(lambda text: sha256(text.encode()).hexdigest(), lambda: self.now)
+        self.access = InboxAccess(lambda text: sha256(text.encode()).hexdigest(), lambda: self.now)
 
     def cookie(self, value: str) -> str | None:
         header = f"{self.access.cookie_name}={value}".encode()

@@ -3,6 +3,9 @@
 A web page in the user's browser can reach a loopback port. What keeps it out is the ``Host``
 header, which a page that rebinds its own name cannot forge, the ``Origin`` header, which the
 browser sets, and the content type, which forces a preflight that nobody here answers.
+
+Requests from other machines come with a token, which no page has: they may address the daemon by
+any name that leads to it.
 """
 
 import ipaddress
@@ -13,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import trio
 
+from claude_mailbox.daemon.edge.network.grant import grant_of
 from claude_mailbox.daemon.http.asgi import (
     CONNECTION_KEY,
     App,
@@ -40,6 +44,7 @@ _ENVELOPE_BYTES = 64 * 1024
 _STRING = re.compile(rb'"[^"]*"')
 # The forms of the inbox are sent as browsers send forms. They carry a token that no other page knows.
 _FORMS = "/inbox/"
+_JSON_TYPE = b"application/json"
 _FORM_TYPE = b"application/x-www-form-urlencoded"
 _BODY_SECONDS = 30
 
@@ -93,6 +98,9 @@ class Guard:
             return
         if first is None:
             return
+        if first["body"] and not headers_named(scope, b"content-type"):
+            await _refuse(_wrong_type(_JSON_TYPE), scope, receive, send)
+            return
         messages = [first]
 
         async def replay() -> Message:
@@ -124,10 +132,11 @@ class Guard:
         if len(hosts) != 1:
             raise BadRequest("The request needs exactly one Host header.")
         host, _ = _split_host(hosts[0])
-        if host not in self._hosts:
+        is_remote = grant_of(scope) is not None
+        if host not in self._hosts and not is_remote:
             raise self._foreign_host(hosts[0])
         for origin in headers_named(scope, b"origin"):
-            if not self._is_ours(origin, scope.get("server")):
+            if is_remote or not self._is_ours(origin, scope.get("server")):
                 raise Forbidden(
                     f"Origin '{_show(origin)}' is not allowed: web pages have no access to mail."
                 )
@@ -158,15 +167,17 @@ class Guard:
             # Two readers of one such stream may disagree where a request ends.
             raise BadRequest("Send Content-Length or Transfer-Encoding, not both.")
         size = int(lengths[0]) if lengths else 0
-        has_body = is_chunked or size > 0
-        wanted = _FORM_TYPE if _is_form(scope) else b"application/json"
+        # HTTP/2 needs no header to say that a body follows.
+        may_have_body = scope["http_version"] == "2" and not lengths
+        has_body = is_chunked or size > 0 or (may_have_body and bool(types))
+        wanted = _FORM_TYPE if _is_form(scope) else _JSON_TYPE
         if (has_body or types) and not (
             types and all(_media_type(value) == wanted for value in types)
         ):
-            raise WrongContentType(f"Send the body with 'Content-Type: {wanted.decode()}'.")
+            raise _wrong_type(wanted)
         if size > self._max_request:
             raise self._too_large()
-        return has_body
+        return has_body or may_have_body
 
     async def _read_body(self, scope: Scope, receive: Receive) -> Message | None:
         """Return the whole body as one message, or None when the client left in the middle."""
@@ -215,6 +226,10 @@ def _envelope_of(body: bytearray) -> int:
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     quotes = plain.count(b'"')
     return quotes if quotes > _ENVELOPE_BYTES else quotes + len(_STRING.sub(b"", plain))
+
+
+def _wrong_type(wanted: bytes) -> WrongContentType:
+    return WrongContentType(f"Send the body with 'Content-Type: {wanted.decode()}'.")
 
 
 async def _refuse(error: MailboxError, scope: Scope, receive: Receive, send: Send) -> None:

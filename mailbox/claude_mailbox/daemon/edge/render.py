@@ -13,6 +13,7 @@ from claude_mailbox.model.names import USER
 from claude_mailbox.model.sessions import Shown
 from claude_mailbox.model.text import visible_in_json
 from claude_mailbox.model.times import iso_time
+from claude_mailbox.model.tokens import Token
 
 # Made once: ``json.dumps`` would make one for every call that is not by default.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -188,4 +189,15 @@ def shown_json(shown: Shown) -> shapes.Shown:
         "transcript": shown.transcript,
         "inode": shown.inode,
         "size": shown.size,
+    }
+
+
+def token_json(token: Token) -> shapes.Token:
+    """Return what is kept of a token, but for its hash."""
+    return {
+        "id": token.id,
+        "mailboxes": list(token.patterns),
+        "createdAt": iso_time(token.created_at),
+        "expiresAt": iso_time(token.expires_at),
+        "lastUsedAt": iso_time(token.last_used_at),
     }

@@ -257,3 +257,25 @@ class Error(TypedDict):
     error: str
     reason: str
     to: NotRequired[Name]
+
+
+class Token(TypedDict):
+    """A token of clients on other machines; ``mailboxes`` may have stars for any text."""
+
+    id: str
+    mailboxes: list[str]
+    createdAt: Time
+    expiresAt: Time
+    lastUsedAt: Time | None
+
+
+class NewToken(Token):
+    """A token that was just made: nobody can see it again."""
+
+    token: str
+
+
+class Revoked(TypedDict):
+    """Which token was revoked."""
+
+    revoked: str

@@ -28,6 +28,7 @@ from claude_mailbox.model.mail import (
     shown_characters,
 )
 from claude_mailbox.model.sessions import SessionEvent, SessionFacts, Shown, Start, Started
+from claude_mailbox.model.tokens import Token
 
 # When a mailbox was last seen, as far as memory knows, and whether somebody watches it.
 LookUpPresence = Callable[[str], tuple[int | None, bool]]
@@ -397,6 +398,30 @@ class ShownStore(Protocol):
         ...
 
 
+class TokenStore(Protocol):
+    """Tokens of clients on other machines."""
+
+    def add(self, token: Token) -> None:
+        """Keep a new token."""
+        ...
+
+    def find(self, token_id: str) -> Token | None:
+        """Return a token, or None if there is none of that id."""
+        ...
+
+    def all(self) -> Sequence[Token]:
+        """Return all tokens, oldest first."""
+        ...
+
+    def delete(self, token_id: str) -> bool:
+        """Forget a token; return whether there was one."""
+        ...
+
+    def note_use(self, token_id: str, now: int) -> None:
+        """Write down when a token was last used."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """What a job can do. The ledger has begun the transaction, and will commit it."""
@@ -408,3 +433,4 @@ class Transaction:
     history: HistoryStore
     sessions: SessionStore
     shown: ShownStore
+    tokens: TokenStore

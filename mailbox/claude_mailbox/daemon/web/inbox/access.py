@@ -22,7 +22,7 @@ _TICKETS_LIMIT = 16
 _NAME, _COOKIE, _FORM = "inbox name:", "inbox cookie:", "inbox form:"
 
 
-class Access:
+class InboxAccess:
     """Lets the person in.
 
     Args:
@@ -37,7 +37,7 @@ class Access:
         self.cookie_name = f"claude-mailbox-{sign(_NAME)[:8]}"
 
     def __repr__(self) -> str:
-        return f"<Access: {len(self._tickets)} tickets>"
+        return f"<InboxAccess: {len(self._tickets)} tickets>"
 
     def create_ticket(self) -> str:
         """Return what lets a browser in once, within a minute."""

@@ -17,7 +17,7 @@ from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.http.asgi import is_local_socket
 from claude_mailbox.daemon.web.fields import optional_text
-from claude_mailbox.daemon.web.inbox.access import TICKET_SECONDS, Access
+from claude_mailbox.daemon.web.inbox.access import TICKET_SECONDS, InboxAccess
 from claude_mailbox.errors import BadRequest, Forbidden, Unavailable
 from claude_mailbox.model.history import HISTORY_DEFAULT, HISTORY_LIMIT
 
@@ -72,7 +72,7 @@ class EntryRoutes:
     def __init__(
         self,
         broker: Broker,
-        access: Access,
+        access: InboxAccess,
         address: Callable[[], str | None],
         prove: Callable[[str, int], str],
     ) -> None:

@@ -16,7 +16,7 @@ from claude_mailbox.daemon.edge.render import compact
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send, headers_named
-from claude_mailbox.daemon.web.inbox.access import Access
+from claude_mailbox.daemon.web.inbox.access import InboxAccess
 from claude_mailbox.errors import Forbidden, MailboxError
 from claude_mailbox.model.history import HistoryEntry
 
@@ -38,7 +38,7 @@ class EventStream:
         access: knows who may look.
     """
 
-    def __init__(self, broker: Broker, access: Access) -> None:
+    def __init__(self, broker: Broker, access: InboxAccess) -> None:
         self._broker = broker
         self._access = access
         self._streams: set[trio.CancelScope] = set()

@@ -18,7 +18,7 @@ from quart import Blueprint, Response, g, render_template, request
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.handover import CUSTODY_KEY, Custody
 from claude_mailbox.daemon.web.inbox import times
-from claude_mailbox.daemon.web.inbox.access import COOKIE_SECONDS, Access
+from claude_mailbox.daemon.web.inbox.access import COOKIE_SECONDS, InboxAccess
 from claude_mailbox.daemon.web.inbox.fields import form_key, number_of, url, whole
 from claude_mailbox.daemon.web.inbox.search import search
 from claude_mailbox.daemon.web.inbox.text import shown
@@ -85,7 +85,7 @@ class Pages:
         clock: returns the time in milliseconds since the epoch.
     """
 
-    def __init__(self, broker: Broker, access: Access, clock: Callable[[], int]) -> None:
+    def __init__(self, broker: Broker, access: InboxAccess, clock: Callable[[], int]) -> None:
         self._broker = broker
         self._access = access
         self._clock = clock
