@@ -1,14 +1,12 @@
 """Daemons on one PostgreSQL: what is done on one is seen on the others."""
 
-import signal
 from collections.abc import Iterator
 
 import pytest
 
 from support.daemon import DaemonProcess
 from support.postgres import PostgresServer
-from wire.conftest import Connect, Fresh, address_of
-from wire.connection import path
+from wire.conftest import Fresh, address_of
 from wire.mail import Mail
 
 
@@ -103,22 +101,19 @@ def test_the_same_key_is_stored_once(here: Mail, there: Mail, fresh: Fresh) -> N
     assert (again["id"], again["duplicate"]) == (first["id"], True)
 
 
-def test_what_a_killed_daemon_held_goes_back_when_it_starts(
-    pair: tuple[DaemonProcess, DaemonProcess], there: Mail, fresh: Fresh
+def test_an_explicit_lease_can_be_released_on_the_other(
+    here: Mail, there: Mail, fresh: Fresh
 ) -> None:
-    """At once, as on a database of its own: it need not be taken for dead first."""
     name = fresh("me")
-    process = pair[0]
-    there.send("sender", name, "x" * 3_000_000 if False else "held")
-    with Mail(address_of(process)) as mail:
-        tokens = mail.check(name, lease=60)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.start()
-    assert there.outcome("release", name, tokens[0]["lease"])["done"]
+    here.send("sender", name)
+    (message,) = here.check(name, lease=60)
+    assert there.outcome("release", name, message["lease"])["done"] == [message["lease"]]
+    assert here.check(name)[0]["attempts"] == 2
 
 
-def test_a_server_that_is_away(server: PostgresServer, pair: object, here: Mail, there: Mail, fresh: Fresh) -> None:
+def test_a_server_that_is_away(
+    server: PostgresServer, pair: object, here: Mail, there: Mail, fresh: Fresh
+) -> None:
     """Sends are refused with a sentence, a watch goes on waiting, and all goes on afterwards."""
     name = fresh("me")
     here.send("sender", name, "before")

@@ -56,6 +56,7 @@ class PeerNews:
     async def apply(self, notices: AsyncIterator[Notice]) -> None:
         """Apply notices until cancelled."""
         async for notice in notices:
+            self._broker.changes.note()
             if notice.renamed or notice.other or notice.is_beginning:
                 self._broker.presence.forget_names()
                 self._hurry.set()

@@ -216,6 +216,33 @@ class PostgresHistory(HistoryStore):
         ).fetchone()
         return "" if row is None else row[0].decode()
 
+    def recent(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        thread: int | None = None,
+        limit: int,
+        excerpt: int,
+    ) -> HistoryPage:
+        rows = self._connection.execute(
+            "SELECT id, text FROM message JOIN body ON message_id = id"
+            " WHERE id > %(after)s AND id < %(before)s"
+            " AND (%(thread)s::bigint IS NULL OR thread = %(thread)s OR id = %(thread)s)"
+            " ORDER BY id DESC LIMIT %(limit)s",
+            {
+                "after": after,
+                "before": _LAST_MESSAGE if before is None else before,
+                "thread": thread,
+                "limit": limit + 1,
+            },
+        ).fetchall()
+        entries = [
+            HistoryEntry(self.status_of(number), (body := text.decode())[:excerpt], len(body))
+            for number, text in rows[:limit]
+        ]
+        return HistoryPage(entries, has_more=len(rows) > limit)
+
     def index(self) -> bool:
         # What another daemon indexes at this moment is left to it.
         sizes = self._connection.execute(

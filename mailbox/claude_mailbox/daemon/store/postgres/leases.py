@@ -52,6 +52,7 @@ class PostgresLeases(LeaseStore):
         present_name_only: bool = False,
         by: str | None = None,
         max_attempts: int = 0,
+        thread: int | None = None,
     ) -> Claim:
         mailbox_id, present, _ = self._mailboxes.find_or_make(name, now, locked=True)
         if present_name_only and present != name:
@@ -66,6 +67,7 @@ class PostgresLeases(LeaseStore):
             " FROM (SELECT message.*, octet_length(text) AS size"
             f" FROM message JOIN body ON message_id = message.id WHERE {_IN_LINE}"
             " AND (%(worn)s = 0 OR attempts < %(worn)s)"
+            " AND (%(thread)s::bigint IS NULL OR %(thread)s IN (thread, id))"
             " ORDER BY urgency < 1, message.id LIMIT %(limit)s) AS first"
             " WINDOW place AS (ORDER BY urgency < 1, id)"
             ") AS line JOIN body ON message_id = line.id LEFT JOIN mailbox ON mailbox.id = sender_id"
@@ -77,6 +79,7 @@ class PostgresLeases(LeaseStore):
                 "limit": limit,
                 "bytes": max_bytes,
                 "one": at_least_one,
+                "thread": thread,
             },
         ):
             token = f"{number}-{nonce}"
@@ -88,7 +91,7 @@ class PostgresLeases(LeaseStore):
                 if characters > max_characters and (deliveries or not at_least_one):
                     break
             deliveries.append(delivery)
-        worn = self._worn(mailbox_id, now, max_attempts) if max_attempts else []
+        worn = self._worn(mailbox_id, now, max_attempts, thread) if max_attempts else []
         if deliveries:
             self._connection.execute(
                 f"UPDATE message SET state = {LEASED}, attempts = attempts + 1, lease = %s,"
@@ -103,11 +106,12 @@ class PostgresLeases(LeaseStore):
             )
         return Claim(present, deliveries, self._mailboxes.counts(mailbox_id)[0] - len(worn), worn)
 
-    def _worn(self, mailbox_id: int, now: int, max_attempts: int) -> list[int]:
+    def _worn(self, mailbox_id: int, now: int, max_attempts: int, thread: int | None) -> list[int]:
         """Return the waiting messages that were handed out too often."""
         rows = self._connection.execute(
-            f"SELECT id FROM message WHERE {_IN_LINE} AND attempts >= %(worn)s ORDER BY id",
-            {"mailbox": mailbox_id, "now": now, "worn": max_attempts},
+            f"SELECT id FROM message WHERE {_IN_LINE} AND attempts >= %(worn)s"
+            " AND (%(thread)s::bigint IS NULL OR %(thread)s IN (thread, id)) ORDER BY id",
+            {"mailbox": mailbox_id, "now": now, "worn": max_attempts, "thread": thread},
         ).fetchall()
         return [number for (number,) in rows]
 

@@ -210,6 +210,17 @@ class PostgresSessions(SessionStore):
         )
         return [(mailbox, session_id) for mailbox, session_id in rows]
 
+    def unread(self) -> Sequence[tuple[str, str, int]]:
+        rows = self._connection.execute(
+            "SELECT session.id, mailbox.name, sum(waiting)::int FROM backlog"
+            " JOIN session ON session.mailbox_id = recipient_id"
+            " JOIN mailbox ON mailbox.id = recipient_id"
+            " WHERE waiting > 0 AND session.ended_at IS NULL AND session.daemon_id = %s"
+            " GROUP BY session.id, mailbox.name",
+            (self._daemon_id,),
+        )
+        return [(session_id, mailbox, count) for session_id, mailbox, count in rows]
+
     def clients(self) -> Sequence[tuple[str, str]]:
         rows = self._connection.execute(
             "SELECT client.key, mailbox.name FROM client"
