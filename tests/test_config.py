@@ -47,6 +47,8 @@ class TestSources:
                 "behindProxy",
                 "localPort",
                 "tokenFile",
+                "databaseUrl",
+                "maxAttempts",
             ]
         )
 
@@ -56,6 +58,7 @@ class TestSources:
             "port": 0,
             "bind": "::1",
             "dbPath": "/x/y.db",
+            "databaseUrl": "postgresql://host/name",
             "hideAfterMinutes": 0,
             "deleteAfterMinutes": 1,
             "sweepIntervalMinutes": 2,
@@ -69,6 +72,7 @@ class TestSources:
             "behindProxy": True,
             "localPort": 7,
             "tokenFile": "/x/token",
+            "maxAttempts": 8,
         }
         write(home, values)
         loaded = config.load()
@@ -188,4 +192,21 @@ class TestMistakes:
         """Nobody is let in by mistake."""
         write(home, values)
         with pytest.raises(ConfigError, match=words):
+            config.load()
+
+
+class TestDatabaseUrl:
+    def test_the_flag_wins_over_the_environment_which_wins_over_the_file(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write(home, {"databaseUrl": "postgresql://file/x"})
+        assert config.load().database_url == "postgresql://file/x"
+        monkeypatch.setenv("CLAUDE_MAILBOX_DATABASE", "postgres://environment/x")
+        assert config.load().database_url == "postgres://environment/x"
+        flags = {"databaseUrl": "postgresql://flag/x"}
+        assert config.load(flags).database_url == "postgresql://flag/x"
+
+    def test_only_postgresql_is_taken(self, home: Path) -> None:
+        write(home, {"databaseUrl": "mysql://x"})
+        with pytest.raises(ConfigError, match=r"'databaseUrl'.*--database.*PostgreSQL"):
             config.load()
