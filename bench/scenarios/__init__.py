@@ -4,7 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.context import Bench
-from bench.scenarios import beside, drain, floor, growth, hook, idle, mcp, search, send, start, wake
+from bench.scenarios import (
+    beside,
+    drain,
+    floor,
+    growth,
+    hook,
+    idle,
+    mcp,
+    search,
+    send,
+    sharing,
+    start,
+    wake,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,5 +40,6 @@ SCENARIOS = (
     Scenario("idle", "Idle daemon", idle.run),
     Scenario("search", "History", search.run),
     Scenario("growth", "Growth", growth.run),
+    Scenario("sharing", "SQLite and PostgreSQL", sharing.run),
     Scenario("beside", "Beside it", beside.run),
 )

@@ -21,7 +21,7 @@ def run(bench: Bench) -> None:
         for _ in range(bench.scale.rounds):
             _one_per_request(bench, daemon)
             _by_check_inbox(bench, daemon)
-            _by_follow(bench, daemon)
+            by_follow(bench, daemon, "drain.follow")
 
 
 def _by_processes(bench: Bench, daemon: Daemon) -> None:
@@ -92,7 +92,7 @@ def _by_check_inbox(bench: Bench, daemon: Daemon) -> None:
     bench.add("drain.check", title, [count / elapsed], RATE)
 
 
-def _by_follow(bench: Bench, daemon: Daemon) -> None:
+def by_follow(bench: Bench, daemon: Daemon, name: str, engine: str = "") -> None:
     """From the start of the process until every message is printed and its ack is durable."""
     count = bench.scale.follow
     fill(daemon, "followed", count)
@@ -113,9 +113,9 @@ def _by_follow(bench: Bench, daemon: Daemon) -> None:
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
         os.close(reader)
-    bench.add(
-        "drain.follow", f"drain {count:,} by 'watch --follow', each acked", [count / elapsed], RATE
-    )
+    where = f", {engine}" if engine else ""
+    title = f"drain {count:,} by 'watch --follow', each acked{where}"
+    bench.add(name, title, [count / elapsed], RATE)
 
 
 def _wait_until_acked(daemon: Daemon, mailbox: str) -> None:

@@ -90,7 +90,7 @@ class PostgresEngine(Engine):
         self._clock = clock
         self._worker = worker
         self._max_mailboxes = max_mailboxes
-        self._started_at = 0
+        self._has_savepoint = False
         self._beat_at = float("-inf")
         self._tried_at = float("-inf")
         self._away: DatabaseAway | None = None
@@ -138,6 +138,7 @@ class PostgresEngine(Engine):
                 raise
             # It was lost since the last transaction: that is nobody's failure.
             self._begin(flush=flush)
+        self._has_savepoint = False
         self._locks.begin()
         return self._transaction
 
@@ -187,7 +188,10 @@ class PostgresEngine(Engine):
         return status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
     def savepoint(self) -> None:
-        self.connection.execute("SAVEPOINT job")
+        # The one before is released on the same way to the server.
+        before = "RELEASE job; " if self._has_savepoint else ""
+        self.connection.execute(f"{before}SAVEPOINT job", prepare=False)
+        self._has_savepoint = True
         self._locks.savepoint()
 
     def rollback_to_savepoint(self) -> None:
@@ -195,7 +199,7 @@ class PostgresEngine(Engine):
         self._locks.rollback_to_savepoint()
 
     def release_savepoint(self) -> None:
-        self.connection.execute("RELEASE job")
+        """The next savepoint or the commit does it."""
 
     def commit(self) -> None:
         try:
