@@ -524,8 +524,12 @@ class Mail(CheckedStore):
             renamed = self.commit(
                 lambda transaction: transaction.mailboxes.rename(current, to, self.now)
             )
+        except NotFound:
+            assert mailbox is None
+            return
         except BadRequest:
-            assert (mailbox.name if mailbox else current) == to
+            assert mailbox is not None
+            assert mailbox.name == to
             return
         except TargetExists:
             assert owner is not None

@@ -9,6 +9,7 @@ import rich_click as click
 
 from claude_mailbox import __version__
 from claude_mailbox.cli.exit_status import exit_status
+from claude_mailbox.cli.help_format import HelpFormatter
 from claude_mailbox.client import output
 
 TYPE_CHECKING = False
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROGRAM = "claude-mailbox"
+# Of all commands: the context of each is one of these.
+click.RichContext.formatter_class = HelpFormatter
 
 # Panel of the help -> command -> module and attribute, in the order of the help.
 PANELS = {
@@ -33,6 +36,11 @@ PANELS = {
         "rename": "commands.mail:rename",
         "delete": "commands.mail:delete",
     },
+    "People": {
+        "inbox": "commands.inbox:inbox",
+        "top": "top.command:top",
+        "statusline": "commands.hooks:statusline",
+    },
     "Daemon": {
         "status": "commands.daemon:status",
         "start": "commands.daemon:start",
@@ -40,11 +48,14 @@ PANELS = {
         "restart": "commands.daemon:restart",
         "serve": "commands.daemon:serve",
         "doctor": "doctor.command:doctor",
+        "token": "commands.tokens:token",
         "demo": "demo.command:demo",
         "install-autostart": "commands.autostart:install_autostart",
         "uninstall-autostart": "commands.autostart:uninstall_autostart",
     },
     "Clients": {
+        "install": "commands.install:install",
+        "uninstall": "commands.install:uninstall",
         "install-hook": "commands.hooks:install_hook",
         "uninstall-hook": "commands.hooks:uninstall_hook",
         "mcp-config": "commands.mcp_config:mcp_config",
@@ -55,6 +66,7 @@ PANELS = {
         "session-announce": "commands.hooks:session_announce",
         "session-end": "commands.hooks:session_end",
         "session-event": "commands.hooks:session_event",
+        "client-hook": "commands.hooks:client_hook",
         "session-rearm": "commands.hooks:session_rearm",
         "session-tool-call": "commands.hooks:session_tool_call",
         "client-headers": "commands.hooks:client_headers",
@@ -117,7 +129,8 @@ def _without_url(arguments: "list[str]") -> "list[str]":
     help_config={
         "command_groups": {
             PROGRAM: [{"name": name, "commands": list(panel)} for name, panel in PANELS.items()]
-        }
+        },
+        "text_paragraph_linebreaks": "\n\n",
     }
 )
 @click.version_option(

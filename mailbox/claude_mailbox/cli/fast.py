@@ -35,7 +35,7 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
     "peek": (
         "claude_mailbox.client.mail.commands",
         "peek",
-        {"--name": ("name", "text"), **_COMMON},
+        {"--name": ("name", "text"), "--bodies": ("bodies", "flag"), **_COMMON},
         ("name",),
     ),
     "check": (
@@ -64,7 +64,11 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
     "session-announce": (
         "claude_mailbox.client.hooks.session",
         "announce",
-        {"--url": ("url", "text")},
+        {
+            "--peer-window-minutes": ("peer_window_minutes", "whole"),
+            "--max-peers": ("max_peers", "whole"),
+            "--url": ("url", "text"),
+        },
         (),
     ),
     "session-end": ("claude_mailbox.client.hooks.session", "end", {"--url": ("url", "text")}, ()),
@@ -72,6 +76,22 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         "claude_mailbox.client.hooks.session",
         "event",
         {"--if-waiting": ("if_waiting", "flag"), "--url": ("url", "text")},
+        (),
+    ),
+    "client-hook": (
+        "claude_mailbox.client.hooks.other_clients",
+        "client_hook",
+        {
+            "--client": ("client", "text"),
+            "--moment": ("moment", "text"),
+            "--url": ("url", "text"),
+        },
+        ("client", "moment"),
+    ),
+    "statusline": (
+        "claude_mailbox.client.hooks.statusline",
+        "statusline",
+        {"--name": ("name", "text")},
         (),
     ),
     "session-rearm": ("claude_mailbox.client.hooks.session", "rearm", {}, ()),
@@ -88,6 +108,8 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         {
             "--port": ("port", "whole"),
             "--bind": ("bind", "text"),
+            "--tls-cert": ("tls_cert", "text"),
+            "--tls-key": ("tls_key", "text"),
             "--db-path": ("db_path", "text"),
             "--config": ("config_path", "text"),
             "--hide-after-minutes": ("hide_after_minutes", "whole"),

@@ -11,16 +11,18 @@ from claude_mailbox.client.mail import watch as watching
 
 @click.command()
 @options.own()
+@click.option("--bodies", is_flag=True, help="Print the messages, too.")
 @options.url
 @options.as_json
-def peek(name: str, url: str | None, as_json: bool) -> int:
+def peek(name: str, bodies: bool, url: str | None, as_json: bool) -> int:
     """Print how many messages wait, without taking any.
 
     \b
-    Example:
+    Examples:
       claude-mailbox peek --name backend-a3f91b2c
+      claude-mailbox peek --name backend-a3f91b2c --bodies
     """
-    return mail.peek(name=name, url=url, as_json=as_json)
+    return mail.peek(name=name, bodies=bodies, url=url, as_json=as_json)
 
 
 @click.command()

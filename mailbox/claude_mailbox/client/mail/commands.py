@@ -13,22 +13,37 @@ from claude_mailbox.client.mail.interrupts import Interrupts
 from claude_mailbox.client.mail.printing import message_lines, print_mail
 from claude_mailbox.client.mail.sending import count
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
+from claude_mailbox.client.text import mail_line
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.text import visible
 
 
-def peek(*, name: str, url: str | None = None, as_json: bool = False) -> int:
-    """Print how many messages wait, without taking any."""
+def peek(*, name: str, bodies: bool = False, url: str | None = None, as_json: bool = False) -> int:
+    """Print how many messages wait, and with *bodies* their texts, without taking any."""
     daemon = Daemon(url)
-    # The name goes into the query alone: the header would register the mailbox as in use.
-    query = tuple(Identity(name).query)
-    status = daemon.call("GET", "/v1/peek", query=query, is_repeatable=True).value
+    me = Identity(name)
+    # Without bodies the name goes into the query alone: anybody may count.
+    identity, query = (me, ("bodies=true",)) if bodies else (None, ())
+    status = daemon.call(
+        "GET", "/v1/peek", identity=identity, query=(*me.query, *query), is_repeatable=True
+    ).value
     if not isinstance(status, dict) or "pending" not in status:
         raise daemon.wrong_server()
     oldest = f", the oldest sent at {status.get('oldestAt')}" if status["pending"] else ""
-    line = codec.encode(status) if as_json else f"{status['pending']} pending{oldest}"
-    output.write(line + "\n")
+    lines = [codec.encode(status) if as_json else f"{status['pending']} pending{oldest}"]
+    if bodies and not as_json:
+        lines += _waiting_lines(status)
+    output.write("\n".join(lines) + "\n")
     return 0
+
+
+def _waiting_lines(status: dict[str, object]) -> list[str]:
+    pending, messages = status["pending"], status.get("messages")
+    if not isinstance(pending, int) or not isinstance(messages, list):
+        return []
+    lines = [mail_line(str(m["from"]), str(m["body"]), m["attempts"] + 1) for m in messages]
+    more = pending - len(messages)
+    return [*lines, f"and {more} more"] if more > 0 else lines
 
 
 def check(

@@ -45,13 +45,13 @@ def ask(
     seconds = DEFAULT_SECONDS if timeout is None else timeout
     if not 0 <= seconds < float("inf"):
         raise BadRequest("'--timeout' must be a number of seconds, 0 or more.")
+    daemon, identity = Daemon(url), Identity(sender)
     message = {
         "to": to,
-        "body": text_of(body),
+        "body": text_of(daemon, body),
         "ask": OPEN_SECONDS,
         "idempotencyKey": os.urandom(12).hex(),
     }
-    daemon, identity = Daemon(url), Identity(sender)
     deadline = time.monotonic() + seconds
     with Interrupts() as interrupts:
         while True:

@@ -12,8 +12,8 @@ from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.errors import BadRequest, OutputLost
 from claude_mailbox.model.text import visible
 
-# The largest message that a daemon can be configured to take; in UTF-16 it has twice the bytes.
-_INPUT_LIMIT = 128 * 1024 * 1024
+# What an input may have besides the message: a byte order mark and the end of its last line.
+_INPUT_FRAME = 8
 
 
 def send(
@@ -47,7 +47,8 @@ def send(
         url: address of the daemon.
         as_json: print what the daemon says.
     """
-    message: dict[str, object] = {"body": text_of(body)}
+    daemon = Daemon(url)
+    message: dict[str, object] = {"body": text_of(daemon, body)}
     if to:
         message["to"] = to
     more = {"replyTo": reply_to, "ask": ask, "urgency": urgency, "ttl": ttl, "delay": delay}
@@ -56,7 +57,6 @@ def send(
         message["final"] = False
     # With an idempotency key the request can be repeated when the connection breaks.
     message["idempotencyKey"] = os.urandom(12).hex() if key is None else key
-    daemon = Daemon(url)
     try:
         result = daemon.call(
             "POST", "/v1/send", identity=Identity(sender), body=message, is_repeatable=True
@@ -73,7 +73,7 @@ def send(
     return 0
 
 
-def text_of(body: str | None) -> str:
+def text_of(daemon: Daemon, body: str | None) -> str:
     """Return the text of a message; None or ``-`` stands for standard input.
 
     Raises:
@@ -81,7 +81,7 @@ def text_of(body: str | None) -> str:
     """
     if body is None and sys.stdin is not None and sys.stdin.isatty():
         raise BadRequest("There is no text: give it as an argument, or on standard input.")
-    return _standard_input() if body is None or body == "-" else body
+    return _standard_input(daemon) if body is None or body == "-" else body
 
 
 def _receipt_line(receipt: dict[str, object]) -> str:
@@ -114,13 +114,19 @@ def count(number: object, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _standard_input() -> str:
+def _standard_input(daemon: Daemon) -> str:
+    """Return standard input as text, of which no more is read than *daemon* takes."""
+    limit = daemon.health().get("maxBodyBytes")
+    if not isinstance(limit, int):
+        raise daemon.wrong_server()
     try:
-        data = sys.stdin.buffer.read(_INPUT_LIMIT + 1)
-        if len(data) > _INPUT_LIMIT:
+        data = sys.stdin.buffer.read(2)
+        room = limit * (2 if encoding.is_utf_16(data) else 1) + _INPUT_FRAME
+        data += sys.stdin.buffer.read(room)
+        if len(data) > room:
             raise BadRequest(
-                f"Standard input has more than {_INPUT_LIMIT} bytes, which no message can have:"
-                " send the path of a file."
+                f"Standard input has more than {limit} bytes, the limit of a message"
+                " (maxBodyBytes): send it in parts, or send the path of a file."
             )
         return encoding.decode(data).removesuffix("\n").removesuffix("\r")
     except AttributeError:

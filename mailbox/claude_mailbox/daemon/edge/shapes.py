@@ -19,7 +19,12 @@ Name = Annotated[str, Keywords(minLength=1, maxLength=NAME_LIMIT, description="N
 GivenName = Annotated[
     Name, Keywords(pattern=f"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}\\s][^{_FORBIDDEN}]*$")
 ]
-# As above, where a mailbox of that name may be made. In patterns, the word for letters of every
+# As above, where the request may also leave it empty, which says nothing.
+NameOrNothing = Annotated[
+    Name,
+    Keywords(minLength=0, pattern=f"^([^{_FORBIDDEN}]*[^{_FORBIDDEN}\\s][^{_FORBIDDEN}]*)?$"),
+]
+# As `Name`, where a mailbox of that name may be made. In patterns, the word for letters of every
 # script is not understood everywhere.
 NewName = Annotated[
     Name,
@@ -29,6 +34,11 @@ NewName = Annotated[
         " what begins with 'claude-mailbox' belong to the daemon"
     ),
 ]
+# A text that is nothing but a number, which some clients send as one; as a name, without a sign.
+Whole = Annotated[int, Keywords(exclusiveMinimum=-(10**20), exclusiveMaximum=10**20)]
+Digits = Annotated[Whole, Keywords(exclusiveMinimum=-1)]
+# The other way round, or nothing.
+SecondsText = Annotated[str, Keywords(pattern="^([1-9][0-9]{0,2})?$")]
 Time = Annotated[str, Keywords(format="date-time")]
 Count = Annotated[int, Keywords(minimum=0)]
 Id = Annotated[int, Keywords(minimum=1, maximum=2**63 - 1, description="Number of a message")]
@@ -127,6 +137,7 @@ class Backlog(TypedDict):
 
     pending: Count
     oldestAt: Time | None
+    messages: NotRequired[list[HistoryEntry]]
 
 
 class Listing(TypedDict):
@@ -189,6 +200,7 @@ class Health(TypedDict):
     missing: NotRequired[list[str]]
     mcp: Literal["starting", "ready"]
     waiters: Count
+    maxBodyBytes: Count
 
 
 class Deleted(TypedDict):
@@ -210,6 +222,7 @@ class Welcome(TypedDict):
     pending: Count
     bell: str | None
     peers: list[Listing]
+    morePeers: Count
 
 
 class Farewell(TypedDict):
@@ -244,3 +257,25 @@ class Error(TypedDict):
     error: str
     reason: str
     to: NotRequired[Name]
+
+
+class Token(TypedDict):
+    """A token of clients on other machines; ``mailboxes`` may have stars for any text."""
+
+    id: str
+    mailboxes: list[str]
+    createdAt: Time
+    expiresAt: Time
+    lastUsedAt: Time | None
+
+
+class NewToken(Token):
+    """A token that was just made: nobody can see it again."""
+
+    token: str
+
+
+class Revoked(TypedDict):
+    """Which token was revoked."""
+
+    revoked: str

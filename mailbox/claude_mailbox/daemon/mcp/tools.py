@@ -7,13 +7,16 @@ So bodies in both are made for models; programs that need them exactly as they w
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.edge import arguments as given
+from claude_mailbox.daemon.edge.arguments import Arguments
 from claude_mailbox.daemon.edge.callers import Caller, Callers, one_header
 from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.network.grant import check_allowed
 from claude_mailbox.daemon.edge.render import (
     backlog_json,
     compact,
@@ -25,8 +28,7 @@ from claude_mailbox.daemon.edge.render import (
 )
 from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.http.asgi import Scope
-from claude_mailbox.daemon.mcp import arguments as given
-from claude_mailbox.daemon.mcp.arguments import Arguments
+from claude_mailbox.daemon.mcp.arguments import check_keys
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.clients import characters_for
 from claude_mailbox.daemon.mcp.drafts import draft_of
@@ -147,7 +149,7 @@ class Tools:
         if handler is None:
             known = ", ".join(self._handlers)
             raise BadRequest(f"There is no tool '{name[:60]}'; the tools are: {known}.")
-        given.check_keys(arguments, name, ARGUMENTS[name])
+        check_keys(arguments, name, ARGUMENTS[name])
         return await handler(request, arguments)
 
     async def _own_name(
@@ -168,7 +170,7 @@ class Tools:
         name = given.name(arguments, key)
         if name is not None and request.tool_use_id in self._subagents:
             # It may have a mailbox of its own beside its session's.
-            caller = Caller(caller.name)
+            caller = replace(caller, is_bound=False)
         return await self._callers.acting_as(caller, name, key, register=register)
 
     async def _mailbox_to_empty(self, request: ToolRequest, arguments: Arguments) -> str:
@@ -326,8 +328,9 @@ class Tools:
         return {"you": own, "mailboxes": shown, "more": len(rows) - len(shown)}
 
     async def _rename(self, request: ToolRequest, arguments: Arguments) -> Content:
-        current = await self._own_name(request, arguments, "current_name")
+        current = await self._own_name(request, arguments, "current_name", register=False)
         to = check_name(given.text(arguments, "new_name"), "new_name")
+        check_allowed(request.scope, to)
         return rename_json(await self._broker.rename(current, to))
 
     async def _history(self, request: ToolRequest, arguments: Arguments) -> Content:

@@ -28,6 +28,7 @@ from claude_mailbox.model.mail import (
     shown_characters,
 )
 from claude_mailbox.model.sessions import SessionEvent, SessionFacts, Shown, Start, Started
+from claude_mailbox.model.tokens import Token
 
 # When a mailbox was last seen, as far as memory knows, and whether somebody watches it.
 LookUpPresence = Callable[[str], tuple[int | None, bool]]
@@ -70,6 +71,7 @@ class MailboxStore(Protocol):
         Raises:
             BadRequest: if it has that name already.
             InvalidName: if no new mailbox may have it.
+            NotFound: if there is no mailbox to rename.
             TargetExists: if the name is another mailbox's, or was left behind by another one.
         """
         ...
@@ -136,10 +138,12 @@ class LeaseStore(Protocol):
         present_name_only: bool = False,
         by: str | None = None,
         max_attempts: int = 0,
+        thread: int | None = None,
     ) -> Claim:
         """Lease the oldest waiting messages of a mailbox, which is made when it is new.
 
-        *by* is the way that they are handed out, for those who ask what became of them.
+        *by* is the way that they are handed out, for those who ask what became of them. With
+        *thread*, only its messages are.
 
         Takes whole messages: at most *limit*, at most *max_bytes* of bodies in UTF-8, at most
         *max_characters* as *measure* counts them; with *at_least_one* the first message is taken
@@ -261,6 +265,29 @@ class HistoryStore(Protocol):
         """
         ...
 
+    def recent(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        thread: int | None = None,
+        limit: int,
+        excerpt: int,
+    ) -> HistoryPage:
+        """Return messages of all mailboxes, newest first, whoever asks: for the user of the inbox.
+
+        Those with numbers above *after* and below *before*, and of a *thread*; of each body at most
+        *excerpt* characters.
+        """
+        ...
+
+    def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
+        """Return messages that wait in *mailbox*, in the order in which they are handed out.
+
+        They are whole; only the first one may be cut.
+        """
+        ...
+
     def index(self) -> bool:
         """Index some messages for the search by words, newest first; return whether some remain."""
         ...
@@ -317,6 +344,10 @@ class SessionStore(Protocol):
         """Return mailbox and session of each bell that has reason to ring: mail waits."""
         ...
 
+    def unread(self) -> Sequence[tuple[str, str, int]]:
+        """Return session, mailbox and count of waiting messages, of each living session with any."""
+        ...
+
     def clients(self) -> Sequence[tuple[str, str]]:
         """Return each client process's key with the mailbox of the session that it runs."""
         ...
@@ -367,6 +398,30 @@ class ShownStore(Protocol):
         ...
 
 
+class TokenStore(Protocol):
+    """Tokens of clients on other machines."""
+
+    def add(self, token: Token) -> None:
+        """Keep a new token."""
+        ...
+
+    def find(self, token_id: str) -> Token | None:
+        """Return a token, or None if there is none of that id."""
+        ...
+
+    def all(self) -> Sequence[Token]:
+        """Return all tokens, oldest first."""
+        ...
+
+    def delete(self, token_id: str) -> bool:
+        """Forget a token; return whether there was one."""
+        ...
+
+    def note_use(self, token_id: str, now: int) -> None:
+        """Write down when a token was last used."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """What a job can do. The ledger has begun the transaction, and will commit it."""
@@ -378,3 +433,4 @@ class Transaction:
     history: HistoryStore
     sessions: SessionStore
     shown: ShownStore
+    tokens: TokenStore

@@ -5,6 +5,7 @@ from typing import Annotated, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.sessions.proof import Proofs
 from claude_mailbox.daemon.edge import shapes
+from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.render import lease_outcome_json, shown_json
 from claude_mailbox.daemon.edge.request import Request
@@ -14,6 +15,7 @@ from claude_mailbox.daemon.web.fields import (
     OptionalText,
     Text,
     Tokens,
+    flag,
     lease_tokens,
     optional_text,
     text,
@@ -24,7 +26,7 @@ from claude_mailbox.model.sessions import SESSION_STATES, SHOWN_KINDS, SessionEv
 _PATH_LIMIT = 4096
 
 _Path = Annotated[OptionalText, Keywords(maxLength=_PATH_LIMIT)]
-_Whole = Annotated[int, Keywords(minimum=0, maximum=2**63 - 1)]
+_Whole = Annotated[int | None, Keywords(minimum=0, maximum=2**63 - 1)]
 
 
 class EventBody(TypedDict):
@@ -32,7 +34,7 @@ class EventBody(TypedDict):
 
     sessionId: Text
     state: NotRequired[Annotated[str | None, Keywords(enum=[*SESSION_STATES, None])]]
-    beginsTurn: NotRequired[bool]
+    beginsTurn: NotRequired[bool | None]
     transcript: NotRequired[_Path]
     cwd: NotRequired[_Path]
     project: NotRequired[OptionalText]
@@ -67,10 +69,12 @@ class ProofRoutes:
 
     Args:
         proofs: does what they say.
+        callers: knows who may speak for a session.
     """
 
-    def __init__(self, proofs: Proofs) -> None:
+    def __init__(self, proofs: Proofs, callers: Callers) -> None:
         self._proofs = proofs
+        self._callers = callers
 
     def routes(self) -> Iterable[Route]:
         """Return them."""
@@ -85,11 +89,12 @@ class ProofRoutes:
         event = SessionEvent(
             session_id=text(content, "sessionId"),
             state=_one_of(content, "state", SESSION_STATES, default=None),
-            begins_turn=_flag(content, "beginsTurn"),
+            begins_turn=flag(content, "beginsTurn", default=False),
             transcript=optional_text(content, "transcript", _PATH_LIMIT),
             cwd=optional_text(content, "cwd", _PATH_LIMIT),
             project=optional_text(content, "project"),
         )
+        await self._callers.check_session(request.scope, event.session_id)
         return Response({"unproved": [shown_json(e) for e in await self._proofs.note_event(event)]})
 
     async def _shown(self, request: Request) -> Response:
@@ -101,13 +106,16 @@ class ProofRoutes:
             Shown(token, kind or "", False, 0, transcript, inode, size)
             for token in lease_tokens(content, "leases")
         ]
-        outcome = await self._proofs.add(text(content, "sessionId"), shown)
+        session_id = text(content, "sessionId")
+        await self._callers.check_session(request.scope, session_id)
+        outcome = await self._proofs.add(session_id, shown)
         return Response(lease_outcome_json(outcome))
 
     async def _proof(self, request: Request) -> Response:
         content = request.json()
         session_id = text(content, "sessionId")
         arrived, lost = lease_tokens(content, "arrived"), lease_tokens(content, "lost")
+        await self._callers.check_session(request.scope, session_id)
         settled = await self._proofs.settle(session_id, arrived)
         released = await self._proofs.release(session_id, lost)
         return Response(
@@ -116,13 +124,6 @@ class ProofRoutes:
                 "lost": lease_outcome_json(released),
             }
         )
-
-
-def _flag(content: Mapping[str, object], key: str) -> bool:
-    value = content.get(key, False)
-    if not isinstance(value, bool):
-        raise BadRequest(f"'{key}' must be true or false.")
-    return value
 
 
 def _one_of(
@@ -137,7 +138,9 @@ def _one_of(
 
 
 def _whole(content: Mapping[str, object], key: str) -> int:
-    value = content.get(key, 0)
+    value = content.get(key)
+    if value is None:
+        return 0
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # in JSON, 1.0 is a whole number, too
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:

@@ -10,6 +10,7 @@ Messages are indexed some time after they were sent, newest first.
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import apsw
 
@@ -133,6 +134,15 @@ class SqliteHistory(HistoryStore):
         page = self._page(found, query)
         return HistoryPage(page.entries, page.has_more or low <= unindexed)
 
+    def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
+        found = self._connection.execute(
+            f"SELECT id FROM message WHERE recipient_id = ? AND state = {WAITING}"
+            " ORDER BY urgency < 1, id",
+            (self._mailboxes.id_of_owner(mailbox),),
+        )
+        numbers = (number for (number,) in found)
+        return self._page(numbers, HistoryQuery(limit=limit, max_characters=max_characters))
+
     def _all(self, mailbox_id: int, peer_id: int | None, low: int, high: int) -> Iterable[int]:
         """Yield the numbers of messages, newest first."""
         is_from_peer = is_to_peer = "TRUE"
@@ -197,6 +207,31 @@ class SqliteHistory(HistoryStore):
             shown = body if room >= 0 else body[: max(0, len(body) + room)]
             entries.append(HistoryEntry(status, shown, len(body)))
         return HistoryPage(entries, has_more=False)
+
+    def recent(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        thread: int | None = None,
+        limit: int,
+        excerpt: int,
+    ) -> HistoryPage:
+        in_thread = "" if thread is None else " AND (thread = :thread OR id = :thread)"
+        rows: list[Any] = self._connection.execute(
+            "SELECT id, substr(text, 1, :excerpt), length(text)"
+            " FROM message JOIN body ON message_id = id"
+            f" WHERE id > :after AND id < :before{in_thread} ORDER BY id DESC LIMIT :limit",
+            {
+                "excerpt": excerpt,
+                "after": after,
+                "before": _OPEN_END if before is None else before,
+                "thread": thread,
+                "limit": limit + 1,
+            },
+        ).fetchall()
+        entries = [HistoryEntry(self.status_of(number), *body) for number, *body in rows[:limit]]
+        return HistoryPage(entries, has_more=len(rows) > limit)
 
     def index(self) -> bool:
         self._note_new_messages()

@@ -285,8 +285,28 @@ UPDATE OR IGNORE idempotency_key SET sender = nfc(sender) WHERE sender <> nfc(se
 UPDATE session SET name = nfc(name) WHERE name <> nfc(name);
 """
 
+# Tokens of clients on other machines; patterns are lines.
+_TOKENS = """
+CREATE TABLE token (
+    id TEXT PRIMARY KEY,
+    digest BLOB NOT NULL,
+    patterns TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    last_used_at INTEGER
+) STRICT, WITHOUT ROWID;
+"""
+
 # Appended to, never edited: each entry takes the database from its index to the next number.
-MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS, _HISTORY, _CONVERSATIONS, _NORMAL_NAMES)
+MIGRATIONS = (
+    _FIRST,
+    _KEYS_BY_NAME,
+    _SHOWN_TO_SESSIONS,
+    _HISTORY,
+    _CONVERSATIONS,
+    _NORMAL_NAMES,
+    _TOKENS,
+)
 
 
 def _sha256(*values: Any) -> bytes:

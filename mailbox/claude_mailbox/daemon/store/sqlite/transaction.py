@@ -11,6 +11,7 @@ from claude_mailbox.daemon.store.sqlite.mail import SqliteMail
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.sessions import SqliteSessions
 from claude_mailbox.daemon.store.sqlite.shown import SqliteShown
+from claude_mailbox.daemon.store.sqlite.tokens import SqliteTokens
 
 
 def create_transaction(
@@ -28,4 +29,5 @@ def create_transaction(
         history=history,
         sessions=SqliteSessions(connection, mailboxes),
         shown=SqliteShown(connection, mailboxes),
+        tokens=SqliteTokens(connection),
     )
