@@ -103,6 +103,7 @@ class Listing:
     last_seen_at: int | None
     pending: int
     pending_for_you: int
+    description: str | None = None
     session: SessionFacts | None = None
 
 

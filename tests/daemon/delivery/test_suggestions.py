@@ -5,7 +5,8 @@ from time import perf_counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_mailbox.daemon.delivery.suggestions import CANDIDATES, LIMIT, Candidate, suggest
+from claude_mailbox.daemon.delivery.suggestions import CANDIDATES, LIMIT, suggest
+from claude_mailbox.model.groups import Candidate
 
 MAILBOXES = [
     Candidate("web-0c9e61f7", "web"),

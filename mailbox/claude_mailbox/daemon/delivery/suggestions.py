@@ -5,22 +5,15 @@ used. The functions here know no database.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
+
+from claude_mailbox.model.groups import Candidate
 
 LIMIT = 3
 # How many of the mailboxes used last are compared: a few milliseconds.
 CANDIDATES = 200
 # As in difflib.get_close_matches.
 _CLOSE = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A mailbox that somebody uses: its name, and the project of its session, or None."""
-
-    name: str
-    project: str | None
 
 
 def suggest(

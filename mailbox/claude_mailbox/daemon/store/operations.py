@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from claude_mailbox.model.groups import Candidate, Place
 from claude_mailbox.model.history import HistoryPage, HistoryQuery, MessageStatus
+from claude_mailbox.model.limits import Exchange, Held
 from claude_mailbox.model.mail import (
     Backlog,
     Claim,
@@ -54,6 +56,10 @@ class MailboxStore(Protocol):
         Also the caller's own, those of senders with mail for the caller, and those named in
         *awake*, however old.
         """
+        ...
+
+    def describe(self, name: str, text: str | None, now: int) -> None:
+        """Note what a mailbox says of itself, None for nothing any more."""
         ...
 
     def rename(self, current: str, to: str, now: int) -> Rename:
@@ -286,6 +292,71 @@ class ShownStore(Protocol):
         ...
 
 
+class GroupStore(Protocol):
+    """Who belongs to which group, and who there is to be written to."""
+
+    def join(self, group: str, mailbox: str, now: int) -> None:
+        """Make a mailbox a member, which it may be already."""
+        ...
+
+    def leave(self, group: str, mailbox: str) -> bool:
+        """End a membership; return whether there was one."""
+        ...
+
+    def members(self, group: str | None = None) -> Mapping[str, Sequence[str]]:
+        """Return the members of one group or all, by group, in the order of joining."""
+        ...
+
+    def places(self) -> Sequence[Place]:
+        """Return where the sessions work that have not ended, last active first."""
+        ...
+
+    def candidates(self, limit: int) -> Sequence[Candidate]:
+        """Return the mailboxes that were used last, newest first."""
+        ...
+
+
+class ExchangeStore(Protocol):
+    """What was written to sessions lately, for the limits; and the messages that they hold."""
+
+    def lately(self, number: int, since: int) -> Exchange:
+        """Return what the sender and the recipient of message *number* exchanged after *since*.
+
+        What ``note`` was not called for is not in it, such as that message itself.
+        """
+        ...
+
+    def note(self, number: int) -> None:
+        """Let a message count."""
+        ...
+
+    def hold(self, number: int, max_held: int) -> None:
+        """Take a waiting message out of its line, to be held.
+
+        Raises:
+            QuotaFull: if more than *max_held* are held for its recipient.
+        """
+        ...
+
+    def held(self, limit: int) -> Sequence[Held]:
+        """Return messages that are held, oldest first."""
+        ...
+
+    def release(self, mailbox: str | None = None) -> tuple[Sequence[int], Sequence[str]]:
+        """Put what is held into its place in the line, and let nothing count any more.
+
+        All of it, or what *mailbox* sent and is to get.
+
+        Returns:
+            The numbers of the messages, and the mailboxes that got some.
+        """
+        ...
+
+    def forget(self, before: int) -> None:
+        """Forget what was sent before that time: it counts no more."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """What a job can do. The ledger has begun the transaction, and will commit it."""
@@ -296,3 +367,5 @@ class Transaction:
     history: HistoryStore
     sessions: SessionStore
     shown: ShownStore
+    groups: GroupStore
+    exchanges: ExchangeStore

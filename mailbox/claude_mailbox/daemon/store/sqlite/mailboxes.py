@@ -7,6 +7,7 @@ import apsw
 
 from claude_mailbox.daemon.store.operations import MailboxStore
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
+from claude_mailbox.daemon.store.sqlite.schema import HELD
 from claude_mailbox.errors import BadRequest, QuotaFull, TargetExists
 from claude_mailbox.model.mail import Listing, Rename
 from claude_mailbox.model.names import check_new_name
@@ -111,6 +112,12 @@ class SqliteMailboxes(MailboxStore):
                     (at, found[0]),
                 )
 
+    def describe(self, name: str, text: str | None, now: int) -> None:
+        mailbox_id, _ = self.find_or_make(name, now)
+        self._connection.execute(
+            "UPDATE mailbox SET description = ? WHERE id = ?", (text, mailbox_id)
+        )
+
     def listings(
         self, caller: str | None, seen_since: int, awake: Iterable[str] = ()
     ) -> list[Listing]:
@@ -121,13 +128,13 @@ class SqliteMailboxes(MailboxStore):
             "SELECT mailbox.id, name, created_at, last_seen_at,"
             " coalesce((SELECT sum(waiting) FROM backlog WHERE recipient_id = mailbox.id), 0),"
             " coalesce((SELECT waiting FROM backlog"
-            " WHERE recipient_id = ? AND sender_id = mailbox.id), 0)"
+            " WHERE recipient_id = ? AND sender_id = mailbox.id), 0), description"
             " FROM mailbox ORDER BY coalesce(last_seen_at, created_at) DESC, mailbox.id",
             (caller_id,),
         )
         return [
-            Listing(name, last_seen_at, pending, for_caller)
-            for mailbox_id, name, created_at, last_seen_at, pending, for_caller in rows
+            Listing(name, last_seen_at, pending, for_caller, description)
+            for mailbox_id, name, created_at, last_seen_at, pending, for_caller, description in rows
             if mailbox_id == caller_id
             or for_caller
             or name in keep
@@ -166,8 +173,10 @@ class SqliteMailboxes(MailboxStore):
         execute = self._connection.execute
         pends = execute(
             "SELECT EXISTS (SELECT 1 FROM backlog"
-            " WHERE (recipient_id = ? OR sender_id = ?) AND waiting + leased > 0)",
-            (mailbox_id, mailbox_id),
+            " WHERE (recipient_id = ?1 OR sender_id = ?1) AND waiting + leased > 0)"
+            f" OR EXISTS (SELECT 1 FROM message WHERE state = {HELD}"
+            " AND ?1 IN (recipient_id, sender_id))",
+            (mailbox_id,),
         ).get
         if pends:
             return False

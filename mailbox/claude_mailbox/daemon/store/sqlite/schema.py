@@ -23,6 +23,7 @@ APPLICATION_ID = 0x434D4258
 WAITING = 0
 LEASED = 1
 DELIVERED = 2
+HELD = 8
 
 # AUTOINCREMENT: a number that was given out never comes back, which first in, first out needs.
 # Bodies are apart from what a claim and a settlement change, because SQLite writes whole rows: so
@@ -201,8 +202,34 @@ CREATE TABLE search_gap (
 INSERT INTO search_gap (upto, above) VALUES (9223372036854775807, 0);
 """
 
+# Groups, what mailboxes say of themselves, and messages that are held between sessions. `exchange`
+# has what was written to sessions lately, which the limits count.
+_GROUPS = """
+ALTER TABLE message ADD COLUMN group_name TEXT;
+ALTER TABLE mailbox ADD COLUMN description TEXT;
+CREATE INDEX message_held ON message (recipient_id, sender_id) WHERE state = 8;
+
+CREATE TABLE membership (
+    group_name TEXT NOT NULL,
+    mailbox_id INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE,
+    joined_at INTEGER NOT NULL,
+    PRIMARY KEY (group_name, mailbox_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX membership_mailbox ON membership (mailbox_id);
+
+CREATE TABLE exchange (
+    sender_id INTEGER NOT NULL,
+    recipient_id INTEGER NOT NULL,
+    message_id INTEGER NOT NULL,
+    sent_at INTEGER NOT NULL,
+    PRIMARY KEY (sender_id, recipient_id, message_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX exchange_recipient ON exchange (recipient_id);
+CREATE INDEX exchange_age ON exchange (sent_at);
+"""
+
 # Appended to, never edited: each entry takes the database from its index to the next number.
-MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS, _HISTORY)
+MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS, _HISTORY, _GROUPS)
 
 
 def _sha256(*values: Any) -> bytes:

@@ -3,6 +3,8 @@
 import apsw
 
 from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.daemon.store.sqlite.exchanges import SqliteExchanges
+from claude_mailbox.daemon.store.sqlite.groups import SqliteGroups
 from claude_mailbox.daemon.store.sqlite.history import SqliteHistory
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.leases import SqliteLeases
@@ -25,4 +27,6 @@ def create_transaction(
         history=SqliteHistory(connection, mailboxes),
         sessions=SqliteSessions(connection, mailboxes),
         shown=SqliteShown(connection, mailboxes),
+        groups=SqliteGroups(connection, mailboxes),
+        exchanges=SqliteExchanges(connection, mailboxes),
     )

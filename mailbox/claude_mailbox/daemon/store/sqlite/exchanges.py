@@ -1,0 +1,92 @@
+"""SQL of what mailboxes wrote to sessions lately, and of messages that are held."""
+
+from collections.abc import Sequence
+
+import apsw
+
+from claude_mailbox.daemon.store.operations import ExchangeStore
+from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.sqlite.schema import HELD, WAITING
+from claude_mailbox.errors import QuotaFull
+from claude_mailbox.model.limits import Exchange, Exchanged, Held
+
+
+class SqliteExchanges(ExchangeStore):
+    def __init__(self, connection: apsw.Connection, mailboxes: SqliteMailboxes) -> None:
+        self._connection = connection
+        self._mailboxes = mailboxes
+
+    def lately(self, number: int, since: int) -> Exchange:
+        sender_id, recipient_id = self._connection.execute(
+            "SELECT sender_id, recipient_id FROM message WHERE id = ?", (number,)
+        ).get
+        pair = {"sender": sender_id, "recipient": recipient_id, "since": since}
+        rows = self._connection.execute(
+            "SELECT TRUE, sent_at, message_id FROM exchange"
+            " WHERE sender_id = :sender AND recipient_id = :recipient AND sent_at > :since"
+            " UNION ALL SELECT FALSE, sent_at, message_id FROM exchange"
+            " WHERE sender_id = :recipient AND recipient_id = :sender AND sent_at > :since"
+            " ORDER BY message_id",
+            pair,
+        )
+        messages = [Exchanged(bool(is_own), sent_at) for is_own, sent_at, _ in rows]
+        is_held = self._connection.execute(
+            f"SELECT EXISTS (SELECT 1 FROM message WHERE state = {HELD}"
+            " AND (recipient_id, sender_id) IN"
+            " (VALUES (:recipient, :sender), (:sender, :recipient)))",
+            {"sender": sender_id, "recipient": recipient_id},
+        ).get
+        return Exchange(messages, bool(is_held))
+
+    def note(self, number: int) -> None:
+        self._connection.execute(
+            "INSERT INTO exchange (sender_id, recipient_id, message_id, sent_at)"
+            " SELECT sender_id, recipient_id, id, sent_at FROM message WHERE id = ?",
+            (number,),
+        )
+
+    def hold(self, number: int, max_held: int) -> None:
+        recipient_id = self._connection.execute(
+            f"UPDATE message SET state = {HELD} WHERE id = ? RETURNING recipient_id", (number,)
+        ).get
+        count = self._connection.execute(
+            f"SELECT count(*) FROM message WHERE state = {HELD} AND recipient_id = ?",
+            (recipient_id,),
+        ).get
+        if count > max_held:
+            raise QuotaFull(
+                f"{max_held} messages are held for that mailbox already (maxPendingPerMailbox)."
+                " Nothing was stored: let the user release them."
+            )
+
+    def held(self, limit: int) -> Sequence[Held]:
+        rows = self._connection.execute(
+            "SELECT message.id, coalesce(a.name, sender), coalesce(b.name, recipient), sent_at"
+            " FROM message LEFT JOIN mailbox AS a ON a.id = sender_id"
+            " LEFT JOIN mailbox AS b ON b.id = recipient_id"
+            f" WHERE state = {HELD} ORDER BY message.id LIMIT ?",
+            (limit,),
+        )
+        return [Held(*row) for row in rows]
+
+    def release(self, mailbox: str | None = None) -> tuple[Sequence[int], Sequence[str]]:
+        involved, values = "", ()
+        if mailbox is not None:
+            found = self._mailboxes.find(mailbox)
+            if found is None:
+                return [], []
+            involved, values = "? IN (sender_id, recipient_id)", (found[0],)
+        rows = self._connection.execute(
+            f"UPDATE message SET state = {WAITING} WHERE state = {HELD}"
+            f"{involved and ' AND ' + involved} RETURNING id, recipient_id",
+            values,
+        ).fetchall()
+        if mailbox is None:
+            self._connection.execute("DELETE FROM exchange")
+        else:
+            self._connection.execute("DELETE FROM exchange WHERE sender_id = ?", values)
+            self._connection.execute("DELETE FROM exchange WHERE recipient_id = ?", values)
+        return sorted(number for number, _ in rows), self._mailboxes.names({r for _, r in rows})
+
+    def forget(self, before: int) -> None:
+        self._connection.execute("DELETE FROM exchange WHERE sent_at < ?", (before,))
