@@ -68,8 +68,10 @@ fast: $(DEV_STAMP)  ## Run the tests that start no processes.
 	$(BIN)/python -m pytest -m fast --numprocesses 2 --dist worksteal
 
 SECONDS ?= 300
-soak: $(DEV_STAMP)  ## Let the disk fail and the power go, at random, for SECONDS=300.
+CALLS ?= 10000
+soak: $(DEV_STAMP)  ## Fail the disk and cut the power, at random, for SECONDS=300; make CALLS=10000 by the OpenAPI document.
 	PYTHONPATH=tests $(BIN)/python -m crash.soak --seconds $(SECONDS)
+	PYTHONPATH=tests $(BIN)/python -m openapi.fuzz --calls $(CALLS)
 
 coverage: $(DEV_STAMP)  ## Run the tests and show which branches they miss.
 	$(BIN)/coverage erase

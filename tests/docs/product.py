@@ -16,6 +16,7 @@ from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
+from claude_mailbox.daemon.web.openapi import OpenApiRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.errors import MailboxError
@@ -37,10 +38,10 @@ def commands() -> dict[str, click.Command]:
     return {name: command for name, command in found.items() if command is not None}
 
 
-def routes() -> list[tuple[str, str]]:
-    """Return method and path of all routes; that a daemon has them, a test asks it."""
+def route_tables() -> list[Any]:
+    """Return what has routes; that a daemon has them, a test asks it."""
     nothing: Any = None
-    tables = (
+    return [
         MailRoutes(nothing, nothing),
         MailboxRoutes(nothing, nothing, nothing),
         HistoryRoutes(nothing, nothing),
@@ -49,7 +50,13 @@ def routes() -> list[tuple[str, str]]:
         IdentityRoutes(nothing),
         Follow(nothing, nothing),
         McpEndpoint(nothing, nothing, nothing),
-    )
+        OpenApiRoutes([]),
+    ]
+
+
+def routes() -> list[tuple[str, str]]:
+    """Return method and path of all routes."""
+    tables = route_tables()
     return [(route.method, route.path) for table in tables for route in table.routes()]
 
 

@@ -45,7 +45,7 @@ def test_parameters() -> None:
     read = {
         name
         for module in source("daemon")
-        for name in re.findall(r"request\.(?:number|parameter|has)\(\s*\"(\w+)\"", module)
+        for name in re.findall(r"request\.(?:number|parameter|flag|has)\(\s*\"(\w+)\"", module)
     }
 
     assert written == read

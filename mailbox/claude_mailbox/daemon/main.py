@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import trio
@@ -25,6 +25,7 @@ from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.sessions.proof import Proofs
 from claude_mailbox.daemon.delivery.sessions.registry import Sessions
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
+from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.handover import Handover
 from claude_mailbox.daemon.edge.subagents import SubagentCalls
@@ -43,6 +44,7 @@ from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
+from claude_mailbox.daemon.web.openapi import OpenApiRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
@@ -179,17 +181,18 @@ async def _serve(
     endpoint = McpEndpoint(broker, callers, subagents)
     follow = Follow(broker, callers)
     health = partial(_health, config, listening, endpoint, lines)
+    routes = [
+        *MailRoutes(broker, callers).routes(),
+        *MailboxRoutes(broker, callers, health).routes(),
+        *HistoryRoutes(broker, callers).routes(),
+        *SessionRoutes(sessions, subagents).routes(),
+        *ProofRoutes(proofs).routes(),
+        *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),
+        *follow.routes(),
+        *endpoint.routes(),
+    ]
     app = MailboxApp(
-        [
-            *MailRoutes(broker, callers).routes(),
-            *MailboxRoutes(broker, callers, health).routes(),
-            *HistoryRoutes(broker, callers).routes(),
-            *SessionRoutes(sessions, subagents).routes(),
-            *ProofRoutes(proofs).routes(),
-            *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),
-            *follow.routes(),
-            *endpoint.routes(),
-        ],
+        [*routes, *OpenApiRoutes(routes).routes()],
         handover,
         hosts=[*config.allowed_hosts, config.bind.strip("[]")],
         max_body_bytes=config.max_body_bytes,
@@ -243,18 +246,19 @@ async def _serve_mcp(endpoint: McpEndpoint) -> None:
 
 def _health(
     config: Config, listening: Listening, endpoint: McpEndpoint, lines: WaiterLines
-) -> Mapping[str, object]:
-    missing = {"missing": list(listening.missing)} if listening.missing else {}
-    return {
+) -> shapes.Health:
+    health: shapes.Health = {
         "status": "ok",
         "version": __version__,
         "dbPath": config.db_path,
         "pid": os.getpid(),
         "addresses": list(listening.addresses),
-        **missing,
         "mcp": "ready" if endpoint.is_ready else "starting",
         "waiters": lines.total(),
     }
+    if listening.missing:
+        health["missing"] = list(listening.missing)
+    return health
 
 
 async def _wait_for_signal(

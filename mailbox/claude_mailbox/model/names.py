@@ -79,7 +79,7 @@ def _may_be_in_name(character: str) -> bool:
     if character.isascii():
         return character.isalnum() or character in _PUNCTUATION
     return character not in _UNSEEN and (
-        character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"}
+        character.isalnum() or unicodedata.category(character).startswith("M")
     )
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import overload
 
 from claude_mailbox.errors import BadRequest
 
@@ -26,6 +27,10 @@ def parse_time(text: str, what: str) -> int:
     raise BadRequest(f"'{what}' must be a time such as 2026-11-27T12:00:00Z, not '{text[:40]}'.")
 
 
+@overload
+def iso_time(milliseconds: int) -> str: ...
+@overload
+def iso_time(milliseconds: int | None) -> str | None: ...
 def iso_time(milliseconds: int | None) -> str | None:
     """Return ISO 8601 UTC with milliseconds and ``Z``, or None for None."""
     if milliseconds is None:

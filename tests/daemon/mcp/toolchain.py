@@ -50,13 +50,13 @@ class Node:
         self.command = [str(binary)]
         self._npm = [str(binary), str(modules / "node_modules/npm/bin/npm-cli.js")]
 
-    def packages(self) -> Path:
-        """Return a folder with the packages that ``package.json`` names.
+    def packages(self, manifest_folder: Path = FOLDER) -> Path:
+        """Return a folder with the packages that the ``package.json`` of *manifest_folder* names.
 
         Raises:
             NotToBeHad: if they cannot be downloaded.
         """
-        manifest = (FOLDER / "package.json").read_text()
+        manifest = (manifest_folder / "package.json").read_text()
 
         def install(folder: Path) -> None:
             (folder / "package.json").write_text(manifest)

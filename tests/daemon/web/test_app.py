@@ -52,7 +52,7 @@ class Site:
                 *MailRoutes(world.broker, callers).routes(),
                 *MailboxRoutes(world.broker, callers, lambda: {"status": "ok"}).routes(),
                 *self.follow.routes(),
-                Route("GET", "/bug", fail),
+                Route("GET", "/bug", fail, None),
             ],
             self.handover,
             hosts=[],

@@ -1,7 +1,9 @@
 """How values of the domain look in JSON: camelCase keys, ISO times."""
 
 import json
+from typing import cast
 
+from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.model.history import HistoryEntry, MessageStatus
 from claude_mailbox.model.mail import Backlog, Delivery, LeaseOutcome, Listing, Receipt, Rename
 from claude_mailbox.model.sessions import Shown
@@ -16,9 +18,9 @@ def compact(content: object) -> str:
     return _ENCODER.encode(content)
 
 
-def delivery_json(delivery: Delivery, *, with_lease: bool) -> dict[str, object]:
+def delivery_json(delivery: Delivery, *, with_lease: bool) -> shapes.Delivery:
     """Return one message as a receiver sees it."""
-    answer: dict[str, object] = {
+    answer: shapes.Delivery = {
         "id": delivery.id,
         "from": delivery.sender,
         "body": delivery.body,
@@ -30,9 +32,9 @@ def delivery_json(delivery: Delivery, *, with_lease: bool) -> dict[str, object]:
     return answer
 
 
-def receipt_json(receipt: Receipt) -> dict[str, object]:
+def receipt_json(receipt: Receipt) -> shapes.Receipt:
     """Return the answer to a send."""
-    answer: dict[str, object] = {
+    answer: shapes.Receipt = {
         "id": receipt.id,
         "from": receipt.sender,
         "to": receipt.recipient,
@@ -54,9 +56,9 @@ def receipt_json(receipt: Receipt) -> dict[str, object]:
     return answer
 
 
-def status_json(status: MessageStatus) -> dict[str, object]:
+def status_json(status: MessageStatus) -> shapes.MessageStatus:
     """Return what became of a message; what says nothing is left out."""
-    answer: dict[str, object] = {
+    answer: shapes.MessageStatus = {
         "id": status.id,
         "from": status.sender,
         "to": status.recipient,
@@ -71,22 +73,22 @@ def status_json(status: MessageStatus) -> dict[str, object]:
     return answer
 
 
-def history_json(entry: HistoryEntry) -> dict[str, object]:
+def history_json(entry: HistoryEntry) -> shapes.HistoryEntry:
     """Return one message of a history; ``bodyLength`` says that its body was cut."""
-    answer = {**status_json(entry.status), "body": entry.body}
+    answer = cast("shapes.HistoryEntry", {**status_json(entry.status), "body": entry.body})
     if len(entry.body) < entry.length:
         answer["bodyLength"] = entry.length
     return answer
 
 
-def backlog_json(backlog: Backlog) -> dict[str, object]:
+def backlog_json(backlog: Backlog) -> shapes.Backlog:
     """Return the answer to a peek."""
     return {"pending": backlog.pending, "oldestAt": iso_time(backlog.oldest_at)}
 
 
-def listing_json(listing: Listing, *, watching: bool) -> dict[str, object]:
+def listing_json(listing: Listing, *, watching: bool) -> shapes.Listing:
     """Return one row of the list of mailboxes."""
-    row: dict[str, object] = {
+    row: shapes.Listing = {
         "name": listing.name,
         "lastSeenAt": iso_time(listing.last_seen_at),
         "pending": listing.pending,
@@ -96,23 +98,27 @@ def listing_json(listing: Listing, *, watching: bool) -> dict[str, object]:
     }
     if listing.session is not None:
         session = listing.session
-        known = {"since": iso_time(session.since), "project": session.project, "cwd": session.cwd}
         row["state"] = session.state
-        row |= {key: value for key, value in known.items() if value is not None}
+        if session.since is not None:
+            row["since"] = iso_time(session.since)
+        if session.project is not None:
+            row["project"] = session.project
+        if session.cwd is not None:
+            row["cwd"] = session.cwd
     return row
 
 
-def rename_json(renamed: Rename) -> dict[str, object]:
+def rename_json(renamed: Rename) -> shapes.Rename:
     """Return the answer to a rename."""
     return {"from": renamed.old, "to": renamed.new, "messagesTransferred": renamed.transferred}
 
 
-def lease_outcome_json(outcome: LeaseOutcome) -> dict[str, object]:
+def lease_outcome_json(outcome: LeaseOutcome) -> shapes.LeaseOutcome:
     """Return the answer to an ack, a release or an extension."""
     return {"done": list(outcome.done), "lost": list(outcome.lost)}
 
 
-def shown_json(shown: Shown) -> dict[str, object]:
+def shown_json(shown: Shown) -> shapes.Shown:
     """Return what a session was shown, for the hook that looks for proof."""
     return {
         "lease": shown.lease,

@@ -65,6 +65,17 @@ class Request:
             raise BadRequest(f"'{key}' must be a number, not '{text[:40]}'.")
         return in_range(key, value, low, high)
 
+    def flag(self, key: str) -> bool:
+        """Return whether a parameter is there and says ``true``.
+
+        Raises:
+            BadRequest: if it says something else than ``true`` or ``false``.
+        """
+        text = self.parameter(key) or "false"
+        if text not in {"true", "false"}:
+            raise BadRequest(f"'{key}' must be true or false, not '{text[:40]}'.")
+        return text == "true"
+
     def json(self) -> Mapping[str, object]:
         """Return the body's JSON object.
 

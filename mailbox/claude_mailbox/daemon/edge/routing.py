@@ -7,6 +7,7 @@ Mail is claimed only for somebody who answers for it until it has arrived. That 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from claude_mailbox.daemon.edge.description import Description
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
@@ -22,11 +23,13 @@ class Route:
         method: the HTTP method.
         path: the path, without parameters.
         handler: turns a request into a response; its errors become responses, too.
+        about: what it takes and answers; None for what is not REST.
     """
 
     method: str
     path: str
     handler: Callable[[Request], Awaitable[Response]]
+    about: Description | None
 
     async def respond(self, request: Request) -> Response:
         """Return the response, which tells of the error if there was one."""
@@ -47,11 +50,13 @@ class MailRoute:
         path: the path, without parameters.
         handler: as that of a `Route`, with the custody of what it hands out; its response is an
             ASGI application, such as a `Response`.
+        about: what it takes and answers; None for what is not REST.
     """
 
     method: str
     path: str
     handler: Callable[[Request, Custody], Awaitable[App]]
+    about: Description | None
 
     async def respond(self, request: Request, custody: Custody) -> App:
         """Return the response, which tells of the error if there was one."""

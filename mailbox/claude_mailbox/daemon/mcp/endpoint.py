@@ -58,7 +58,10 @@ class McpEndpoint:
         There is only POST: no stream to open and no session to end. Every call stands alone, which
         is what lets clients live through a restart of the daemon without noticing.
         """
-        return (MailRoute("POST", "/mcp", self._handle), MailRoute("POST", "/mcp/", self._handle))
+        return (
+            MailRoute("POST", "/mcp", self._handle, None),
+            MailRoute("POST", "/mcp/", self._handle, None),
+        )
 
     def held(self) -> list[str]:
         """Return the tokens of messages that are handed out in parts."""

@@ -1,5 +1,7 @@
 """The tools that look back: ``history`` and ``message``. They take no mail."""
 
+from collections.abc import Mapping
+
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.render import history_json, status_json
 from claude_mailbox.daemon.mcp import arguments as given
@@ -11,7 +13,7 @@ from claude_mailbox.model.mail import check_message
 HISTORY_MESSAGES = 20
 HISTORY_CHARACTERS = 20_000
 
-Content = dict[str, object]
+Content = Mapping[str, object]
 
 
 class HistoryTools:
@@ -39,7 +41,7 @@ class HistoryTools:
         room -= json_size({"messages": [], "more": False})
         messages: list[Content] = []
         for entry in page.entries:
-            message = history_json(entry)
+            message: Content = history_json(entry)
             if not messages:
                 message = _shortened(message, entry.length, room)
             room -= json_size(message) + 1

@@ -4,7 +4,7 @@ Results are structured content with compact JSON beside it: clients show a model
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import trio
@@ -45,7 +45,7 @@ _ENVELOPE = 200
 
 ARGUMENTS = {tool.name: tuple(tool.properties) for tool in TOOLS}
 
-Content = dict[str, object]
+Content = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +246,9 @@ class Tools:
         if custody.lease_seconds is not None:
             # A tool's result has no place for leases, so headers name them.
             custody.holder = claim.mailbox
-        messages = [delivery_json(delivery, with_lease=False) for delivery in claim.deliveries]
+        messages: list[Content] = [
+            delivery_json(delivery, with_lease=False) for delivery in claim.deliveries
+        ]
         return messages, {"remaining": claim.remaining}
 
     async def _later_part(self, name: str, part: int, custody: Custody) -> tuple[Content, Content]:
@@ -318,8 +320,12 @@ def _size(delivery: Delivery, body: str | None = None) -> int:
 def _part(message: LongMessage, part: int, waiting: int) -> tuple[Content, Content]:
     """Return a part of a message, and what is to be said beside it."""
     parts = len(message.pieces)
-    content = delivery_json(message.delivery, with_lease=False)
-    content.update(body=message.pieces[part - 1], part=part, parts=parts)
+    content = {
+        **delivery_json(message.delivery, with_lease=False),
+        "body": message.pieces[part - 1],
+        "part": part,
+        "parts": parts,
+    }
     if part == parts:
         return content, {"remaining": waiting}
     following = f"This is part {part} of {parts}: call check_inbox with part {part + 1} to go on."

@@ -1,11 +1,25 @@
 """Fields of a request's JSON, checked."""
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
+from claude_mailbox.daemon.edge.description import Keywords
 from claude_mailbox.errors import BadRequest
 
 ID_LIMIT = 200
 TOKENS_LIMIT = 10_000
+
+# Control characters, and what ends a line.
+_FORBIDDEN = "\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029"
+_has_forbidden = re.compile(f"[{_FORBIDDEN}\\ud800-\\udfff]").search
+# Something besides blanks, and nothing forbidden.
+_PATTERN = f"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}\\s][^{_FORBIDDEN}]*$"
+
+Text = Annotated[str, Keywords(minLength=1, maxLength=ID_LIMIT, pattern=_PATTERN)]
+OptionalText = Annotated[str | None, Keywords(minLength=1, maxLength=ID_LIMIT, pattern=_PATTERN)]
+Token = Annotated[str, Keywords(pattern="^[\\u0000-\\u007f]*$")]
+Tokens = Annotated[list[Token], Keywords(maxItems=TOKENS_LIMIT)]
 
 
 def text(content: Mapping[str, object], key: str, limit: int = ID_LIMIT) -> str:
@@ -17,7 +31,7 @@ def text(content: Mapping[str, object], key: str, limit: int = ID_LIMIT) -> str:
     value = content.get(key)
     if not isinstance(value, str) or not value.strip():
         raise BadRequest(f"'{key}' is missing or empty: give it as a string.")
-    if len(value) > limit or not value.isprintable():
+    if len(value) > limit or _has_forbidden(value):
         raise BadRequest(f"'{key}' must have at most {limit} characters and no control characters.")
     return value.strip()
 

@@ -13,25 +13,47 @@ released or extended for as long as a lease lasts is cut, and what it holds goes
 import math
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import NotRequired, TypedDict
 
 import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.waiters import Waiter
+from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers
+from claude_mailbox.daemon.edge.description import Description
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.daemon.edge.render import compact, delivery_json
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send, error_body, send_error
-from claude_mailbox.daemon.web.mail import lease_asked_for
-from claude_mailbox.errors import MailboxError, Renamed, ShuttingDown
+from claude_mailbox.daemon.web.mail import Seconds, lease_asked_for
+from claude_mailbox.errors import MailboxError, QuotaFull, Renamed, ShuttingDown
 
 BATCH = 256
 WINDOW = 1024
 HEARTBEAT_SECONDS = 15.0
 # How long a reader without ``lease=`` may hold mail and ack nothing.
 ACK_SECONDS = 60.0
+
+NDJSON = "application/x-ndjson"
+
+
+class FollowQuery(TypedDict):
+    """Whose mail is streamed."""
+
+    name: shapes.GivenName
+    lease: NotRequired[Seconds]
+
+
+_FOLLOW = Description(
+    "Stream messages with their leases, one JSON object a line",
+    shapes.Delivery,
+    identity="required",
+    query=FollowQuery,
+    errors=(Renamed, QuotaFull),
+    media_type=NDJSON,
+)
 
 
 class Reader:
@@ -136,7 +158,7 @@ class Follow:
 
     def routes(self) -> Iterable[MailRoute]:
         """Return it."""
-        return (MailRoute("GET", "/v1/follow", self._follow),)
+        return (MailRoute("GET", "/v1/follow", self._follow, _FOLLOW),)
 
     def held(self) -> list[str]:
         """Return the tokens that living streams answer for."""
@@ -188,7 +210,7 @@ class Follow:
         except MailboxError as error:
             await send_error(send, error)
             return None
-        headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
+        headers = [(b"content-type", NDJSON.encode()), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         try:
             while True:

@@ -2,20 +2,24 @@
 
 import math
 from collections.abc import Iterable
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.receipts import DELIVERED, REPLIED
+from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers
+from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.daemon.edge.render import history_json, status_json
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
-from claude_mailbox.daemon.web.mail import WATCH_DEFAULT, WATCH_LIMIT
-from claude_mailbox.errors import BadRequest
+from claude_mailbox.daemon.web.mail import WATCH_DEFAULT, WATCH_LIMIT, Timeout
+from claude_mailbox.errors import BadRequest, NotFound
 from claude_mailbox.model.history import (
     HISTORY_DEFAULT,
     HISTORY_LIMIT,
+    WORDS_LIMIT,
     HistoryPage,
     HistoryQuery,
     check_words,
@@ -23,6 +27,45 @@ from claude_mailbox.model.history import (
 from claude_mailbox.model.mail import CHECK_BYTES, check_message
 from claude_mailbox.model.names import check_name
 from claude_mailbox.model.times import parse_time
+
+
+class MessageQuery(TypedDict):
+    """Which message, and what to wait for."""
+
+    id: shapes.Id
+    wait: NotRequired[Literal["delivered", "replied"]]
+    timeout: NotRequired[Timeout]
+
+
+HistoryParameters = TypedDict(
+    "HistoryParameters",
+    {
+        "name": shapes.GivenName,
+        "q": NotRequired[Annotated[str, Keywords(maxLength=WORDS_LIMIT)]],
+        "with": NotRequired[shapes.GivenName],
+        "thread": NotRequired[shapes.Id],
+        "group": NotRequired[str],
+        "since": NotRequired[shapes.Time],
+        "before": NotRequired[shapes.Id],
+        "limit": NotRequired[Annotated[float, Keywords(minimum=1, default=HISTORY_DEFAULT)]],
+        "maxChars": NotRequired[Annotated[float, Keywords(minimum=0, default=CHECK_BYTES)]],
+    },
+)
+
+_MESSAGE = Description(
+    "What became of a message",
+    shapes.MessageStatus,
+    identity="required",
+    query=MessageQuery,
+    errors=(NotFound,),
+)
+_HISTORY = Description(
+    "What a mailbox sent and got, newest first",
+    list[shapes.HistoryEntry],
+    identity="required",
+    query=HistoryParameters,
+    headers={"X-Mailbox-More": "Whether there may be older ones that were asked for: true, false"},
+)
 
 
 class HistoryRoutes:
@@ -40,8 +83,8 @@ class HistoryRoutes:
     def routes(self) -> Iterable[Route | MailRoute]:
         """Return them."""
         return (
-            MailRoute("GET", "/v1/message", self._message),
-            Route("GET", "/v1/history", self._history),
+            MailRoute("GET", "/v1/message", self._message, _MESSAGE),
+            Route("GET", "/v1/history", self._history, _HISTORY),
         )
 
     async def _message(self, request: Request, custody: Custody) -> Response:

@@ -1,13 +1,27 @@
 """The REST route by which the daemon proves to clients on TCP that it is that of their home."""
 
 from collections.abc import Callable, Iterable
+from typing import Annotated, TypedDict
 
+from claude_mailbox.daemon.edge import shapes
+from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.errors import BadRequest
 
 _NONCE_LIMIT = 200
+
+
+class IdentityQuery(TypedDict):
+    """Letters and digits that nobody has used before."""
+
+    nonce: Annotated[str, Keywords(minLength=16, maxLength=_NONCE_LIMIT, pattern="^[0-9A-Za-z]+$")]
+
+
+_IDENTITY = Description(
+    "Prove that this daemon can read the secret of its home", shapes.Proof, query=IdentityQuery
+)
 
 
 class IdentityRoutes:
@@ -22,11 +36,11 @@ class IdentityRoutes:
 
     def routes(self) -> Iterable[Route]:
         """Return it."""
-        return (Route("GET", "/v1/identity", self._identify),)
+        return (Route("GET", "/v1/identity", self._identify, _IDENTITY),)
 
     async def _identify(self, request: Request) -> Response:
         nonce = request.parameter("nonce") or ""
-        if not 16 <= len(nonce) <= _NONCE_LIMIT or not nonce.isalnum():
+        if not 16 <= len(nonce) <= _NONCE_LIMIT or not (nonce.isascii() and nonce.isalnum()):
             raise BadRequest("'nonce' must be 16 to 200 letters and digits.")
         _, port = request.scope.get("server") or ("", 0)
         return Response({"proof": self._prove(nonce, port or 0)})

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Iterable
+from typing import Annotated, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers
+from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.daemon.edge.render import (
     backlog_json,
@@ -15,15 +18,99 @@ from claude_mailbox.daemon.edge.render import (
 from claude_mailbox.daemon.edge.request import Request, in_range
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
-from claude_mailbox.daemon.web.fields import lease_tokens
-from claude_mailbox.errors import BadRequest
-from claude_mailbox.model.mail import CHECK_LIMIT, check_body, check_key
+from claude_mailbox.daemon.web.fields import Tokens, lease_tokens
+from claude_mailbox.errors import BadRequest, KeyReused, QuotaFull, Renamed, TooLarge
+from claude_mailbox.model.mail import CHECK_LIMIT, KEY_LIMIT, check_body, check_key
 from claude_mailbox.model.names import check_name
 
 WATCH_DEFAULT = 25.0
 WATCH_LIMIT = 300.0
 LEASE_RANGE = (1.0, 3600.0)
 LEASE_DEFAULT = 60.0
+
+Seconds = Annotated[float, Keywords(minimum=LEASE_RANGE[0], maximum=LEASE_RANGE[1])]
+Timeout = Annotated[
+    float,
+    Keywords(
+        default=WATCH_DEFAULT,
+        description=f"Seconds to wait, at most {WATCH_LIMIT:.0f}; more counts as that",
+    ),
+]
+
+
+class SendBody(TypedDict):
+    """A message to send; a request that is repeated with its key stores it once."""
+
+    to: shapes.NewName
+    body: Annotated[str, Keywords(minLength=1)]
+    idempotencyKey: NotRequired[Annotated[str | None, Keywords(minLength=1, maxLength=KEY_LIMIT)]]
+
+
+class PeekQuery(TypedDict):
+    """Whose mail is counted."""
+
+    name: shapes.GivenName
+
+
+class CheckQuery(TypedDict):
+    """Whose mail is taken, and how much of it."""
+
+    name: shapes.GivenName
+    limit: NotRequired[Annotated[float, Keywords(minimum=1, default=CHECK_LIMIT)]]
+    lease: NotRequired[Seconds]
+    maxChars: NotRequired[Annotated[float, Keywords(minimum=0)]]
+
+
+class WatchQuery(TypedDict):
+    """Whose mail is waited for."""
+
+    name: shapes.GivenName
+    timeout: NotRequired[Timeout]
+    lease: NotRequired[Seconds]
+
+
+class LeasesBody(TypedDict):
+    """Leases, by their tokens."""
+
+    leases: Tokens
+
+
+class ExtendBody(LeasesBody):
+    """Leases, and how long they last from now on."""
+
+    seconds: NotRequired[Annotated[Seconds, Keywords(default=LEASE_DEFAULT)]]
+
+
+_SEND = Description(
+    "Store a message",
+    shapes.Receipt,
+    identity="required",
+    body=SendBody,
+    errors=(KeyReused, TooLarge, QuotaFull),
+)
+_PEEK = Description("Count the mail that waits", shapes.Backlog, query=PeekQuery)
+_CHECK = Description(
+    "Take the mail that waits, oldest first",
+    list[shapes.Delivery],
+    identity="required",
+    query=CheckQuery,
+    headers={"X-Mailbox-Pending": "How many messages still wait"},
+)
+_WATCH = Description(
+    "Wait for one message",
+    shapes.Delivery,
+    identity="required",
+    query=WatchQuery,
+    may_be_empty=True,
+    errors=(Renamed, QuotaFull),
+)
+_ACK, _RELEASE = (
+    Description(what, shapes.LeaseOutcome, identity="required", body=LeasesBody)
+    for what in ("Confirm leased messages", "Put leased messages back to their places")
+)
+_EXTEND = Description(
+    "Let leases last longer", shapes.LeaseOutcome, identity="required", body=ExtendBody
+)
 
 
 class MailRoutes:
@@ -41,13 +128,13 @@ class MailRoutes:
     def routes(self) -> Iterable[Route | MailRoute]:
         """Return them."""
         return (
-            Route("POST", "/v1/send", self._send),
-            Route("GET", "/v1/peek", self._peek),
-            MailRoute("POST", "/v1/check-inbox", self._check),
-            MailRoute("GET", "/v1/watch", self._watch),
-            Route("POST", "/v1/ack", self._ack),
-            Route("POST", "/v1/release", self._release),
-            Route("POST", "/v1/extend", self._extend),
+            Route("POST", "/v1/send", self._send, _SEND),
+            Route("GET", "/v1/peek", self._peek, _PEEK),
+            MailRoute("POST", "/v1/check-inbox", self._check, _CHECK),
+            MailRoute("GET", "/v1/watch", self._watch, _WATCH),
+            Route("POST", "/v1/ack", self._ack, _ACK),
+            Route("POST", "/v1/release", self._release, _RELEASE),
+            Route("POST", "/v1/extend", self._extend, _EXTEND),
         )
 
     async def _send(self, request: Request) -> Response:

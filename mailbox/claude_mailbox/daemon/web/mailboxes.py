@@ -1,14 +1,55 @@
 """The REST routes of mailboxes, and the daemon's own health."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from typing import NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers
+from claude_mailbox.daemon.edge.description import Description
 from claude_mailbox.daemon.edge.render import listing_json, rename_json
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
+from claude_mailbox.errors import TargetExists
 from claude_mailbox.model.names import check_name
+
+
+class ListQuery(TypedDict):
+    """With ``true``, mailboxes that have been idle for long are listed, too."""
+
+    all: NotRequired[bool]
+
+
+class RenameBody(TypedDict):
+    """The new name."""
+
+    to: shapes.NewName
+
+
+class DeleteQuery(TypedDict):
+    """The mailbox to delete."""
+
+    name: shapes.GivenName
+
+
+_HEALTH = Description("How the daemon is", shapes.Health)
+_LIST = Description(
+    "List the mailboxes", list[shapes.Listing], identity="optional", query=ListQuery
+)
+_RENAME = Description(
+    "Rename a mailbox",
+    shapes.Rename,
+    identity="required",
+    body=RenameBody,
+    errors=(TargetExists,),
+)
+_DELETE = Description(
+    "Delete a mailbox, if nothing pends there",
+    shapes.Deleted,
+    identity="required",
+    query=DeleteQuery,
+)
 
 
 class MailboxRoutes:
@@ -21,7 +62,7 @@ class MailboxRoutes:
     """
 
     def __init__(
-        self, broker: Broker, callers: Callers, health: Callable[[], Mapping[str, object]]
+        self, broker: Broker, callers: Callers, health: Callable[[], shapes.Health]
     ) -> None:
         self._broker = broker
         self._callers = callers
@@ -30,10 +71,10 @@ class MailboxRoutes:
     def routes(self) -> Iterable[Route]:
         """Return them."""
         return (
-            Route("GET", "/health", self._tell_health),
-            Route("GET", "/v1/list", self._list),
-            Route("POST", "/v1/rename", self._rename),
-            Route("DELETE", "/v1/mailbox", self._delete),
+            Route("GET", "/health", self._tell_health, _HEALTH),
+            Route("GET", "/v1/list", self._list, _LIST),
+            Route("POST", "/v1/rename", self._rename, _RENAME),
+            Route("DELETE", "/v1/mailbox", self._delete, _DELETE),
         )
 
     async def _tell_health(self, request: Request) -> Response:
@@ -41,9 +82,7 @@ class MailboxRoutes:
 
     async def _list(self, request: Request) -> Response:
         caller = await self._callers.identify(request.scope)
-        rows = await self._broker.list_mailboxes(
-            caller.name, show_all=request.parameter("all") in {"true", "1"}
-        )
+        rows = await self._broker.list_mailboxes(caller.name, show_all=request.flag("all"))
         return Response([listing_json(listing, watching=watching) for listing, watching in rows])
 
     async def _rename(self, request: Request) -> Response:

@@ -1,17 +1,65 @@
 """The REST routes by which hooks tell what a session does, and what of its mail has arrived."""
 
 from collections.abc import Iterable, Mapping
+from typing import Annotated, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.sessions.proof import Proofs
+from claude_mailbox.daemon.edge import shapes
+from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.render import lease_outcome_json, shown_json
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
-from claude_mailbox.daemon.web.fields import lease_tokens, optional_text, text
+from claude_mailbox.daemon.web.fields import (
+    OptionalText,
+    Text,
+    Tokens,
+    lease_tokens,
+    optional_text,
+    text,
+)
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.sessions import SESSION_STATES, SHOWN_KINDS, SessionEvent, Shown
 
 _PATH_LIMIT = 4096
+
+_Path = Annotated[OptionalText, Keywords(maxLength=_PATH_LIMIT)]
+_Whole = Annotated[int, Keywords(minimum=0, maximum=2**63 - 1)]
+
+
+class EventBody(TypedDict):
+    """What happens in a session."""
+
+    sessionId: Text
+    state: NotRequired[Annotated[str | None, Keywords(enum=[*SESSION_STATES, None])]]
+    beginsTurn: NotRequired[bool]
+    transcript: NotRequired[_Path]
+    cwd: NotRequired[_Path]
+    project: NotRequired[OptionalText]
+
+
+class ShownBody(TypedDict):
+    """What a session was shown."""
+
+    sessionId: Text
+    leases: Tokens
+    kind: NotRequired[Annotated[str | None, Keywords(enum=[*SHOWN_KINDS, None])]]
+    transcript: NotRequired[_Path]
+    inode: NotRequired[_Whole]
+    size: NotRequired[_Whole]
+
+
+class ProofBody(TypedDict):
+    """What of it has arrived, and what has not."""
+
+    sessionId: Text
+    arrived: Tokens
+    lost: Tokens
+
+
+_EVENT = Description("Tell what happens in a session", shapes.Unproved, body=EventBody)
+_SHOWN = Description("Tell what a session was shown", shapes.LeaseOutcome, body=ShownBody)
+_PROOF = Description("Tell what of it has arrived", shapes.ProofOutcome, body=ProofBody)
 
 
 class ProofRoutes:
@@ -27,9 +75,9 @@ class ProofRoutes:
     def routes(self) -> Iterable[Route]:
         """Return them."""
         return (
-            Route("POST", "/v1/session/event", self._event),
-            Route("POST", "/v1/session/shown", self._shown),
-            Route("POST", "/v1/session/proof", self._proof),
+            Route("POST", "/v1/session/event", self._event, _EVENT),
+            Route("POST", "/v1/session/shown", self._shown, _SHOWN),
+            Route("POST", "/v1/session/proof", self._proof, _PROOF),
         )
 
     async def _event(self, request: Request) -> Response:
@@ -37,7 +85,7 @@ class ProofRoutes:
         event = SessionEvent(
             session_id=text(content, "sessionId"),
             state=_one_of(content, "state", SESSION_STATES, default=None),
-            begins_turn=content.get("beginsTurn") is True,
+            begins_turn=_flag(content, "beginsTurn"),
             transcript=optional_text(content, "transcript", _PATH_LIMIT),
             cwd=optional_text(content, "cwd", _PATH_LIMIT),
             project=optional_text(content, "project"),
@@ -70,6 +118,13 @@ class ProofRoutes:
         )
 
 
+def _flag(content: Mapping[str, object], key: str) -> bool:
+    value = content.get(key, False)
+    if not isinstance(value, bool):
+        raise BadRequest(f"'{key}' must be true or false.")
+    return value
+
+
 def _one_of(
     content: Mapping[str, object], key: str, values: tuple[str, ...], *, default: str | None
 ) -> str | None:
@@ -83,6 +138,8 @@ def _one_of(
 
 def _whole(content: Mapping[str, object], key: str) -> int:
     value = content.get(key, 0)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # in JSON, 1.0 is a whole number, too
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
         raise BadRequest(f"'{key}' must be a whole number, 0 or more.")
     return value

@@ -1,18 +1,65 @@
 """The REST routes of sessions, which the hooks of a coding agent call."""
 
 from collections.abc import Iterable
+from typing import NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.sessions.registry import CLEAR, Sessions
+from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import UnknownSession
+from claude_mailbox.daemon.edge.description import Description
 from claude_mailbox.daemon.edge.render import listing_json
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.edge.subagents import SubagentCalls
-from claude_mailbox.daemon.web.fields import optional_text, text
+from claude_mailbox.daemon.web.fields import OptionalText, Text, optional_text, text
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.names import check_name, check_new_name, is_reserved
 from claude_mailbox.model.sessions import Start
+
+
+class StartBody(TypedDict):
+    """A session that starts, resumes or goes on."""
+
+    sessionId: Text
+    name: shapes.NewName
+    source: NotRequired[OptionalText]
+    client: NotRequired[OptionalText]
+    bell: NotRequired[bool]
+
+
+class EndBody(TypedDict):
+    """A session that is over."""
+
+    sessionId: Text
+    reason: NotRequired[OptionalText]
+    client: NotRequired[OptionalText]
+
+
+class SubagentCallBody(TypedDict):
+    """A tool call that a subagent makes."""
+
+    toolUseId: Text
+
+
+class SessionQuery(TypedDict):
+    """A session, or the process that runs it; one of the two must be given."""
+
+    id: NotRequired[Text]
+    client: NotRequired[Text]
+
+
+_START = Description("Give a session its mailbox", shapes.Welcome, body=StartBody)
+_END = Description("End a session", shapes.Farewell, body=EndBody)
+_SUBAGENT_CALL = Description(
+    "Tell which tool call a subagent makes", shapes.SubagentCall, body=SubagentCallBody
+)
+_FIND = Description(
+    "Find the mailbox of a session",
+    shapes.SessionMailbox,
+    query=SessionQuery,
+    errors=(UnknownSession,),
+)
 
 
 class SessionRoutes:
@@ -30,10 +77,10 @@ class SessionRoutes:
     def routes(self) -> Iterable[Route]:
         """Return them."""
         return (
-            Route("POST", "/v1/session", self._start),
-            Route("POST", "/v1/session/end", self._end),
-            Route("POST", "/v1/session/subagent-call", self._note_subagent_call),
-            Route("GET", "/v1/session", self._find),
+            Route("POST", "/v1/session", self._start, _START),
+            Route("POST", "/v1/session/end", self._end, _END),
+            Route("POST", "/v1/session/subagent-call", self._note_subagent_call, _SUBAGENT_CALL),
+            Route("GET", "/v1/session", self._find, _FIND),
         )
 
     async def _start(self, request: Request) -> Response:

@@ -21,23 +21,28 @@ class SqliteMailboxes(MailboxStore):
 
     def find(self, name: str) -> tuple[int, str] | None:
         """Return id and present name of the mailbox that *name* stands for, or None."""
-        found = self._find(name)
-        if found is None and not name.isascii():
-            # Older versions kept names as they came, and some systems take accents apart.
-            found = self._find(unicodedata.normalize("NFD", name))
-        return found
+        row = self._row(name)
+        return None if row is None else row[:2]
 
-    def _find(self, name: str) -> tuple[int, str] | None:
-        found: tuple[int, str] | None = self._connection.execute(
-            "SELECT id, name FROM mailbox WHERE name = ?", (name,)
+    def _row(self, name: str) -> tuple[int, str, int | None] | None:
+        """Return also when its owner was seen last, as far as that is written down."""
+        row = self._row_of(name)
+        if row is None and not name.isascii():
+            # Older versions kept names as they came, and some systems take accents apart.
+            row = self._row_of(unicodedata.normalize("NFD", name))
+        return row
+
+    def _row_of(self, spelling: str) -> tuple[int, str, int | None] | None:
+        row: tuple[int, str, int | None] | None = self._connection.execute(
+            "SELECT id, name, last_seen_at FROM mailbox WHERE name = ?", (spelling,)
         ).get
-        if found is None:
-            found = self._connection.execute(
-                "SELECT mailbox.id, mailbox.name FROM alias"
+        if row is None:
+            row = self._connection.execute(
+                "SELECT mailbox.id, mailbox.name, last_seen_at FROM alias"
                 " JOIN mailbox ON mailbox.id = alias.mailbox_id WHERE alias.name = ?",
-                (name,),
+                (spelling,),
             ).get
-        return found
+        return row
 
     def id_of_owner(self, name: str) -> int | None:
         """Return the id of the mailbox that *name* stands for, or last stood for."""
@@ -54,8 +59,8 @@ class SqliteMailboxes(MailboxStore):
 
         With *seen* false it was only written to: nobody has used it yet.
         """
-        found = self.find(name)
-        if found is None:
+        row = self._row(name)
+        if row is None:
             check_new_name(name)
             self._check_limit()
             # One that was deleted comes back with its history, and so with its id.
@@ -67,12 +72,12 @@ class SqliteMailboxes(MailboxStore):
                 (former_id, name, now, now if seen else None),
             )
             return self._connection.last_insert_rowid(), name
-        if seen:
+        mailbox_id, present, last_seen_at = row
+        if seen and last_seen_at is None:
             self._connection.execute(
-                "UPDATE mailbox SET last_seen_at = ? WHERE id = ? AND last_seen_at IS NULL",
-                (now, found[0]),
+                "UPDATE mailbox SET last_seen_at = ? WHERE id = ?", (now, mailbox_id)
             )
-        return found
+        return mailbox_id, present
 
     def _check_limit(self) -> None:
         if self._limit is None:

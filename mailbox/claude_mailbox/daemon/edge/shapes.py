@@ -1,0 +1,211 @@
+"""The shapes of JSON in answers, which `render` fills and the OpenAPI document tells.
+
+Those with a field ``from`` are written as calls, because that is a keyword of the language.
+"""
+
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+from claude_mailbox.daemon.edge.description import Keywords
+from claude_mailbox.model.names import NAME_LIMIT
+from claude_mailbox.model.sessions import SESSION_STATES
+
+# Control characters, what ends a line, and what changes the direction of writing.
+_FORBIDDEN = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+
+Name = Annotated[str, Keywords(minLength=1, maxLength=NAME_LIMIT, description="Name of a mailbox")]
+# As above, where a request says it: blanks around it do not count.
+GivenName = Annotated[
+    Name, Keywords(pattern=f"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}\\s][^{_FORBIDDEN}]*$")
+]
+# As above, where a mailbox of that name may be made. In patterns, the word for letters of every
+# script is not understood everywhere.
+NewName = Annotated[
+    Name,
+    Keywords(
+        description="Name of a mailbox: letters and digits of every script, blanks and"
+        " . _ - + : / @, beginning with a letter, a digit or one of . _ + : /; 'user', 'all' and"
+        " what begins with 'claude-mailbox' belong to the daemon"
+    ),
+]
+Time = Annotated[str, Keywords(format="date-time")]
+Count = Annotated[int, Keywords(minimum=0)]
+Id = Annotated[int, Keywords(minimum=1, maximum=2**63 - 1, description="Number of a message")]
+SessionState = Annotated[str, Keywords(enum=list(SESSION_STATES))]
+MessageState = Annotated[str, Keywords(enum=["waiting", "leased", "delivered"])]
+
+Delivery = TypedDict(
+    "Delivery",
+    {
+        "id": Id,
+        "from": Name,
+        "body": str,
+        "sentAt": Time,
+        "attempts": Count,
+        "lease": NotRequired[str],
+    },
+)
+
+
+class Recipient(TypedDict):
+    """What is known of the mailbox that a message was sent to."""
+
+    known: bool
+    lastSeenAt: Time | None
+    watching: bool
+    pending: Count
+    state: SessionState
+    wakes: bool
+
+
+Receipt = TypedDict(
+    "Receipt",
+    {
+        "id": Id,
+        "from": Name,
+        "to": Name,
+        "sentAt": Time,
+        "state": Literal["queued"],
+        "recipient": Recipient,
+        "forwardedFrom": NotRequired[Name],
+        "duplicate": NotRequired[bool],
+    },
+)
+
+MessageStatus = TypedDict(
+    "MessageStatus",
+    {
+        "id": Id,
+        "from": Name,
+        "to": Name,
+        "sentAt": Time,
+        "state": MessageState,
+        "attempts": Count,
+        "deliveredAt": NotRequired[Time],
+        "by": NotRequired[str],
+    },
+)
+
+
+class HistoryEntry(MessageStatus):
+    """A message in a history; ``bodyLength`` says that its body was cut."""
+
+    body: str
+    bodyLength: NotRequired[Count]
+
+
+class Backlog(TypedDict):
+    """What waits in a mailbox."""
+
+    pending: Count
+    oldestAt: Time | None
+
+
+class Listing(TypedDict):
+    """One row of the list of mailboxes."""
+
+    name: Name
+    lastSeenAt: Time | None
+    pending: Count
+    pendingForYou: Count
+    watching: bool
+    state: SessionState
+    since: NotRequired[Time]
+    project: NotRequired[str]
+    cwd: NotRequired[str]
+
+
+Rename = TypedDict("Rename", {"from": Name, "to": Name, "messagesTransferred": Count})
+
+
+class LeaseOutcome(TypedDict):
+    """Which leases an ack, a release or an extension reached, and which had ended before."""
+
+    done: list[str]
+    lost: list[str]
+
+
+class Shown(TypedDict):
+    """What a session was shown without proof of arrival yet."""
+
+    lease: str
+    kind: str
+    isPast: bool
+    shownAt: Time
+    transcript: str
+    inode: Count
+    size: Count
+
+
+class Unproved(TypedDict):
+    """All that a session was shown without proof of arrival yet."""
+
+    unproved: list[Shown]
+
+
+class ProofOutcome(TypedDict):
+    """What became of the leases that had arrived, and of those that were lost."""
+
+    arrived: LeaseOutcome
+    lost: LeaseOutcome
+
+
+class Health(TypedDict):
+    """How the daemon is; ``missing`` names addresses that it could not have."""
+
+    status: Literal["ok"]
+    version: str
+    dbPath: str
+    pid: Count
+    addresses: list[str]
+    missing: NotRequired[list[str]]
+    mcp: Literal["starting", "ready"]
+    waiters: Count
+
+
+class Deleted(TypedDict):
+    """Whether the mailbox was deleted: not while mail pends in either direction."""
+
+    deleted: bool
+
+
+class Proof(TypedDict):
+    """Proof that this daemon can read the secret in the home folder."""
+
+    proof: str
+
+
+class Welcome(TypedDict):
+    """What a session gets when it starts."""
+
+    name: Name
+    pending: Count
+    bell: str | None
+    peers: list[Listing]
+
+
+class Farewell(TypedDict):
+    """The mailbox of a session that ended, if it had one, and whether it was deleted."""
+
+    name: Name | None
+    deleted: bool
+
+
+class SessionMailbox(TypedDict):
+    """A session and its mailbox."""
+
+    sessionId: str
+    name: Name
+
+
+class SubagentCall(TypedDict):
+    """A tool call that a subagent makes."""
+
+    toolUseId: str
+
+
+class Error(TypedDict):
+    """What went wrong: a sentence that says what to do, and a stable code."""
+
+    error: str
+    reason: str
+    to: NotRequired[Name]
