@@ -29,6 +29,10 @@ PANELS = {
         "list": "commands.mail:list_mailboxes",
         "rename": "commands.mail:rename",
         "delete": "commands.mail:delete",
+        "describe": "commands.groups:describe",
+        "groups": "commands.groups:groups",
+        "join": "commands.groups:join",
+        "leave": "commands.groups:leave",
     },
     "Daemon": {
         "status": "commands.daemon:status",

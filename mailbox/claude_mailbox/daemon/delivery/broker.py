@@ -13,6 +13,7 @@ import trio
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
 from claude_mailbox.daemon.delivery.expiry import Expiry
+from claude_mailbox.daemon.delivery.groups import Groups
 from claude_mailbox.daemon.delivery.history import History
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.receipts import Receipts
@@ -82,6 +83,7 @@ class Broker:
         self.expiry = Expiry(ledger, clock, self.announce)
         self.receipts = Receipts(self.expiry, clock)
         self.history = History(ledger, self.expiry, clock)
+        self.groups = Groups(ledger, presence, clock)
 
     def __repr__(self) -> str:
         return f"<Broker: {self._lines!r}, {self._ledger!r}>"
@@ -289,6 +291,13 @@ class Broker:
         if renamed.transferred:
             self.announce([renamed.new])
         return renamed
+
+    async def describe(self, name: str, text: str | None) -> None:
+        """Let a mailbox say what it is for, None for nothing any more."""
+        now = self._clock()
+        await self._ledger.run(
+            lambda transaction: transaction.mailboxes.describe(name, text, now), brief=True
+        )
 
     async def delete(self, name: str) -> bool:
         """Delete a mailbox if nothing pends in either direction; return whether that was done."""

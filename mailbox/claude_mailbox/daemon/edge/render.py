@@ -4,6 +4,7 @@ import json
 from typing import cast
 
 from claude_mailbox.daemon.edge import shapes
+from claude_mailbox.model.groups import Group
 from claude_mailbox.model.history import HistoryEntry, MessageStatus
 from claude_mailbox.model.mail import Backlog, Delivery, LeaseOutcome, Listing, Receipt, Rename
 from claude_mailbox.model.sessions import Shown
@@ -105,7 +106,14 @@ def listing_json(listing: Listing, *, watching: bool) -> shapes.Listing:
             row["project"] = session.project
         if session.cwd is not None:
             row["cwd"] = session.cwd
+    if listing.description is not None:
+        row["description"] = listing.description
     return row
+
+
+def group_json(group: Group) -> shapes.Group:
+    """Return a group and its members."""
+    return {"name": group.name, "kind": group.kind, "members": list(group.members)}
 
 
 def rename_json(renamed: Rename) -> shapes.Rename:

@@ -27,10 +27,20 @@ NewName = Annotated[
         " what begins with 'claude-mailbox' belong to the daemon"
     ),
 ]
+GroupName = Annotated[
+    str,
+    Keywords(
+        minLength=2,
+        maxLength=NAME_LIMIT,
+        pattern="^@",
+        description="Name of a group: @ and what a mailbox may be named",
+    ),
+]
 Time = Annotated[str, Keywords(format="date-time")]
 Count = Annotated[int, Keywords(minimum=0)]
 Id = Annotated[int, Keywords(minimum=1, maximum=2**63 - 1, description="Number of a message")]
 SessionState = Annotated[str, Keywords(enum=list(SESSION_STATES))]
+GroupKind = Annotated[str, Keywords(enum=["joined", "project", "all"])]
 MessageState = Annotated[str, Keywords(enum=["waiting", "leased", "delivered"])]
 
 Delivery = TypedDict(
@@ -112,6 +122,22 @@ class Listing(TypedDict):
     since: NotRequired[Time]
     project: NotRequired[str]
     cwd: NotRequired[str]
+    description: NotRequired[str]
+
+
+class Group(TypedDict):
+    """A group and who belongs to it; ``project`` and ``all`` are those that nobody joins."""
+
+    name: GroupName
+    kind: GroupKind
+    members: list[Name]
+
+
+class MailboxDescription(TypedDict):
+    """What a mailbox says of itself."""
+
+    name: Name
+    description: str | None
 
 
 Rename = TypedDict("Rename", {"from": Name, "to": Name, "messagesTransferred": Count})

@@ -124,4 +124,25 @@ TOOLS = (
         is_read_only=True,
         is_idempotent=True,
     ),
+    Tool(
+        "join",
+        "Join a group, such as @reviewers: its mail comes to you, too.",
+        {"group": {"type": "string"}, "name": _NAME},
+        ("group",),
+        is_idempotent=True,
+    ),
+    Tool(
+        "leave",
+        "Leave a group.",
+        {"group": {"type": "string"}, "name": _NAME},
+        ("group",),
+        is_idempotent=True,
+    ),
+    Tool(
+        "describe",
+        "Tell peers what you work on: a line beside your name in list_mailboxes.",
+        {"text": {"type": "string"}, "name": _NAME},
+        ("text",),
+        is_idempotent=True,
+    ),
 )

@@ -1,0 +1,120 @@
+"""Groups: who gets what is written to ``@name``.
+
+There are three kinds. To ``@all`` belong the sessions that were active in the last hour, to
+``@<project>`` the sessions of that project; nobody joins these. Any other group has the members
+that joined it.
+
+A session whose client was killed belongs to none of the first two.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.delivery.sessions import processes
+from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.errors import BadRequest
+from claude_mailbox.model.groups import ALL, PREFIX, Group, Place
+
+_ACTIVE_MILLISECONDS = 3600 * 1000
+
+
+class Groups:
+    """All groups. Every method that is ``async`` may raise what ``Ledger.run`` raises.
+
+    Args:
+        ledger: where members are kept.
+        presence: knows who was here since that was written down.
+        clock: returns the time in milliseconds since the epoch.
+    """
+
+    def __init__(self, ledger: Ledger, presence: Presence, clock: Callable[[], int]) -> None:
+        self._ledger = ledger
+        self._presence = presence
+        self._clock = clock
+
+    async def join(self, mailbox: str, name: str) -> Group:
+        """Make a mailbox a member; return the group.
+
+        Raises:
+            BadRequest: if nobody joins that one.
+        """
+        now = self._clock()
+
+        def job(transaction: Transaction) -> Group:
+            if name == ALL or name in _projects(transaction.groups.places()):
+                whose = "all active sessions" if name == ALL else "all sessions of that project"
+                raise BadRequest(f"'{name}' is the group of {whose}: nobody joins or leaves it.")
+            transaction.groups.join(name, mailbox, now)
+            return Group(name, "joined", transaction.groups.members(name)[name])
+
+        return await self._ledger.run(job)
+
+    async def leave(self, mailbox: str, name: str) -> Group:
+        """End the membership of a mailbox, if there is one; return the group."""
+
+        def job(transaction: Transaction) -> Group:
+            transaction.groups.leave(name, mailbox)
+            return Group(name, "joined", transaction.groups.members(name).get(name, ()))
+
+        return await self._ledger.run(job)
+
+    async def groups(self) -> Sequence[Group]:
+        """Return all groups that somebody belongs to, by name."""
+        now = self._clock()
+        joined, places = await self._ledger.run(
+            lambda transaction: (transaction.groups.members(), transaction.groups.places()),
+            durable=False,
+        )
+        living = self._living(places, now)
+        found = [
+            Group(name, _kind(name, living), _members(name, joined, living, now))
+            for name in sorted({ALL, *joined, *_projects(living)})
+        ]
+        return [group for group in found if group.members]
+
+    def members(self, transaction: Transaction, name: str, now: int) -> Sequence[str]:
+        """Return who belongs to a group, within a job of the ledger."""
+        living = self._living(transaction.groups.places(), now)
+        return _members(name, transaction.groups.members(name), living, now)
+
+    def _living(self, places: Iterable[Place], now: int) -> Sequence[Place]:
+        """Return where sessions work whose client lives, or was there lately if nobody knows it."""
+        found = []
+        for place in places:
+            seen = self._presence.last_seen(place.mailbox) or 0
+            active_at = max(place.active_at, seen)
+            if place.clients:
+                is_alive = any(processes.is_alive(key) for key in place.clients)
+            else:
+                is_alive = _is_active(active_at, now)
+            if is_alive:
+                found.append(Place(place.mailbox, place.project, active_at, place.clients))
+        return found
+
+
+def _members(
+    name: str, joined: Mapping[str, Sequence[str]], living: Iterable[Place], now: int
+) -> Sequence[str]:
+    if name == ALL:
+        return [place.mailbox for place in living if _is_active(place.active_at, now)]
+    project = [place.mailbox for place in living if _group_of(place) == name]
+    return list(dict.fromkeys([*joined.get(name, ()), *project]))
+
+
+def _kind(name: str, living: Iterable[Place]) -> str:
+    if name == ALL:
+        return "all"
+    return "project" if name in _projects(living) else "joined"
+
+
+def _projects(places: Iterable[Place]) -> set[str]:
+    return {group for place in places if (group := _group_of(place)) is not None}
+
+
+def _group_of(place: Place) -> str | None:
+    return None if place.project is None else PREFIX + place.project
+
+
+def _is_active(active_at: int, now: int) -> bool:
+    return active_at > now - _ACTIVE_MILLISECONDS
