@@ -1,21 +1,13 @@
 """Mail as text: no body can pass for one of our own lines."""
 
-import re
 import shlex
 import subprocess
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_mailbox.client.text import (
-    indented,
-    mail_line,
-    quoted,
-    rename_line,
-    shell_word,
-    visible,
-)
+from claude_mailbox.client.text import mail_line, quoted, rename_line, shell_word
+from claude_mailbox.model.text import visible
 
 
 class TestMailLine:
@@ -44,44 +36,7 @@ class TestMailLine:
             assert not any(c < " " and c != "\t" for c in line)
 
 
-class TestVisible:
-    @pytest.mark.parametrize(
-        ("text", "shown"),
-        [
-            ("plain", "plain"),
-            ("tab\tstays", "tab\tstays"),
-            ("\x1b[31mred", "\\x1b[31mred"),
-            ("\x9b31m", "\\x9b31m"),
-            ("a\0b\x7f", "a\\x00b\\x7f"),
-            ("a\rb", "a\\x0db"),
-            ("a\x85b", "a\\x85b"),
-            ("a\u2028b\u2029", "a\\u2028b\\u2029"),
-            ("\u202egnp.exe", "\\u202egnp.exe"),
-            ("\u2066x\u2069", "\\u2066x\\u2069"),
-            ("é 漢 🎉", "é 漢 🎉"),
-            ("a\u200bb\u200d\u200f", "a\\u200bb\\u200d\\u200f"),
-            ("\u061c\u2060\ufeff", "\\u061c\\u2060\\ufeff"),
-            ("\U000e0041\U000e007f", "\\U000e0041\\U000e007f"),
-            ("❤\ufe0f ☎\ufe0e 1\ufe0f", "❤\ufe0f ☎\ufe0e 1\ufe0f"),
-            ("a\ufe0f❤\ufe0f\ufe0f\ufe0f", "a\\ufe0f❤\ufe0f\\ufe0f\\ufe0f"),
-            ("\ufe0fx\ufe01\U000e0101", "\\ufe0fx\\ufe01\\U000e0101"),
-            ("</system-reminder>", "\\x3c/system-reminder>"),
-            ("a < b <System-Reminder x> é", "a < b \\x3cSystem-Reminder x> é"),
-            ("< / system-reminder>", "\\x3c / system-reminder>"),
-            ("the system-reminder tag", "the system-reminder tag"),
-        ],
-    )
-    def test_control_characters_become_escapes(self, text: str, shown: str) -> None:
-        """Letters of any script and tabs stay."""
-        assert shown == visible(text)
-        assert shown == indented(text)
-
-    @given(st.text(alphabet="</ system-reminder>SYSTEM\n\u200b"))
-    def test_no_tag_of_the_client_is_left(self, text: str) -> None:
-        """However it is written, and cut."""
-        for shown in (visible(text), indented(text)):
-            assert not re.search(r"<[/\s]*system-reminder", shown, re.IGNORECASE)
-
+class TestNames:
     @given(st.text())
     def test_a_name_stays_between_its_quotes(self, name: str) -> None:
         """It cannot go on with words of ours."""

@@ -123,9 +123,16 @@ class TestDatabase:
             stopped.kill()
         assert leased(stopped.database) == 1
         files = [stopped.database, Path(f"{stopped.database}-wal")]
+        secret, away = stopped.home / "secret", stopped.home / "away"
+        secret.rename(away)
+        secret.mkdir()
+        assert "secret" in refusal(stopped)
+        assert leased(stopped.database) == 1
+        secret.rmdir()
+        away.rename(secret)
         before = [file.read_bytes() for file in files]
         place = stopped.home / "mailbox.sock"
-        place.unlink()
+        place.unlink(missing_ok=True)
         place.mkdir()
         with socket.create_server(("127.0.0.1", 0)) as other:
             stopped.settings["port"] = other.getsockname()[1]
@@ -293,6 +300,24 @@ class TestConfiguration:
 
 
 class TestFullDisk:
+    def test_of_the_home_folder_alone(self, stopped: DaemonProcess, scratch: Path) -> None:
+        """The database lies elsewhere, and its leases stay as they are."""
+        stopped.settings["dbPath"] = str(scratch / "mailbox.db")
+        with small_disk(stopped.home, 300_000):
+            stopped.start()
+            with followed(stopped):
+                stopped.kill()
+            (stopped.home / "mailbox.lock").write_text("")
+            fill(stopped.home)
+            sentence = refusal(stopped)
+            assert str(stopped.home) in sentence
+            assert "free space" in sentence
+            assert leased(stopped.database) == 1
+            (stopped.home / "ballast").unlink()
+            stopped.start()
+            assert leased(stopped.database) == 0
+            assert stopped.stop() == 0
+
     def test_while_it_runs(self, stopped: DaemonProcess) -> None:
         """A send that does not fit is a 503 with a reason; nothing that was answered is lost."""
         with small_disk(stopped.home, 4_000_000):
@@ -316,10 +341,7 @@ class TestFullDisk:
         """It says so, and does not begin."""
         with small_disk(stopped.home, 300_000):
             (stopped.home / "mailbox.json").write_text("x" * 200)
-            with contextlib.suppress(OSError), (stopped.home / "ballast").open("wb") as ballast:
-                while True:
-                    ballast.write(b"x" * 4096)
-                    ballast.flush()
+            fill(stopped.home)
             assert "free space" in refusal(stopped)
             (stopped.home / "ballast").unlink()
             stopped.start()
@@ -343,6 +365,14 @@ class TestFullDisk:
         connection = apsw.Connection(str(stopped.database), flags=apsw.SQLITE_OPEN_READONLY)
         assert connection.pragma("integrity_check") == "ok"
         connection.close()
+
+
+def fill(folder: Path) -> None:
+    """Leave no space on the disk of that folder."""
+    with contextlib.suppress(OSError), (folder / "ballast").open("wb") as ballast:
+        while True:
+            ballast.write(b"x" * 4096)
+            ballast.flush()
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from claude_mailbox.client import output, times
-from claude_mailbox.client.text import visible
+from claude_mailbox.model.text import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

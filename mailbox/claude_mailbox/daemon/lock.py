@@ -54,11 +54,18 @@ class Lock:
             ) from None
 
     def describe(self, addresses: Sequence[str] = ()) -> None:
-        """Write our pid, version and addresses into the file."""
+        """Write our pid, version and addresses into the file.
+
+        Raises:
+            StartupError: if it cannot be written.
+        """
         content = {"pid": os.getpid(), "version": __version__, "addresses": list(addresses)}
-        os.ftruncate(self._descriptor, 0)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, json.dumps(content).encode() + b"\n")
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            os.write(self._descriptor, json.dumps(content).encode() + b"\n")
+        except OSError as error:
+            raise StartupError(self._unwritable(error)) from None
 
     def close(self) -> None:
         """Free the lock."""
@@ -86,7 +93,8 @@ class HomeLock(Lock):
     def _unwritable(self, error: OSError) -> str:
         return (
             f"Cannot write in the home folder {os.path.dirname(self._path)} ({error.strerror}):"
-            " check its permissions, or choose another one with CLAUDE_MAILBOX_HOME."
+            " check its permissions and free space, or choose another one with"
+            " CLAUDE_MAILBOX_HOME."
         )
 
     def _taken(self, holder: str) -> str:
@@ -105,7 +113,7 @@ class DatabaseLock(Lock):
     def __init__(self, database: str) -> None:
         self._database = database
         super().__init__(f"{database}-lock")
-        with contextlib.suppress(OSError):  # a full disk: the lock holds without our pid
+        with contextlib.suppress(StartupError):  # a full disk: the lock holds without our pid
             self.describe()
 
     def _unwritable(self, error: OSError) -> str:

@@ -167,8 +167,6 @@ async def _serve(
     sessions = Sessions(ledger, broker, doorbell, _clock)
     proofs = Proofs(ledger, broker, _clock)
     housekeeping = Housekeeping(ledger, broker, lines, presence, config, _clock)
-    await housekeeping.release_bound()
-    await sessions.restore()
 
     max_connections = descriptors.share(descriptors.raise_limit(), LISTENERS)
     budget = Budget(max(BUFFER_BYTES, BUFFER_MESSAGES * config.max_body_bytes))
@@ -199,6 +197,11 @@ async def _serve(
         hosts=[*config.allowed_hosts, config.bind.strip("[]")],
         max_body_bytes=config.max_body_bytes,
     )
+    lock.describe(listening.addresses)
+    # Only now: everything that can fail at a start has succeeded. Clients that connect already wait
+    # in the kernel's queue, so nothing is claimed before what was leased goes back.
+    await housekeeping.release_bound()
+    await sessions.restore()
 
     async with trio.open_nursery() as background:
         background.start_soon(broker.expiry.serve)
@@ -213,10 +216,7 @@ async def _serve(
         background.start_soon(proofs.serve)
         async with trio.open_nursery() as serving:
             await listening.serve(serving, create_server)
-            lock.describe(listening.addresses)
-            background.start_soon(
-                listening.keep_open, serving, lambda: lock.describe(listening.addresses)
-            )
+            background.start_soon(listening.keep_open, serving, partial(_note, lock, listening))
             background.start_soon(_serve_mcp, endpoint)
             on_ready(listening.addresses)
             # What exists now stays; the collector need not look at it.
@@ -230,6 +230,14 @@ async def _serve(
             endpoint.close()
         await _write_down(presence, handover)
         background.cancel_scope.cancel()
+
+
+def _note(lock: HomeLock, listening: Listening) -> None:
+    """Write new addresses down, for commands that look for the daemon."""
+    try:
+        lock.describe(listening.addresses)
+    except StartupError as error:
+        logger.warning("%s", error)
 
 
 def _may_connect(user: int) -> bool:

@@ -7,7 +7,12 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.http.stream import STALL_SECONDS, ClientGone, Stream
+from claude_mailbox.daemon.http.stream import (
+    LEAST_BYTES_PER_SECOND,
+    STALL_SECONDS,
+    ClientGone,
+    Stream,
+)
 
 MEBIBYTE = 1024 * 1024
 
@@ -64,6 +69,26 @@ async def test_a_slow_client_is_not_gone(pair, autojump_clock, nursery) -> None:
         taken += read_all(client)
         await wait_all_tasks_blocked()
     assert taken == size
+
+
+async def test_a_client_that_takes_next_to_nothing_is_gone(pair, autojump_clock, nursery) -> None:
+    """A byte now and then does not keep a response, and its mail, for ever."""
+    stream, client = pair
+    size = 8 * MEBIBYTE
+    is_gone = trio.Event()
+
+    async def send() -> None:
+        with pytest.raises(ClientGone):
+            await stream.send(bytes(size))
+        is_gone.set()
+
+    nursery.start_soon(send)
+    end = trio.current_time() + STALL_SECONDS + 2 * size / LEAST_BYTES_PER_SECOND
+    while not is_gone.is_set() and trio.current_time() < end:
+        await trio.sleep(STALL_SECONDS - 1)
+        client.recv(1)
+        await wait_all_tasks_blocked()
+    assert is_gone.is_set()
 
 
 async def test_abort_ends_pending_calls(pair, nursery) -> None:

@@ -242,7 +242,7 @@ class TestLongMessages:
         """Each part gives it that time again."""
         now = 0.0
         messages = LongMessages(lambda: now)
-        messages.begin("me", delivery(1), 100)
+        messages.begin("me", delivery(1), PIECES)
         now = HELD_SECONDS - 1
         messages.continue_with("me", 2)
         now += HELD_SECONDS - 1
@@ -258,9 +258,12 @@ class TestLongMessages:
         """The oldest makes room, and is not held any more."""
         messages = LongMessages(lambda: 0.0)
         for number in range(HELD_LIMIT + 1):
-            messages.begin(f"mailbox {number}", delivery(number), 100)
+            messages.begin(f"mailbox {number}", delivery(number), PIECES)
 
         assert messages.held() == [f"{number}-lease" for number in range(1, HELD_LIMIT + 1)]
+
+
+PIECES = ["x" * 100] * 10
 
 
 def delivery(number: int) -> Delivery:

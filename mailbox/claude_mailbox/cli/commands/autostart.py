@@ -8,7 +8,7 @@ from claude_mailbox import paths
 from claude_mailbox.autostart import Outcome, current, manager
 from claude_mailbox.cli import options, serve
 from claude_mailbox.client import codec, output
-from claude_mailbox.client.text import visible
+from claude_mailbox.model.text import visible
 
 _STATES = {
     "installed": "Installed",

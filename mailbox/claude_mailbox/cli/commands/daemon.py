@@ -13,8 +13,8 @@ from claude_mailbox.client.reach import startup
 from claude_mailbox.client.reach.address import is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.lock_file import running_daemon
-from claude_mailbox.client.text import visible
 from claude_mailbox.errors import DaemonUnreachable, MailboxError
+from claude_mailbox.model.text import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from claude_mailbox.cli import options
 from claude_mailbox.cli.doctor.checks import examine
 from claude_mailbox.cli.doctor.finding import OK, PROBLEM, Finding
 from claude_mailbox.client import codec, output
-from claude_mailbox.client.text import visible
+from claude_mailbox.model.text import visible
 
 _WORDS = {OK: ("OK", "green"), PROBLEM: ("PROBLEM", "red")}
 _INDENT = 9

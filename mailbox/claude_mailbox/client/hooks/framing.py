@@ -2,7 +2,8 @@
 
 from claude_mailbox.client.mail.showing import mark
 from claude_mailbox.client.reach.api import Delivery
-from claude_mailbox.client.text import indented, quoted, shell_word, visible
+from claude_mailbox.client.text import indented, quoted, shell_word
+from claude_mailbox.model.text import visible
 
 
 def frame(

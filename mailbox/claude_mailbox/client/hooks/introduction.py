@@ -2,7 +2,8 @@
 
 import os
 
-from claude_mailbox.client.text import quoted, visible
+from claude_mailbox.client.text import quoted
+from claude_mailbox.model.text import visible
 
 _PLUGIN_TOOLS = "mcp__plugin_claude-mailbox_mailbox__"
 _PLAIN_TOOLS = "mcp__mailbox__"

@@ -11,12 +11,13 @@ Raises, all of them:
 import os
 import sys
 
-from claude_mailbox.client import codec, encoding, output, text
+from claude_mailbox.client import codec, encoding, output
 from claude_mailbox.client.mail.interrupts import Interrupts
 from claude_mailbox.client.mail.printing import message_lines, print_mail
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.errors import BadRequest, OutputLost
+from claude_mailbox.model.text import visible
 
 # The largest message that a daemon can be configured to take; in UTF-16 it has twice the bytes.
 _INPUT_LIMIT = 128 * 1024 * 1024
@@ -112,7 +113,7 @@ def rename(*, name: str, to: str, url: str | None = None, as_json: bool = False)
         output.write(codec.encode(renamed) + "\n")
     else:
         moved = _count(renamed.get("messagesTransferred"), "message")
-        old, new = text.visible(str(renamed.get("from"))), text.visible(str(renamed["to"]))
+        old, new = visible(str(renamed.get("from"))), visible(str(renamed["to"]))
         output.write(f"'{old}' is now '{new}'; {moved} moved along.\n")
     return 0
 
@@ -126,7 +127,7 @@ def delete(*, name: str, url: str | None = None, as_json: bool = False) -> int:
     ).value
     if not isinstance(deleted, dict) or "deleted" not in deleted:
         raise daemon.wrong_server()
-    shown = text.visible(name)
+    shown = visible(name)
     sentence = f"Mailbox '{shown}' is deleted.\n"
     if not deleted["deleted"]:
         sentence = f"'{shown}' is no mailbox, or mail still waits in it or from it: it stays.\n"
@@ -151,11 +152,11 @@ def _receipt_line(receipt: dict[str, object]) -> str:
     """Return one line: where the message went, and whether anybody reads that mailbox."""
     recipient = receipt["recipient"]
     assert isinstance(recipient, dict)  # noqa: S101  # `send` has checked it
-    to = text.visible(str(receipt.get("to")))
+    to = visible(str(receipt.get("to")))
     forwarded = receipt.get("forwardedFrom")
     line = f"Sent message {receipt.get('id')} to '{to}'"
     if forwarded is not None:
-        line += f" (the new name of '{text.visible(str(forwarded))}')"
+        line += f" (the new name of '{visible(str(forwarded))}')"
     if not recipient.get("known"):
         return f"{line}; nobody has used that mailbox yet: 'claude-mailbox list' shows the names.\n"
     if recipient.get("watching"):

@@ -7,6 +7,7 @@ from claude_mailbox.client.mail.interrupts import Interrupts
 from claude_mailbox.client.reach.api import ANSWER_SECONDS, Daemon, Identity, Result
 from claude_mailbox.client.reach.http1 import quote
 from claude_mailbox.errors import BadRequest, DaemonUnreachable
+from claude_mailbox.model.text import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -224,10 +225,10 @@ def _number(message: dict[str, object]) -> int:
 
 def _state(status: dict[str, object]) -> str:
     """Return the state of a message in words."""
-    state = text.visible(str(status.get("state")))
+    state = visible(str(status.get("state")))
     if state == "delivered":
         by = status.get("by")
-        return state if by is None else f"{state} by {text.visible(str(by))}"
+        return state if by is None else f"{state} by {visible(str(by))}"
     attempts = status.get("attempts")
     if state == "leased":
         return "handed out, not confirmed yet"
@@ -239,15 +240,15 @@ def _state(status: dict[str, object]) -> str:
 
 
 def _status_line(status: dict[str, object]) -> str:
-    sender, to = text.visible(str(status.get("from"))), text.visible(str(status.get("to")))
+    sender, to = visible(str(status.get("from"))), visible(str(status.get("to")))
     line = f"Message {status.get('id')} from '{sender}' to '{to}': {_state(status)}"
     if status.get("deliveredAt") is not None:
-        line += f" at {text.visible(times.shown(status['deliveredAt']))}"
-    return f"{line}; sent at {text.visible(times.shown(status.get('sentAt')))}."
+        line += f" at {visible(times.shown(status['deliveredAt']))}"
+    return f"{line}; sent at {visible(times.shown(status.get('sentAt')))}."
 
 
 def _message_line(message: dict[str, object]) -> str:
-    sent = text.visible(times.shown(message.get("sentAt")))
-    sender, to = text.visible(str(message.get("from"))), text.visible(str(message.get("to")))
+    sent = visible(times.shown(message.get("sentAt")))
+    sender, to = visible(str(message.get("from"))), visible(str(message.get("to")))
     head = f"Mail {message['id']} from {sender} to {to} ({_state(message)})"
     return f"[Claude-Mailbox] {sent} {head}: {text.indented(str(message['body']))}"

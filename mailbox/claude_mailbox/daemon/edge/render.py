@@ -1,6 +1,7 @@
 """How values of the domain look in JSON: camelCase keys, ISO times."""
 
 import json
+from collections.abc import Mapping
 from typing import cast
 
 from claude_mailbox.daemon.edge import shapes
@@ -8,6 +9,7 @@ from claude_mailbox.model.groups import Group
 from claude_mailbox.model.history import HistoryEntry, MessageStatus
 from claude_mailbox.model.mail import Backlog, Delivery, LeaseOutcome, Listing, Receipt, Rename
 from claude_mailbox.model.sessions import Shown
+from claude_mailbox.model.text import visible_in_json
 from claude_mailbox.model.times import iso_time
 
 # Made once: ``json.dumps`` would make one for every call that is not by default.
@@ -31,6 +33,16 @@ def delivery_json(delivery: Delivery, *, with_lease: bool) -> shapes.Delivery:
     if with_lease:
         answer["lease"] = delivery.lease
     return answer
+
+
+def for_models(message: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a message with escapes for what a model would not see, or take for its client's words.
+
+    ``escaped`` says that the body is not exactly what was sent.
+    """
+    body = str(message["body"])
+    shown = visible_in_json(body)
+    return message if shown == body else {**message, "body": shown, "escaped": True}
 
 
 def receipt_json(receipt: Receipt) -> shapes.Receipt:

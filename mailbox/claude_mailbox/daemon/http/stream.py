@@ -20,6 +20,9 @@ from claude_mailbox.daemon.http.peer import user_of_peer
 
 # A client that takes no bytes for so long is gone, whatever its socket says.
 STALL_SECONDS = 30.0
+# One that takes less on average is as good as gone: what it is being sent is kept for it, in memory
+# and out of everybody else's reach. A modem is slower, but nobody is on this machine by modem.
+LEAST_BYTES_PER_SECOND = 4 * 1024
 
 
 class ClientGone(Exception):
@@ -90,9 +93,11 @@ class Stream:
 
         Raises:
             ClientGone: if the connection is closed or broken, or the client has taken nothing
-                for ``STALL_SECONDS``; the connection is aborted then.
+                for ``STALL_SECONDS``, or less than ``LEAST_BYTES_PER_SECOND`` for longer than that;
+                the connection is aborted then.
         """
         rest: bytes | memoryview = data
+        deadline: float | None = None
         while True:
             try:
                 sent = self._socket.send(rest)
@@ -100,22 +105,27 @@ class Stream:
                     return
                 rest = memoryview(rest)[sent:]
             except BlockingIOError:
-                await self._wait_for_room()
+                if deadline is None:
+                    ahead = len(rest) + (_buffered(self._socket) or 0)
+                    deadline = trio.current_time() + STALL_SECONDS + ahead / LEAST_BYTES_PER_SECOND
+                await self._wait_for_room(deadline)
             except OSError:
                 raise ClientGone from None
 
-    async def _wait_for_room(self) -> None:
-        """Wait until more can be sent.
+    async def _wait_for_room(self, deadline: float) -> None:
+        """Wait until more can be sent, but not beyond *deadline*.
 
         The system calls a socket writable only when a good part of its buffer is free, which a
         slow reader may take long to reach: so what counts is whether the buffer has shrunk.
         """
         while True:
             before = _buffered(self._socket)
-            with trio.move_on_after(STALL_SECONDS):
+            now = trio.current_time()
+            with trio.move_on_at(min(now + STALL_SECONDS, deadline)):
                 await trio.lowlevel.wait_writable(self._socket)
                 return
-            if before is None or _buffered(self._socket) == before:
+            is_late = trio.current_time() >= deadline
+            if is_late or before is None or _buffered(self._socket) == before:
                 self.abort()
                 raise ClientGone
 

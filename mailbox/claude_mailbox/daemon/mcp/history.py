@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge.render import history_json, status_json
+from claude_mailbox.daemon.edge.render import for_models, history_json, status_json
 from claude_mailbox.daemon.mcp import arguments as given
 from claude_mailbox.daemon.mcp.arguments import Arguments
 from claude_mailbox.daemon.mcp.parts import cut, json_size
@@ -41,7 +41,7 @@ class HistoryTools:
         room -= json_size({"messages": [], "more": False})
         messages: list[Content] = []
         for entry in page.entries:
-            message: Content = history_json(entry)
+            message = for_models(history_json(entry))
             if not messages:
                 message = _shortened(message, entry.length, room)
             room -= json_size(message) + 1

@@ -68,13 +68,13 @@ class LongMessages:
                 del self._by_mailbox[mailbox]
         return [message.delivery.lease for message in self._by_mailbox.values()]
 
-    def begin(self, mailbox: str, delivery: Delivery, room: int) -> LongMessage:
-        """Cut a message into parts whose text takes *room* in JSON; the first is handed out."""
+    def begin(self, mailbox: str, delivery: Delivery, pieces: Sequence[str]) -> LongMessage:
+        """Hold a message that comes in these parts; the first is handed out."""
         if len(self._by_mailbox) >= HELD_LIMIT:
             # Its lease is not held any more, and ends.
             del self._by_mailbox[next(iter(self._by_mailbox))]
         until = self._clock() + HELD_SECONDS
-        message = LongMessage(delivery, cut(delivery.body, room), 1, until)
+        message = LongMessage(delivery, pieces, 1, until)
         self._by_mailbox[mailbox] = message
         return message
 

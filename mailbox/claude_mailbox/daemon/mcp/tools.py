@@ -1,6 +1,7 @@
 """The tools' handlers: the same verbs and the same sentences as REST. Knows no SDK.
 
 Results are structured content with compact JSON beside it: clients show a model one or the other.
+So bodies in both are made for models; programs that need them exactly as they were sent use REST.
 """
 
 import logging
@@ -16,6 +17,7 @@ from claude_mailbox.daemon.edge.render import (
     backlog_json,
     compact,
     delivery_json,
+    for_models,
     listing_json,
     receipt_json,
     rename_json,
@@ -27,7 +29,7 @@ from claude_mailbox.daemon.mcp.arguments import Arguments
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.clients import characters_for
 from claude_mailbox.daemon.mcp.history import HistoryTools
-from claude_mailbox.daemon.mcp.parts import HELD_SECONDS, LongMessage, LongMessages, json_size
+from claude_mailbox.daemon.mcp.parts import HELD_SECONDS, LongMessage, LongMessages, cut, json_size
 from claude_mailbox.daemon.mcp.schemas import LEAST_CHARACTERS, TOOLS, WATCH_DEFAULT, WATCH_LIMIT
 from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
 from claude_mailbox.model.groups import Group, check_description, check_group
@@ -242,17 +244,17 @@ class Tools:
         """Return the messages of *claim*, or the first part of a long one, and what is to be said."""
         if claim.deliveries and _size(claim.deliveries[0]) > room - _ENVELOPE:
             (delivery,) = claim.deliveries
-            text_room = room - _ENVELOPE - _size(delivery, body="")
-            message = self.long_messages.begin(claim.mailbox, delivery, text_room)
+            content = _content(delivery)
+            text_room = room - _ENVELOPE - json_size({**content, "body": ""}) - 1
+            pieces = cut(str(content["body"]), text_room)
+            message = self.long_messages.begin(claim.mailbox, delivery, pieces)
             await self._keep_lease(message, custody)
             part, rest = _part(message, 1, claim.remaining)
             return [part], rest
         if custody.lease_seconds is not None:
             # A tool's result has no place for leases, so headers name them.
             custody.holder = claim.mailbox
-        messages: list[Content] = [
-            delivery_json(delivery, with_lease=False) for delivery in claim.deliveries
-        ]
+        messages = [_content(delivery) for delivery in claim.deliveries]
         return messages, {"remaining": claim.remaining}
 
     async def _later_part(self, name: str, part: int, custody: Custody) -> tuple[Content, Content]:
@@ -337,19 +339,20 @@ def _group(group: Group) -> Content:
     return {"group": group.name, "members": shown, "more": len(group.members) - len(shown)}
 
 
-def _size(delivery: Delivery, body: str | None = None) -> int:
-    """Return how many characters a message takes in a result, as it is or with another body."""
-    content = delivery_json(delivery, with_lease=False)
-    if body is not None:
-        content["body"] = body
-    return json_size(content) + 1  # and a comma
+def _content(delivery: Delivery) -> Content:
+    return for_models(delivery_json(delivery, with_lease=False))
+
+
+def _size(delivery: Delivery) -> int:
+    """Return how many characters a message takes in a result."""
+    return json_size(_content(delivery)) + 1  # and a comma
 
 
 def _part(message: LongMessage, part: int, waiting: int) -> tuple[Content, Content]:
     """Return a part of a message, and what is to be said beside it."""
     parts = len(message.pieces)
     content = {
-        **delivery_json(message.delivery, with_lease=False),
+        **_content(message.delivery),
         "body": message.pieces[part - 1],
         "part": part,
         "parts": parts,
