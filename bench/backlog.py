@@ -8,6 +8,7 @@ from bench.context import BODY
 from bench.daemon import Home
 from claude_mailbox.daemon.store.sqlite.database import close_database, open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
+from claude_mailbox.model.drafts import Draft
 
 _CHUNK = 5_000
 _NO_LIMIT = 10**9
@@ -22,7 +23,7 @@ def fill_stopped(home: Home, mailbox: str, count: int) -> None:
             now = _now()
             with connection:
                 for _ in range(min(_CHUNK, count - start)):
-                    mail.send("sender", mailbox, BODY, now, max_pending=_NO_LIMIT)
+                    mail.send(Draft("sender", mailbox, BODY), now, max_pending=_NO_LIMIT)
     finally:
         close_database(connection)
 

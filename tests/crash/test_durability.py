@@ -15,12 +15,13 @@ import os, signal, sys
 import trio
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
+from claude_mailbox.model.drafts import Draft
 
 async def main(path, durable):
     ledger = Ledger(await SqliteEngine.open(path))
     async with trio.open_nursery() as nursery:
         await nursery.start(ledger.serve)
-        await ledger.run(lambda transaction: transaction.mail.send("a", "b", "hello", 1), durable=durable)
+        await ledger.run(lambda transaction: transaction.mail.send(Draft("a", "b", "hello"), 1), durable=durable)
         os.kill(os.getpid(), signal.SIGKILL)
 
 trio.run(main, sys.argv[1], sys.argv[2] == "durable")

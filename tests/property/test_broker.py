@@ -18,6 +18,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.errors import BadRequest, Renamed, TargetExists
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Claim
 from daemon.kit import World, custody, open_world
 
@@ -145,7 +146,7 @@ class Simulation:
 
     async def _send(self, name: str) -> None:
         self.sent += 1
-        await self._broker.send("sender", name, str(self.sent))
+        await self._broker.send(Draft("sender", name, str(self.sent)))
 
     async def _cancel(self, number: int) -> None:
         if self.receivers:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from claude_mailbox.errors import BadRequest, KeyReused, QuotaFull, Renamed, TargetExists
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import FRAME_CHARACTERS, KEY_MILLISECONDS
 from property.checked_store import CheckedStore
@@ -65,7 +66,7 @@ class Mail(CheckedStore):
         try:
             receipt = self.commit(
                 lambda transaction: transaction.mail.send(
-                    sender, to, body, self.now, key=key, max_pending=LIMIT
+                    Draft(sender, to, body, key), self.now, max_pending=LIMIT
                 )
             )
         except QuotaFull:
@@ -409,7 +410,7 @@ class Mail(CheckedStore):
     def die_before_the_commit(self, sender: str, to: str, body: str) -> None:
         """What was not committed never was."""
         self.connection.execute("BEGIN IMMEDIATE")
-        self.transaction.mail.send(sender, to, body, self.now)
+        self.transaction.mail.send(Draft(sender, to, body), self.now)
         self.transaction.leases.claim(to, self.now, limit=9, max_bytes=10**6)
         self.connection.execute("ROLLBACK")
         self.restart()

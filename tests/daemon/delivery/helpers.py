@@ -5,6 +5,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.errors import Renamed, ShuttingDown
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Claim
 from daemon.kit import World, custody
 
@@ -16,7 +17,7 @@ def bodies(claim: Claim | None) -> list[str]:
 
 async def lease(world: World, body: str, seconds: float | None) -> Custody:
     """Send a message to 'b' and claim it."""
-    await world.broker.send("a", "b", body)
+    await world.broker.send(Draft("a", "b", body))
     custodian = custody(seconds)
     await world.broker.check("b", custodian)
     return custodian

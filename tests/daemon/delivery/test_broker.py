@@ -12,6 +12,7 @@ from claude_mailbox.errors import (
     QuotaFull,
     TargetExists,
 )
+from claude_mailbox.model.drafts import Draft
 from daemon.delivery.helpers import Watchers, bodies
 from daemon.kit import EPOCH, World, custody, open_world
 
@@ -19,16 +20,16 @@ from daemon.kit import EPOCH, World, custody, open_world
 class TestSend:
     async def test_the_receipt_tells_of_the_recipient(self, world: World) -> None:
         """Unknown, then known, then watching; and how much waits."""
-        first = await world.broker.send("a", "b", "1")
+        first = await world.broker.send(Draft("a", "b", "1"))
         assert (first.known, first.last_seen_at, first.watching, first.pending) == (
             False,
             None,
             False,
             1,
         )
-        await world.broker.send("b", "a", "x")
+        await world.broker.send(Draft("b", "a", "x"))
         await trio.sleep(5)
-        second = await world.broker.send("a", "b", "2")
+        second = await world.broker.send(Draft("a", "b", "2"))
         assert (second.known, second.last_seen_at, second.pending) == (True, EPOCH, 2)
 
     async def test_the_receipt_counts_a_watcher_that_leaves_with_the_message(
@@ -36,32 +37,32 @@ class TestSend:
     ) -> None:
         """It counts who stood there when the message came."""
         await watchers.add("w")
-        receipt = await world.broker.send("a", "b", "1")
+        receipt = await world.broker.send(Draft("a", "b", "1"))
         assert receipt.watching
         await wait_all_tasks_blocked()
-        assert not (await world.broker.send("a", "b", "2")).watching
+        assert not (await world.broker.send(Draft("a", "b", "2"))).watching
 
     async def test_writing_to_a_name_does_not_make_it_known(self, world: World) -> None:
         """Only its owner does, by using it."""
-        await world.broker.send("a", "b", "1")
-        assert not (await world.broker.send("a", "b", "2")).known
+        await world.broker.send(Draft("a", "b", "1"))
+        assert not (await world.broker.send(Draft("a", "b", "2"))).known
         await world.broker.check("b", custody())
-        assert (await world.broker.send("a", "b", "3")).known
+        assert (await world.broker.send(Draft("a", "b", "3"))).known
 
     async def test_a_message_to_oneself(self, world: World) -> None:
         """Is a send like any other."""
-        receipt = await world.broker.send("a", "a", "note")
+        receipt = await world.broker.send(Draft("a", "a", "note"))
         assert (receipt.sender, receipt.recipient, receipt.known) == ("a", "a", True)
         assert bodies(await world.broker.check("a", custody())) == ["note"]
 
     async def test_a_repeated_key_repeats_the_answer(self, world: World) -> None:
         """Nothing is stored again; the answer is that of the first time, marked."""
-        await world.broker.send("b", "a", "hello")
+        await world.broker.send(Draft("b", "a", "hello"))
         await trio.sleep(5)
         world.presence.note("b")
-        first = await world.broker.send("a", "b", "1", "key")
+        first = await world.broker.send(Draft("a", "b", "1", "key"))
         await world.broker.check("b", custody())
-        again = await world.broker.send("a", "b", "1", "key")
+        again = await world.broker.send(Draft("a", "b", "1", "key"))
         assert again.duplicate
         assert not first.duplicate
         for field in first.__slots__:
@@ -74,7 +75,7 @@ class TestSend:
         await world.broker.check("old", custody())
         await world.broker.rename("old", "new")
         await watchers.add("w", "new")
-        receipt = await world.broker.send("a", "old", "1")
+        receipt = await world.broker.send(Draft("a", "old", "1"))
         assert (receipt.recipient, receipt.forwarded_from) == ("new", "old")
         assert receipt.known
         assert receipt.watching
@@ -86,17 +87,17 @@ class TestSend:
     ) -> None:
         """Leased messages count; reading makes room; a repeated key gets its old answer."""
         async with open_world(scratch, max_pending_per_mailbox=2) as world:
-            await world.broker.send("a", "b", "1", "key")
-            await world.broker.send("a", "b", "2")
+            await world.broker.send(Draft("a", "b", "1", "key"))
+            await world.broker.send(Draft("a", "b", "2"))
             with pytest.raises(QuotaFull, match=r"'b' is full: 2 messages.*maxPendingPerMailbox"):
-                await world.broker.send("a", "b", "3")
+                await world.broker.send(Draft("a", "b", "3"))
             custodian = custody()
             await world.broker.check("b", custodian)
             with pytest.raises(QuotaFull):
-                await world.broker.send("a", "b", "3")
-            assert (await world.broker.send("a", "b", "1", "key")).duplicate
+                await world.broker.send(Draft("a", "b", "3"))
+            assert (await world.broker.send(Draft("a", "b", "1", "key"))).duplicate
             await world.broker.ack(custodian.tokens)
-            await world.broker.send("a", "b", "3")
+            await world.broker.send(Draft("a", "b", "3"))
             assert list(world.states()) == ["1", "2", "3"]
 
     async def test_mail_without_a_watcher_rings(self, world: World, watchers: Watchers) -> None:
@@ -112,7 +113,7 @@ class TestCheck:
     async def test_the_limits_count_whole_messages(self, world: World) -> None:
         """Whole messages, the oldest first; what remains is counted."""
         for body in ("x" * 100, "y" * 100, "z" * 100):
-            await world.broker.send("a", "b", body)
+            await world.broker.send(Draft("a", "b", body))
         claim = await world.broker.check("b", custody(), max_characters=599)
         assert (len(claim.deliveries), claim.remaining) == (1, 2)
         claim = await world.broker.check("b", custody(), max_characters=600)
@@ -120,7 +121,7 @@ class TestCheck:
 
     async def test_a_message_over_the_limit_comes_alone_or_waits(self, world: World) -> None:
         """Comes alone where something must come, and waits where nothing need come."""
-        await world.broker.send("a", "b", "x" * 1000)
+        await world.broker.send(Draft("a", "b", "x" * 1000))
         claim = await world.broker.check("b", custody(), max_characters=10, at_least_one=False)
         assert (bodies(claim), claim.remaining) == ([], 1)
         claim = await world.broker.check("b", custody(), max_characters=10)
@@ -128,7 +129,7 @@ class TestCheck:
 
     async def test_a_former_name(self, world: World) -> None:
         """Stands for the present one, and makes no mailbox."""
-        await world.broker.send("a", "old", "1")
+        await world.broker.send(Draft("a", "old", "1"))
         await world.broker.rename("old", "new")
         claim = await world.broker.check("old", custody())
         assert (claim.mailbox, bodies(claim)) == ("new", ["1"])
@@ -137,7 +138,7 @@ class TestCheck:
 
     async def test_the_senders_present_name_is_shown(self, world: World) -> None:
         """An answer must reach him; when he is gone, the name of then must do."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         await world.broker.rename("a", "z")
         claim = await world.broker.check("b", custody())
         assert claim.deliveries[0].sender == "z"
@@ -150,12 +151,12 @@ class TestListAndDelete:
         """Idle ones are hidden, except mine, those with mail for me and those watched."""
         for name in ("old", "mine", "writes-me", "watched", "mailed"):
             await world.presence.touch(name)
-        await world.broker.send("writes-me", "mine", "1")
+        await world.broker.send(Draft("writes-me", "mine", "1"))
         await trio.sleep(1440 * 60 + 1)
         await world.presence.touch("fresh")
         await watchers.add("w", "watched", seconds=10**7)
         await trio.sleep(1440 * 60 - 5)
-        await world.broker.send("fresh", "mailed", "2")
+        await world.broker.send(Draft("fresh", "mailed", "2"))
         rows = await world.broker.list_mailboxes("mine")
         found = {row.name: (row.pending, row.pending_for_you, watched) for row, watched in rows}
         assert found == {
@@ -181,7 +182,7 @@ class TestListAndDelete:
         self, world: World, name: str
     ) -> None:
         """Neither who wrote it nor who is to get it may go, waiting or leased."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         assert not await world.broker.delete(name)
         custodian = custody(60)
         await world.broker.check("b", custodian)
@@ -201,7 +202,7 @@ class TestListAndDelete:
         """The next message makes the mailbox again, and the watcher gets it."""
         await watchers.add("x")
         assert await world.broker.delete("b")
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         await wait_all_tasks_blocked()
         assert watchers.got == [("x", "1")]
 
@@ -222,7 +223,7 @@ class TestRename:
         self, world: World, watchers: Watchers
     ) -> None:
         """A watch that stands at the new name already gets the mail that came along."""
-        await world.broker.send("a", "old", "1")
+        await world.broker.send(Draft("a", "old", "1"))
         with world.lines.join("new") as early:
             await early.turn()
             await world.broker.rename("old", "new")
@@ -232,15 +233,15 @@ class TestRename:
 
     async def test_mail_that_moved_rings_the_new_name(self, world: World) -> None:
         """Nobody stands there, so its bell rings."""
-        await world.broker.send("a", "old", "1")
+        await world.broker.send(Draft("a", "old", "1"))
         world.bell.rung.clear()
         assert (await world.broker.rename("old", "new")).transferred == 1
         assert world.bell.rung == ["new"]
 
     async def test_a_lease_outlives_the_rename(self, world: World) -> None:
         """What is out may be acked or released under the new name."""
-        await world.broker.send("a", "old", "1")
-        await world.broker.send("a", "old", "2")
+        await world.broker.send(Draft("a", "old", "1"))
+        await world.broker.send(Draft("a", "old", "2"))
         custodian = custody(60)
         await world.broker.check("old", custodian)
         await world.broker.rename("old", "new")
@@ -257,13 +258,13 @@ class TestRename:
         await watchers.add("x", "old")
         await watchers.add("y", "new")
         assert watchers.got == [("y", "renamed to old")]
-        await world.broker.send("a", "new", "1")
+        await world.broker.send(Draft("a", "new", "1"))
         await wait_all_tasks_blocked()
         assert watchers.got[1:] == [("x", "1")]
 
     async def test_a_taken_name_is_refused(self, world: World) -> None:
         """Neither another mailbox's name nor one that another left behind."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         await world.broker.rename("b", "c")
         for name in ("b", "c"):
             with pytest.raises(TargetExists, match=f"'{name}' is taken"):

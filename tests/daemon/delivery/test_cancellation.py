@@ -17,6 +17,7 @@ from claude_mailbox.daemon.edge.handover import Custody, Handover
 from claude_mailbox.daemon.http.asgi import Receive, Send
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.errors import Renamed, ShuttingDown
+from claude_mailbox.model.drafts import Draft
 from daemon.delivery.moments import Trial, at_every_moment
 from daemon.edge.test_handover import BODY, LONG, Client, delivering, in_pieces
 from daemon.kit import World, custody, respond
@@ -66,7 +67,7 @@ class TestSend:
             first, second = Watcher(trial), await after(Watcher, trial)
             receipts = []
             async with trial.operation():
-                receipts.append(await trial.world.broker.send("a", "b", "hello"))
+                receipts.append(await trial.world.broker.send(Draft("a", "b", "hello")))
             stored.add(len(trial.world.states()))
             if receipts or trial.world.states():
                 assert trial.world.states() == {"hello": "leased"}
@@ -92,7 +93,7 @@ class TestWatch:
         """The mail is with this watch or with the next one."""
 
         async def attempt(trial: Trial) -> None:
-            await trial.world.broker.send("a", "b", "hello")
+            await trial.world.broker.send(Draft("a", "b", "hello"))
             mine = custody()
             async with trial.operation():
                 await trial.world.broker.watch("b", 300, mine)
@@ -113,8 +114,8 @@ class TestWatch:
             trial.nursery.start_soon(trial.interruptible, watch)
             behind = [await after(Watcher, trial) for _ in range(2)]
             async with trial.observed():
-                await trial.world.broker.send("a", "b", "1")
-                await trial.world.broker.send("a", "b", "2")
+                await trial.world.broker.send(Draft("a", "b", "1"))
+                await trial.world.broker.send(Draft("a", "b", "2"))
             assert trial.world.states() == {"1": "leased", "2": "leased"}
             outcomes = [watcher.outcome for watcher in behind]
             assert outcomes == (["2", ""] if mine.tokens else ["1", "2"])
@@ -138,7 +139,7 @@ class TestWatch:
             last = await after(Watcher, trial)
             async with trial.observed():
                 for body in "12":
-                    await trial.world.broker.send("a", "b", body)
+                    await trial.world.broker.send(Draft("a", "b", body))
             assert first.outcome == "1"
             assert last.outcome == ("" if mine.tokens else "2")
             assert_each_lease_is_held_once(trial.world, first.custody, mine, last.custody)
@@ -155,11 +156,11 @@ class TestWatch:
             trial.nursery.start_soon(trial.interruptible, watch)
             behind, check = await after(Watcher, trial), custody()
             async with trial.observed(), trio.open_nursery() as nursery:
-                nursery.start_soon(trial.world.broker.send, "a", "b", "1")
+                nursery.start_soon(trial.world.broker.send, Draft("a", "b", "1"))
                 nursery.start_soon(trial.world.broker.check, "b", check)
             assert_each_lease_is_held_once(trial.world, mine, behind.custody, check)
             assert trial.world.states() == {"1": "leased"}
-            await trial.world.broker.send("a", "b", "2")
+            await trial.world.broker.send(Draft("a", "b", "2"))
             await wait_all_tasks_blocked()
             assert_each_lease_is_held_once(trial.world, mine, behind.custody, check)
             assert trial.world.states()["2"] == ("waiting" if behind.outcome == "1" else "leased")
@@ -170,7 +171,7 @@ class TestWatch:
         """The lines may close at any moment: a watch has mail or ends, and never both."""
 
         async def attempt(trial: Trial) -> None:
-            await trial.world.broker.send("a", "b", "hello")
+            await trial.world.broker.send(Draft("a", "b", "hello"))
             trial.interrupt = lambda lines=trial.world.lines: lines.close(ShuttingDown("bye"))
             mine, claims, ended = custody(), [], False
             async with trial.operation():
@@ -198,7 +199,7 @@ class TestCheck:
 
         async def attempt(trial: Trial) -> None:
             for body in "123":
-                await trial.world.broker.send("a", "b", body)
+                await trial.world.broker.send(Draft("a", "b", body))
             mine = custody(seconds)
             async with trial.operation():
                 await trial.world.broker.check("b", mine)
@@ -215,7 +216,7 @@ class TestRename:
         done = set()
 
         async def attempt(trial: Trial) -> None:
-            await trial.world.broker.send("a", "other", "x")
+            await trial.world.broker.send(Draft("a", "other", "x"))
             watcher = await after(Watcher, trial)
             async with trial.operation():
                 await trial.world.broker.rename("b", "new")
@@ -233,7 +234,7 @@ class TestRelease:
         """If the message is back, the watcher has it."""
 
         async def attempt(trial: Trial) -> None:
-            await trial.world.broker.send("a", "b", "hello")
+            await trial.world.broker.send(Draft("a", "b", "hello"))
             mine = custody(60)
             await trial.world.broker.check("b", mine)
             watcher = await after(Watcher, trial)
@@ -261,7 +262,7 @@ class TestHandover:
         outcomes = set()
 
         async def attempt(trial: Trial) -> None:
-            await trial.world.broker.send("a", "b", "hello")
+            await trial.world.broker.send(Draft("a", "b", "hello"))
             client = Client()
             if leaves:
                 trial.interrupt = client.leave
@@ -285,7 +286,7 @@ class TestHandover:
         """The client has its token, or the message is free again."""
 
         async def attempt(trial: Trial) -> None:
-            await trial.world.broker.send("a", "b", "hello")
+            await trial.world.broker.send(Draft("a", "b", "hello"))
             client = Client()
             if leaves:
                 trial.interrupt = client.leave
@@ -320,7 +321,7 @@ class TestHandover:
             trial.nursery.start_soon(trial.interruptible, request)
             behind = await after(Watcher, trial)
             async with trial.observed():
-                await trial.world.broker.send("a", "b", "hello")
+                await trial.world.broker.send(Draft("a", "b", "hello"))
             has_all = client.body == BODY
             assert behind.outcome == ("" if has_all else "hello")
             assert trial.world.states() == {"hello": "delivered" if has_all else "leased"}
@@ -344,7 +345,7 @@ class TestFollow:
 
         async def attempt(trial: Trial) -> None:
             world = trial.world
-            await world.broker.send("a", "b", "1")
+            await world.broker.send(Draft("a", "b", "1"))
             client = Client()
             if leaves:
                 trial.interrupt = client.leave
@@ -360,10 +361,10 @@ class TestFollow:
             async with trial.observed():
                 trial.nursery.start_soon(trial.interruptible, stream)
                 await wait_all_tasks_blocked()
-                await world.broker.send("a", "b", "2")
+                await world.broker.send(Draft("a", "b", "2"))
                 await wait_all_tasks_blocked()
                 acked = await world.broker.ack(sorted(world.bound())[:1])
-                await world.broker.send("a", "b", "3")
+                await world.broker.send(Draft("a", "b", "3"))
             if not trial.is_interrupted:
                 client.leave()
                 await wait_all_tasks_blocked()

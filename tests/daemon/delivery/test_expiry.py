@@ -4,6 +4,7 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
+from claude_mailbox.model.drafts import Draft
 from daemon.delivery.helpers import Watchers, bodies, lease
 from daemon.kit import World, custody
 
@@ -83,7 +84,7 @@ class TestExpiry:
 
     async def leased_with_a_watcher(self, world: World, watchers: Watchers) -> None:
         for body in "12":
-            await world.broker.send("a", "b", body)
+            await world.broker.send(Draft("a", "b", body))
         await world.broker.check("b", custody(10))
         await watchers.add("x")
         await watchers.add("y")
@@ -117,7 +118,7 @@ class TestExpiry:
 
     async def test_noticed_by_a_peek_without_watchers_rings(self, world: World) -> None:
         """An idle session must be rung for mail that came back."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         await world.broker.check("b", custody(10))
         await trio.sleep(10)
         world.bell.rung.clear()

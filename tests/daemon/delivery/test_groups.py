@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from claude_mailbox.errors import BadRequest
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.groups import ALL
 from claude_mailbox.model.sessions import SessionEvent, Start
 from daemon.kit import World, open_world, virtual_clock
@@ -95,7 +96,7 @@ class TestProject:
         """Though its mailbox is still there, because mail waits in it."""
         await begin(world, "shop-1", "shop")
         await begin(world, "shop-2", "shop")
-        await world.broker.send("x", "shop-2", "hello")
+        await world.broker.send(Draft("x", "shop-2", "hello"))
         await end(world, "shop-2")
         assert await members(world, "@shop") == ["shop-1"]
 

@@ -6,6 +6,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.delivery.history import DELAY_SECONDS, RETRY_SECONDS
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryPage, HistoryQuery
 from daemon.kit import World, open_world
 
@@ -32,7 +33,7 @@ async def test_messages_are_indexed_a_while_after_they_were_sent(
         nursery.start_soon(world.broker.history.serve)
         await wait_all_tasks_blocked()
         for number in range(250):
-            await world.broker.send("a", "b", f"word {number}")
+            await world.broker.send(Draft("a", "b", f"word {number}"))
         assert unindexed(world) == 250
         await trio.sleep(DELAY_SECONDS * 2)
         assert unindexed(world) == 0
@@ -43,7 +44,7 @@ async def test_what_a_former_run_left_is_indexed_at_the_start(
     tmp_path: Path, autojump_clock: object
 ) -> None:
     async with open_world(tmp_path) as world:
-        await world.broker.send("a", "b", "word")
+        await world.broker.send(Draft("a", "b", "word"))
     async with open_world(tmp_path) as world, trio.open_nursery() as nursery:
         assert unindexed(world) == 1
         nursery.start_soon(world.broker.history.serve)
@@ -55,7 +56,7 @@ async def test_what_a_former_run_left_is_indexed_at_the_start(
 async def test_a_search_has_the_rest_indexed(tmp_path: Path, autojump_clock: object) -> None:
     """So it finds what was sent a moment ago."""
     async with open_world(tmp_path) as world:
-        await world.broker.send("a", "b", "word")
+        await world.broker.send(Draft("a", "b", "word"))
         page = await search(world, "word")
         assert [entry.body for entry in page.entries] == ["word"]
         assert unindexed(world) == 0
@@ -78,7 +79,7 @@ async def test_when_too_much_is_not_indexed_the_newest_is_found(
             )
         page = await search(world, "rare")
         assert ([entry.status.id for entry in page.entries], page.has_more) == ([8500], True)
-        await world.broker.send("a", "b", "rare")
+        await world.broker.send(Draft("a", "b", "rare"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(world.broker.history.serve)
             await wait_all_tasks_blocked()
@@ -93,7 +94,7 @@ async def test_a_database_that_cannot_be_written_is_tried_again(
 ) -> None:
     async with open_world(tmp_path) as world, trio.open_nursery() as nursery:
         nursery.start_soon(world.broker.history.serve)
-        await world.broker.send("a", "b", "word")
+        await world.broker.send(Draft("a", "b", "word"))
         with world.read_only():
             await trio.sleep(DELAY_SECONDS * 2)
         assert unindexed(world) == 1

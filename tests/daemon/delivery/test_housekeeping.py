@@ -8,6 +8,7 @@ import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.delivery.housekeeping import TIDY_SECONDS
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS
 from daemon.delivery.helpers import Watchers, lease
 from daemon.kit import World, custody, open_world
@@ -40,9 +41,9 @@ async def no_sessions() -> list[str]:
 class TestStart:
     async def test_releases_bound_leases_and_no_explicit_ones(self, world: World) -> None:
         """Explicit ones belong to somebody who may still be there."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         await world.broker.check("b", custody())
-        await world.broker.send("a", "b", "2")
+        await world.broker.send(Draft("a", "b", "2"))
         await world.broker.check("b", custody(60))
         await world.housekeeping.release_bound()
         assert world.states() == {"1": "waiting", "2": "leased"}
@@ -83,9 +84,9 @@ class TestTidy:
     async def test_old_keys_are_forgotten(self, world: World, nursery: trio.Nursery) -> None:
         """So the table holds those of one day."""
         nursery.start_soon(world.housekeeping.tidy, Responses().catch_up, Responses().held)
-        await world.broker.send("a", "b", "1", "old")
+        await world.broker.send(Draft("a", "b", "1", "old"))
         await trio.sleep(KEY_MILLISECONDS / 1000)
-        await world.broker.send("a", "b", "2", "new")
+        await world.broker.send(Draft("a", "b", "2", "new"))
         await trio.sleep(TIDY_SECONDS)
         await wait_all_tasks_blocked()
         rows = world.connection.execute("SELECT key FROM idempotency_key").fetchall()
@@ -99,7 +100,7 @@ class TestSweep:
         """Pending mail, a watcher, a recent sight or a word for it keep a mailbox."""
         for name in ("stale", "spared", "seen"):
             await world.presence.touch(name)
-        await world.broker.send("writer", "reader", "1")
+        await world.broker.send(Draft("writer", "reader", "1"))
         await watchers.add("w", "watched", seconds=10**7)
         await trio.sleep(10080 * 60 - 1)
         await world.presence.touch("seen")

@@ -5,6 +5,7 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
+from claude_mailbox.model.drafts import Draft
 from daemon.delivery.helpers import Watchers
 from daemon.kit import EPOCH, World, custody
 
@@ -12,7 +13,7 @@ from daemon.kit import EPOCH, World, custody
 class TestLeases:
     async def test_an_acked_message_never_comes_back(self, world: World) -> None:
         """Again with the same token it is done; nothing brings the message back."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         custodian = custody(60)
         await world.broker.check("b", custodian)
         assert (await world.broker.ack(custodian.tokens)).done == custodian.tokens
@@ -26,7 +27,7 @@ class TestLeases:
     async def test_a_released_message_keeps_its_place(self, world: World) -> None:
         """It comes before what came later, with its attempts counted."""
         for body in "123":
-            await world.broker.send("a", "b", body)
+            await world.broker.send(Draft("a", "b", body))
         custodian = custody(60)
         await world.broker.check("b", custodian, limit=2)
         await world.broker.release(custodian.tokens[:1])
@@ -35,7 +36,7 @@ class TestLeases:
 
     async def test_release_wakes_the_front(self, world: World, watchers: Watchers) -> None:
         """What comes back goes to who waits."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         custodian = custody(60)
         await world.broker.check("b", custodian)
         await watchers.add("x")
@@ -45,7 +46,7 @@ class TestLeases:
 
     async def test_release_without_a_watcher_rings(self, world: World) -> None:
         """Mail that came back to an idle mailbox is news."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         custodian = custody(60)
         await world.broker.check("b", custodian)
         world.bell.rung.clear()
@@ -54,7 +55,7 @@ class TestLeases:
 
     async def test_the_old_token_of_a_message_is_lost(self, world: World) -> None:
         """After an expiry somebody else may have it: the first holder cannot ack it."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         first, second = custody(10), custody(10)
         await world.broker.check("b", first)
         await trio.sleep(10)
@@ -65,7 +66,7 @@ class TestLeases:
 
     async def test_another_mailbox_cannot_end_a_lease(self, world: World) -> None:
         """Another mailbox's token is lost, whatever the verb."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         custodian = custody(60)
         await world.broker.check("b", custodian)
         for outcome in (
@@ -82,7 +83,7 @@ class TestLeases:
     )
     async def test_a_malformed_token_is_lost(self, world: World, token: str) -> None:
         """Whatever a client makes up is an answer, not an error."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         await world.broker.check("b", custody(60))
         assert (await world.broker.ack([token])).lost == [token]
         assert (await world.broker.release([token])).lost == [token]
@@ -91,7 +92,7 @@ class TestLeases:
 
     async def test_an_extension_counts_from_now(self, world: World) -> None:
         """A lease may be made longer or shorter."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         custodian = custody(10)
         await world.broker.check("b", custodian)
         await trio.sleep(9)
@@ -105,7 +106,7 @@ class TestLeases:
 
     async def test_bound_leases_do_not_expire(self, world: World) -> None:
         """They last as long as their connection, and cannot be given a time."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         custodian = custody()
         await world.broker.check("b", custodian)
         assert (await world.broker.extend(custodian.tokens, 1)).lost == custodian.tokens

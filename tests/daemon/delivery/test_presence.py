@@ -5,6 +5,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.errors import Unavailable
+from claude_mailbox.model.drafts import Draft
 from daemon.kit import EPOCH, World
 
 
@@ -43,7 +44,7 @@ class TestTouch:
         self, world: World, attempt: int
     ) -> None:
         """What was found out before a rename is not believed after it."""
-        await world.broker.send("x", "old", "1")
+        await world.broker.send(Draft("x", "old", "1"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(world.presence.touch, "old")
             nursery.start_soon(world.broker.rename, "old", "new")

@@ -10,6 +10,7 @@ from claude_mailbox.daemon.delivery.receipts import DELIVERED, REPLIED
 from claude_mailbox.daemon.delivery.waiters import Waiter
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.errors import NotFound, ShuttingDown
+from claude_mailbox.model.drafts import Draft
 from daemon.kit import World, custody, open_world
 
 
@@ -36,7 +37,7 @@ async def test_everybody_is_told_at_the_settlement(tmp_path: Path, autojump_cloc
     """By the response, and by an ack; a claim alone is no reason."""
     async with open_world(tmp_path) as world:
         for lease in (None, 60):
-            receipt = await world.broker.send("a", "b", "x")
+            receipt = await world.broker.send(Draft("a", "b", "x"))
             waiting = Waiting(world, receipt.id)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(waiting.wait)
@@ -59,7 +60,7 @@ async def test_a_settlement_during_the_look_is_not_missed(
 ) -> None:
     """The look sees the message leased, and it is settled before the wait begins."""
     async with open_world(tmp_path) as world:
-        receipt = await world.broker.send("a", "b", "x")
+        receipt = await world.broker.send(Draft("a", "b", "x"))
         custodian = custody()
         await world.broker.check("b", custodian)
         receipts = world.broker.receipts
@@ -85,7 +86,7 @@ async def test_the_time_over_tells_the_present_state(
 ) -> None:
     """As it is then; and a lease that has run out by then is none."""
     async with open_world(tmp_path) as world:
-        receipt = await world.broker.send("a", "b", "x")
+        receipt = await world.broker.send(Draft("a", "b", "x"))
         await world.broker.check("b", custody(10))
         waiting = Waiting(world, receipt.id)
         await waiting.wait(seconds=5)
@@ -98,7 +99,7 @@ async def test_a_wait_for_a_reply_outlasts_the_delivery(
     tmp_path: Path, autojump_clock: object
 ) -> None:
     async with open_world(tmp_path) as world:
-        receipt = await world.broker.send("a", "b", "x")
+        receipt = await world.broker.send(Draft("a", "b", "x"))
         waiting = Waiting(world, receipt.id)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(waiting.wait, REPLIED, 30)
@@ -114,7 +115,7 @@ async def test_a_wait_for_a_reply_outlasts_the_delivery(
 async def test_who_is_cancelled_is_forgotten(tmp_path: Path, autojump_clock: object) -> None:
     """And the others are told."""
     async with open_world(tmp_path) as world:
-        receipt = await world.broker.send("a", "b", "x")
+        receipt = await world.broker.send(Draft("a", "b", "x"))
         waiting = Waiting(world, receipt.id)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(waiting.wait)
@@ -136,7 +137,7 @@ class GoneClient(Custody):
 
 async def test_a_client_that_has_gone_ends_the_wait(tmp_path: Path, autojump_clock: object) -> None:
     async with open_world(tmp_path) as world:
-        receipt = await world.broker.send("a", "b", "x")
+        receipt = await world.broker.send(Draft("a", "b", "x"))
         started = trio.current_time()
         await world.broker.receipts.wait("a", receipt.id, DELIVERED, 300, GoneClient())
         assert trio.current_time() == started
@@ -146,7 +147,7 @@ async def test_a_client_that_has_gone_ends_the_wait(tmp_path: Path, autojump_clo
 async def test_closing_sends_everybody_away(tmp_path: Path, autojump_clock: object) -> None:
     """Newcomers too."""
     async with open_world(tmp_path) as world:
-        receipt = await world.broker.send("a", "b", "x")
+        receipt = await world.broker.send(Draft("a", "b", "x"))
         waiting = Waiting(world, receipt.id)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(waiting.wait)
@@ -160,7 +161,7 @@ async def test_there_is_no_wait_for_what_is_not_ones_own(
     tmp_path: Path, autojump_clock: object
 ) -> None:
     async with open_world(tmp_path) as world:
-        receipt = await world.broker.send("a", "b", "x")
+        receipt = await world.broker.send(Draft("a", "b", "x"))
         for mailbox, number in (("c", receipt.id), ("a", receipt.id + 1)):
             with pytest.raises(NotFound):
                 await world.broker.receipts.wait(mailbox, number, DELIVERED, 300, Custody())

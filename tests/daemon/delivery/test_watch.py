@@ -11,6 +11,7 @@ from claude_mailbox.errors import (
     QuotaFull,
     ShuttingDown,
 )
+from claude_mailbox.model.drafts import Draft
 from daemon.delivery.helpers import Watchers, bodies
 from daemon.kit import EPOCH, World, custody, open_world
 
@@ -21,7 +22,7 @@ class TestWatch:
         for who in "xyz":
             await watchers.add(who)
         for body in "123":
-            await world.broker.send("a", "b", body)
+            await world.broker.send(Draft("a", "b", body))
             await wait_all_tasks_blocked()
         assert watchers.got == [("x", "1"), ("y", "2"), ("z", "3")]
 
@@ -31,7 +32,7 @@ class TestWatch:
             await watchers.add(who)
         async with trio.open_nursery() as nursery:
             for body in "123":
-                nursery.start_soon(world.broker.send, "a", "b", body)
+                nursery.start_soon(world.broker.send, Draft("a", "b", body))
         await wait_all_tasks_blocked()
         assert [who for who, _ in watchers.got] == ["x", "y", "z"]
         order = [body for _, (body,) in ((who, tuple(got)) for who, got in watchers.got)]
@@ -39,8 +40,8 @@ class TestWatch:
 
     async def test_mail_that_waits_already_comes_at_once(self, world: World) -> None:
         """Is handed out at once, one message a watch, the oldest first."""
-        await world.broker.send("a", "b", "1")
-        await world.broker.send("a", "b", "2")
+        await world.broker.send(Draft("a", "b", "1"))
+        await world.broker.send(Draft("a", "b", "2"))
         claim = await world.broker.watch("b", 300, custody())
         assert bodies(claim) == ["1"]
         assert claim is not None
@@ -55,7 +56,7 @@ class TestWatch:
 
     async def test_a_timeout_of_zero_looks_once(self, world: World) -> None:
         """A time-out of zero is a look."""
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         assert bodies(await world.broker.watch("b", 0, custody())) == ["1"]
         assert await world.broker.watch("b", 0, custody()) is None
 
@@ -68,9 +69,9 @@ class TestWatch:
         await watchers.add("y")
         custodian = custody()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(world.broker.send, "a", "b", "1")
+            nursery.start_soon(world.broker.send, Draft("a", "b", "1"))
             nursery.start_soon(world.broker.check, "b", custodian)
-        await world.broker.send("a", "b", "2")
+        await world.broker.send(Draft("a", "b", "2"))
         await wait_all_tasks_blocked()
         if custodian.tokens:
             assert watchers.got == [("x", "2")]
@@ -81,7 +82,7 @@ class TestWatch:
         """Who watches is known, and was seen when the watch looked."""
         await trio.sleep(7)
         await world.broker.watch("b", 0, custody())
-        receipt = await world.broker.send("a", "b", "1")
+        receipt = await world.broker.send(Draft("a", "b", "1"))
         assert (receipt.known, receipt.last_seen_at) == (True, EPOCH + 7000)
 
     async def test_one_watch_too_many_is_refused(
@@ -94,7 +95,7 @@ class TestWatch:
                 await watchers.add("x")
                 with pytest.raises(QuotaFull):
                     await world.broker.watch("b", 0, custody())
-                await world.broker.send("a", "b", "1")
+                await world.broker.send(Draft("a", "b", "1"))
             assert watchers.got == [("x", "1")]
 
     async def test_shutting_down_ends_all_watches_and_refuses_new_ones(

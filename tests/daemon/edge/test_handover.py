@@ -8,6 +8,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.edge.handover import Custody, Handler, Handover
 from claude_mailbox.daemon.http.asgi import CONNECTION_KEY, Message, Receive, Send
+from claude_mailbox.model.drafts import Draft
 from daemon.kit import World
 
 # One that goes out in one piece after the look, and one whose last byte waits for it.
@@ -128,7 +129,7 @@ async def in_pieces(send: Send, body: bytes) -> None:
 
 async def send_one(world: World) -> None:
     """Put 'hello' into mailbox 'b'."""
-    await world.broker.send("a", "b", "hello")
+    await world.broker.send(Draft("a", "b", "hello"))
 
 
 async def call(world: World, handler: Handler, client: Client) -> Handover:

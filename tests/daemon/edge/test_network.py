@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from claude_mailbox.daemon.edge.network import serve_network
+from claude_mailbox.model.drafts import Draft
 from daemon.kit import World, open_world
 from daemon.web.test_app import Site, to_bytes
 
@@ -41,7 +42,7 @@ async def test_mail_is_delivered(behind_hypercorn) -> None:
     async def send_when_watched() -> None:
         while not world.lines.count("b"):
             await trio.lowlevel.checkpoint()
-        await world.broker.send("a", "b", "two")
+        await world.broker.send(Draft("a", "b", "two"))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(send_when_watched)
@@ -61,14 +62,14 @@ async def test_mail_of_a_client_that_leaves_goes_back(behind_hypercorn) -> None:
             nursery.cancel_scope.cancel()
         while world.lines.count("b"):
             await trio.lowlevel.checkpoint()
-        await world.broker.send("a", "b", "hello")
+        await world.broker.send(Draft("a", "b", "hello"))
         assert world.states() == {"hello": "waiting"}
 
 
 async def test_a_stream_ends_with_its_client(behind_hypercorn) -> None:
     """What it held goes back."""
     world, client = behind_hypercorn
-    await world.broker.send("a", "b", "hello")
+    await world.broker.send(Draft("a", "b", "hello"))
     # httpx would leave its generators to the garbage collector.
     stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 80)
     await stream.send_all(to_bytes("GET /v1/follow?name=b HTTP/1.1|X-Mailbox: b"))

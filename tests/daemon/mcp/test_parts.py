@@ -16,6 +16,7 @@ from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.parts import HELD_LIMIT, HELD_SECONDS, LongMessages, cut, json_size
 from claude_mailbox.daemon.mcp.tools import CUSTODY_KEY, ToolRequest, Tools
 from claude_mailbox.errors import BadRequest
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Delivery
 from daemon.kit import World, open_world
 from daemon.mcp.conftest import wait_until_ready
@@ -185,7 +186,7 @@ class TestResponsesThatDoNotArrive:
         """Whichever part it was, the last one included; it is read from the start."""
         async with open_world(tmp_path) as world:
             tools = create_tools(world)
-            await world.broker.send("sender", "me", "x" * 20_000)
+            await world.broker.send(Draft("sender", "me", "x" * 20_000))
             for number in range(1, lost + 1):
                 custody, message = await self.part(tools, number)
                 assert list(world.states().values()) == ["leased"]
@@ -201,7 +202,7 @@ class TestResponsesThatDoNotArrive:
         """The leases of the others are left alone when their responses have left."""
         async with open_world(tmp_path) as world:
             tools = create_tools(world)
-            await world.broker.send("sender", "me", "x" * 20_000)
+            await world.broker.send(Draft("sender", "me", "x" * 20_000))
 
             leases = [(await self.part(tools, number))[0].lease_seconds for number in (1, 2, 3)]
 
@@ -213,7 +214,7 @@ class TestResponsesThatDoNotArrive:
         """The lease is kept for a while, and then the message is back."""
         async with open_world(tmp_path) as world:
             tools = create_tools(world)
-            await world.broker.send("sender", "me", "x" * 20_000)
+            await world.broker.send(Draft("sender", "me", "x" * 20_000))
             await self.part(tools, 1)
             states = []
             for _ in range(2):

@@ -4,6 +4,7 @@ import pytest
 
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import KeyReused, QuotaFull
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Receipt
 
 NOW = 1_700_000_000_000
@@ -20,7 +21,7 @@ class Sends:
         self, sender: str = "a", to: str = "b", body: str = "hello", **more: int
     ) -> Receipt:
         """Send a message."""
-        return self.transaction.mail.send(sender, to, body, self.now, key="k", **more)
+        return self.transaction.mail.send(Draft(sender, to, body, "k"), self.now, **more)
 
     def rename(self, current: str, to: str) -> None:
         """Rename a mailbox."""

@@ -9,6 +9,7 @@ from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import QuotaFull
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.sessions import Start
 
 NOW = 1_700_000_000_000
@@ -35,8 +36,8 @@ def start(transaction: Transaction, session_id: str, name: str) -> str:
     "make",
     [
         lambda transaction: transaction.mailboxes.register("new", NOW),
-        lambda transaction: transaction.mail.send("a", "new", "hello", NOW),
-        lambda transaction: transaction.mail.send("new", "a", "hello", NOW),
+        lambda transaction: transaction.mail.send(Draft("a", "new", "hello"), NOW),
+        lambda transaction: transaction.mail.send(Draft("new", "a", "hello"), NOW),
         lambda transaction: transaction.leases.claim("new", NOW, limit=1, max_bytes=1),
         lambda transaction: transaction.mailboxes.rename("new", "newer", NOW),
         lambda transaction: start(transaction, "1", "new"),
@@ -56,7 +57,7 @@ def test_nothing_makes_another_mailbox(
 
 def test_mailboxes_that_are_there_go_on_working(full: Transaction) -> None:
     """Under present and former names."""
-    assert full.mail.send("a", "old", "hello", NOW).recipient == "b"
+    assert full.mail.send(Draft("a", "old", "hello"), NOW).recipient == "b"
     assert full.mailboxes.register("old", NOW) == "b"
     assert start(full, "1", "b") == "b"
     assert full.mailboxes.rename("b", "c", NOW).new == "c"
@@ -66,6 +67,6 @@ def test_mailboxes_that_are_there_go_on_working(full: Transaction) -> None:
 
 def test_a_deletion_makes_room(full: Transaction) -> None:
     assert full.mailboxes.delete("a")
-    assert full.mail.send("b", "new", "hello", NOW).recipient == "new"
+    assert full.mail.send(Draft("b", "new", "hello"), NOW).recipient == "new"
     with pytest.raises(QuotaFull):
         full.mailboxes.register("a", NOW)

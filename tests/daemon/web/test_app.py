@@ -22,6 +22,7 @@ from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
+from claude_mailbox.model.drafts import Draft
 from daemon.kit import World
 
 LARGE = 1024 * 1024
@@ -122,7 +123,7 @@ class TestLookUp:
         self, site: Site, world: World, nursery: trio.Nursery, caplog
     ) -> None:
         """Were a route that hands out mail missing in the look-up, it would take nothing."""
-        await world.broker.send("a", "b", "hello")
+        await world.broker.send(Draft("a", "b", "hello"))
         site.app.plain_routes = {}
         status, _, _ = await site.ask(nursery, "GET /v1/watch?name=b HTTP/1.1|X-Mailbox: b")
         assert status.endswith("500 Internal Server Error")
@@ -159,7 +160,7 @@ class TestClientsThatDoNotRead:
     ) -> None:
         """A client that takes no bytes for half a minute is gone, whatever its socket says."""
         for number in range(6):
-            await world.broker.send("a", "b", f"{number}" * LARGE)
+            await world.broker.send(Draft("a", "b", f"{number}" * LARGE))
         client = site.connect(nursery)
         await client.send_all(to_bytes(request_))
         await trio.sleep(STALL_SECONDS - 1)
@@ -175,7 +176,7 @@ class TestClientsThatDoNotRead:
     ) -> None:
         """Not even one that sends many requests ahead: after the grace the server hangs up."""
         for number in range(600):
-            await world.broker.send("a", "b", f"{number:03}" + "x" * 15_000)
+            await world.broker.send(Draft("a", "b", f"{number:03}" + "x" * 15_000))
         listener = open_tcp("127.0.0.1", 0)
         ended = trio.Event()
 

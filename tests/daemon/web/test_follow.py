@@ -18,6 +18,7 @@ from claude_mailbox.daemon.web.follow import (
     Reader,
 )
 from claude_mailbox.errors import ShuttingDown
+from claude_mailbox.model.drafts import Draft
 from daemon.edge.test_handover import Client
 from daemon.kit import World, respond
 
@@ -130,7 +131,7 @@ class TestStream:
         await wait_all_tasks_blocked()
         assert stream.lines() == [None]
         for body in "12":
-            await world.broker.send("a", "b", body)
+            await world.broker.send(Draft("a", "b", body))
             await wait_all_tasks_blocked()
         _, first, second = stream.lines()
         assert (first["body"], second["body"]) == ("1", "2")
@@ -149,7 +150,7 @@ class TestStream:
         """The daemon stops sending, says that it is there, and goes on after an ack."""
         with world.connection:
             for number in range(WINDOW + 5):
-                create_transaction(world.connection).mail.send("b", "b", str(number), 1)
+                create_transaction(world.connection).mail.send(Draft("b", "b", str(number)), 1)
         stream = Stream(world)
         nursery.start_soon(stream.run)
         await wait_all_tasks_blocked()
@@ -167,7 +168,7 @@ class TestStream:
         """To the same stream, with its attempts counted."""
         stream = Stream(world)
         nursery.start_soon(stream.run)
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         await wait_all_tasks_blocked()
         await world.broker.release(sorted(world.bound()))
         await wait_all_tasks_blocked()
@@ -184,12 +185,12 @@ class TestStream:
             await wait_all_tasks_blocked()
             nursery.start_soon(healthy.run)
             await wait_all_tasks_blocked()
-            await world.broker.send("a", "b", "1")
+            await world.broker.send(Draft("a", "b", "1"))
             start = trio.current_time()
         assert trio.current_time() - start == seconds
         assert not stopped.client.is_answered
         await wait_all_tasks_blocked()
-        await world.broker.send("a", "b", "2")
+        await world.broker.send(Draft("a", "b", "2"))
         await wait_all_tasks_blocked()
         messages = [line for line in healthy.lines() if line]
         assert [(line["body"], line["attempts"]) for line in messages] == [("1", 2), ("2", 1)]
@@ -200,11 +201,11 @@ class TestStream:
         """One message may take it long while it goes on with the others."""
         stream = Stream(world)
         nursery.start_soon(stream.run)
-        await world.broker.send("a", "b", "long")
+        await world.broker.send(Draft("a", "b", "long"))
         await wait_all_tasks_blocked()
         for _ in range(5):
             await trio.sleep(ACK_SECONDS - 1)
-            await world.broker.send("a", "b", "short")
+            await world.broker.send(Draft("a", "b", "short"))
             await wait_all_tasks_blocked()
             await world.broker.ack(stream.follow.held()[1:])
         assert len(stream.follow.held()) == 1
@@ -216,7 +217,7 @@ class TestStream:
         stream = Stream(world)
         nursery.start_soon(stream.run)
         await trio.sleep(ACK_SECONDS * 10)
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         await wait_all_tasks_blocked()
         assert len(stream.follow.held()) == 1
 
@@ -227,7 +228,7 @@ class TestStream:
         stream = Stream(world, "name=b&lease=10")
         async with trio.open_nursery() as following:
             following.start_soon(stream.run)
-            await world.broker.send("a", "b", "1")
+            await world.broker.send(Draft("a", "b", "1"))
             await wait_all_tasks_blocked()
             start = trio.current_time()
             await world.broker.extend(stream.follow.held(), 100)
@@ -238,7 +239,7 @@ class TestStream:
         stream = Stream(world)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stream.run)
-            await world.broker.send("a", "b", "1")
+            await world.broker.send(Draft("a", "b", "1"))
             await wait_all_tasks_blocked()
             await world.broker.rename("b", "new")
         assert stream.lines()[-1] == {"renamed": "new"}
@@ -270,7 +271,7 @@ class TestStream:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stream.run)
             await wait_all_tasks_blocked()
-            await world.broker.send("a", "b", "1")
+            await world.broker.send(Draft("a", "b", "1"))
             with world.read_only():
                 await wait_all_tasks_blocked()
                 await trio.sleep(HEARTBEAT_SECONDS + 1)
@@ -285,7 +286,7 @@ class TestStream:
         """Nobody holds the leases any more, so they count as orphans."""
         stream = Stream(world)
         nursery.start_soon(stream.run)
-        await world.broker.send("a", "b", "1")
+        await world.broker.send(Draft("a", "b", "1"))
         await wait_all_tasks_blocked()
         with world.read_only():
             stream.client.leave()

@@ -23,6 +23,7 @@ from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import Renamed
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import (
     CHECK_BYTES,
     CHECK_LIMIT,
@@ -99,7 +100,7 @@ class Broker:
             if not self._lines.call_front(name):
                 self._bell.ring(name)
 
-    async def send(self, sender: str, to: str, body: str, key: str | None = None) -> Receipt:
+    async def send(self, draft: Draft) -> Receipt:
         """Store a message durably, then wake its receiver.
 
         Raises:
@@ -110,11 +111,11 @@ class Broker:
 
         def job(transaction: Transaction) -> tuple[Receipt, Sessions]:
             receipt = transaction.mail.send(
-                sender, to, body, now, key=key, max_pending=limit, presence=self._look_up_presence
+                draft, now, max_pending=limit, presence=self._look_up_presence
             )
             return receipt, transaction.shown.facts(receipt.recipient)
 
-        receipt, sessions = await self._ledger.run(job, brief=len(body) <= BRIEF_CHARACTERS)
+        receipt, sessions = await self._ledger.run(job, brief=len(draft.body) <= BRIEF_CHARACTERS)
         self.presence.note(receipt.sender)
         if not receipt.duplicate:
             self.announce([receipt.recipient])

@@ -32,6 +32,7 @@ from claude_mailbox.daemon.mcp.history import HistoryTools
 from claude_mailbox.daemon.mcp.parts import HELD_SECONDS, LongMessage, LongMessages, cut, json_size
 from claude_mailbox.daemon.mcp.schemas import LEAST_CHARACTERS, TOOLS, WATCH_DEFAULT, WATCH_LIMIT
 from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.groups import Group, check_description, check_group
 from claude_mailbox.model.mail import CHECK_LIMIT, Claim, Delivery, check_body
 from claude_mailbox.model.names import check_name
@@ -193,7 +194,7 @@ class Tools:
         sender = await self._own_name(request, arguments, "from")
         to = check_name(given.text(arguments, "to"), "to")
         body = check_body(given.text(arguments, "body"), self._broker.max_body_bytes)
-        return receipt_json(await self._broker.send(sender, to, body))
+        return receipt_json(await self._broker.send(Draft(sender, to, body)))
 
     async def _check(self, request: ToolRequest, arguments: Arguments) -> Content:
         name = await self._mailbox_to_empty(request, arguments)

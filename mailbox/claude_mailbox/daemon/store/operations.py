@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.groups import Candidate, Place
 from claude_mailbox.model.history import HistoryPage, HistoryQuery, MessageStatus
 from claude_mailbox.model.limits import Exchange, Held
@@ -90,22 +91,20 @@ class MailStore(Protocol):
 
     def send(
         self,
-        sender: str,
-        to: str,
-        body: str,
+        draft: Draft,
         now: int,
         *,
-        key: str | None = None,
+        thread: int | None = None,
         max_pending: int = 100_000,
         presence: LookUpPresence = lambda name: (None, False),
     ) -> Receipt:
-        """Store a message; both mailboxes are made if they are new.
+        """Store a message, in *thread*; both mailboxes are made if they are new.
 
-        With a *key* that this sender, by any of its names, used within a day, store nothing and
+        With a key that this sender, by any of its names, used within a day, store nothing and
         give that receipt again. *presence* is asked about the recipient, for the receipt.
 
         Raises:
-            KeyReused: if the *key* was used for another text or recipient.
+            KeyReused: if the key was used for another message.
             QuotaFull: if the mailbox holds *max_pending* undelivered messages.
         """
         ...
@@ -330,19 +329,17 @@ class ExchangeStore(Protocol):
         """Let a message count."""
         ...
 
-    def hold(self, number: int, max_held: int) -> None:
-        """Take a waiting message out of its line, to be held.
-
-        Raises:
-            QuotaFull: if more than *max_held* are held for its recipient.
-        """
+    def hold(self, number: int) -> None:
+        """Take a message that was just stored out of its line, to be held."""
         ...
 
     def held(self, limit: int) -> Sequence[Held]:
         """Return messages that are held, oldest first."""
         ...
 
-    def release(self, mailbox: str | None = None) -> tuple[Sequence[int], Sequence[str]]:
+    def release(
+        self, now: int, mailbox: str | None = None
+    ) -> tuple[Sequence[int], Sequence[str]]:
         """Put what is held into its place in the line, and let nothing count any more.
 
         All of it, or what *mailbox* sent and is to get.

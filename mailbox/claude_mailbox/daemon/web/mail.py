@@ -20,6 +20,7 @@ from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.web.fields import Tokens, lease_tokens
 from claude_mailbox.errors import BadRequest, KeyReused, QuotaFull, Renamed, TooLarge
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import CHECK_LIMIT, KEY_LIMIT, check_body, check_key
 from claude_mailbox.model.names import check_name
 
@@ -140,12 +141,13 @@ class MailRoutes:
     async def _send(self, request: Request) -> Response:
         sender = (await self._callers.identify(request.scope)).required()
         content = request.json()
-        receipt = await self._broker.send(
+        draft = Draft(
             sender,
             check_name(content.get("to"), "to"),
             check_body(content.get("body"), self._broker.max_body_bytes),
             check_key(content.get("idempotencyKey")),
         )
+        receipt = await self._broker.send(draft)
         return Response(receipt_json(receipt))
 
     async def _peek(self, request: Request) -> Response:

@@ -4,6 +4,7 @@ import apsw
 import pytest
 
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.sessions import Start, Started
 
 ONE = "11111111-aaaa-4000-8000-000000000001"
@@ -50,7 +51,7 @@ class Registry:
 
     def send(self, sender: str, to: str) -> None:
         """Send a message."""
-        self.transaction.mail.send(sender, to, "hello", self.now)
+        self.transaction.mail.send(Draft(sender, to, "hello"), self.now)
 
     def take(self, name: str) -> None:
         """Take all mail for good."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from claude_mailbox.model.drafts import Draft
 from daemon.kit import World, custody, open_world
 
 
@@ -16,7 +17,7 @@ async def watch(world: World, seconds: float) -> None:
 async def test_mail_without_a_watcher_rings(scratch: Path) -> None:
     """Nobody stands there: the bell is all there is."""
     async with open_world(scratch) as world:
-        await world.broker.send("alice", "bob", "hello")
+        await world.broker.send(Draft("alice", "bob", "hello"))
         assert world.bell.rung == ["bob"]
 
 
@@ -25,7 +26,7 @@ async def test_mail_that_a_watcher_takes_does_not_ring_before(scratch: Path) -> 
     async with open_world(scratch) as world, trio.open_nursery() as nursery:
         nursery.start_soon(watch, world, 60)
         await wait_all_tasks_blocked()
-        await world.broker.send("alice", "bob", "one")
+        await world.broker.send(Draft("alice", "bob", "one"))
         assert world.bell.rung == []
         await wait_all_tasks_blocked()
         assert world.bell.rung == ["bob"]
@@ -37,7 +38,7 @@ async def test_a_watcher_that_leaves_others_behind_does_not_ring(scratch: Path) 
         for _ in range(2):
             nursery.start_soon(watch, world, 60)
         await wait_all_tasks_blocked()
-        await world.broker.send("alice", "bob", "one")
+        await world.broker.send(Draft("alice", "bob", "one"))
         await wait_all_tasks_blocked()
         assert world.bell.rung == []
         nursery.cancel_scope.cancel()
@@ -48,6 +49,6 @@ async def test_a_watcher_that_goes_without_its_mail_rings(scratch: Path) -> None
     async with open_world(scratch) as world, trio.open_nursery() as nursery:
         nursery.start_soon(watch, world, 60)
         await wait_all_tasks_blocked()
-        await world.broker.send("alice", "bob", "one")
+        await world.broker.send(Draft("alice", "bob", "one"))
         nursery.cancel_scope.cancel()
     assert world.bell.rung == ["bob"]

@@ -16,6 +16,7 @@ from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.schema import MIGRATIONS
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import KeyReused, StartupError
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryQuery
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Backlog
 from daemon.store.sqlite.disk import watched_disk
@@ -103,15 +104,15 @@ def test_keys_are_kept(
 ) -> None:
     """A retry finds its receipt, by any name of its sender and receiver; another text does not."""
     with pytest.raises(KeyReused):
-        transaction.mail.send(sender, to, "another text", NOW, key=key)
-    receipt = transaction.mail.send(sender, to, body, NOW, key=key)
+        transaction.mail.send(Draft(sender, to, "another text", key), NOW)
+    receipt = transaction.mail.send(Draft(sender, to, body, key), NOW)
     assert (receipt.id, receipt.duplicate) == (number, True)
 
 
 def test_keys_keep_their_age(transaction: Transaction) -> None:
     later = WRITTEN_AT + KEY_MILLISECONDS
-    assert not transaction.mail.send("ann", "robert", "delivered", later, key="k1").duplicate
-    assert transaction.mail.send("ann", "robert", "bound", later, key="k3").duplicate
+    assert not transaction.mail.send(Draft("ann", "robert", "delivered", "k1"), later).duplicate
+    assert transaction.mail.send(Draft("ann", "robert", "bound", "k3"), later).duplicate
 
 
 def test_mail_has_its_history_and_is_found(transaction: Transaction) -> None:

@@ -14,6 +14,7 @@ from claude_mailbox.daemon.store.sqlite.database import close_database, open_dat
 from claude_mailbox.daemon.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import StartupError
+from claude_mailbox.model.drafts import Draft
 from daemon.store.sqlite.disk import watched_disk
 
 
@@ -51,7 +52,7 @@ def ours(path: Path, messages: int = 100) -> None:
     connection = open_database(str(path))
     with connection:
         for number in range(messages):
-            create_transaction(connection).mail.send("a", "b", f"{number} " + "x" * 300, 1)
+            create_transaction(connection).mail.send(Draft("a", "b", f"{number} " + "x" * 300), 1)
     close_database(connection)
 
 
@@ -66,7 +67,7 @@ def killed(path: Path) -> None:
     """Make one of ours with one message in it, as its killed daemon leaves it."""
     connection = open_database(str(path.with_name("alive.db")))
     with connection:
-        create_transaction(connection).mail.send("a", "b", "hello", 1)
+        create_transaction(connection).mail.send(Draft("a", "b", "hello"), 1)
     leave_behind(connection, path)
     for file in path.parent.glob("alive.db*"):
         file.unlink()
@@ -126,7 +127,7 @@ class TestOpen:
         connection = open_database(str(scratch / "mailbox.db"))
         for number in range(5):
             with connection:
-                create_transaction(connection).mail.send("a", "b", str(number), 1)
+                create_transaction(connection).mail.send(Draft("a", "b", str(number)), 1)
         journal = (scratch / "mailbox.db-wal").read_bytes()
         database = (scratch / "mailbox.db").read_bytes()
         connection.close()

@@ -6,8 +6,7 @@ import apsw
 
 from claude_mailbox.daemon.store.operations import ExchangeStore
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
-from claude_mailbox.daemon.store.sqlite.schema import HELD, WAITING
-from claude_mailbox.errors import QuotaFull
+from claude_mailbox.daemon.store.sqlite.schema import DELAYED, HELD, WAITING
 from claude_mailbox.model.limits import Exchange, Exchanged, Held
 
 
@@ -45,19 +44,8 @@ class SqliteExchanges(ExchangeStore):
             (number,),
         )
 
-    def hold(self, number: int, max_held: int) -> None:
-        recipient_id = self._connection.execute(
-            f"UPDATE message SET state = {HELD} WHERE id = ? RETURNING recipient_id", (number,)
-        ).get
-        count = self._connection.execute(
-            f"SELECT count(*) FROM message WHERE state = {HELD} AND recipient_id = ?",
-            (recipient_id,),
-        ).get
-        if count > max_held:
-            raise QuotaFull(
-                f"{max_held} messages are held for that mailbox already (maxPendingPerMailbox)."
-                " Nothing was stored: let the user release them."
-            )
+    def hold(self, number: int) -> None:
+        self._connection.execute(f"UPDATE message SET state = {HELD} WHERE id = ?", (number,))
 
     def held(self, limit: int) -> Sequence[Held]:
         rows = self._connection.execute(
@@ -69,23 +57,27 @@ class SqliteExchanges(ExchangeStore):
         )
         return [Held(*row) for row in rows]
 
-    def release(self, mailbox: str | None = None) -> tuple[Sequence[int], Sequence[str]]:
-        involved, values = "", ()
+    def release(
+        self, now: int, mailbox: str | None = None
+    ) -> tuple[Sequence[int], Sequence[str]]:
+        mailbox_id = None
         if mailbox is not None:
             found = self._mailboxes.find(mailbox)
             if found is None:
                 return [], []
-            involved, values = "? IN (sender_id, recipient_id)", (found[0],)
+            mailbox_id = found[0]
         rows = self._connection.execute(
-            f"UPDATE message SET state = {WAITING} WHERE state = {HELD}"
-            f"{involved and ' AND ' + involved} RETURNING id, recipient_id",
-            values,
+            f"UPDATE message SET state = iif(visible_at > ?1, {DELAYED}, {WAITING})"
+            f" WHERE state = {HELD} AND (?2 IS NULL OR ?2 IN (sender_id, recipient_id))"
+            " RETURNING id, recipient_id",
+            (now, mailbox_id),
         ).fetchall()
-        if mailbox is None:
+        if mailbox_id is None:
             self._connection.execute("DELETE FROM exchange")
         else:
-            self._connection.execute("DELETE FROM exchange WHERE sender_id = ?", values)
-            self._connection.execute("DELETE FROM exchange WHERE recipient_id = ?", values)
+            self._connection.execute(
+                "DELETE FROM exchange WHERE sender_id = ?1 OR recipient_id = ?1", (mailbox_id,)
+            )
         return sorted(number for number, _ in rows), self._mailboxes.names({r for _, r in rows})
 
     def forget(self, before: int) -> None:

@@ -15,11 +15,29 @@ import apsw
 
 from claude_mailbox.daemon.store.operations import HistoryStore
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
-from claude_mailbox.daemon.store.sqlite.schema import DELIVERED, LEASED, WAITING
+from claude_mailbox.daemon.store.sqlite.schema import (
+    DELAYED,
+    DELETED,
+    DELIVERED,
+    EXPIRED,
+    HELD,
+    LEASED,
+    PARKED,
+    WAITING,
+)
 from claude_mailbox.model.history import HistoryEntry, HistoryPage, HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import FRAME_CHARACTERS
 
-_STATES = {WAITING: "waiting", LEASED: "leased", DELIVERED: "delivered"}
+_STATES = {
+    WAITING: "waiting",
+    LEASED: "leased",
+    DELIVERED: "delivered",
+    DELAYED: "waiting",
+    HELD: "held",
+    EXPIRED: "expired",
+    PARKED: "parked",
+    DELETED: "deleted",
+}
 
 # Room for a million million messages, and eight million mailboxes.
 _MESSAGE_BITS = 40

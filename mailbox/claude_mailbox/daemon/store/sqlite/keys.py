@@ -8,10 +8,15 @@ from hashlib import sha256
 
 import apsw
 
+from claude_mailbox.model.drafts import NORMAL, Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Receipt
 
 # What is kept of a receipt.
 _RECEIPT = "message_id, recipient, sent_at, known, last_seen_at, watching, pending, forwarded_from"
+
+# What a message has besides its text, if it has nothing else. The digest of such a one is that of
+# its text, as it was before there was anything else.
+_PLAIN = (None, True, None, NORMAL, None, None)
 
 
 class SqliteKeys:
@@ -80,6 +85,10 @@ class SqliteKeys:
         return self._connection.changes()
 
 
-def digest_of(body: str) -> bytes:
-    """Return what tells one text from another."""
-    return sha256(body.encode()).digest()
+def digest_of(draft: Draft) -> bytes:
+    """Return what tells a message from another one to the same mailbox."""
+    text = draft.body
+    more = (draft.reply_to, draft.is_final, draft.ask, draft.urgency, draft.ttl, draft.delay)
+    if more != _PLAIN:
+        text = repr((text, *more))
+    return sha256(text.encode()).digest()

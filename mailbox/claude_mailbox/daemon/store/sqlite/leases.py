@@ -48,7 +48,7 @@ class SqliteLeases(LeaseStore):
             "SELECT message.id, coalesce(mailbox.name, message.sender), text, sent_at, attempts"
             " FROM message CROSS JOIN body ON body.message_id = message.id"
             " LEFT JOIN mailbox ON mailbox.id = message.sender_id"
-            f" WHERE recipient_id = ? AND state = {WAITING} ORDER BY message.id LIMIT ?",
+            f" WHERE recipient_id = ? AND state = {WAITING} ORDER BY urgency < 1, message.id LIMIT ?",
             (mailbox_id, limit),
         ):
             size += len(body) if body.isascii() else len(body.encode())

@@ -5,8 +5,9 @@ import apsw
 from claude_mailbox.daemon.store.operations import LookUpPresence, MailStore
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys, digest_of
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
-from claude_mailbox.daemon.store.sqlite.schema import WAITING
+from claude_mailbox.daemon.store.sqlite.schema import DELAYED, URGENCY_NUMBERS, WAITING
 from claude_mailbox.errors import KeyReused, QuotaFull
+from claude_mailbox.model.drafts import LOW, Draft
 from claude_mailbox.model.mail import Backlog, Receipt
 
 
@@ -20,33 +21,31 @@ class SqliteMail(MailStore):
 
     def send(
         self,
-        sender: str,
-        to: str,
-        body: str,
+        draft: Draft,
         now: int,
         *,
-        key: str | None = None,
+        thread: int | None = None,
         max_pending: int = 100_000,
         presence: LookUpPresence = lambda name: (None, False),
     ) -> Receipt:
-        sender_id, sender_name = self._mailboxes.find_or_make(sender, now)
+        sender_id, sender = self._mailboxes.find_or_make(draft.sender, now)
         digest = b""
-        if key is not None:
-            digest = digest_of(body)
-            found = self._keys.find(sender_name, key, now)
+        if draft.key is not None:
+            digest = digest_of(draft)
+            found = self._keys.find(sender, draft.key, now)
             if found is not None:
                 first, first_digest = found
-                if digest != first_digest or not self._is_recipient(to, first):
+                if digest != first_digest or not self._is_recipient(draft.to, first):
                     raise KeyReused(
                         "This idempotency key was used for another message: send this one with a"
                         " new key."
                     )
                 return first
-        recipient_id, recipient = self._mailboxes.find_or_make(to, now, seen=False)
-        waiting, leased = self._mailboxes.counts(recipient_id)
-        if waiting + leased >= max_pending:
+        recipient_id, recipient = self._mailboxes.find_or_make(draft.to, now, seen=False)
+        waiting, pending = self._mailboxes.counts(recipient_id)
+        if pending >= max_pending:
             raise QuotaFull(
-                f"Mailbox '{recipient}' is full: {waiting + leased} messages pend there (the limit"
+                f"Mailbox '{recipient}' is full: {pending} messages pend there (the limit"
                 f" is {max_pending}, maxPendingPerMailbox). Nothing was stored; send again when its"
                 " owner has read some."
             )
@@ -56,27 +55,43 @@ class SqliteMail(MailStore):
                 "SELECT last_seen_at FROM mailbox WHERE id = ?", (recipient_id,)
             ).get
         self._connection.execute(
-            "INSERT INTO message (recipient_id, sender_id, recipient, sender, sent_at)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (recipient_id, sender_id, recipient, sender_name, now),
+            "INSERT INTO message (recipient_id, sender_id, recipient, sender, sent_at, state,"
+            " thread, reply_to, is_final, urgency, is_quiet, visible_at, expires_at, answer_by)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                recipient_id,
+                sender_id,
+                recipient,
+                sender,
+                now,
+                WAITING if draft.delay is None else DELAYED,
+                thread,
+                draft.reply_to,
+                draft.is_final,
+                URGENCY_NUMBERS[draft.urgency],
+                draft.urgency == LOW,
+                _after(now, draft.delay),
+                _after(now, draft.ttl),
+                _after(now, draft.ask),
+            ),
         )
         number = self._connection.last_insert_rowid()
         self._connection.execute(
-            "INSERT INTO body (message_id, text) VALUES (?, ?)", (number, body)
+            "INSERT INTO body (message_id, text) VALUES (?, ?)", (number, draft.body)
         )
         receipt = Receipt(
             id=number,
-            sender=sender_name,
+            sender=sender,
             recipient=recipient,
             sent_at=now,
             known=last_seen_at is not None,
             last_seen_at=last_seen_at,
             watching=watching,
-            pending=waiting + 1,
-            forwarded_from=to if recipient != to else None,
+            pending=waiting + (draft.delay is None),
+            forwarded_from=draft.to if recipient != draft.to else None,
         )
-        if key is not None:
-            self._keys.keep(sender, key, receipt, digest)
+        if draft.key is not None:
+            self._keys.keep(draft.sender, draft.key, receipt, digest)
         return receipt
 
     def _is_recipient(self, name: str, receipt: Receipt) -> bool:
@@ -96,9 +111,16 @@ class SqliteMail(MailStore):
         found = self._mailboxes.find(name)
         if found is None:
             return Backlog(0, None)
+        waiting = f"SELECT id, sent_at FROM message WHERE recipient_id = ?1 AND state = {WAITING}"
         oldest_at: int | None = self._connection.execute(
-            f"SELECT sent_at FROM message WHERE recipient_id = ? AND state = {WAITING}"
+            # Each half reads one row of the line's index.
+            f"SELECT sent_at FROM (SELECT * FROM ({waiting} AND urgency < 1 = 0 ORDER BY id LIMIT 1)"
+            f" UNION ALL SELECT * FROM ({waiting} AND urgency < 1 = 1 ORDER BY id LIMIT 1))"
             " ORDER BY id LIMIT 1",
             (found[0],),
         ).get
         return Backlog(self._mailboxes.counts(found[0])[0], oldest_at)
+
+
+def _after(now: int, seconds: float | None) -> int | None:
+    return None if seconds is None else now + round(seconds * 1000)

@@ -7,7 +7,6 @@ import apsw
 
 from claude_mailbox.daemon.store.operations import MailboxStore
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
-from claude_mailbox.daemon.store.sqlite.schema import HELD
 from claude_mailbox.errors import BadRequest, QuotaFull, TargetExists
 from claude_mailbox.model.mail import Listing, Rename
 from claude_mailbox.model.names import check_new_name
@@ -92,10 +91,10 @@ class SqliteMailboxes(MailboxStore):
             )
 
     def counts(self, mailbox_id: int) -> tuple[int, int]:
-        """Return how many messages wait in a mailbox, and how many are leased."""
+        """Return how many messages wait in a mailbox, and how many pend there in all."""
         counts: tuple[int, int] = self._connection.execute(
-            "SELECT coalesce(sum(waiting), 0), coalesce(sum(leased), 0) FROM backlog"
-            " WHERE recipient_id = ?",
+            "SELECT coalesce(sum(waiting), 0), coalesce(sum(waiting + leased + hidden), 0)"
+            " FROM backlog WHERE recipient_id = ?",
             (mailbox_id,),
         ).get
         return counts
@@ -168,7 +167,7 @@ class SqliteMailboxes(MailboxStore):
         execute("UPDATE mailbox SET name = ? WHERE id = ?", (to, mailbox_id))
         execute("INSERT INTO alias (name, mailbox_id) VALUES (?, ?)", (old, mailbox_id))
         self._keys.copy(old, to, now)
-        return Rename(old, to, sum(self.counts(mailbox_id)))
+        return Rename(old, to, self.counts(mailbox_id)[1])
 
     def delete(self, name: str) -> bool:
         found = self.find(name)
@@ -178,9 +177,10 @@ class SqliteMailboxes(MailboxStore):
         execute = self._connection.execute
         pends = execute(
             "SELECT EXISTS (SELECT 1 FROM backlog"
-            " WHERE (recipient_id = ?1 OR sender_id = ?1) AND waiting + leased > 0)"
-            f" OR EXISTS (SELECT 1 FROM message WHERE state = {HELD}"
-            " AND ?1 IN (recipient_id, sender_id))",
+            " WHERE (recipient_id = ?1 OR sender_id = ?1) AND waiting + leased + hidden > 0)"
+            # Whoever asks waits for an answer.
+            " OR EXISTS (SELECT 1 FROM message INDEXED BY message_question WHERE sender_id = ?1"
+            " AND answer_by IS NOT NULL AND outcome IS NULL)",
             (mailbox_id,),
         ).get
         if pends:

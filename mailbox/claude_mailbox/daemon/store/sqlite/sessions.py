@@ -167,7 +167,7 @@ class SqliteSessions(SessionStore):
             "SELECT mailbox.name, session.id FROM session"
             " JOIN mailbox ON mailbox.id = session.mailbox_id"
             " WHERE session.ended_at IS NULL AND session.has_bell AND EXISTS"
-            " (SELECT 1 FROM backlog WHERE recipient_id = mailbox.id AND waiting > 0)"
+            " (SELECT 1 FROM backlog WHERE recipient_id = mailbox.id AND waiting > quiet)"
         )
         return [(mailbox, session_id) for mailbox, session_id in rows]
 
