@@ -66,7 +66,7 @@ _RANGES = {
     "maxPerMinute": (0, 10**4),
     "guardAfter": (0, 10**4),
     "holdAfter": (0, 10**4),
-    "guardMinutes": (1, 24 * 60),
+    "guardMinutes": (1, 12 * 60),
     "maxRecipients": (1, 1000),
     "hideAfterMinutes": (0, 10**9),
     "deleteAfterMinutes": (0, 10**9),

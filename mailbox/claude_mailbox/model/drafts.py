@@ -21,6 +21,8 @@ class Draft:
         urgency: one of `URGENCIES`.
         ttl: seconds after which it is returned, if it is not delivered by then.
         delay: seconds for which nobody sees it.
+        is_strict: whether it is for a mailbox that somebody has used, or nothing is stored.
+        is_confirmed: whether it may go to many members of a group.
     """
 
     sender: str
@@ -33,3 +35,5 @@ class Draft:
     urgency: str = NORMAL
     ttl: float | None = None
     delay: float | None = None
+    is_strict: bool = False
+    is_confirmed: bool = False

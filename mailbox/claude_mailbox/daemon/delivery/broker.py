@@ -11,25 +11,30 @@ from dataclasses import replace
 import trio
 
 from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery import limits
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
 from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.delivery.groups import Groups
 from claude_mailbox.daemon.delivery.history import History
+from claude_mailbox.daemon.delivery.limits import Sessions
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.receipts import Receipts
 from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
+from claude_mailbox.daemon.delivery.suggestions import Suggestions
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import Renamed
+from claude_mailbox.errors import Renamed, UnknownRecipient
 from claude_mailbox.model.drafts import Draft
+from claude_mailbox.model.limits import Held, Limits
 from claude_mailbox.model.mail import (
     CHECK_BYTES,
     CHECK_LIMIT,
     Backlog,
     Claim,
     Delivery,
+    GroupReceipt,
     LeaseOutcome,
     Listing,
     Receipt,
@@ -46,11 +51,8 @@ BRIEF_TOKENS = 256
 # How many claims of megabytes may be on their way at once: until they reach the server, nothing
 # else bounds the memory that they take.
 LARGE_CLAIMS = 4
-
-
-# By mailbox; each with the keys of the client processes that run it.
-Sessions = Mapping[str, tuple[SessionFacts, Sequence[str]]]
-
+# How many held messages are listed.
+HELD_LIMIT = 1000
 
 class Broker:
     """All that can be done with mail. Every method may raise what ``Ledger.run`` raises.
@@ -84,7 +86,14 @@ class Broker:
         self.expiry = Expiry(ledger, clock, self.announce)
         self.receipts = Receipts(self.expiry, clock)
         self.history = History(ledger, self.expiry, clock)
-        self.groups = Groups(ledger, presence, clock)
+        self.groups = Groups(ledger, presence, clock, config.max_recipients)
+        self._suggestions = Suggestions(ledger, clock)
+        self._limits = Limits(
+            per_minute=config.max_per_minute,
+            guard_after=config.guard_after,
+            hold_after=config.hold_after,
+            window=config.guard_minutes * MINUTE,
+        )
 
     def __repr__(self) -> str:
         return f"<Broker: {self._lines!r}, {self._ledger!r}>"
@@ -104,25 +113,114 @@ class Broker:
         """Store a message durably, then wake its receiver.
 
         Raises:
-            QuotaFull: if the mailbox is full.
+            QuotaFull: if the mailbox is full, or gets too much from this sender.
+            UnknownRecipient: if the draft is strict, and nobody has used the mailbox.
         """
         now = self._clock()
-        limit = self._config.max_pending_per_mailbox
-
-        def job(transaction: Transaction) -> tuple[Receipt, Sessions]:
-            receipt = transaction.mail.send(
-                draft, now, max_pending=limit, presence=self._look_up_presence
+        brief = len(draft.body) <= BRIEF_CHARACTERS
+        try:
+            receipt, sessions = await self._ledger.run(
+                lambda transaction: self._store(transaction, draft, now), brief=brief
             )
-            return receipt, transaction.shown.facts(receipt.recipient)
-
-        receipt, sessions = await self._ledger.run(job, brief=len(draft.body) <= BRIEF_CHARACTERS)
+        except UnknownRecipient as error:
+            error.suggestions = list(await self._suggestions.names(draft.to, draft.sender))
+            raise
         self.presence.note(receipt.sender)
         if not receipt.duplicate:
-            self.announce([receipt.recipient])
+            if not receipt.is_held:
+                self.announce([receipt.recipient])
             self.history.note()
+        if not receipt.known:
+            names = await self._suggestions.names(draft.to, receipt.sender)
+            if names:
+                receipt = replace(receipt, suggestions=names)
         if not sessions:
             return receipt
         return replace(receipt, session=_living(sessions, receipt.recipient))
+
+    async def send_to_group(self, draft: Draft) -> GroupReceipt | Receipt:
+        """Store a copy for each member of a group in one transaction, then wake them.
+
+        Returns:
+            A `Receipt` if there is a mailbox of that name: older versions made such.
+
+        Raises:
+            QuotaFull: as for ``send``, for any of them; then nobody gets it.
+            EmptyGroup: if nobody would get it.
+            ConfirmationNeeded: if there are many, and the draft does not say that this is meant.
+            BadRequest: if there are too many.
+        """
+        now = self._clock()
+        found: dict[str, SessionFacts | None] = {}
+
+        def job(transaction: Transaction) -> GroupReceipt | Receipt:
+            def store(copy: Draft) -> Receipt:
+                receipt, sessions = self._store(transaction, copy, now)
+                found[receipt.recipient] = _living(sessions, receipt.recipient)
+                return receipt
+
+            if transaction.mailboxes.present_name(draft.to) is not None:
+                return store(draft)
+            return self.groups.distribute(transaction, draft, now, store)
+
+        answer = await self._ledger.run(job)
+        self.presence.note(answer.sender)
+        copies = answer.copies if isinstance(answer, GroupReceipt) else [answer]
+        is_quiet = isinstance(answer, GroupReceipt) and answer.is_quiet
+        if not answer.duplicate:
+            if not is_quiet:
+                self.announce(copy.recipient for copy in copies if not copy.is_held)
+            self.history.note()
+        copies = [replace(copy, session=found.get(copy.recipient)) for copy in copies]
+        return (
+            replace(answer, copies=copies) if isinstance(answer, GroupReceipt) else copies[0]
+        )
+
+    def _store(
+        self, transaction: Transaction, draft: Draft, now: int
+    ) -> tuple[Receipt, Sessions]:
+        """Store a message within a job; also return the sessions that have its mailbox."""
+        receipt = transaction.mail.send(
+            draft,
+            now,
+            max_pending=self._config.max_pending_per_mailbox,
+            presence=self._look_up_presence,
+        )
+        if draft.is_strict and not receipt.known:
+            raise UnknownRecipient(
+                f"Nobody has used a mailbox '{receipt.recipient}', and nothing was stored: check"
+                " the name, or send without 'strict'.",
+                [],
+            )
+        sessions = transaction.shown.facts(receipt.recipient)
+        if receipt.duplicate:
+            is_held = transaction.exchanges.is_held(receipt.id)
+            return (replace(receipt, is_held=True) if is_held else receipt), sessions
+        if sessions:
+            told = limits.count(self._limits, transaction, receipt, sessions, now)
+            if told is not None:
+                waiting = receipt.pending - told.is_held
+                receipt = replace(receipt, guard=told, is_held=told.is_held, pending=waiting)
+        return receipt, sessions
+
+    async def held(self) -> Sequence[Held]:
+        """Return the messages that are held for the user, oldest first."""
+        return await self._ledger.run(
+            lambda transaction: transaction.exchanges.held(HELD_LIMIT), durable=False
+        )
+
+    async def release_held(self, mailbox: str | None = None) -> Sequence[int]:
+        """Put what is held back in line, or what *mailbox* sent and is to get.
+
+        Returns:
+            The numbers of the messages.
+        """
+        now = self._clock()
+        numbers, mailboxes = await self._ledger.run(
+            lambda transaction: transaction.exchanges.release(now, mailbox)
+        )
+        self.announce(mailboxes)
+        return numbers
 
     def _look_up_presence(self, name: str) -> tuple[int | None, bool]:
         """Say of a mailbox when it was seen last, as memory knows, and whether it is watched.

@@ -4,18 +4,24 @@ There are three kinds. To ``@all`` belong the sessions that were active in the l
 ``@<project>`` the sessions of that project; nobody joins these. Any other group has the members
 that joined it.
 
-A session whose client was killed belongs to none of the first two.
+A session whose client was killed belongs to none of the first two. What is written to ``@all`` rings
+nobody, unless it is urgent.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import BadRequest
+from claude_mailbox.errors import BadRequest, ConfirmationNeeded, EmptyGroup
+from claude_mailbox.model.drafts import HIGH, LOW, Draft
 from claude_mailbox.model.groups import ALL, PREFIX, Group, Place
+from claude_mailbox.model.mail import GroupReceipt, Receipt
 
+# More receivers than this need the sender's word that they are meant.
+CONFIRM_ABOVE = 5
 _ACTIVE_MILLISECONDS = 3600 * 1000
 
 
@@ -26,12 +32,16 @@ class Groups:
         ledger: where members are kept.
         presence: knows who was here since that was written down.
         clock: returns the time in milliseconds since the epoch.
+        max_recipients: how many one message may go to.
     """
 
-    def __init__(self, ledger: Ledger, presence: Presence, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, ledger: Ledger, presence: Presence, clock: Callable[[], int], max_recipients: int
+    ) -> None:
         self._ledger = ledger
         self._presence = presence
         self._clock = clock
+        self._max_recipients = max_recipients
 
     async def join(self, mailbox: str, name: str) -> Group:
         """Make a mailbox a member; return the group.
@@ -73,6 +83,57 @@ class Groups:
         ]
         return [group for group in found if group.members]
 
+    def distribute(
+        self,
+        transaction: Transaction,
+        draft: Draft,
+        now: int,
+        store: Callable[[Draft], Receipt],
+    ) -> GroupReceipt:
+        """Store a copy for each member but the sender, within a job of the ledger.
+
+        Args:
+            transaction: that of the job.
+            draft: what is sent to the group.
+            now: milliseconds since the epoch.
+            store: stores one copy.
+
+        Raises:
+            EmptyGroup: if there is no such member.
+            ConfirmationNeeded: if there are many, and the draft does not say that this is meant.
+            BadRequest: if there are too many.
+        """
+        first = transaction.groups.sent_before(draft, now)
+        if first is not None:
+            return _receipt(draft, transaction.groups.copies(first))
+        sender = transaction.mailboxes.present_name(draft.sender)
+        names = [name for name in self.members(transaction, draft.to, now) if name != sender]
+        self._check(draft, names)
+        copies = [store(replace(draft, to=name, key=None)) for name in names]
+        answer = _receipt(draft, copies)
+        numbers = [copy.id for copy in copies]
+        transaction.groups.mark(draft.to, numbers, is_quiet=answer.is_quiet)
+        transaction.groups.keep_key(draft, copies[0])
+        return answer
+
+    def _check(self, draft: Draft, names: Sequence[str]) -> None:
+        if not names:
+            raise EmptyGroup(
+                f"Nobody is in the group '{draft.to}' but you, if anybody: 'claude-mailbox groups'"
+                " lists the groups. Nothing was stored."
+            )
+        if len(names) > self._max_recipients:
+            raise BadRequest(
+                f"'{draft.to}' has {len(names)} other members; a message goes to at most"
+                f" {self._max_recipients} (maxRecipients). Nothing was stored: write to fewer."
+            )
+        if len(names) > CONFIRM_ABOVE and not draft.is_confirmed:
+            raise ConfirmationNeeded(
+                f"The message would go to {len(names)} mailboxes, and nothing was stored: send it"
+                " again with 'confirm' true if that is meant.",
+                list(names),
+            )
+
     def members(self, transaction: Transaction, name: str, now: int) -> Sequence[str]:
         """Return who belongs to a group, within a job of the ledger."""
         living = self._living(transaction.groups.places(), now)
@@ -91,6 +152,19 @@ class Groups:
             if is_alive:
                 found.append(Place(place.mailbox, place.project, active_at, place.clients))
         return found
+
+
+def _receipt(draft: Draft, copies: Sequence[Receipt]) -> GroupReceipt:
+    first = copies[0]
+    return GroupReceipt(
+        id=first.id,
+        sender=first.sender,
+        group=draft.to,
+        sent_at=first.sent_at,
+        copies=copies,
+        is_quiet=draft.urgency == LOW or (draft.to == ALL and draft.urgency != HIGH),
+        duplicate=first.duplicate,
+    )
 
 
 def _members(

@@ -13,12 +13,59 @@ each other is counted until a user enters a prompt in one of them::
 What is held is stored, and goes back into its place in the line when it is released. While some is
 held between two sessions, all that follows is, too: nothing overtakes it.
 
-The functions here decide, and know no database.
+The functions decide, and know no database.
 """
 
+from collections.abc import Mapping, Sequence
+
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import TooManyMessages
 from claude_mailbox.model.limits import MINUTE, Exchange, Guard, Limits
+from claude_mailbox.model.mail import Receipt
+from claude_mailbox.model.names import is_reserved
+from claude_mailbox.model.sessions import SessionFacts
 from claude_mailbox.model.times import iso_time
+
+# By mailbox; each with the keys of the client processes that run it.
+Sessions = Mapping[str, tuple[SessionFacts, Sequence[str]]]
+
+
+def count(
+    limits: Limits, transaction: Transaction, receipt: Receipt, sessions: Sessions, now: int
+) -> Guard | None:
+    """Let a message count that was just stored, and hold it if there are too many.
+
+    Of one that no session gets nothing is counted, nor of what the daemon or its user writes.
+
+    Args:
+        limits: how many are too many.
+        transaction: that of the job which stored it.
+        receipt: of the message.
+        sessions: those of the recipient.
+        now: milliseconds since the epoch.
+
+    Returns:
+        What the sender is told, None for nothing.
+
+    Raises:
+        TooManyMessages: if it is one too many for this minute.
+    """
+    sender, recipient = receipt.sender, receipt.recipient
+    if not _is_running(sessions, recipient) or sender == recipient or is_reserved(sender):
+        return None
+    exchange = transaction.exchanges.lately(receipt.id, look_back(limits, now))
+    check_rate(limits, exchange, now, recipient)
+    transaction.exchanges.note(receipt.id)
+    if not _is_running(transaction.shown.facts(sender), sender):
+        return None
+    told = guard(limits, exchange, now)
+    if told is not None and told.is_held:
+        transaction.exchanges.hold(receipt.id)
+    return told
+
+
+def _is_running(sessions: Sessions, mailbox: str) -> bool:
+    return mailbox in sessions and sessions[mailbox][0].state != "ended"
 
 
 def look_back(limits: Limits, now: int) -> int:

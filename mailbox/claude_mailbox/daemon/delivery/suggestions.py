@@ -1,12 +1,13 @@
 """Which names a sender may have meant who wrote to a mailbox that nobody knows.
 
 Names that are close come first, then mailboxes of the sender's own project; of equal ones the last
-used. The functions here know no database.
+used. The functions know no database.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import SequenceMatcher
 
+from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.model.groups import Candidate
 
 LIMIT = 3
@@ -14,6 +15,9 @@ LIMIT = 3
 CANDIDATES = 200
 # As in difflib.get_close_matches.
 _CLOSE = 0.6
+# Whoever writes to an unknown name again and again is told the same for a while.
+_FRESH_MILLISECONDS = 60_000
+_CACHE_LIMIT = 1000
 
 
 def suggest(
@@ -54,3 +58,33 @@ def _closeness(matcher: SequenceMatcher[str], wanted: str, name: str) -> float:
 
 def _first_different(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))[:LIMIT]
+
+
+class Suggestions:
+    """Finds names for senders.
+
+    Args:
+        ledger: where mailboxes are.
+        clock: returns the time in milliseconds since the epoch.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], int]) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._found: dict[tuple[str, str], tuple[int, Sequence[str]]] = {}
+
+    async def names(self, wanted: str, sender: str) -> Sequence[str]:
+        """Return names that *sender* may have meant."""
+        now = self._clock()
+        known = self._found.get((sender, wanted))
+        if known is not None and known[0] > now:
+            return known[1]
+        candidates = await self._ledger.run(
+            lambda transaction: transaction.groups.candidates(CANDIDATES), durable=False
+        )
+        project = next((each.project for each in candidates if each.name == sender), None)
+        names = suggest(wanted, candidates, sender, project)
+        if len(self._found) == _CACHE_LIMIT:
+            self._found.clear()
+        self._found[sender, wanted] = now + _FRESH_MILLISECONDS, names
+        return names

@@ -306,6 +306,26 @@ class GroupStore(Protocol):
         """Return the members of one group or all, by group, in the order of joining."""
         ...
 
+    def mark(self, group: str, numbers: Sequence[int], *, is_quiet: bool) -> None:
+        """Let messages that were just stored be the copies of one to a group, in one thread."""
+        ...
+
+    def sent_before(self, draft: Draft, now: int) -> int | None:
+        """Return the first copy of what the sender sent to the group with this key, or None.
+
+        Raises:
+            KeyReused: if the key was used for another message.
+        """
+        ...
+
+    def keep_key(self, draft: Draft, first: Receipt) -> None:
+        """Remember the key of a message to a group by the receipt of its *first* copy."""
+        ...
+
+    def copies(self, first: int) -> Sequence[Receipt]:
+        """Return the copies of a message to a group, as far as is known of them now."""
+        ...
+
     def places(self) -> Sequence[Place]:
         """Return where the sessions work that have not ended, last active first."""
         ...
@@ -331,6 +351,10 @@ class ExchangeStore(Protocol):
 
     def hold(self, number: int) -> None:
         """Take a message that was just stored out of its line, to be held."""
+        ...
+
+    def is_held(self, number: int) -> bool:
+        """Return whether a message is held."""
         ...
 
     def held(self, limit: int) -> Sequence[Held]:

@@ -33,6 +33,7 @@ class EventBody(TypedDict):
     sessionId: Text
     state: NotRequired[Annotated[str | None, Keywords(enum=[*SESSION_STATES, None])]]
     beginsTurn: NotRequired[bool]
+    byUser: NotRequired[bool]
     transcript: NotRequired[_Path]
     cwd: NotRequired[_Path]
     project: NotRequired[OptionalText]
@@ -86,6 +87,7 @@ class ProofRoutes:
             session_id=text(content, "sessionId"),
             state=_one_of(content, "state", SESSION_STATES, default=None),
             begins_turn=_flag(content, "beginsTurn"),
+            is_by_user=_flag(content, "byUser"),
             transcript=optional_text(content, "transcript", _PATH_LIMIT),
             cwd=optional_text(content, "cwd", _PATH_LIMIT),
             project=optional_text(content, "project"),

@@ -49,14 +49,24 @@ class Proofs:
         self._clock = clock
 
     async def note_event(self, event: SessionEvent) -> list[Shown]:
-        """Write down what a hook tells of its session; return what lacks proof there."""
+        """Write down what a hook tells of its session; return what lacks proof there.
+
+        A prompt of the user lets through what is held of his session's mail.
+        """
         now = self._clock()
 
-        def job(transaction: Transaction) -> list[Shown]:
+        def job(transaction: Transaction) -> tuple[list[Shown], Sequence[str]]:
             transaction.shown.note_event(event, now)
-            return transaction.shown.unproved(event.session_id)
+            released: Sequence[str] = ()
+            if event.begins_turn and event.is_by_user:
+                mailbox = transaction.sessions.mailbox_of(event.session_id)
+                if mailbox is not None:
+                    _, released = transaction.exchanges.release(now, mailbox)
+            return transaction.shown.unproved(event.session_id), released
 
-        return await self._ledger.run(job, durable=False, brief=True)
+        unproved, released = await self._ledger.run(job, durable=False, brief=True)
+        self._broker.announce(released)
+        return unproved
 
     async def add(self, session_id: str, shown: Sequence[Shown]) -> LeaseOutcome:
         """Keep these leases until there is proof. *shown_at* of each is set to now."""

@@ -47,6 +47,10 @@ class SqliteExchanges(ExchangeStore):
     def hold(self, number: int) -> None:
         self._connection.execute(f"UPDATE message SET state = {HELD} WHERE id = ?", (number,))
 
+    def is_held(self, number: int) -> bool:
+        state = self._connection.execute("SELECT state FROM message WHERE id = ?", (number,)).get
+        return bool(state == HELD)
+
     def held(self, limit: int) -> Sequence[Held]:
         rows = self._connection.execute(
             "SELECT message.id, coalesce(a.name, sender), coalesce(b.name, recipient), sent_at"

@@ -27,6 +27,6 @@ def create_transaction(
         history=SqliteHistory(connection, mailboxes),
         sessions=SqliteSessions(connection, mailboxes),
         shown=SqliteShown(connection, mailboxes),
-        groups=SqliteGroups(connection, mailboxes),
+        groups=SqliteGroups(connection, mailboxes, keys),
         exchanges=SqliteExchanges(connection, mailboxes),
     )
