@@ -9,7 +9,7 @@ from docs.product import PACKAGE
 
 def test_all_folders_are_there_and_no_others() -> None:
     """Those of the daemon and of its clients."""
-    folders = {
+    folders = {"library"} | {
         path.parent.relative_to(PACKAGE).as_posix()
         for side in ("daemon", "client")
         for path in PACKAGE.glob(f"{side}/*/__init__.py")

@@ -2,7 +2,7 @@
 
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.reach.api import Daemon, Identity
-from claude_mailbox.client.text import visible
+from claude_mailbox.model.text import visible
 
 
 def groups(*, url: str | None = None, as_json: bool = False) -> int:

@@ -70,7 +70,7 @@ class SqliteExchanges(ExchangeStore):
             if found is None:
                 return [], []
             mailbox_id = found[0]
-        rows = self._connection.execute(
+        rows: list[tuple[int, int]] = self._connection.execute(
             f"UPDATE message SET state = iif(visible_at > ?1, {DELAYED}, {WAITING})"
             f" WHERE state = {HELD} AND (?2 IS NULL OR ?2 IN (sender_id, recipient_id))"
             " RETURNING id, recipient_id",

@@ -1,0 +1,261 @@
+"""`AsyncMailbox`: `Mailbox` for trio and asyncio. The methods are the same, to be awaited."""
+
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import TypeVar
+
+import anyio
+import httpx
+
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.library import calls
+from claude_mailbox.library.calls import LEASE_SECONDS, WATCH_SECONDS, Call, Fields, unreachable
+from claude_mailbox.library.endpoint import find_endpoint, identity
+from claude_mailbox.library.retrying import Retry
+from claude_mailbox.library.values import (
+    HistoryEntry,
+    LeaseLost,
+    MessageFields,
+    Receipt,
+    message_fields,
+)
+
+T = TypeVar("T")
+
+
+# How long a cancelled program gives its mail back.
+RELEASE_SECONDS = 5.0
+
+
+@dataclass(kw_only=True)
+class AsyncMessage(MessageFields):
+    """A leased message. As a context manager it is acked at the end, or released after an error."""
+
+    mailbox: "AsyncMailbox" = field(repr=False)
+
+    async def ack(self) -> None:
+        """Confirm it: it is delivered, for good.
+
+        Raises:
+            LeaseLost: if its lease had ended before.
+        """
+        self.is_settled = True
+        if lost := await self.mailbox.run(calls.end_leases("ack", [self])):
+            raise LeaseLost(lost)
+
+    async def release(self) -> None:
+        """Give it back: it is handed out again, at its old place."""
+        self.is_settled = True
+        await self.mailbox.run(calls.end_leases("release", [self]))
+
+    async def extend(self, seconds: float = LEASE_SECONDS) -> None:
+        """Let its lease last so many seconds from now.
+
+        Raises:
+            LeaseLost: if it had ended before.
+        """
+        if lost := await self.mailbox.run(calls.end_leases("extend", [self], seconds)):
+            raise LeaseLost(lost)
+
+    async def __aenter__(self) -> "AsyncMessage":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with anyio.move_on_after(RELEASE_SECONDS, shield=True):
+            await self.mailbox.settle([self], error)
+
+
+class AsyncDeliveries(list[AsyncMessage]):
+    """Leased messages, oldest first. As a context manager all are acked, or released."""
+
+    async def __aenter__(self) -> "AsyncDeliveries":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self:
+            with anyio.move_on_after(RELEASE_SECONDS, shield=True):
+                await self[0].mailbox.settle(self, error)
+
+
+class AsyncMailbox:
+    """A mailbox, on a connection of its own. Use it as a context manager, or close it. It works on
+    trio and asyncio.
+
+    Every method raises `DaemonUnreachable` if nobody answers, and `Refused` if the daemon answers
+    with an error.
+
+    Args:
+        name: name of the mailbox.
+        url: ``https://HOST:PORT``, ``http://HOST:PORT`` or ``unix:/PATH``; else
+            ``CLAUDE_MAILBOX_URL``, else the daemon of the home folder.
+        token: for a daemon beyond this machine; else ``CLAUDE_MAILBOX_TOKEN``.
+        verify: what verifies the server of an ``https`` URL.
+        timeout: how many seconds to wait for an answer.
+
+    Attributes:
+        name: present name of the mailbox; `follow` notices when it is renamed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        url: str | None = None,
+        token: str | None = None,
+        verify: ssl.SSLContext | bool = True,
+        timeout: float = 30.0,
+    ) -> None:
+        self.name = name
+        endpoint = find_endpoint(name, url, token, verify)
+        transport = httpx.AsyncHTTPTransport(uds=endpoint.socket, verify=endpoint.verify)
+        self._client = httpx.AsyncClient(transport=transport, **endpoint.client_arguments())
+        self._seconds = timeout
+
+    async def __aenter__(self) -> "AsyncMailbox":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<AsyncMailbox {self.name!r} at {self._client.base_url}>"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def send(self, to: str, body: str, *, key: str | None = None) -> Receipt:
+        """Send a message. It is on the disk of the daemon's machine when this returns.
+
+        Args:
+            to: name of a mailbox.
+            body: the text.
+            key: idempotency key: a message is stored once, however often it is sent with it.
+        """
+        return await self.run(calls.send(to, body, key))
+
+    async def check(
+        self, *, limit: int | None = None, lease: float = LEASE_SECONDS
+    ) -> AsyncDeliveries:
+        """Take the messages that wait, oldest first; they are leased for *lease* seconds."""
+        found = await self.run(calls.check(self._message, limit, lease))
+        return AsyncDeliveries(found)
+
+    async def watch(
+        self,
+        timeout: float = WATCH_SECONDS,  # noqa: ASYNC109  # of the daemon, which clamps it
+        *,
+        lease: float = LEASE_SECONDS,
+    ) -> AsyncMessage | None:
+        """Wait for one message, for up to *timeout* seconds (300 at most)."""
+        return await self.run(calls.watch(self._message, timeout, lease))
+
+    def follow(self, *, lease: float = LEASE_SECONDS) -> AsyncIterator[AsyncMessage]:
+        """Yield messages as they come, for ever; go on when the daemon was restarted.
+
+        Ack or release each one, or use it as a context manager. Whose lease of so many seconds ends
+        before that comes again.
+
+        Raises:
+            DaemonUnreachable: if nobody answers the first time.
+        """
+        return _Following(self, lease)
+
+    async def history(
+        self,
+        words: str | None = None,
+        *,
+        peer: str | None = None,
+        thread: int | None = None,
+        since: datetime | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+    ) -> Sequence[HistoryEntry]:
+        """Return what the mailbox sent and got, newest first.
+
+        Args:
+            words: only messages with these words and "quoted phrases".
+            peer: only what was exchanged with that mailbox.
+            thread: only that thread, by the number of its first message.
+            since: only what was sent at that time or later.
+            before: only messages with smaller numbers.
+            limit: at most so many (50, and never more than 500).
+        """
+        return await self.run(calls.history(words, peer, thread, since, before, limit))
+
+    async def rename(self, name: str) -> None:
+        """Rename the mailbox; its mail moves along, and mail to the old name is forwarded."""
+        self.take_name(await self.run(calls.rename(name)))
+
+    async def settle(self, messages: Sequence[AsyncMessage], error: BaseException | None) -> None:
+        """Ack messages, or after an error release them; leave out what is settled already.
+
+        Raises:
+            LeaseLost: if the lease of one to be acked had ended before.
+        """
+        left = [message for message in messages if not message.is_settled]
+        if not left:
+            return
+        for message in left:
+            message.is_settled = True
+        lost = await self.run(calls.end_leases("release" if error else "ack", left))
+        if lost and error is None:
+            raise LeaseLost(lost)
+
+    async def run(self, call: Call[T]) -> T:
+        """Send a request and return what its answer says."""
+        arguments = call.arguments(self.name, self._seconds)
+        try:
+            response = await self._client.request(**arguments)
+        except httpx.TransportError as error:
+            if not call.is_repeatable:
+                raise unreachable(error) from error
+            try:
+                response = await self._client.request(**arguments)
+            except httpx.TransportError as again:
+                raise unreachable(again) from again
+        return call.read(calls.content_of(response))
+
+    def _message(self, content: Fields) -> AsyncMessage:
+        return AsyncMessage(mailbox=self, **message_fields(content))
+
+    def take_name(self, name: str) -> None:
+        """Take note that the mailbox has another name now."""
+        if name != self.name:
+            self.name = name
+            self._client.headers.update(identity(name))
+
+
+class _Following(AsyncIterator[AsyncMessage]):
+    """What `AsyncMailbox.follow` returns: no generator, because those have to be closed."""
+
+    def __init__(self, mailbox: AsyncMailbox, lease: float) -> None:
+        self._mailbox = mailbox
+        self._lease = lease
+        self._retry = Retry(mailbox.name)
+
+    async def __anext__(self) -> AsyncMessage:
+        while True:
+            try:
+                message = await self._mailbox.watch(lease=self._lease)
+            except MailboxError as error:
+                pause = self._retry.seconds_after(error)
+                self._mailbox.take_name(self._retry.name)
+                await anyio.sleep(pause)
+                continue
+            self._retry.answered()
+            if message is not None:
+                return message
