@@ -25,7 +25,7 @@ from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 T = TypeVar("T")
 
 EPOCH = 1_700_000_000_000
-STATES = ("waiting", "leased", "delivered")
+STATES = ("waiting", "leased", "delivered", "delayed", "held", "expired", "parked", "deleted")
 
 
 class InlineWorker:
@@ -79,6 +79,7 @@ class World:
     broker: Broker
     housekeeping: Housekeeping
     bell: RecordingBell
+    folder: Path
 
     def states(self) -> dict[str, str]:
         """Return the state of every message, by body."""
@@ -129,7 +130,9 @@ async def open_world(folder: Path, **settings: int) -> AsyncIterator[World]:
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.serve)
             try:
-                yield World(connection, ledger, lines, presence, broker, housekeeping, bell)
+                yield World(
+                    connection, ledger, lines, presence, broker, housekeeping, bell, folder
+                )
             finally:
                 ledger.close()
     finally:

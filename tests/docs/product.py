@@ -13,6 +13,7 @@ from claude_mailbox.cli.app import cli
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.groups import GroupRoutes
+from claude_mailbox.daemon.web.held import HeldRoutes
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
@@ -47,6 +48,7 @@ def route_tables() -> list[Any]:
         MailboxRoutes(nothing, nothing, nothing),
         HistoryRoutes(nothing, nothing),
         GroupRoutes(nothing, nothing),
+        HeldRoutes(nothing, nothing),
         SessionRoutes(nothing, nothing),
         ProofRoutes(nothing),
         IdentityRoutes(nothing),

@@ -92,9 +92,7 @@ class Mail(Connection):
     def join(self, name: str, group: str, verb: str = "join") -> dict[str, Any]:
         """Join a group, or leave it."""
         content = {"group": group}
-        return self._good(
-            self.request("POST", f"/v1/groups/{verb}", name, content=content)
-        ).json()
+        return self._good(self.request("POST", f"/v1/groups/{verb}", name, content=content)).json()
 
     def groups(self) -> dict[str, dict[str, Any]]:
         """Return the groups by name."""

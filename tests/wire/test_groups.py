@@ -29,7 +29,9 @@ class TestMembership:
         assert mail.join(two, group, "leave")["members"] == []
         assert group not in mail.groups()
 
-    @pytest.mark.parametrize("name", ["team", "@", "@@x", "@-x", "@user", "@a\n", "@!", 1, None, ""])
+    @pytest.mark.parametrize(
+        "name", ["team", "@", "@@x", "@-x", "@user", "@a\n", "@!", 1, None, ""]
+    )
     def test_what_is_no_name_of_a_group(self, mail: Mail, fresh: Fresh, name: object) -> None:
         """The sentence says what is wrong with it."""
         for verb in ("join", "leave"):

@@ -33,6 +33,7 @@ PANELS = {
         "groups": "commands.groups:groups",
         "join": "commands.groups:join",
         "leave": "commands.groups:leave",
+        "held": "commands.held:held",
     },
     "Daemon": {
         "status": "commands.daemon:status",

@@ -22,6 +22,8 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
             "--from": ("sender", "text"),
             "--to": ("to", "text"),
             "--body": ("body", "text"),
+            "--strict": ("strict", "flag"),
+            "--confirm": ("confirm", "flag"),
             **_COMMON,
         },
         ("sender", "to", "body"),

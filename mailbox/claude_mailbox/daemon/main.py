@@ -41,6 +41,7 @@ from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.groups import GroupRoutes
+from claude_mailbox.daemon.web.held import HeldRoutes
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
@@ -185,6 +186,7 @@ async def _serve(
         *MailboxRoutes(broker, callers, health).routes(),
         *HistoryRoutes(broker, callers).routes(),
         *GroupRoutes(broker, callers).routes(),
+        *HeldRoutes(broker, callers).routes(),
         *SessionRoutes(sessions, subagents).routes(),
         *ProofRoutes(proofs).routes(),
         *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),

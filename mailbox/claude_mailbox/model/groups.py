@@ -65,7 +65,9 @@ def check_group(value: object, what: str = "group") -> str:
     """
     name = check_name(value, what)
     if not is_group(name):
-        raise InvalidName(f"'{what}' must be the name of a group, such as @{name[:NAME_LIMIT - 1]}.")
+        raise InvalidName(
+            f"'{what}' must be the name of a group, such as @{name[: NAME_LIMIT - 1]}."
+        )
     if len(name) == 1:
         raise InvalidName(f"'{what}' has nothing after the @: give the group a name.")
     if name != ALL:

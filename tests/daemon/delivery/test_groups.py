@@ -10,36 +10,10 @@ import trio
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.groups import ALL
-from claude_mailbox.model.sessions import SessionEvent, Start
+from daemon.delivery.session_steps import begin, end
 from daemon.kit import World, open_world, virtual_clock
 
 HOUR = 3600
-
-
-async def begin(
-    world: World, mailbox: str, project: str | None = None, client: str | None = None
-) -> None:
-    """Start a session in a project."""
-    start = Start(f"{mailbox}-id", mailbox, client, has_bell=False, takes_over=False)
-    event = SessionEvent(f"{mailbox}-id", "idle", project=project)
-    now = virtual_clock()
-
-    await world.ledger.run(
-        lambda transaction: (
-            transaction.sessions.start(start, now, is_alive=lambda key: True),
-            transaction.shown.note_event(event, now),
-        )
-    )
-
-
-async def end(world: World, mailbox: str) -> None:
-    """End a session in whose mailbox nothing pends."""
-    now = virtual_clock()
-    await world.ledger.run(
-        lambda transaction: transaction.sessions.end(
-            f"{mailbox}-id", None, now, hands_on=False, is_alive=lambda key: False
-        )
-    )
 
 
 async def members(world: World, name: str) -> Sequence[str]:

@@ -73,7 +73,9 @@ def test_any_names(
 
 def test_the_most_mailboxes_take_little_time() -> None:
     """It is done on the event loop."""
-    mailboxes = [Candidate(f"project-{number:08x}-{number:08x}", None) for number in range(CANDIDATES)]
+    mailboxes = [
+        Candidate(f"project-{number:08x}-{number:08x}", None) for number in range(CANDIDATES)
+    ]
     started = perf_counter()
     suggest("project-0000-0000-000000", mailboxes, "me", None)
     assert perf_counter() - started < 0.25

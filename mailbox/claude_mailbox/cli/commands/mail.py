@@ -11,11 +11,15 @@ from claude_mailbox.client.mail import watch as watching
 
 @click.command()
 @options.mailbox("--from", "sender", "Your own mailbox; answers come to it.")
-@options.mailbox("--to", "to", "The mailbox that gets the message; it need not exist yet.")
+@options.mailbox("--to", "to", "The mailbox that gets the message, or a @group.")
 @click.option("--body", required=True, metavar="TEXT", help="The text; - reads standard input.")
+@click.option("--strict", is_flag=True, help="Only to a mailbox that somebody has used.")
+@click.option("--confirm", is_flag=True, help="Also to more than five members of a group.")
 @options.url
 @options.as_json
-def send(sender: str, to: str, body: str, url: str | None, as_json: bool) -> int:
+def send(
+    sender: str, to: str, body: str, strict: bool, confirm: bool, url: str | None, as_json: bool
+) -> int:
     """Send a message. It is on disk when the command says that it was sent.
 
     The output also says whether anybody reads that mailbox.
@@ -25,7 +29,9 @@ def send(sender: str, to: str, body: str, url: str | None, as_json: bool) -> int
       claude-mailbox send --from me --to backend-a3f91b2c --body "Tests are green."
       git diff | claude-mailbox send --from me --to reviewer --body -
     """
-    return mail.send(sender=sender, to=to, body=body, url=url, as_json=as_json)
+    return mail.send(
+        sender=sender, to=to, body=body, strict=strict, confirm=confirm, url=url, as_json=as_json
+    )
 
 
 @click.command()

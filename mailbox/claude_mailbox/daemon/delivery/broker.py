@@ -4,7 +4,7 @@ Whoever takes messages out brings a custodian along, which answers for them unti
 whether they arrived (see handover.py).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
@@ -54,6 +54,7 @@ LARGE_CLAIMS = 4
 # How many held messages are listed.
 HELD_LIMIT = 1000
 
+
 class Broker:
     """All that can be done with mail. Every method may raise what ``Ledger.run`` raises.
 
@@ -87,7 +88,7 @@ class Broker:
         self.receipts = Receipts(self.expiry, clock)
         self.history = History(ledger, self.expiry, clock)
         self.groups = Groups(ledger, presence, clock, config.max_recipients)
-        self._suggestions = Suggestions(ledger, clock)
+        self._suggestions = Suggestions()
         self._limits = Limits(
             per_minute=config.max_per_minute,
             guard_after=config.guard_after,
@@ -117,23 +118,15 @@ class Broker:
             UnknownRecipient: if the draft is strict, and nobody has used the mailbox.
         """
         now = self._clock()
-        brief = len(draft.body) <= BRIEF_CHARACTERS
-        try:
-            receipt, sessions = await self._ledger.run(
-                lambda transaction: self._store(transaction, draft, now), brief=brief
-            )
-        except UnknownRecipient as error:
-            error.suggestions = list(await self._suggestions.names(draft.to, draft.sender))
-            raise
+        receipt, sessions = await self._ledger.run(
+            lambda transaction: self._store(transaction, draft, now),
+            brief=len(draft.body) <= BRIEF_CHARACTERS,
+        )
         self.presence.note(receipt.sender)
         if not receipt.duplicate:
             if not receipt.is_held:
                 self.announce([receipt.recipient])
             self.history.note()
-        if not receipt.known:
-            names = await self._suggestions.names(draft.to, receipt.sender)
-            if names:
-                receipt = replace(receipt, suggestions=names)
         if not sessions:
             return receipt
         return replace(receipt, session=_living(sessions, receipt.recipient))
@@ -172,13 +165,9 @@ class Broker:
                 self.announce(copy.recipient for copy in copies if not copy.is_held)
             self.history.note()
         copies = [replace(copy, session=found.get(copy.recipient)) for copy in copies]
-        return (
-            replace(answer, copies=copies) if isinstance(answer, GroupReceipt) else copies[0]
-        )
+        return replace(answer, copies=copies) if isinstance(answer, GroupReceipt) else copies[0]
 
-    def _store(
-        self, transaction: Transaction, draft: Draft, now: int
-    ) -> tuple[Receipt, Sessions]:
+    def _store(self, transaction: Transaction, draft: Draft, now: int) -> tuple[Receipt, Sessions]:
         """Store a message within a job; also return the sessions that have its mailbox."""
         receipt = transaction.mail.send(
             draft,
@@ -186,12 +175,8 @@ class Broker:
             max_pending=self._config.max_pending_per_mailbox,
             presence=self._look_up_presence,
         )
-        if draft.is_strict and not receipt.known:
-            raise UnknownRecipient(
-                f"Nobody has used a mailbox '{receipt.recipient}', and nothing was stored: check"
-                " the name, or send without 'strict'.",
-                [],
-            )
+        if not receipt.known:
+            receipt = self._suggest(transaction, draft, receipt, now)
         sessions = transaction.shown.facts(receipt.recipient)
         if receipt.duplicate:
             is_held = transaction.exchanges.is_held(receipt.id)
@@ -202,6 +187,18 @@ class Broker:
                 waiting = receipt.pending - told.is_held
                 receipt = replace(receipt, guard=told, is_held=told.is_held, pending=waiting)
         return receipt, sessions
+
+    def _suggest(
+        self, transaction: Transaction, draft: Draft, receipt: Receipt, now: int
+    ) -> Receipt:
+        names = self._suggestions.names(transaction, draft.to, receipt.sender, now)
+        if draft.is_strict:
+            raise UnknownRecipient(
+                f"Nobody has used a mailbox '{receipt.recipient}', and nothing was stored: check"
+                " the name, or send without 'strict'.",
+                list(names),
+            )
+        return replace(receipt, suggestions=names) if names else receipt
 
     async def held(self) -> Sequence[Held]:
         """Return the messages that are held for the user, oldest first."""

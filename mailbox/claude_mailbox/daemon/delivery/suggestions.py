@@ -4,10 +4,10 @@ Names that are close come first, then mailboxes of the sender's own project; of 
 used. The functions know no database.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 
-from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.groups import Candidate
 
 LIMIT = 3
@@ -61,27 +61,17 @@ def _first_different(names: Sequence[str]) -> list[str]:
 
 
 class Suggestions:
-    """Finds names for senders.
+    """Finds names for senders, and remembers them for a while."""
 
-    Args:
-        ledger: where mailboxes are.
-        clock: returns the time in milliseconds since the epoch.
-    """
-
-    def __init__(self, ledger: Ledger, clock: Callable[[], int]) -> None:
-        self._ledger = ledger
-        self._clock = clock
+    def __init__(self) -> None:
         self._found: dict[tuple[str, str], tuple[int, Sequence[str]]] = {}
 
-    async def names(self, wanted: str, sender: str) -> Sequence[str]:
-        """Return names that *sender* may have meant."""
-        now = self._clock()
+    def names(self, transaction: Transaction, wanted: str, sender: str, now: int) -> Sequence[str]:
+        """Return names that *sender* may have meant, within a job of the ledger."""
         known = self._found.get((sender, wanted))
         if known is not None and known[0] > now:
             return known[1]
-        candidates = await self._ledger.run(
-            lambda transaction: transaction.groups.candidates(CANDIDATES), durable=False
-        )
+        candidates = transaction.groups.candidates(CANDIDATES)
         project = next((each.project for each in candidates if each.name == sender), None)
         names = suggest(wanted, candidates, sender, project)
         if len(self._found) == _CACHE_LIMIT:

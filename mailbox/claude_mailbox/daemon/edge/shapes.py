@@ -36,6 +36,9 @@ GroupName = Annotated[
         description="Name of a group: @ and what a mailbox may be named",
     ),
 ]
+Recipients = Annotated[
+    NewName, Keywords(description="Name of a mailbox; or of a group, which begins with @")
+]
 Time = Annotated[str, Keywords(format="date-time")]
 Count = Annotated[int, Keywords(minimum=0)]
 Id = Annotated[int, Keywords(minimum=1, maximum=2**63 - 1, description="Number of a message")]
@@ -65,6 +68,16 @@ class Recipient(TypedDict):
     pending: Count
     state: SessionState
     wakes: bool
+    suggestions: NotRequired[list[Name]]
+
+
+class Guard(TypedDict):
+    """How many messages two sessions have exchanged, and what follows from it."""
+
+    used: Count
+    limit: Count
+    resetsAt: NotRequired[Time]
+    note: str
 
 
 Receipt = TypedDict(
@@ -74,12 +87,47 @@ Receipt = TypedDict(
         "from": Name,
         "to": Name,
         "sentAt": Time,
-        "state": Literal["queued"],
+        "state": Literal["queued", "held"],
         "recipient": Recipient,
         "forwardedFrom": NotRequired[Name],
+        "guard": NotRequired[Guard],
         "duplicate": NotRequired[bool],
     },
 )
+
+
+class CopyRecipient(TypedDict):
+    """A member of a group that a message was sent to, and the number of its copy."""
+
+    id: Id
+    name: Name
+    state: SessionState
+    wakes: bool
+    held: NotRequired[bool]
+
+
+GroupReceipt = TypedDict(
+    "GroupReceipt",
+    {
+        "id": Id,
+        "from": Name,
+        "to": GroupName,
+        "sentAt": Time,
+        "state": Literal["queued", "held"],
+        "recipients": list[CopyRecipient],
+        "guard": NotRequired[Guard],
+        "duplicate": NotRequired[bool],
+    },
+)
+
+Held = TypedDict("Held", {"id": Id, "from": Name, "to": Name, "sentAt": Time})
+
+
+class Released(TypedDict):
+    """Numbers of the messages that are held no more."""
+
+    released: list[Id]
+
 
 MessageStatus = TypedDict(
     "MessageStatus",
@@ -235,3 +283,6 @@ class Error(TypedDict):
     error: str
     reason: str
     to: NotRequired[Name]
+    recipients: NotRequired[list[Name]]
+    suggestions: NotRequired[list[Name]]
+    retryAt: NotRequired[Time]

@@ -73,3 +73,19 @@ def whole(arguments: Arguments, key: str, default: int, low: int) -> int:
     if value < low or value % 1:
         raise BadRequest(f"'{key}' must be a whole number of at least {low:,}.")
     return int(value)
+
+
+def flag(arguments: Arguments, key: str) -> bool:
+    """Return whether something is said to be so, which may be written as text.
+
+    Raises:
+        BadRequest: if it is neither true nor false.
+    """
+    value = arguments.get(key)
+    if isinstance(value, str):
+        value = {"true": True, "false": False, "": False}.get(value.lower(), value)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise BadRequest(f"'{key}' must be true or false.")
+    return value

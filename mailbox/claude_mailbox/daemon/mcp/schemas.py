@@ -47,8 +47,9 @@ TOOLS = (
         "Send mail: a message to a peer's mailbox. It is stored safely before this returns, and wakes"
         " the peer. 'recipient.known' false: nobody has used that name yet.",
         {
-            "to": {"type": "string", "description": "The peer's mailbox"},
+            "to": {"type": "string", "description": "The peer's mailbox, or a @group"},
             "body": {"type": "string"},
+            "confirm": {"type": "boolean", "description": "Yes, to more than 5"},
             "from": _NAME,
         },
         ("to", "body"),

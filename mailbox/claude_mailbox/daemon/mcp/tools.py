@@ -19,9 +19,9 @@ from claude_mailbox.daemon.edge.render import (
     delivery_json,
     for_models,
     listing_json,
-    receipt_json,
     rename_json,
 )
+from claude_mailbox.daemon.edge.sending import send
 from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.http.asgi import Scope
 from claude_mailbox.daemon.mcp import arguments as given
@@ -194,7 +194,8 @@ class Tools:
         sender = await self._own_name(request, arguments, "from")
         to = check_name(given.text(arguments, "to"), "to")
         body = check_body(given.text(arguments, "body"), self._broker.max_body_bytes)
-        return receipt_json(await self._broker.send(Draft(sender, to, body)))
+        draft = Draft(sender, to, body, is_confirmed=given.flag(arguments, "confirm"))
+        return await send(self._broker, draft)
 
     async def _check(self, request: ToolRequest, arguments: Arguments) -> Content:
         name = await self._mailbox_to_empty(request, arguments)

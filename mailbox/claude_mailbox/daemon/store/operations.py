@@ -361,9 +361,7 @@ class ExchangeStore(Protocol):
         """Return messages that are held, oldest first."""
         ...
 
-    def release(
-        self, now: int, mailbox: str | None = None
-    ) -> tuple[Sequence[int], Sequence[str]]:
+    def release(self, now: int, mailbox: str | None = None) -> tuple[Sequence[int], Sequence[str]]:
         """Put what is held into its place in the line, and let nothing count any more.
 
         All of it, or what *mailbox* sent and is to get.

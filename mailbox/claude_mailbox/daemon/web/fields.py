@@ -41,6 +41,18 @@ def optional_text(content: Mapping[str, object], key: str, limit: int = ID_LIMIT
     return None if content.get(key) is None else text(content, key, limit)
 
 
+def flag(content: Mapping[str, object], key: str) -> bool:
+    """Return whether something is said to be so; False when it is not given.
+
+    Raises:
+        BadRequest: if it is neither true nor false.
+    """
+    value = content.get(key, False)
+    if not isinstance(value, bool):
+        raise BadRequest(f"'{key}' must be true or false.")
+    return value
+
+
 def lease_tokens(content: Mapping[str, object], key: str) -> Sequence[str]:
     """Return a list of lease tokens.
 

@@ -9,17 +9,23 @@ from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.handover import Custody
-from claude_mailbox.daemon.edge.render import (
-    backlog_json,
-    delivery_json,
-    lease_outcome_json,
-    receipt_json,
-)
+from claude_mailbox.daemon.edge.render import backlog_json, delivery_json, lease_outcome_json
 from claude_mailbox.daemon.edge.request import Request, in_range
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
-from claude_mailbox.daemon.web.fields import Tokens, lease_tokens
-from claude_mailbox.errors import BadRequest, KeyReused, QuotaFull, Renamed, TooLarge
+from claude_mailbox.daemon.edge.sending import send
+from claude_mailbox.daemon.web.fields import Tokens, flag, lease_tokens
+from claude_mailbox.errors import (
+    BadRequest,
+    ConfirmationNeeded,
+    EmptyGroup,
+    KeyReused,
+    QuotaFull,
+    Renamed,
+    TooLarge,
+    TooManyMessages,
+    UnknownRecipient,
+)
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import CHECK_LIMIT, KEY_LIMIT, check_body, check_key
 from claude_mailbox.model.names import check_name
@@ -42,8 +48,10 @@ Timeout = Annotated[
 class SendBody(TypedDict):
     """A message to send; a request that is repeated with its key stores it once."""
 
-    to: shapes.NewName
+    to: shapes.Recipients
     body: Annotated[str, Keywords(minLength=1)]
+    strict: NotRequired[bool]
+    confirm: NotRequired[bool]
     idempotencyKey: NotRequired[Annotated[str | None, Keywords(minLength=1, maxLength=KEY_LIMIT)]]
 
 
@@ -84,10 +92,18 @@ class ExtendBody(LeasesBody):
 
 _SEND = Description(
     "Store a message",
-    shapes.Receipt,
+    shapes.Receipt | shapes.GroupReceipt,
     identity="required",
     body=SendBody,
-    errors=(KeyReused, TooLarge, QuotaFull),
+    errors=(
+        ConfirmationNeeded,
+        EmptyGroup,
+        KeyReused,
+        QuotaFull,
+        TooLarge,
+        TooManyMessages,
+        UnknownRecipient,
+    ),
 )
 _PEEK = Description("Count the mail that waits", shapes.Backlog, query=PeekQuery)
 _CHECK = Description(
@@ -146,9 +162,10 @@ class MailRoutes:
             check_name(content.get("to"), "to"),
             check_body(content.get("body"), self._broker.max_body_bytes),
             check_key(content.get("idempotencyKey")),
+            is_strict=flag(content, "strict"),
+            is_confirmed=flag(content, "confirm"),
         )
-        receipt = await self._broker.send(draft)
-        return Response(receipt_json(receipt))
+        return Response(await send(self._broker, draft))
 
     async def _peek(self, request: Request) -> Response:
         caller = await self._callers.identify(request.scope, register=False)

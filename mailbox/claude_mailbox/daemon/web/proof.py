@@ -14,6 +14,7 @@ from claude_mailbox.daemon.web.fields import (
     OptionalText,
     Text,
     Tokens,
+    flag,
     lease_tokens,
     optional_text,
     text,
@@ -86,8 +87,8 @@ class ProofRoutes:
         event = SessionEvent(
             session_id=text(content, "sessionId"),
             state=_one_of(content, "state", SESSION_STATES, default=None),
-            begins_turn=_flag(content, "beginsTurn"),
-            is_by_user=_flag(content, "byUser"),
+            begins_turn=flag(content, "beginsTurn"),
+            is_by_user=flag(content, "byUser"),
             transcript=optional_text(content, "transcript", _PATH_LIMIT),
             cwd=optional_text(content, "cwd", _PATH_LIMIT),
             project=optional_text(content, "project"),
@@ -118,13 +119,6 @@ class ProofRoutes:
                 "lost": lease_outcome_json(released),
             }
         )
-
-
-def _flag(content: Mapping[str, object], key: str) -> bool:
-    value = content.get(key, False)
-    if not isinstance(value, bool):
-        raise BadRequest(f"'{key}' must be true or false.")
-    return value
 
 
 def _one_of(

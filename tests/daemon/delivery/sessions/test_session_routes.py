@@ -269,13 +269,13 @@ class TestOrder:
         """One client ends it at the moment at which another one resumes it."""
         first, second = ALIVE, str(os.getppid())
         with ThreadPoolExecutor() as pool:
-            for _ in range(100):
+            for number in range(100):
                 client.start(one, client=first)
                 ends = pool.submit(client.end, one, client=first)
                 bell = client.start(one, client=second)["bell"]
                 ends.result()
                 assert Path(bell).exists()
-                client.send("bob", mailbox(one))
+                client.send(f"bob-{number}", mailbox(one))  # 60 a minute from each
                 assert client.check(X_Mailbox_Session=one) == ["hello"]
                 client.end(one, client=second)
                 assert not Path(bell).exists()

@@ -1,6 +1,7 @@
 """SQL of what mailboxes wrote to sessions lately, and of messages that are held."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import apsw
 
@@ -61,16 +62,14 @@ class SqliteExchanges(ExchangeStore):
         )
         return [Held(*row) for row in rows]
 
-    def release(
-        self, now: int, mailbox: str | None = None
-    ) -> tuple[Sequence[int], Sequence[str]]:
+    def release(self, now: int, mailbox: str | None = None) -> tuple[Sequence[int], Sequence[str]]:
         mailbox_id = None
         if mailbox is not None:
             found = self._mailboxes.find(mailbox)
             if found is None:
                 return [], []
             mailbox_id = found[0]
-        rows: list[tuple[int, int]] = self._connection.execute(
+        rows: list[Any] = self._connection.execute(
             f"UPDATE message SET state = iif(visible_at > ?1, {DELAYED}, {WAITING})"
             f" WHERE state = {HELD} AND (?2 IS NULL OR ?2 IN (sender_id, recipient_id))"
             " RETURNING id, recipient_id",
