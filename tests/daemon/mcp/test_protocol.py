@@ -22,6 +22,9 @@ TOOLS = [
     "watch",
     "history",
     "message",
+    "join",
+    "leave",
+    "describe",
 ]
 JSON_OR_EVENTS = "application/json, text/event-stream"
 
@@ -165,7 +168,7 @@ class TestBothEras:
         rpc.begin(method, params, era=era)
         welcome = len(rpc.message().body)
 
-        assert tools + welcome < 5600
+        assert tools + welcome < 5600, tools + welcome
 
     @pytest.mark.parametrize("method", ["resources/list", "prompts/list", "no/such/thing"])
     def test_what_is_not_offered(self, rpc: Rpc, era: str, method: str) -> None:

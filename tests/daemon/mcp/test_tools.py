@@ -49,6 +49,40 @@ class TestSend:
         assert (receipt["to"], receipt["forwardedFrom"]) == (new, old)
 
 
+class TestGroups:
+    """``join``, ``leave``, and ``send`` to a group."""
+
+    def test_a_group(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """Each call says who belongs to it."""
+        group, one, two = f"@{fresh('team')}", fresh("one"), fresh("two")
+        for name, members in ((one, [one]), (two, [one, two])):
+            answer = rpc.call("join", {"group": group, "name": name}, era=era)
+            assert answer == {"group": group, "members": members, "more": 0}
+        receipt = rpc.call("send", {"from": one, "to": group, "body": "hello"}, era=era)
+        assert [row["name"] for row in receipt["recipients"]] == [two]
+        assert mail.bodies(two) == ["hello"]
+        answer = rpc.call("leave", {"group": group, "name": one}, era=era)
+        assert answer == {"group": group, "members": [two], "more": 0}
+
+    def test_many_members_need_a_confirmation(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
+    ) -> None:
+        """The sentence says how to give it."""
+        group = f"@{fresh('team')}"
+        for _ in range(6):
+            mail.join(fresh("member"), group)
+        message = {"from": fresh("me"), "to": group, "body": "hello"}
+        assert "'confirm' true" in rpc.error("send", message, era=era)
+        receipt = rpc.call("send", {**message, "confirm": "true"}, era=era)
+        assert len(receipt["recipients"]) == 6
+
+    def test_a_description_is_listed(self, rpc: Rpc, fresh: Fresh, era: str) -> None:
+        name = fresh("me")
+        rpc.call("describe", {"text": "the login service", "name": name}, era=era)
+        rows = rpc.call("list_mailboxes", {"name": name}, era=era)["mailboxes"]
+        assert [row["description"] for row in rows if row["name"] == name] == ["the login service"]
+
+
 class TestCheck:
     """``check_inbox``"""
 
