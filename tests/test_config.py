@@ -41,6 +41,11 @@ class TestSources:
                 "maxPendingPerMailbox",
                 "maxMailboxes",
                 "maxWaitersPerMailbox",
+                "maxPerMinute",
+                "guardAfter",
+                "holdAfter",
+                "guardMinutes",
+                "maxRecipients",
                 "allowedHosts",
             ]
         )
@@ -58,6 +63,11 @@ class TestSources:
             "maxPendingPerMailbox": 4,
             "maxMailboxes": 6,
             "maxWaitersPerMailbox": 5,
+            "maxPerMinute": 7,
+            "guardAfter": 8,
+            "holdAfter": 0,
+            "guardMinutes": 9,
+            "maxRecipients": 10,
             "allowedHosts": ["Mail.Example"],
         }
         write(home, values)

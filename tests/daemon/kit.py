@@ -130,9 +130,7 @@ async def open_world(folder: Path, **settings: int) -> AsyncIterator[World]:
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.serve)
             try:
-                yield World(
-                    connection, ledger, lines, presence, broker, housekeeping, bell, folder
-                )
+                yield World(connection, ledger, lines, presence, broker, housekeeping, bell, folder)
             finally:
                 ledger.close()
     finally:

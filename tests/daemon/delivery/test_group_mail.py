@@ -73,7 +73,9 @@ async def test_the_copies_are_one_thread(world: World) -> None:
     """That of the first copy."""
     await join(world, "b", "c")
     receipt = await send(world, Draft("a", "@team", "hello"))
-    rows = world.connection.execute("SELECT id, thread, group_name, copy_of FROM message").fetchall()
+    rows = world.connection.execute(
+        "SELECT id, thread, group_name, copy_of FROM message"
+    ).fetchall()
     first, second = (copy.id for copy in receipt.copies)
     assert rows == [(first, first, "@team", first), (second, first, "@team", first)]
 

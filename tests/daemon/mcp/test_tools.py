@@ -72,7 +72,7 @@ class TestGroups:
         for _ in range(6):
             mail.join(fresh("member"), group)
         message = {"from": fresh("me"), "to": group, "body": "hello"}
-        assert "'confirm' true" in rpc.error("send", message, era=era)
+        assert "'confirm' true" in rpc.refuse("send", message, era=era)
         receipt = rpc.call("send", {**message, "confirm": "true"}, era=era)
         assert len(receipt["recipients"]) == 6
 

@@ -11,6 +11,7 @@ WATCH_LIMIT = 50.0
 # The least that a result may be limited to: below, parts would be mostly frame.
 LEAST_CHARACTERS = 1000
 
+_TEXT = {"type": "string"}
 _NAME = {"type": "string", "description": "Your mailbox"}
 # Without this, Claude Code shows its model only a preview of more than 50,000 characters.
 _LONG = {"anthropic/maxResultSizeChars": 500_000}
@@ -112,7 +113,7 @@ TOOLS = (
             "with": {"type": "string", "description": "Only with this mailbox"},
             "thread": {"type": "integer", "description": "Only this thread"},
             "before": {"type": "integer"},
-            "name": _NAME,
+            "name": _TEXT,
         },
         is_read_only=True,
         is_idempotent=True,
@@ -120,7 +121,7 @@ TOOLS = (
     Tool(
         "message",
         "Say what became of a message that you sent or got.",
-        {"id": {"type": "integer"}, "name": _NAME},
+        {"id": {"type": "integer"}, "name": _TEXT},
         ("id",),
         is_read_only=True,
         is_idempotent=True,
@@ -128,21 +129,21 @@ TOOLS = (
     Tool(
         "join",
         "Join a group, such as @reviewers: its mail comes to you, too.",
-        {"group": {"type": "string"}, "name": _NAME},
+        {"group": _TEXT, "name": _TEXT},
         ("group",),
         is_idempotent=True,
     ),
     Tool(
         "leave",
         "Leave a group.",
-        {"group": {"type": "string"}, "name": _NAME},
+        {"group": _TEXT, "name": _TEXT},
         ("group",),
         is_idempotent=True,
     ),
     Tool(
         "describe",
         "Tell peers what you work on: a line beside your name in list_mailboxes.",
-        {"text": {"type": "string"}, "name": _NAME},
+        {"text": _TEXT, "name": _NAME},
         ("text",),
         is_idempotent=True,
     ),
