@@ -1,6 +1,8 @@
 """Thousands of connections, and no descriptors left."""
 
+import os
 import resource
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,6 +15,32 @@ from support.daemon import DaemonProcess
 from wire.conftest import address_of
 from wire.connection import Connection
 from wire.mail import Mail
+
+# Watches on so many connections to a Unix socket, and prints what the last one is told.
+_GREEDY = """
+import socket, sys
+request = b"GET /v1/watch?name=me&timeout=60 HTTP/1.1\\r\\nHost: localhost\\r\\nX-Mailbox: me\\r\\n\\r\\n"
+held = []
+for _ in range(int(sys.argv[2])):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(sys.argv[1])
+    held.append(connection)
+    try:
+        connection.sendall(request)
+    except BrokenPipeError:
+        pass
+print(connection.recv(1000)[:12].decode(), flush=True)
+sys.stdin.read()
+"""
+# Connects so often by TCP, and says nothing.
+_STRANGERS = """
+import encodings.idna, os, socket, sys
+os.setuid(65534)
+held = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(int(sys.argv[2]))]
+print("connected", flush=True)
+sys.stdin.read()
+"""
+_IS_ROOT = sys.platform != "win32" and os.geteuid() == 0
 
 
 @pytest.fixture
@@ -117,6 +145,49 @@ class TestFewDescriptors:
             watchers[0].close()
             with Mail(address_of(daemon)) as another:
                 assert another.peek("me")["pending"] == 0
+
+    def test_one_process_cannot_have_the_unix_socket_to_itself(
+        self, short: tuple[DaemonProcess, int]
+    ) -> None:
+        """Beyond its half it gets a 503; others are served at once, whatever it does."""
+        daemon, slots = short
+        assert daemon.socket_path is not None
+        with subprocess.Popen(
+            [sys.executable, "-c", _GREEDY, daemon.socket_path, str(slots)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as greedy:
+            assert greedy.stdout is not None
+            assert greedy.stdout.readline() == "HTTP/1.1 503\n"
+            with Mail(daemon.socket_path) as own:
+                own.socket.settimeout(1)  # a hook is not patient
+                own.send("sender", "other")
+                assert own.bodies("other") == ["hello"]
+                own.wait_for_waiters(slots // 2)
+            greedy.kill()
+
+    @pytest.mark.skipif(not _IS_ROOT, reason="only root can act as another user")
+    def test_another_user_cannot_have_the_port_to_itself(
+        self, short: tuple[DaemonProcess, int]
+    ) -> None:
+        """It is refused everything, but may be slow to say what it wants."""
+        daemon, slots = short
+        with subprocess.Popen(
+            [sys.executable, "-c", _STRANGERS, str(daemon.port), str(slots * 2)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as others:
+            assert others.stdout is not None
+            assert others.stdout.readline() == "connected\n"
+            with ExitStack() as stack:
+                own = [stack.enter_context(Mail(address_of(daemon))) for _ in range(slots // 2)]
+                for number, watcher in enumerate(own, 1):
+                    watcher.start_watch("me")
+                    with Mail(daemon.socket_path or "") as mail:
+                        mail.wait_for_waiters(number)
+            others.kill()
 
     def test_a_burst_is_served(self, short: tuple[DaemonProcess, int]) -> None:
         """Those beyond the limit wait until the first ones are done; no mail is lost."""

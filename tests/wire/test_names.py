@@ -145,7 +145,7 @@ class TestNewNames:
 
         assert mail.rows()[name]["pending"] == 1
 
-    @pytest.mark.parametrize("name", ["bob;touch x #", "🙂", "user", "@old", "cafe\u0301"])
+    @pytest.mark.parametrize("name", ["bob;touch x #", "🙂", "user", "@old"])
     def test_older_ones_go_on_to_work(self, name: str) -> None:
         """They were made when there was no such rule."""
         with DaemonProcess() as daemon:

@@ -1,12 +1,13 @@
-"""Which user of this machine a TCP client on loopback is.
+"""Who is at the other end of a connection: on loopback TCP which user, on a Unix socket which process.
 
-Linux alone tells, by a question about that one connection (sock_diag(7)), which takes some
-microseconds however many connections there are.
+Linux alone tells. Of TCP it does so by a question about that one connection (sock_diag(7)), which
+takes some microseconds however many connections there are.
 """
 
 import socket
 import struct
 import sys
+from dataclasses import dataclass
 
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
@@ -21,12 +22,38 @@ _ANY_INTERFACE_AND_COOKIE = struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)
 _USER = struct.Struct("=I")
 _USER_OFFSET = _HEADER.size + 4 + 48 + 12
 _SECONDS = 0.2
+# struct ucred of unix(7): process, user, group.
+_CREDENTIALS = struct.Struct("=iII")
 
 
-def user_of_peer(connection: socket.socket) -> int | None:
-    """Return the id of the user whose socket is at the other end, or None if nobody can tell."""
-    if sys.platform != "linux" or connection.family not in (socket.AF_INET, socket.AF_INET6):
-        return None
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other end of a connection.
+
+    Attributes:
+        user: id of its user on this machine, or None if nobody can tell.
+        process: its process id, likewise.
+    """
+
+    user: int | None = None
+    process: int | None = None
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """Return who is at the other end, as far as the system tells."""
+    if sys.platform != "linux":
+        return Peer()
+    if connection.family == socket.AF_UNIX:
+        size = _CREDENTIALS.size
+        answer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        process, user, _ = _CREDENTIALS.unpack(answer)
+        return Peer(
+            user, process or None
+        )  # 0: in a container, from where its id means nothing here
+    return Peer(_user_of_tcp_peer(connection))
+
+
+def _user_of_tcp_peer(connection: socket.socket) -> int | None:
     try:
         here, there = connection.getsockname(), connection.getpeername()
         # To the peer it is the other way round: its own address is where it connects from.

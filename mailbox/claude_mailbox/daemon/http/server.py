@@ -5,6 +5,7 @@ there, which ASGI servers do not tell (see `asgi.Connection`).
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 import trio
@@ -13,6 +14,7 @@ from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send, send_erro
 from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.connection import Connection
 from claude_mailbox.daemon.http.descriptors import CONNECTIONS_LIMIT
+from claude_mailbox.daemon.http.peer import Peer
 from claude_mailbox.daemon.http.sockets import Listener
 from claude_mailbox.daemon.http.stream import Stream
 from claude_mailbox.errors import Forbidden, Overloaded
@@ -37,7 +39,8 @@ class Server:
             with its next response.
         grace_seconds: how long running requests may go on then, before the server hangs up.
         budget: bounds what is kept for all clients.
-        max_connections: how many there may be; idle ones give way to new ones.
+        max_connections: how many there may be; idle ones give way to new ones. One process on a Unix
+            socket may have half of them, and so may a user who may not connect.
         may_connect: whether a user of this machine may, by the user's id; asked where the system
             tells who it is.
     """
@@ -59,6 +62,7 @@ class Server:
         self._budget = budget
         self._max_connections = max_connections
         self._connections: dict[Connection, trio.CancelScope] = {}
+        self._by_peer: Counter[Peer] = Counter()
         self._ended = trio.Event()
 
     def __repr__(self) -> str:
@@ -109,10 +113,20 @@ class Server:
             stream.close()
             self._ended.set()
 
+    async def _serve_accepted(self, stream: Stream) -> None:
+        try:
+            await self.serve_client(stream)
+        finally:
+            self._by_peer[stream.peer] -= 1
+            if not self._by_peer[stream.peer]:
+                del self._by_peer[stream.peer]
+
     def _connect(self, stream: Stream) -> Connection:
-        user = stream.user()
-        app = self._app if user is None or self._may_connect(user) else _refuse
+        app = self._app if self._is_welcome(stream.peer) else _refuse
         return Connection(stream, app, self._closing.is_set, self._budget)
+
+    def _is_welcome(self, peer: Peer) -> bool:
+        return peer.user is None or self._may_connect(peer.user)
 
     async def _accept_until_stopped(self, listener: Listener, connections: trio.Nursery) -> None:
         with self._accepting:
@@ -135,10 +149,21 @@ class Server:
                     await trio.sleep(_ACCEPT_PAUSE_SECONDS)
                 else:
                     is_short = False
-                    if await self._make_room():
-                        connections.start_soon(self.serve_client, stream)
+                    if self._has_too_many(stream.peer):
+                        await self._turn_away(stream)
+                    elif await self._make_room():
+                        self._by_peer[stream.peer] += 1
+                        connections.start_soon(self._serve_accepted, stream)
                     else:
                         await self._turn_away(stream)
+
+    def _has_too_many(self, peer: Peer) -> bool:
+        """Return whether a peer that can be told from others has its part of the connections.
+
+        Nobody waits for it to end one: those of others are to be accepted meanwhile.
+        """
+        is_told = peer.process is not None or not self._is_welcome(peer)
+        return is_told and self._by_peer[peer] >= self._max_connections // 2
 
     async def _make_room(self) -> bool:
         """Make sure that there can be one more connection; return whether there can."""

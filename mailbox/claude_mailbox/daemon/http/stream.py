@@ -16,7 +16,7 @@ import sys
 
 import trio
 
-from claude_mailbox.daemon.http.peer import user_of_peer
+from claude_mailbox.daemon.http.peer import peer_of
 
 # A client that takes no bytes for so long is gone, whatever its socket says.
 STALL_SECONDS = 30.0
@@ -39,16 +39,13 @@ class Stream:
     def __init__(self, stream: trio.SocketStream) -> None:
         self._socket = socket.socket(fileno=stream.socket.detach())
         self._socket.setblocking(False)
+        self.peer = peer_of(self._socket)
 
     @property
     def address(self) -> tuple[str, int] | None:
         """Host and port that the client connected to on TCP, None on a Unix socket."""
         name = self._socket.getsockname()
         return (name[0], name[1]) if isinstance(name, tuple) else None
-
-    def user(self) -> int | None:
-        """Return the id of the client's user on this machine, or None if nobody can tell."""
-        return user_of_peer(self._socket)
 
     async def receive(self, limit: int) -> bytes:
         """Wait for bytes, at most *limit*; return b"" when there will be no more."""

@@ -206,6 +206,12 @@ class SessionStore(Protocol):
         """
         ...
 
+    def has_other_client(
+        self, session_id: str, client: str | None, is_alive: Callable[[str], bool]
+    ) -> bool:
+        """Return whether a living client other than *client* runs the session."""
+        ...
+
     def end(
         self,
         session_id: str,

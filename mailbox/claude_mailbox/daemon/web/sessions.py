@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NotRequired, TypedDict
 
-from claude_mailbox.daemon.delivery.sessions.registry import CLEAR, Sessions
+from claude_mailbox.daemon.delivery.sessions.registry import CLEAR, Sessions, SessionTaken
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import UnknownSession
 from claude_mailbox.daemon.edge.description import Description
@@ -49,7 +49,9 @@ class SessionQuery(TypedDict):
     client: NotRequired[Text]
 
 
-_START = Description("Give a session its mailbox", shapes.Welcome, body=StartBody)
+_START = Description(
+    "Give a session its mailbox", shapes.Welcome, body=StartBody, errors=(SessionTaken,)
+)
 _END = Description("End a session", shapes.Farewell, body=EndBody)
 _SUBAGENT_CALL = Description(
     "Tell which tool call a subagent makes", shapes.SubagentCall, body=SubagentCallBody

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,18 @@ def test_a_running_process_is_alive() -> None:
     """Our own process, and one of another user."""
     assert is_alive(str(os.getpid()))
     assert is_alive("1")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell")
+def test_a_process_whose_end_nobody_has_asked_for_is_not_alive() -> None:
+    """A zombie has its id and its time of start still."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        stat = Path(f"/proc/{child.pid}/stat").read_text()
+        key = f"{child.pid}-{stat.rpartition(')')[2].split()[19]}"
+        assert is_alive(key)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert not is_alive(key)
 
 
 def test_a_process_that_has_ended_is_not_alive() -> None:

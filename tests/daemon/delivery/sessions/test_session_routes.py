@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -264,10 +266,62 @@ class TestEnd:
         assert client.end(NEVER) == {"name": None, "deleted": False}
 
 
+@pytest.fixture
+def other_process() -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that runs."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+def key_of(pid: int) -> str:
+    """Return the key of a client's process, with the time of its start."""
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return f"{pid}-{stat.rpartition(')')[2].split()[19]}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere keys have no time of start")
+class TestOwner:
+    def test_keeps_a_session_as_long_as_it_lives(
+        self, client: Client, one: str, other_process: "subprocess.Popen[bytes]"
+    ) -> None:
+        """Whoever else announces the session gets nothing; when its client was killed he does."""
+        owner, other = key_of(other_process.pid), key_of(os.getpid())
+        told = client.start(one, client=owner)
+        for claims in ({"client": other}, {}):
+            content = {"sessionId": one, "name": mailbox(one), **claims}
+            reply = client.http.post("/v1/session", json=content)
+            assert (reply.status_code, reply.json()["reason"]) == (409, "session-taken")
+        assert client.http.get("/v1/session", params={"client": other}).status_code == 404
+        assert client.start(one, client=owner, bell=True)["bell"] == told["bell"]
+        other_process.kill()  # nobody has asked for its end yet
+        assert client.start(one, client=other)["name"] == told["name"]
+        assert client.good("GET", f"/v1/session?client={other}")["sessionId"] == one
+
+    def test_hands_a_session_over_when_it_ends(
+        self, client: Client, one: str, other_process: "subprocess.Popen[bytes]"
+    ) -> None:
+        """The next client, which has announced the session already, has waited for that."""
+        owner, other = key_of(other_process.pid), key_of(os.getpid())
+        with ThreadPoolExecutor() as pool:
+            client.start(one, client=owner)
+            client.send("bob", mailbox(one))
+            start = pool.submit(client.start, one, client=other)
+            assert client.end(one, client=owner)["deleted"] is False
+            told = start.result()
+            assert (told["name"], told["pending"]) == (mailbox(one), 1)
+            assert Path(told["bell"]).exists()
+
+
 class TestOrder:
-    def test_a_session_that_goes_on_keeps_its_bell(self, client: Client, one: str) -> None:
+    @pytest.mark.parametrize("key", [str, key_of])
+    def test_a_session_that_goes_on_keeps_its_bell(
+        self, client: Client, one: str, key: Callable[[int], str]
+    ) -> None:
         """One client ends it at the moment at which another one resumes it."""
-        first, second = ALIVE, str(os.getppid())
+        if sys.platform != "linux" and key is key_of:
+            pytest.skip("there keys have no time of start")
+        first, second = key(os.getpid()), key(os.getppid())
         with ThreadPoolExecutor() as pool:
             for number in range(100):
                 client.start(one, client=first)

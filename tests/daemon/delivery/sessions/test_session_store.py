@@ -237,6 +237,34 @@ class TestEnd:
         assert rows == [(TWO,)]
 
 
+class TestBounds:
+    def test_few_clients_of_a_session_are_remembered(self, registry: Registry) -> None:
+        """Those that live, and the one that announces it now, before others."""
+        registry.alive = {"3-1", "5-1"}
+        for number in range(50):
+            registry.start(ONE, client=f"{number}-1")
+        clients = {key for key, _ in registry.transaction.sessions.clients()}
+        assert len(clients) == 8
+        assert clients >= {"3-1", "5-1", "49-1"}
+        registry.alive = {f"{number}-1" for number in range(100)}
+        for number in range(100):
+            registry.start(ONE, client=f"{number}-1")
+        assert len(registry.transaction.sessions.clients()) == 8
+
+    def test_so_many_sessions_without_a_mailbox_are_remembered(self, registry: Registry) -> None:
+        """Those that were seen last."""
+        with registry.connection:
+            registry.connection.executemany(
+                "INSERT INTO session (id, name, has_bell, seen_at) VALUES (?, 'x', 0, ?)",
+                ((f"former-{number}", registry.now - number) for number in range(12_000)),
+            )
+        registry.start(ONE)
+        ids = registry.connection.execute("SELECT id FROM session WHERE mailbox_id IS NULL")
+        assert {session_id for (session_id,) in ids} == {
+            f"former-{number}" for number in range(10_000)
+        }
+
+
 class TestBells:
     def test_ring_for_sessions_with_mail(self, registry: Registry) -> None:
         """Only sessions that listen, have not ended, and have mail."""

@@ -4,7 +4,9 @@
 a renamed mailbox, a session that runs and one that has ended.
 """
 
+import re
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from claude_mailbox.errors import KeyReused, StartupError
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryQuery
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Backlog
+from claude_mailbox.model.sessions import Start
 from daemon.store.sqlite.disk import watched_disk
 
 WRITTEN_AT = 1_700_000_000_000
@@ -113,6 +116,45 @@ def test_keys_keep_their_age(transaction: Transaction) -> None:
     later = WRITTEN_AT + KEY_MILLISECONDS
     assert not transaction.mail.send(Draft("ann", "robert", "delivered", "k1"), later).duplicate
     assert transaction.mail.send(Draft("ann", "robert", "bound", "k3"), later).duplicate
+
+
+@pytest.fixture
+def oddly_spelt(old: Path) -> Iterator[Transaction]:
+    """The old database with names that are in no normal form, opened by this version."""
+    database = sqlite3.connect(old)
+    with database:
+        database.execute("UPDATE mailbox SET name = 'caf\u00e9 e\u0301' WHERE name = 'ann'")
+        database.execute("UPDATE alias SET name = 'u\u0308 \u00e9' WHERE name = 'robert'")
+        database.execute("UPDATE session SET name = 'o\u0308' WHERE id = ?", [ENDED_SESSION])
+        add = "INSERT INTO mailbox (name, created_at) VALUES (?, 1)"
+        database.executemany(add, [["x\u00e9"], ["xe\u0301"]])
+    database.close()
+    connection = open_database(str(old))
+    yield create_transaction(connection)
+    connection.close()
+
+
+def test_names_get_their_normal_form(oddly_spelt: Transaction) -> None:
+    """Under which alone anybody asks for them, whatever the old one was."""
+    assert oddly_spelt.mail.peek("caf\u00e9 \u00e9").pending == 2
+    assert oddly_spelt.mailboxes.present_name("\u00fc \u00e9") == "bob"
+    start = Start(ENDED_SESSION, "shop", None, has_bell=False, takes_over=False)
+    started = oddly_spelt.sessions.start(start, NOW, is_alive=lambda key: False)
+    assert started.mailbox == "\u00f6"
+
+
+def test_names_that_differ_in_their_form_alone_are_told_apart(oddly_spelt: Transaction) -> None:
+    """Both mailboxes can be reached."""
+    names = [each.name for each in oddly_spelt.mailboxes.listings(None, 0)]
+    (other,) = [name for name in names if re.fullmatch("x\u00e9-[0-9]+", name)]
+    assert oddly_spelt.mailboxes.present_name(other) == other
+    assert oddly_spelt.mailboxes.present_name("x\u00e9") == "x\u00e9"
+
+
+def test_keys_of_such_senders_are_kept(oddly_spelt: Transaction) -> None:
+    draft = Draft("\u00fc \u00e9", "caf\u00e9 \u00e9", "waiting", "k2")
+    receipt = oddly_spelt.mail.send(draft, NOW)
+    assert (receipt.id, receipt.duplicate) == (2, True)
 
 
 def test_mail_has_its_history_and_is_found(transaction: Transaction) -> None:

@@ -26,12 +26,21 @@ def is_alive(key: str) -> bool:
     return True
 
 
+def is_surely_alive(key: str) -> bool:
+    """Say whether the process runs, and is not another one that got the id of a dead one."""
+    return "-" in key and is_alive(key)
+
+
 def _start_time(pid: str) -> str | None:
-    """Return field 22 of Linux's ``stat``: clock ticks from boot to the start of the process."""
+    """Return field 22 of Linux's ``stat``: clock ticks from boot to the start of the process.
+
+    None for a process that has ended, though its parent may not have asked for its end yet.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             content = file.read()
     except OSError:
         return None
     # The second field is the program's name in brackets, and may have blanks and brackets itself.
-    return content.rpartition(b")")[2].split()[19].decode()
+    fields = content.rpartition(b")")[2].split()
+    return None if fields[0] in {b"Z", b"X"} else fields[19].decode()

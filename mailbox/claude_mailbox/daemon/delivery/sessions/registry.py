@@ -18,6 +18,7 @@ from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.mail import Listing
 from claude_mailbox.model.sessions import Start
 
@@ -25,6 +26,17 @@ PEERS_LIMIT = 10
 PEERS_MINUTES = 60
 # What the client calls it when a session is replaced by an empty one: `/clear`.
 CLEAR = "clear"
+# How long a session that goes on in another client waits for the former one to end: it has 1.5
+# seconds for the hooks of the session's end.
+LEAVE_SECONDS = 2.0
+_LEAVE_PAUSE_SECONDS = 0.05
+
+
+class SessionTaken(MailboxError):
+    """Another client, which is alive, runs that session."""
+
+    code = "session-taken"
+    status = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +81,41 @@ class Sessions:
         return f"<Sessions: {self._doorbell!r}>"
 
     async def start(self, session: Start) -> Welcome:
-        """Give a session its mailbox, at its start and whenever it goes on."""
-        now = self._clock()
-        async with self._one_at_a_time:
-            bell = await self._doorbell.add(session.session_id) if session.has_bell else None
-            started = await self._ledger.run(
-                lambda transaction: transaction.sessions.start(
-                    session, now, is_alive=processes.is_alive
+        """Give a session its mailbox, at its start and whenever it goes on.
+
+        Raises:
+            SessionTaken: if another client runs it, and goes on doing so.
+        """
+        deadline = trio.current_time() + LEAVE_SECONDS
+        while True:
+            async with self._one_at_a_time:
+                if not await self._is_taken(session):
+                    return await self._start(session)
+            if trio.current_time() > deadline:
+                raise SessionTaken(
+                    "This session runs in another client already, whose mailbox it is: end that"
+                    " client, or begin a session of your own."
                 )
+            await trio.sleep(_LEAVE_PAUSE_SECONDS)
+
+    async def _is_taken(self, session: Start) -> bool:
+        return await self._ledger.run(
+            lambda transaction: transaction.sessions.has_other_client(
+                session.session_id, session.client, processes.is_surely_alive
+            ),
+            durable=False,
+        )
+
+    async def _start(self, session: Start) -> Welcome:
+        now = self._clock()
+        bell = await self._doorbell.add(session.session_id) if session.has_bell else None
+        started = await self._ledger.run(
+            lambda transaction: transaction.sessions.start(
+                session, now, is_alive=processes.is_alive
             )
-            if started.former is not None:
-                await self._doorbell.remove(started.former)
+        )
+        if started.former is not None:
+            await self._doorbell.remove(started.former)
         self._broker.presence.note(started.mailbox)
         if started.pending and bell is not None:
             self._doorbell.ring_later(started.mailbox)

@@ -1,6 +1,5 @@
 """SQL of mailboxes and their names."""
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 
 import apsw
@@ -25,21 +24,14 @@ class SqliteMailboxes(MailboxStore):
 
     def _row(self, name: str) -> tuple[int, str, int | None] | None:
         """Return also when its owner was seen last, as far as that is written down."""
-        row = self._row_of(name)
-        if row is None and not name.isascii():
-            # Older versions kept names as they came, and some systems take accents apart.
-            row = self._row_of(unicodedata.normalize("NFD", name))
-        return row
-
-    def _row_of(self, spelling: str) -> tuple[int, str, int | None] | None:
         row: tuple[int, str, int | None] | None = self._connection.execute(
-            "SELECT id, name, last_seen_at FROM mailbox WHERE name = ?", (spelling,)
+            "SELECT id, name, last_seen_at FROM mailbox WHERE name = ?", (name,)
         ).get
         if row is None:
             row = self._connection.execute(
                 "SELECT mailbox.id, mailbox.name, last_seen_at FROM alias"
                 " JOIN mailbox ON mailbox.id = alias.mailbox_id WHERE alias.name = ?",
-                (spelling,),
+                (name,),
             ).get
         return row
 

@@ -18,6 +18,7 @@ A lease with ``lease_until`` is explicit; without it, it is bound to the connect
 message leaves by, and cannot survive the daemon.
 """
 
+import unicodedata
 from hashlib import sha256
 from typing import Any
 
@@ -266,6 +267,25 @@ WHEN old.state <> new.state OR old.is_quiet <> new.is_quiet BEGIN
 END;
 """
 
+# Names have one normal form, and are asked for in that alone; older versions kept them as they came.
+# Where two mailboxes differ in nothing else, the younger one, which nobody could reach any more, gets
+# a number.
+_NORMAL_NAMES = """
+UPDATE OR IGNORE mailbox SET name = nfc(name) WHERE name <> nfc(name)
+    AND NOT EXISTS (SELECT 1 FROM alias WHERE alias.name = nfc(mailbox.name));
+UPDATE mailbox SET name = substr(nfc(name), 1, 100) || '-' || id WHERE name <> nfc(name);
+
+UPDATE OR IGNORE alias SET name = nfc(name) WHERE name <> nfc(name)
+    AND NOT EXISTS (SELECT 1 FROM mailbox WHERE mailbox.name = nfc(alias.name));
+DELETE FROM alias WHERE name <> nfc(name);
+
+UPDATE OR IGNORE deleted_mailbox SET name = nfc(name) WHERE name <> nfc(name);
+DELETE FROM deleted_mailbox WHERE name <> nfc(name);
+
+UPDATE OR IGNORE idempotency_key SET sender = nfc(sender) WHERE sender <> nfc(sender);
+UPDATE session SET name = nfc(name) WHERE name <> nfc(name);
+"""
+
 # Groups, what mailboxes say of themselves, and messages that are held between sessions. The copies of
 # a message to a group have the number of the first of them in `copy_of`. `exchange` has what was
 # written to sessions lately, which the limits count.
@@ -296,7 +316,7 @@ CREATE INDEX exchange_age ON exchange (sent_at);
 """
 
 # Appended to, never edited: each entry takes the database from its index to the next number.
-MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS, _HISTORY, _CONVERSATIONS, _GROUPS)
+MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS, _HISTORY, _CONVERSATIONS, _NORMAL_NAMES, _GROUPS)
 
 
 def _sha256(*values: Any) -> bytes:
@@ -304,9 +324,15 @@ def _sha256(*values: Any) -> bytes:
     return sha256(*values).digest()
 
 
+def _nfc(*values: Any) -> str | None:
+    (name,) = values
+    return None if name is None else unicodedata.normalize("NFC", name)
+
+
 def migrate(connection: apsw.Connection, version: int) -> None:
     """Bring the schema from *version* to the newest, each step in a transaction."""
     connection.create_scalar_function("sha256", _sha256, 1)
+    connection.create_scalar_function("nfc", _nfc, 1)
     for number in range(version, len(MIGRATIONS)):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -318,3 +344,4 @@ def migrate(connection: apsw.Connection, version: int) -> None:
                 connection.execute("ROLLBACK")
             raise
     connection.create_scalar_function("sha256", None, 1)
+    connection.create_scalar_function("nfc", None, 1)

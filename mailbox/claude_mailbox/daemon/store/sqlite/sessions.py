@@ -15,6 +15,9 @@ from claude_mailbox.model.names import check_new_name
 from claude_mailbox.model.sessions import Start, Started
 
 _FORGET_MILLISECONDS = 30 * 24 * 3600 * 1000
+# How many clients are remembered of a session, and how many sessions without a mailbox.
+_CLIENTS_LIMIT = 8
+_FORMER_LIMIT = 10_000
 _SUFFIX_STEP = 4
 _SHORT_SUFFIX = 8
 
@@ -29,14 +32,14 @@ class SqliteSessions(SessionStore):
         found = self._mailbox(session.session_id)
         if found is None and session.takes_over and session.client is not None:
             former = self.session_of(session.client)
-            if former is not None and self._has_other(former, session.client, is_alive):
+            if former is not None and self.has_other_client(former, session.client, is_alive):
                 former = None
             if former is not None:
                 found = self._mailbox(former)
                 # Its mailbox has a new owner: should it be resumed one day, it gets another one.
                 self._connection.execute("DELETE FROM session WHERE id = ?", (former,))
         has_bell = session.has_bell or (
-            self._has_other(session.session_id, session.client, is_alive)
+            self.has_other_client(session.session_id, session.client, is_alive)
             and self._is_rung(session.session_id)
         )
         mailbox_id, mailbox = found or self._mailboxes.find_or_make(self._free_name(session), now)
@@ -52,11 +55,35 @@ class SqliteSessions(SessionStore):
                 " ON CONFLICT DO UPDATE SET session_id = excluded.session_id",
                 (session.client, session.session_id),
             )
+            self._forget_clients(session.session_id, session.client, is_alive)
+        self._forget_sessions(now)
+        return Started(mailbox, self._mailboxes.counts(mailbox_id)[0], former)
+
+    def _forget_clients(
+        self, session_id: str, client: str, is_alive: Callable[[str], bool]
+    ) -> None:
+        """Forget clients that ran the session once, if there are many; those that live go last."""
+        others = [
+            key
+            for (key,) in self._connection.execute(
+                "SELECT key FROM client WHERE session_id = ? AND key <> ?", (session_id, client)
+            )
+        ]
+        if len(others) < _CLIENTS_LIMIT:
+            return
+        others.sort(key=is_alive)
+        self._connection.executemany(
+            "DELETE FROM client WHERE key = ?", [(key,) for key in others[: 1 - _CLIENTS_LIMIT]]
+        )
+
+    def _forget_sessions(self, now: int) -> None:
+        """Forget sessions without a mailbox that are old, or too many."""
         self._connection.execute(
-            "DELETE FROM session WHERE mailbox_id IS NULL AND seen_at < ?",
+            "DELETE FROM session WHERE mailbox_id IS NULL AND (seen_at < ? OR seen_at <"
+            " (SELECT seen_at FROM session WHERE mailbox_id IS NULL"
+            f" ORDER BY seen_at DESC LIMIT 1 OFFSET {_FORMER_LIMIT - 1}))",
             (now - _FORGET_MILLISECONDS,),
         )
-        return Started(mailbox, self._mailboxes.counts(mailbox_id)[0], former)
 
     def _mailbox(self, session_id: str) -> tuple[int, str] | None:
         """Return id and present name of a session's mailbox, or None when it has none."""
@@ -119,7 +146,7 @@ class SqliteSessions(SessionStore):
         if not hands_on:
             # Only if it still runs this one: the news of the next session may have overtaken us.
             execute("DELETE FROM client WHERE key = ? AND session_id = ?", (client, session_id))
-        if self._has_other(session_id, client, is_alive):
+        if self.has_other_client(session_id, client, is_alive):
             return mailbox, False
         if not hands_on:
             execute("DELETE FROM client WHERE session_id = ?", (session_id,))
@@ -128,10 +155,9 @@ class SqliteSessions(SessionStore):
             return mailbox, False
         return mailbox, self._mailboxes.delete(mailbox)
 
-    def _has_other(
+    def has_other_client(
         self, session_id: str, client: str | None, is_alive: Callable[[str], bool]
     ) -> bool:
-        """Return whether a living client other than *client* runs the session."""
         others = self._connection.execute(
             "SELECT key FROM client WHERE session_id = ? AND key IS NOT ?", (session_id, client)
         )
