@@ -24,6 +24,7 @@ class Config:
         max_pending_per_mailbox: undelivered messages that one mailbox may hold.
         max_mailboxes: mailboxes that there may be.
         max_waiters_per_mailbox: open watches on one mailbox.
+        max_attempts: how often a message is handed out before it is parked; 0 for no limit.
         max_per_minute: messages a minute from one mailbox to a session.
         guard_after: messages between two sessions, after which they are told that they are many.
         hold_after: messages between two sessions, from which on they are held for the user.
@@ -42,6 +43,7 @@ class Config:
     max_pending_per_mailbox: int = 100_000
     max_mailboxes: int = 10_000
     max_waiters_per_mailbox: int = 1024
+    max_attempts: int = 25
     max_per_minute: int = 60
     guard_after: int = 12
     hold_after: int = 40
@@ -63,6 +65,7 @@ _RANGES = {
     "maxPendingPerMailbox": (1, 10**9),
     "maxMailboxes": (1, 10**9),
     "maxWaitersPerMailbox": (1, 10**6),
+    "maxAttempts": (0, 10**6),
     "maxPerMinute": (0, 10**4),
     "guardAfter": (0, 10**4),
     "holdAfter": (0, 10**4),

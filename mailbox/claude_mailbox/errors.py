@@ -136,6 +136,20 @@ class KeyReused(MailboxError):
     status = 409
 
 
+class Unanswerable(MailboxError):
+    """Nobody can answer that question, or read that reply; nothing was stored."""
+
+    code = "unanswerable"
+    status = 409
+
+
+class MutualAsk(MailboxError):
+    """Two would wait for each other's answer; nothing was stored."""
+
+    code = "mutual-ask"
+    status = 409
+
+
 class TooLarge(MailboxError):
     """A message or a request is over its limit."""
 

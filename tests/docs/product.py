@@ -19,6 +19,7 @@ from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
+from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.errors import MailboxError
@@ -50,6 +51,7 @@ def route_tables() -> list[Any]:
         GroupRoutes(nothing, nothing),
         HeldRoutes(nothing, nothing),
         SessionRoutes(nothing, nothing),
+        ParkedRoutes(nothing),
         ProofRoutes(nothing),
         IdentityRoutes(nothing),
         Follow(nothing, nothing),

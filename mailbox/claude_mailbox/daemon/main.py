@@ -47,6 +47,7 @@ from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
+from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
@@ -187,6 +188,7 @@ async def _serve(
         *HistoryRoutes(broker, callers).routes(),
         *GroupRoutes(broker, callers).routes(),
         *HeldRoutes(broker, callers).routes(),
+        *ParkedRoutes(broker.parking).routes(),
         *SessionRoutes(sessions, subagents).routes(),
         *ProofRoutes(proofs).routes(),
         *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),
@@ -207,6 +209,7 @@ async def _serve(
 
     async with trio.open_nursery() as background:
         background.start_soon(broker.expiry.serve)
+        background.start_soon(broker.unanswered.serve)
         background.start_soon(broker.history.serve)
         background.start_soon(
             housekeeping.tidy,
@@ -228,6 +231,7 @@ async def _serve(
             reason = ShuttingDown("The daemon is shutting down: try again in a moment.")
             lines.close(reason)
             broker.receipts.close(reason)
+            broker.askers.close(reason)
             follow.close()
             endpoint.close()
         await _write_down(presence, handover)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+# The group of all sessions that were active lately.
+ALL = "@all"
 LOW, NORMAL, HIGH = "low", "normal", "high"
 URGENCIES = (LOW, NORMAL, HIGH)
 
@@ -23,6 +25,7 @@ class Draft:
         delay: seconds for which nobody sees it.
         is_strict: whether it is for a mailbox that somebody has used, or nothing is stored.
         is_confirmed: whether it may go to many members of a group.
+        group: name of the group if this is the copy for a member.
     """
 
     sender: str
@@ -37,3 +40,9 @@ class Draft:
     delay: float | None = None
     is_strict: bool = False
     is_confirmed: bool = False
+    group: str | None = None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it rings nobody."""
+        return self.urgency == LOW or (self.group == ALL and self.urgency != HIGH)

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from claude_mailbox.errors import BadRequest, InvalidName
+from claude_mailbox.model.drafts import ALL
 from claude_mailbox.model.names import NAME_LIMIT, check_name, check_new_name
 
 PREFIX = "@"
-# The sessions that were active lately.
-ALL = "@all"
 DESCRIPTION_LIMIT = 200
 
 

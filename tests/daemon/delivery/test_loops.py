@@ -51,7 +51,7 @@ class TestHolding:
                 await pair.broker.send(Draft(name, peer, f"thanks {got}"))
         assert got == HOLD_AFTER - 1
         assert len(pair.states()) == HOLD_AFTER
-        (held,) = await pair.broker.held()
+        (held,) = await pair.broker.holding.held()
         assert (held.id, held.sender, held.recipient) == (HOLD_AFTER, "b", "a")
         await prompt(pair, "a")
         assert bodies(await pair.broker.check("a", custody())) == ["thanks 39"]
@@ -75,17 +75,17 @@ class TestHolding:
         """Mail wakes a session, which looks like a prompt."""
         await thank(pair, HOLD_AFTER)
         await prompt(pair, "a", is_by_user=False)
-        assert len(await pair.broker.held()) == 1
+        assert len(await pair.broker.holding.held()) == 1
 
     async def test_the_user_releases_it(self, pair: World) -> None:
         """All, or what one mailbox has to do with."""
         await begin(pair, "c")
         await thank(pair, HOLD_AFTER)
         await thank(pair, HOLD_AFTER, "a", "c")
-        assert list(await pair.broker.release_held("b")) == [HOLD_AFTER]
-        assert list(await pair.broker.release_held("nobody")) == []
-        assert list(await pair.broker.release_held()) == [2 * HOLD_AFTER]
-        assert await pair.broker.held() == []
+        assert list(await pair.broker.holding.release("b")) == [HOLD_AFTER]
+        assert list(await pair.broker.holding.release("nobody")) == []
+        assert list(await pair.broker.holding.release()) == [2 * HOLD_AFTER]
+        assert await pair.broker.holding.held() == []
         receipt = await pair.broker.send(Draft("a", "b", "on we go"))
         assert (receipt.is_held, receipt.guard) == (False, None)
 
@@ -116,7 +116,7 @@ class TestHolding:
         """And is still held."""
         await thank(pair, HOLD_AFTER)
         async with open_world(pair.folder) as later:
-            assert len(await later.broker.held()) == 1
+            assert len(await later.broker.holding.held()) == 1
             assert (await later.broker.send(Draft("b", "a", "again"))).is_held
 
     async def test_a_repeated_key_tells_that_the_message_is_held(self, pair: World) -> None:

@@ -4,30 +4,35 @@ Whoever takes messages out brings a custodian along, which answers for them unti
 whether they arrived (see handover.py).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import trio
 
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery import limits
+from claude_mailbox.daemon.delivery.conversation import parking
+from claude_mailbox.daemon.delivery.conversation.answers import Answers, Asker
+from claude_mailbox.daemon.delivery.conversation.change import Change
+from claude_mailbox.daemon.delivery.conversation.parking import Parking
+from claude_mailbox.daemon.delivery.conversation.sending import ask
+from claude_mailbox.daemon.delivery.conversation.unanswered import Unanswered
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
 from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.delivery.groups import Groups
 from claude_mailbox.daemon.delivery.history import History
+from claude_mailbox.daemon.delivery.holding import Holding
 from claude_mailbox.daemon.delivery.limits import Sessions
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.receipts import Receipts
+from claude_mailbox.daemon.delivery.sending import Sending
 from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
-from claude_mailbox.daemon.delivery.suggestions import Suggestions
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import Renamed, UnknownRecipient
+from claude_mailbox.errors import Renamed
 from claude_mailbox.model.drafts import Draft
-from claude_mailbox.model.limits import Held, Limits
 from claude_mailbox.model.mail import (
     CHECK_BYTES,
     CHECK_LIMIT,
@@ -51,8 +56,6 @@ BRIEF_TOKENS = 256
 # How many claims of megabytes may be on their way at once: until they reach the server, nothing
 # else bounds the memory that they take.
 LARGE_CLAIMS = 4
-# How many held messages are listed.
-HELD_LIMIT = 1000
 
 
 class Broker:
@@ -84,17 +87,15 @@ class Broker:
         self._followers: set[Follower] = set()
         self._large_claims = trio.Semaphore(LARGE_CLAIMS)
         self.presence = presence
-        self.expiry = Expiry(ledger, clock, self.announce)
+        self.askers = Answers()
+        self.expiry = Expiry(ledger, clock, self.announce, self.askers, self.tell)
         self.receipts = Receipts(self.expiry, clock)
+        self.unanswered = Unanswered(ledger, clock, self.askers, self.tell)
+        self.parking = Parking(ledger, clock, self.announce)
+        self.holding = Holding(ledger, clock, self.askers, self.tell)
         self.history = History(ledger, self.expiry, clock)
         self.groups = Groups(ledger, presence, clock, config.max_recipients)
-        self._suggestions = Suggestions()
-        self._limits = Limits(
-            per_minute=config.max_per_minute,
-            guard_after=config.guard_after,
-            hold_after=config.hold_after,
-            window=config.guard_minutes * MINUTE,
-        )
+        self._sending = Sending(config, self.groups, self._look_up_presence)
 
     def __repr__(self) -> str:
         return f"<Broker: {self._lines!r}, {self._ledger!r}>"
@@ -110,23 +111,45 @@ class Broker:
             if not self._lines.call_front(name):
                 self._bell.ring(name)
 
-    async def send(self, draft: Draft) -> Receipt:
-        """Store a message durably, then wake its receiver.
+    async def tell(self, change: Change) -> None:
+        """Say what a committed job has to tell."""
+        self.announce(change.mailboxes)
+        self.receipts.changed(change.messages)
+        lost = [
+            delivery.lease
+            for question, delivery in change.answers.items()
+            if not self.askers.hand_over(question, delivery)
+        ]
+        if lost:
+            # The asker left in between; whoever is cancelled now still has to say so.
+            with trio.CancelScope(shield=True):
+                await self.release(lost)
+
+    async def send(self, draft: Draft, asker: Asker | None = None) -> Receipt:
+        """Store a message durably, then wake its receiver; *asker* waits for the answer from then on.
 
         Raises:
-            QuotaFull: if the mailbox is full, or gets too much from this sender.
-            UnknownRecipient: if the draft is strict, and nobody has used the mailbox.
+            QuotaFull: if the mailbox is full, or gets too many messages from this sender.
+            NotFound: if it replies to a message that its sender has neither sent nor got, or if it
+                is strict and nobody has used the mailbox.
+            Unanswerable: if nobody can answer it, or read it.
+            MutualAsk: if two would wait for each other's answer.
         """
         now = self._clock()
-        receipt, sessions = await self._ledger.run(
-            lambda transaction: self._store(transaction, draft, now),
-            brief=len(draft.body) <= BRIEF_CHARACTERS,
+
+        def job(transaction: Transaction) -> tuple[Receipt, Sessions, Change]:
+            change = Change(transaction, now, self.askers)
+            receipt, sessions = self._sending.store(change, draft)
+            if draft.ask is not None:
+                session = _living(sessions, receipt.recipient)
+                has_ended = session is not None and session.state == "ended"
+                ask(change, receipt, asker, has_ended=has_ended)
+            return receipt, sessions, change
+
+        receipt, sessions, change = await self._ledger.run(
+            job, brief=len(draft.body) <= BRIEF_CHARACTERS
         )
-        self.presence.note(receipt.sender)
-        if not receipt.duplicate:
-            if not receipt.is_held:
-                self.announce([receipt.recipient])
-            self.history.note()
+        await self._stored(draft, now, change, receipt)
         if not sessions:
             return receipt
         return replace(receipt, session=_living(sessions, receipt.recipient))
@@ -141,83 +164,64 @@ class Broker:
             QuotaFull: as for ``send``, for any of them; then nobody gets it.
             EmptyGroup: if nobody would get it.
             ConfirmationNeeded: if there are many, and the draft does not say that this is meant.
-            BadRequest: if there are too many.
+            BadRequest: if there are too many, or if it is a question.
         """
         now = self._clock()
-        found: dict[str, SessionFacts | None] = {}
 
-        def job(transaction: Transaction) -> GroupReceipt | Receipt:
-            def store(copy: Draft) -> Receipt:
-                receipt, sessions = self._store(transaction, copy, now)
-                found[receipt.recipient] = _living(sessions, receipt.recipient)
-                return receipt
+        def job(transaction: Transaction) -> tuple[GroupReceipt | Receipt, Sessions, Change]:
+            change = Change(transaction, now, self.askers)
+            return *self._sending.distribute(change, draft), change
 
-            if transaction.mailboxes.present_name(draft.to) is not None:
-                return store(draft)
-            return self.groups.distribute(transaction, draft, now, store)
+        answer, sessions, change = await self._ledger.run(job)
+        await self._stored(draft, now, change, answer)
+        if isinstance(answer, Receipt):
+            return replace(answer, session=_living(sessions, answer.recipient))
+        copies = [
+            replace(copy, session=_living(sessions, copy.recipient)) for copy in answer.copies
+        ]
+        return replace(answer, copies=copies)
 
-        answer = await self._ledger.run(job)
-        self.presence.note(answer.sender)
-        copies = answer.copies if isinstance(answer, GroupReceipt) else [answer]
-        is_quiet = isinstance(answer, GroupReceipt) and answer.is_quiet
-        if not answer.duplicate:
-            if not is_quiet:
-                self.announce(copy.recipient for copy in copies if not copy.is_held)
+    async def _stored(
+        self, draft: Draft, now: int, change: Change, receipt: GroupReceipt | Receipt
+    ) -> None:
+        """Say what there is to say after the commit of a send."""
+        self.presence.note(receipt.sender)
+        if not receipt.duplicate:
             self.history.note()
-        copies = [replace(copy, session=found.get(copy.recipient)) for copy in copies]
-        return replace(answer, copies=copies) if isinstance(answer, GroupReceipt) else copies[0]
+            for seconds in (draft.delay, draft.ttl, draft.ask):
+                if seconds is not None:
+                    self.expiry.note(now + round(seconds * 1000))
+        if draft.ask is not None:
+            self.unanswered.note()
+        await self.tell(change)
 
-    def _store(self, transaction: Transaction, draft: Draft, now: int) -> tuple[Receipt, Sessions]:
-        """Store a message within a job; also return the sessions that have its mailbox."""
-        receipt = transaction.mail.send(
-            draft,
-            now,
-            max_pending=self._config.max_pending_per_mailbox,
-            presence=self._look_up_presence,
-        )
-        if not receipt.known:
-            receipt = self._suggest(transaction, draft, receipt, now)
-        sessions = transaction.shown.facts(receipt.recipient)
-        if receipt.duplicate:
-            is_held = transaction.exchanges.is_held(receipt.id)
-            return (replace(receipt, is_held=True) if is_held else receipt), sessions
-        if sessions:
-            told = limits.count(self._limits, transaction, receipt, sessions, now)
-            if told is not None:
-                waiting = receipt.pending - told.is_held
-                receipt = replace(receipt, guard=told, is_held=told.is_held, pending=waiting)
-        return receipt, sessions
+    async def ask(
+        self, draft: Draft, seconds: float, custodian: Custodian, *, by: str = "watch"
+    ) -> tuple[Receipt, Delivery | None]:
+        """Send a question, and wait for up to *seconds* for what ends it.
 
-    def _suggest(
-        self, transaction: Transaction, draft: Draft, receipt: Receipt, now: int
-    ) -> Receipt:
-        names = self._suggestions.names(transaction, draft.to, receipt.sender, now)
-        if draft.is_strict:
-            raise UnknownRecipient(
-                f"Nobody has used a mailbox '{receipt.recipient}', and nothing was stored: check"
-                " the name, or send without 'strict'.",
-                list(names),
-            )
-        return replace(receipt, suggestions=names) if names else receipt
-
-    async def held(self) -> Sequence[Held]:
-        """Return the messages that are held for the user, oldest first."""
-        return await self._ledger.run(
-            lambda transaction: transaction.exchanges.held(HELD_LIMIT), durable=False
-        )
-
-    async def release_held(self, mailbox: str | None = None) -> Sequence[int]:
-        """Put what is held back in line, or what *mailbox* sent and is to get.
+        *by* is the way that this goes, which its receipt tells.
 
         Returns:
-            The numbers of the messages.
+            The receipt; and the answer, or the notice that there is none, or None if the question
+            is open still, or ended before.
+
+        Raises:
+            MailboxError: see ``send``.
+            ShuttingDown: if the daemon stops.
         """
-        now = self._clock()
-        numbers, mailboxes = await self._ledger.run(
-            lambda transaction: transaction.exchanges.release(now, mailbox)
-        )
-        self.announce(mailboxes)
-        return numbers
+        deadline = trio.current_time() + seconds
+        with self.askers.joined(custodian, by) as asker:
+            receipt = await self.send(draft, asker)
+            if not asker.is_too_late and not asker.waiter.is_called:
+                with trio.move_on_at(deadline):
+                    await custodian.attend(asker.waiter)
+            if asker.waiter.is_called:
+                await asker.waiter.turn()
+            until = asker.lease_until(self._clock())
+            if asker.delivery is not None and until is not None:
+                self.expiry.note(until)
+            return receipt, asker.delivery
 
     def _look_up_presence(self, name: str) -> tuple[int | None, bool]:
         """Say of a mailbox when it was seen last, as memory knows, and whether it is watched.
@@ -307,24 +311,35 @@ class Broker:
         seconds = custodian.lease_seconds
         until = None if seconds is None else now + round(seconds * 1000)
         self._bell.looking(name)
+
+        def job(transaction: Transaction) -> tuple[Claim, Change | None]:
+            claim = transaction.leases.claim(
+                name,
+                now,
+                limit=limit,
+                max_bytes=CHECK_BYTES,
+                lease_until=until,
+                max_characters=max_characters,
+                measure=measure,
+                at_least_one=at_least_one,
+                present_name_only=present_name_only,
+                by=by,
+                max_attempts=self._config.max_attempts,
+            )
+            if not claim.worn:
+                return claim, None
+            change = Change(transaction, now, self.askers)
+            for number in claim.worn:
+                parking.park(change, number)
+            return claim, change
+
         # A lease is never half made: either the ledger was not asked, or its custodian knows the
         # tokens. From the answer to ``take`` there is nothing that could be cancelled.
         is_brief = limit == 1 or max_characters is not None
         async with nullcontext() if is_brief else self._large_claims:
-            claim = await self.expiry.run_after(
+            claim, change = await self.expiry.run_after(
                 now,
-                lambda transaction: transaction.leases.claim(
-                    name,
-                    now,
-                    limit=limit,
-                    max_bytes=CHECK_BYTES,
-                    lease_until=until,
-                    max_characters=max_characters,
-                    measure=measure,
-                    at_least_one=at_least_one,
-                    present_name_only=present_name_only,
-                    by=by,
-                ),
+                job,
                 # Otherwise it may read megabytes.
                 brief=is_brief,
             )
@@ -334,6 +349,8 @@ class Broker:
             custodian.take([delivery.lease for delivery in claim.deliveries])
             if until is not None:
                 self.expiry.note(until)
+        if change is not None:
+            await self.tell(change)
         return claim
 
     async def peek(self, name: str) -> Backlog:

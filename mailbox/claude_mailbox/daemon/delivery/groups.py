@@ -16,8 +16,8 @@ from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import BadRequest, ConfirmationNeeded, EmptyGroup
-from claude_mailbox.model.drafts import HIGH, LOW, Draft
-from claude_mailbox.model.groups import ALL, PREFIX, Group, Place
+from claude_mailbox.model.drafts import ALL, Draft
+from claude_mailbox.model.groups import PREFIX, Group, Place
 from claude_mailbox.model.mail import GroupReceipt, Receipt
 
 # More receivers than this need the sender's word that they are meant.
@@ -109,10 +109,9 @@ class Groups:
         sender = transaction.mailboxes.present_name(draft.sender)
         names = [name for name in self.members(transaction, draft.to, now) if name != sender]
         self._check(draft, names)
-        copies = [store(replace(draft, to=name, key=None)) for name in names]
+        copies = [store(replace(draft, to=name, key=None, group=draft.to)) for name in names]
         answer = _receipt(draft, copies)
-        numbers = [copy.id for copy in copies]
-        transaction.groups.mark(draft.to, numbers, is_quiet=answer.is_quiet)
+        transaction.groups.mark(draft.to, [copy.id for copy in copies])
         transaction.groups.keep_key(draft, copies[0])
         return answer
 
@@ -162,7 +161,7 @@ def _receipt(draft: Draft, copies: Sequence[Receipt]) -> GroupReceipt:
         group=draft.to,
         sent_at=first.sent_at,
         copies=copies,
-        is_quiet=draft.urgency == LOW or (draft.to == ALL and draft.urgency != HIGH),
+        is_quiet=replace(draft, group=draft.to).is_quiet,
         duplicate=first.duplicate,
     )
 

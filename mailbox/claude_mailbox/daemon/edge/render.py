@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import cast
 
 from claude_mailbox.daemon.edge import shapes
+from claude_mailbox.model.conversations import Envelope
+from claude_mailbox.model.drafts import NORMAL
 from claude_mailbox.model.groups import Group
 from claude_mailbox.model.history import HistoryEntry, MessageStatus
 from claude_mailbox.model.limits import MINUTE, Guard, Held
@@ -39,6 +41,10 @@ def delivery_json(delivery: Delivery, *, with_lease: bool) -> shapes.Delivery:
         "sentAt": iso_time(delivery.sent_at),
         "attempts": delivery.attempts,
     }
+    if delivery.envelope is not None:
+        if delivery.envelope.group is not None:
+            answer["to"] = delivery.envelope.group
+        _add_envelope(answer, delivery.envelope)
     if with_lease:
         answer["lease"] = delivery.lease
     return answer
@@ -54,8 +60,38 @@ def for_models(message: Mapping[str, object]) -> Mapping[str, object]:
     return message if shown == body else {**message, "body": shown, "escaped": True}
 
 
-def receipt_json(receipt: Receipt) -> shapes.Receipt:
-    """Return the answer to a send."""
+def _add_envelope(answer: shapes.Envelope, envelope: Envelope) -> None:
+    if envelope.thread is not None:
+        answer["thread"] = envelope.thread
+    if envelope.reply_to is not None:
+        answer["replyTo"] = envelope.reply_to
+    if not envelope.is_final:
+        answer["final"] = False
+    if envelope.urgency != NORMAL:
+        answer["urgency"] = envelope.urgency
+    if envelope.answer_by is not None:
+        answer["answerBy"] = iso_time(envelope.answer_by)
+    if envelope.notice is not None:
+        answer["notice"] = envelope.notice
+
+
+def answered_json(
+    receipt: Receipt, delivery: Delivery | None, *, with_lease: bool
+) -> shapes.Receipt:
+    """Return the answer to a send that waited: also what ended the question, if anything did."""
+    answer = receipt_json(receipt)
+    answer["answer"] = None
+    if delivery is not None:
+        shown = delivery_json(delivery, with_lease=with_lease)
+        if "notice" in shown:
+            answer["notice"] = shown
+        else:
+            answer["answer"] = shown
+    return answer
+
+
+def receipt_json(receipt: Receipt, *, quiet: bool = False) -> shapes.Receipt:
+    """Return the answer to a send; a *quiet* message wakes nobody."""
     answer: shapes.Receipt = {
         "id": receipt.id,
         "from": receipt.sender,
@@ -68,7 +104,7 @@ def receipt_json(receipt: Receipt) -> shapes.Receipt:
             "watching": receipt.watching,
             "pending": receipt.pending,
             "state": "unknown" if receipt.session is None else receipt.session.state,
-            "wakes": _wakes(receipt),
+            "wakes": _wakes(receipt, is_quiet=quiet),
         },
     }
     if receipt.suggestions:
@@ -170,6 +206,14 @@ def status_json(status: MessageStatus) -> shapes.MessageStatus:
         answer["deliveredAt"] = iso_time(status.delivered_at)
     if status.by is not None:
         answer["by"] = status.by
+    if status.envelope is not None:
+        if status.envelope.group is not None:
+            answer["group"] = status.envelope.group
+        _add_envelope(answer, status.envelope)
+    if status.outcome is not None:
+        answer["outcome"] = status.outcome
+    if status.replied_by is not None:
+        answer["repliedBy"] = status.replied_by
     return answer
 
 

@@ -11,8 +11,8 @@ from claude_mailbox.model.mail import GroupReceipt
 async def send(broker: Broker, draft: Draft) -> shapes.Receipt | shapes.GroupReceipt:
     """Send a message; return the answer."""
     if not is_group(draft.to):
-        return receipt_json(await broker.send(draft))
+        return receipt_json(await broker.send(draft), quiet=draft.is_quiet)
     receipt = await broker.send_to_group(draft)
     if isinstance(receipt, GroupReceipt):
         return group_receipt_json(receipt)
-    return receipt_json(receipt)
+    return receipt_json(receipt, quiet=draft.is_quiet)

@@ -6,6 +6,8 @@ Those with a field ``from`` are written as calls, because that is a keyword of t
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from claude_mailbox.daemon.edge.description import Keywords
+from claude_mailbox.model.conversations import OUTCOMES
+from claude_mailbox.model.drafts import URGENCIES
 from claude_mailbox.model.names import NAME_LIMIT
 from claude_mailbox.model.sessions import SESSION_STATES
 
@@ -44,19 +46,39 @@ Count = Annotated[int, Keywords(minimum=0)]
 Id = Annotated[int, Keywords(minimum=1, maximum=2**63 - 1, description="Number of a message")]
 SessionState = Annotated[str, Keywords(enum=list(SESSION_STATES))]
 GroupKind = Annotated[str, Keywords(enum=["joined", "project", "all"])]
-MessageState = Annotated[str, Keywords(enum=["waiting", "leased", "delivered"])]
+MessageState = Annotated[
+    str,
+    Keywords(enum=["waiting", "leased", "delivered", "held", "expired", "parked", "deleted"]),
+]
 
-Delivery = TypedDict(
-    "Delivery",
+
+class Envelope(TypedDict):
+    """What a message may have besides its text; what says nothing is left out."""
+
+    thread: NotRequired[Id]
+    replyTo: NotRequired[Id]
+    final: NotRequired[bool]
+    urgency: NotRequired[Annotated[str, Keywords(enum=list(URGENCIES))]]
+    answerBy: NotRequired[Time]
+    notice: NotRequired[str]
+
+
+_Delivery = TypedDict(
+    "_Delivery",
     {
         "id": Id,
         "from": Name,
+        "to": NotRequired[GroupName],
         "body": str,
         "sentAt": Time,
         "attempts": Count,
         "lease": NotRequired[str],
     },
 )
+
+
+class Delivery(_Delivery, Envelope):
+    """A message that is handed out."""
 
 
 class Recipient(TypedDict):
@@ -92,6 +114,8 @@ Receipt = TypedDict(
         "forwardedFrom": NotRequired[Name],
         "guard": NotRequired[Guard],
         "duplicate": NotRequired[bool],
+        "answer": NotRequired[Delivery | None],
+        "notice": NotRequired[Delivery],
     },
 )
 
@@ -129,8 +153,8 @@ class Released(TypedDict):
     released: list[Id]
 
 
-MessageStatus = TypedDict(
-    "MessageStatus",
+_MessageStatus = TypedDict(
+    "_MessageStatus",
     {
         "id": Id,
         "from": Name,
@@ -140,8 +164,15 @@ MessageStatus = TypedDict(
         "attempts": Count,
         "deliveredAt": NotRequired[Time],
         "by": NotRequired[str],
+        "group": NotRequired[GroupName],
+        "outcome": NotRequired[Annotated[str, Keywords(enum=list(OUTCOMES))]],
+        "repliedBy": NotRequired[Id],
     },
 )
+
+
+class MessageStatus(_MessageStatus, Envelope):
+    """What became of a message; ``outcome`` is that of a question."""
 
 
 class HistoryEntry(MessageStatus):
@@ -275,6 +306,12 @@ class SubagentCall(TypedDict):
     """A tool call that a subagent makes."""
 
     toolUseId: str
+
+
+class Parked(TypedDict):
+    """Which of the messages were parked."""
+
+    done: list[Id]
 
 
 class Error(TypedDict):

@@ -45,11 +45,11 @@ class HeldRoutes:
         )
 
     async def _list(self, request: Request) -> Response:
-        return Response([held_json(held) for held in await self._broker.held()])
+        return Response([held_json(held) for held in await self._broker.holding.held()])
 
     async def _release(self, request: Request) -> Response:
         if (await self._callers.identify(request.scope, register=False)).is_bound:
             raise Forbidden("Only a user lets held messages through, not a session.")
         name = request.json().get("name")
         mailbox = None if name is None else check_name(name)
-        return Response({"released": list(await self._broker.release_held(mailbox))})
+        return Response({"released": list(await self._broker.holding.release(mailbox))})

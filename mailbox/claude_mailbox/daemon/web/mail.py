@@ -5,11 +5,16 @@ from collections.abc import Iterable
 from typing import Annotated, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge import shapes
+from claude_mailbox.daemon.edge import drafts, shapes
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.handover import Custody
-from claude_mailbox.daemon.edge.render import backlog_json, delivery_json, lease_outcome_json
+from claude_mailbox.daemon.edge.render import (
+    answered_json,
+    backlog_json,
+    delivery_json,
+    lease_outcome_json,
+)
 from claude_mailbox.daemon.edge.request import Request, in_range
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
@@ -20,13 +25,16 @@ from claude_mailbox.errors import (
     ConfirmationNeeded,
     EmptyGroup,
     KeyReused,
+    MutualAsk,
+    NotFound,
     QuotaFull,
     Renamed,
     TooLarge,
     TooManyMessages,
+    Unanswerable,
     UnknownRecipient,
 )
-from claude_mailbox.model.drafts import Draft
+from claude_mailbox.model.drafts import URGENCIES, Draft
 from claude_mailbox.model.mail import CHECK_LIMIT, KEY_LIMIT, check_body, check_key
 from claude_mailbox.model.names import check_name
 
@@ -34,6 +42,11 @@ WATCH_DEFAULT = 25.0
 WATCH_LIMIT = 300.0
 LEASE_RANGE = (1.0, 3600.0)
 LEASE_DEFAULT = 60.0
+
+
+def _within(bounds: tuple[float, float]) -> Keywords:
+    return Keywords(minimum=bounds[0], maximum=bounds[1])
+
 
 Seconds = Annotated[float, Keywords(minimum=LEASE_RANGE[0], maximum=LEASE_RANGE[1])]
 Timeout = Annotated[
@@ -45,14 +58,27 @@ Timeout = Annotated[
 ]
 
 
+class SendQuery(TypedDict):
+    """How long to wait for the answer to a question, and for how long to lease it."""
+
+    wait: NotRequired[Timeout]
+    lease: NotRequired[Seconds]
+
+
 class SendBody(TypedDict):
     """A message to send; a request that is repeated with its key stores it once."""
 
-    to: shapes.Recipients
+    to: NotRequired[shapes.Recipients]
     body: Annotated[str, Keywords(minLength=1)]
+    idempotencyKey: NotRequired[Annotated[str | None, Keywords(minLength=1, maxLength=KEY_LIMIT)]]
+    replyTo: NotRequired[shapes.Id | None]
+    final: NotRequired[bool | None]
+    ask: NotRequired[Annotated[float | None, _within(drafts.ASK_RANGE)]]
+    urgency: NotRequired[Annotated[str | None, Keywords(enum=[*URGENCIES, None])]]
+    ttl: NotRequired[Annotated[float | None, _within(drafts.TIME_RANGE)]]
+    delay: NotRequired[Annotated[float | None, _within(drafts.TIME_RANGE)]]
     strict: NotRequired[bool]
     confirm: NotRequired[bool]
-    idempotencyKey: NotRequired[Annotated[str | None, Keywords(minLength=1, maxLength=KEY_LIMIT)]]
 
 
 class PeekQuery(TypedDict):
@@ -94,14 +120,18 @@ _SEND = Description(
     "Store a message",
     shapes.Receipt | shapes.GroupReceipt,
     identity="required",
+    query=SendQuery,
     body=SendBody,
     errors=(
         ConfirmationNeeded,
         EmptyGroup,
         KeyReused,
+        MutualAsk,
+        NotFound,
         QuotaFull,
         TooLarge,
         TooManyMessages,
+        Unanswerable,
         UnknownRecipient,
     ),
 )
@@ -145,7 +175,7 @@ class MailRoutes:
     def routes(self) -> Iterable[Route | MailRoute]:
         """Return them."""
         return (
-            Route("POST", "/v1/send", self._send, _SEND),
+            Route("POST", "/v1/send", self._send, _SEND, self._ask),
             Route("GET", "/v1/peek", self._peek, _PEEK),
             MailRoute("POST", "/v1/check-inbox", self._check, _CHECK),
             MailRoute("GET", "/v1/watch", self._watch, _WATCH),
@@ -155,17 +185,41 @@ class MailRoutes:
         )
 
     async def _send(self, request: Request) -> Response:
+        return Response(await send(self._broker, await self._draft(request)))
+
+    async def _ask(self, request: Request, custody: Custody) -> Response:
+        """Send with a query: ``wait=`` for the answer, perhaps with a ``lease=``."""
+        draft = await self._draft(request)
+        if not request.has("wait"):
+            return Response(await send(self._broker, draft))
+        if draft.ask is None:
+            raise BadRequest("'wait' is for questions: give 'ask' with the seconds, too.")
+        seconds = request.number("wait", WATCH_DEFAULT, -math.inf, math.inf)
+        with_lease = lease_asked_for(request, custody)
+        receipt, delivery = await self._broker.ask(
+            draft, min(max(seconds, 0.0), WATCH_LIMIT), custody
+        )
+        return Response(answered_json(receipt, delivery, with_lease=with_lease))
+
+    async def _draft(self, request: Request) -> Draft:
         sender = (await self._callers.identify(request.scope)).required()
         content = request.json()
-        draft = Draft(
+        original = drafts.reply_to(content.get("replyTo"), "replyTo")
+        to = content.get("to")
+        return Draft(
             sender,
-            check_name(content.get("to"), "to"),
+            "" if to is None and original is not None else check_name(to, "to"),
             check_body(content.get("body"), self._broker.max_body_bytes),
             check_key(content.get("idempotencyKey")),
-            is_strict=flag(content, "strict"),
-            is_confirmed=flag(content, "confirm"),
+            original,
+            drafts.is_final(content.get("final"), "final"),
+            drafts.seconds(content.get("ask"), "ask", drafts.ASK_RANGE),
+            drafts.urgency(content.get("urgency"), "urgency"),
+            drafts.seconds(content.get("ttl"), "ttl", drafts.TIME_RANGE),
+            drafts.seconds(content.get("delay"), "delay", drafts.TIME_RANGE),
+            flag(content, "strict"),
+            flag(content, "confirm"),
         )
-        return Response(await send(self._broker, draft))
 
     async def _peek(self, request: Request) -> Response:
         caller = await self._callers.identify(request.scope, register=False)

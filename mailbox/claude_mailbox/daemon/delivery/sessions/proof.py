@@ -20,6 +20,8 @@ from dataclasses import replace
 import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.delivery.conversation.change import Change
+from claude_mailbox.daemon.delivery.holding import release
 from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
@@ -55,17 +57,17 @@ class Proofs:
         """
         now = self._clock()
 
-        def job(transaction: Transaction) -> tuple[list[Shown], Sequence[str]]:
+        def job(transaction: Transaction) -> tuple[list[Shown], Change]:
+            change = Change(transaction, now, self._broker.askers)
             transaction.shown.note_event(event, now)
-            released: Sequence[str] = ()
             if event.begins_turn and event.is_by_user:
                 mailbox = transaction.sessions.mailbox_of(event.session_id)
                 if mailbox is not None:
-                    _, released = transaction.exchanges.release(now, mailbox)
-            return transaction.shown.unproved(event.session_id), released
+                    release(change, mailbox)
+            return transaction.shown.unproved(event.session_id), change
 
-        unproved, released = await self._ledger.run(job, durable=False, brief=True)
-        self._broker.announce(released)
+        unproved, change = await self._ledger.run(job, durable=False, brief=True)
+        await self._broker.tell(change)
         return unproved
 
     async def add(self, session_id: str, shown: Sequence[Shown]) -> LeaseOutcome:

@@ -8,6 +8,7 @@ import apsw
 from claude_mailbox.daemon.store.operations import ExchangeStore
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELAYED, HELD, WAITING
+from claude_mailbox.model.conversations import Arrival
 from claude_mailbox.model.limits import Exchange, Exchanged, Held
 
 
@@ -62,7 +63,9 @@ class SqliteExchanges(ExchangeStore):
         )
         return [Held(*row) for row in rows]
 
-    def release(self, now: int, mailbox: str | None = None) -> tuple[Sequence[int], Sequence[str]]:
+    def release(
+        self, now: int, mailbox: str | None = None
+    ) -> tuple[Sequence[int], Sequence[Arrival]]:
         mailbox_id = None
         if mailbox is not None:
             found = self._mailboxes.find(mailbox)
@@ -72,7 +75,8 @@ class SqliteExchanges(ExchangeStore):
         rows: list[Any] = self._connection.execute(
             f"UPDATE message SET state = iif(visible_at > ?1, {DELAYED}, {WAITING})"
             f" WHERE state = {HELD} AND (?2 IS NULL OR ?2 IN (sender_id, recipient_id))"
-            " RETURNING id, recipient_id",
+            " RETURNING id, coalesce((SELECT name FROM mailbox WHERE mailbox.id = recipient_id),"
+            " recipient), is_quiet, reply_to, state",
             (now, mailbox_id),
         ).fetchall()
         if mailbox_id is None:
@@ -81,7 +85,14 @@ class SqliteExchanges(ExchangeStore):
             self._connection.execute(
                 "DELETE FROM exchange WHERE sender_id = ?1 OR recipient_id = ?1", (mailbox_id,)
             )
-        return sorted(number for number, _ in rows), self._mailboxes.names({r for _, r in rows})
+        # In their order: of two replies the first answers the question.
+        rows.sort(key=lambda row: row[0])
+        arrivals = [
+            Arrival(number, recipient, bool(is_quiet), reply_to)
+            for number, recipient, is_quiet, reply_to, state in rows
+            if state == WAITING
+        ]
+        return [row[0] for row in rows], arrivals
 
     def forget(self, before: int) -> None:
         self._connection.execute("DELETE FROM exchange WHERE sent_at < ?", (before,))

@@ -52,11 +52,12 @@ class SqliteGroups(GroupStore):
             found.setdefault(group_name, []).append(mailbox)
         return found
 
-    def mark(self, group: str, numbers: Sequence[int], *, is_quiet: bool) -> None:
+    def mark(self, group: str, numbers: Sequence[int]) -> None:
+        first = numbers[0]
         self._connection.executemany(
-            "UPDATE message SET group_name = ?, copy_of = ?, thread = ifnull(thread, ?),"
-            " is_quiet = is_quiet OR ? WHERE id = ?",
-            ((group, numbers[0], numbers[0], is_quiet, number) for number in numbers),
+            "UPDATE message SET group_name = ?, copy_of = ?, thread = ifnull(thread, ?)"
+            " WHERE id = ?",
+            ((group, first, first, number) for number in numbers),
         )
 
     def sent_before(self, draft: Draft, now: int) -> int | None:

@@ -3,6 +3,7 @@
 import apsw
 
 from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.daemon.store.sqlite.conversation import SqliteConversation
 from claude_mailbox.daemon.store.sqlite.exchanges import SqliteExchanges
 from claude_mailbox.daemon.store.sqlite.groups import SqliteGroups
 from claude_mailbox.daemon.store.sqlite.history import SqliteHistory
@@ -20,11 +21,13 @@ def create_transaction(
     """Return the operations; one such object serves all transactions of the connection."""
     keys = SqliteKeys(connection)
     mailboxes = SqliteMailboxes(connection, keys, max_mailboxes)
+    history = SqliteHistory(connection, mailboxes)
     return Transaction(
         mailboxes=mailboxes,
         mail=SqliteMail(connection, mailboxes, keys),
         leases=SqliteLeases(connection, mailboxes),
-        history=SqliteHistory(connection, mailboxes),
+        conversation=SqliteConversation(connection, mailboxes, history),
+        history=history,
         sessions=SqliteSessions(connection, mailboxes),
         shown=SqliteShown(connection, mailboxes),
         groups=SqliteGroups(connection, mailboxes, keys),
