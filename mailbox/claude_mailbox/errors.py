@@ -51,7 +51,7 @@ class NameMismatch(Forbidden):
 
 
 class NotFound(MailboxError):
-    """No such route, or no such message of the caller's."""
+    """No such route, no such mailbox, or no such message of the caller's."""
 
     code = "not-found"
     status = 404

@@ -1,5 +1,6 @@
 """Help and errors of the full command line."""
 
+import inspect
 import json
 import os
 import signal
@@ -36,15 +37,20 @@ class TestHelp:
             if isinstance(parameter, click.Option):
                 assert parameter.help, f"{name} {parameter.opts}"
 
-    @pytest.mark.parametrize("name", ["send", "watch", "serve", "doctor"])
-    def test_has_examples(self, shared: CommandLine, name: str) -> None:
-        """Each is on a line of its own, so that it can be copied."""
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_examples_are_printed_as_they_are_written(self, shared: CommandLine, name: str) -> None:
+        """Each on a line of its own, indented, and whole: they can be copied."""
+        command = app.cli.get_command(click.Context(app.cli), name)
+        assert command is not None
+        assert command.callback is not None
+        _, heading, examples = (inspect.getdoc(command.callback) or "").partition("\b\nExample")
+        assert heading or name in app.PANELS["Hooks"]
         done = shared.run(name, "--help")
         assert done.returncode == 0
-        assert "Example" in done.stdout
-        assert any(
-            line.strip().startswith(f"claude-mailbox {name}") for line in done.stdout.splitlines()
-        )
+        shown = [line[1:].rstrip() for line in done.stdout.splitlines()]
+        for example in examples.splitlines()[1:]:
+            assert example in shown
+            assert example.startswith("  ")
 
     def test_version_has_name_and_number(self, shared: CommandLine) -> None:
         """For scripts and bug reports."""

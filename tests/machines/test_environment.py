@@ -1,10 +1,12 @@
 """What the environment of a session must not do to the daemon, and what it must do to the home."""
 
+import io
 import json
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,20 +175,39 @@ class TestStandardInput:
         )
         assert json.loads(done.stdout)["id"] == 1
 
-    def test_an_endless_body_is_refused(self, daemon: DaemonProcess) -> None:
-        """No more is read than a message can have."""
-        command = [sys.executable, "-m", "claude_mailbox"]
-        with open("/dev/zero", "rb") as endless:
-            done = subprocess.run(
-                [*command, "send", "--from", "a", "--to", "b", "--body", "-"],
-                stdin=endless,
-                env=daemon.environment,
-                capture_output=True,
-                check=False,
-                timeout=PATIENCE_SECONDS,
+    @pytest.mark.parametrize(("mark", "factor"), [(b"", 1), (b"\xff\xfe", 2)])
+    def test_no_more_of_a_body_is_read_than_the_daemon_takes(
+        self, mark: bytes, factor: int
+    ) -> None:
+        """The limit of its configuration counts; in UTF-16 a message has twice the bytes."""
+        with (
+            DaemonProcess({"maxBodyBytes": 1024}) as process,
+            CommandLine(process) as commandline,
+            tempfile.TemporaryFile() as file,
+        ):
+            file.write(mark + b"a\0" * 10**6)
+            file.seek(0)
+            send = ("send", "--from", "a", "--to", "b", "--body", "-")
+            child = subprocess.Popen(
+                [sys.executable, "-u", "-m", "claude_mailbox", *send],
+                stdin=file,
+                env=commandline.environment,
+                stderr=subprocess.PIPE,
+                text=True,
             )
-        assert done.returncode == 1
-        assert b"Standard input has more than" in done.stderr
+            _, errors = child.communicate()
+            assert child.returncode == 1
+            assert "Standard input has more than 1024 bytes" in errors
+            # A buffered reader reads in blocks.
+            assert file.tell() <= 1024 * factor + io.DEFAULT_BUFFER_SIZE * 2
+
+    def test_a_body_may_be_as_long_as_the_daemon_takes(self) -> None:
+        with DaemonProcess({"maxBodyBytes": 1024}) as process, CommandLine(process) as commandline:
+            text = "a" * 1024
+            for data in (text, f"\ufeff{text}\r\n"):
+                done = commandline.run("send", "--from", "a", "--to", "b", "--body", "-", text=data)
+                assert (done.returncode, done.stderr) == (0, "")
+            assert commandline.bodies("b") == [text, text]
 
 
 class TestPlugin:

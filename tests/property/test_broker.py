@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.edge.handover import Custody
-from claude_mailbox.errors import BadRequest, Renamed, TargetExists
+from claude_mailbox.errors import BadRequest, NotFound, Renamed, TargetExists
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Claim
 from daemon.kit import World, custody, open_world
@@ -168,7 +168,7 @@ class Simulation:
     async def _rename(self, current: str, to: str) -> None:
         try:
             await self._broker.rename(current, to)
-        except (BadRequest, TargetExists):
+        except (BadRequest, NotFound, TargetExists):
             return
 
     async def _peek(self, name: str) -> None:

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from claude_mailbox.errors import BadRequest, KeyReused, QuotaFull, Renamed, TargetExists
+from claude_mailbox.errors import BadRequest, KeyReused, NotFound, QuotaFull, Renamed, TargetExists
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import FRAME_CHARACTERS, KEY_MILLISECONDS
@@ -337,8 +337,12 @@ class Mail(CheckedStore):
             renamed = self.commit(
                 lambda transaction: transaction.mailboxes.rename(current, to, self.now)
             )
+        except NotFound:
+            assert mailbox is None
+            return
         except BadRequest:
-            assert (mailbox.name if mailbox else current) == to
+            assert mailbox is not None
+            assert mailbox.name == to
             return
         except TargetExists:
             assert owner is not None

@@ -85,6 +85,11 @@ class Mail(Connection):
         rows = self._good(self.request("GET", "/v1/list", caller)).json()
         return {row["name"]: row for row in rows}
 
+    def register(self, name: str) -> str:
+        """Use a mailbox, so that there is one; return its name."""
+        self._good(self.request("GET", "/v1/list", name))
+        return name
+
     def rename(self, current: str, to: str) -> dict[str, Any]:
         """Rename a mailbox."""
         return self._good(self.request("POST", "/v1/rename", current, content={"to": to})).json()

@@ -197,7 +197,7 @@ class TestRefused:
 
     def test_a_former_name(self, mail: Mail, fresh: Fresh) -> None:
         """409, as from ``watch``."""
-        old, new = fresh("old"), fresh("new")
+        old, new = mail.register(fresh("old")), fresh("new")
         mail.rename(old, new)
 
         reply = mail.request("GET", path("/v1/follow", name=old), old)

@@ -195,16 +195,24 @@ class TestRename:
         assert new in rows
         assert old not in rows
 
-    def test_a_mailbox_that_does_not_exist_yet(self, mail: Mail, fresh: Fresh) -> None:
-        """It is made by the header, and renamed."""
+    def test_a_mailbox_that_never_existed(self, mail: Mail, fresh: Fresh) -> None:
+        """404: most likely the name is mistyped; neither name is a mailbox then."""
         old, new = fresh("old"), fresh("new")
+
+        reply = mail.request("POST", "/v1/rename", old, content={"to": new})
+
+        assert f"There is no mailbox '{old}'" in reply.error(404, "not-found")
+        assert not {old, new} & set(mail.rows())
+
+    def test_the_old_name_forwards(self, mail: Mail, fresh: Fresh) -> None:
+        old, new = mail.register(fresh("old")), fresh("new")
 
         assert mail.rename(old, new)["messagesTransferred"] == 0
         assert mail.send("sender", old)["forwardedFrom"] == old
 
     def test_the_new_name_is_trimmed(self, mail: Mail, fresh: Fresh) -> None:
         """As every name."""
-        old, new = fresh("old"), fresh("new")
+        old, new = mail.register(fresh("old")), fresh("new")
 
         assert mail.rename(old, f" {new} ")["to"] == new
 
@@ -221,14 +229,14 @@ class TestRename:
 
     def test_a_name_that_was_only_written_to(self, mail: Mail, fresh: Fresh) -> None:
         """It has mail that is not ours."""
-        mine, taken = fresh("mine"), fresh("taken")
+        mine, taken = mail.register(fresh("mine")), fresh("taken")
         mail.send("sender", taken)
 
         mail.request("POST", "/v1/rename", mine, content={"to": taken}).error(409, "target-exists")
 
     def test_somebody_elses_former_name(self, mail: Mail, fresh: Fresh) -> None:
         """Mail to it is forwarded, so it is taken; the sentence says to whom."""
-        old, new, mine = fresh("old"), fresh("new"), fresh("mine")
+        old, new, mine = mail.register(fresh("old")), fresh("new"), mail.register(fresh("mine"))
         mail.rename(old, new)
 
         reply = mail.request("POST", "/v1/rename", mine, content={"to": old})
@@ -237,7 +245,7 @@ class TestRename:
 
     def test_the_way_back(self, mail: Mail, fresh: Fresh) -> None:
         """Its own former name a mailbox may take again."""
-        old, new = fresh("old"), fresh("new")
+        old, new = mail.register(fresh("old")), fresh("new")
         mail.rename(old, new)
         mail.send("sender", old, "forwarded")
 
@@ -250,6 +258,7 @@ class TestRename:
     def test_a_chain_of_names(self, mail: Mail, fresh: Fresh) -> None:
         """All former names forward, in one step."""
         names = [fresh("name") for _ in range(5)]
+        mail.register(names[0])
         for current, to in itertools.pairwise(names):
             mail.rename(current, to)
 
@@ -259,7 +268,7 @@ class TestRename:
         assert [receipt.get("forwardedFrom") for receipt in receipts] == [*names[:-1], None]
         assert mail.bodies(names[-1]) == names
 
-    @pytest.mark.parametrize("to", ["", " ", None, 5, "a\nb", "x" * 129, "\ud800"])
+    @pytest.mark.parametrize("to", ["", " ", None, True, "a\nb", "x" * 129, "\ud800"])
     def test_no_new_name(self, mail: Mail, fresh: Fresh, to: object) -> None:
         """400 names the field."""
         reply = mail.request("POST", "/v1/rename", fresh("me"), content={"to": to})
@@ -268,7 +277,7 @@ class TestRename:
 
     def test_the_same_name(self, mail: Mail, fresh: Fresh) -> None:
         """It would leave an alias to itself."""
-        name = fresh("me")
+        name = mail.register(fresh("me"))
 
         reply = mail.request("POST", "/v1/rename", name, content={"to": name})
 
@@ -291,11 +300,13 @@ class TestRename:
     def test_two_that_want_the_same_name(self, connect: Connect, fresh: Fresh) -> None:
         """One gets it, at any number of attempts at once."""
         to = fresh("wanted")
-        rivals = [connect() for _ in range(10)]
-        for mail in rivals:
-            mail.start("POST", "/v1/rename", fresh("rival"), content={"to": to})
+        rivals = {fresh("rival"): connect() for _ in range(10)}
+        for name, mail in rivals.items():
+            mail.register(name)
+        for name, mail in rivals.items():
+            mail.start("POST", "/v1/rename", name, content={"to": to})
 
-        statuses = sorted(mail.read().status for mail in rivals)
+        statuses = sorted(mail.read().status for mail in rivals.values())
 
         assert statuses == [200] + [409] * 9
 
@@ -306,7 +317,7 @@ class TestFormerNames:
     @pytest.fixture
     def names(self, mail: Mail, fresh: Fresh) -> tuple[str, str]:
         """A former name, and the present one."""
-        old, new = fresh("old"), fresh("new")
+        old, new = mail.register(fresh("old")), fresh("new")
         mail.rename(old, new)
         return old, new
 
@@ -403,7 +414,7 @@ class TestFormerNames:
         """Aliases are kept on disk."""
         with DaemonProcess() as daemon:
             with Mail(("127.0.0.1", daemon.port)) as mail:
-                mail.rename("old", "new")
+                mail.rename(mail.register("old"), "new")
             daemon.restart()
             with Mail(("127.0.0.1", daemon.port)) as mail:
                 assert mail.send("sender", "old")["forwardedFrom"] == "old"
@@ -453,7 +464,7 @@ class TestDelete:
 
     def test_a_deleted_name_is_free(self, mail: Mail, fresh: Fresh) -> None:
         """For anybody, and without the past."""
-        name, mine = fresh("name"), fresh("mine")
+        name, mine = fresh("name"), mail.register(fresh("mine"))
         mail.check(name)
         mail.delete(name)
 

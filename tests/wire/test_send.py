@@ -206,10 +206,10 @@ class TestMalformed:
         assert reply.status == 400
         assert word in reply.json()["error"]
 
-    @pytest.mark.parametrize("value", [None, True, 1, 1.5, [], ["x"], {}, {"x": "y"}])
+    @pytest.mark.parametrize("value", [None, True, 1.5, [], ["x"], {}, {"x": "y"}])
     @pytest.mark.parametrize("field", ["to", "body", "idempotencyKey"])
     def test_a_wrong_type(self, mail: Mail, fresh: Fresh, field: str, value: Any) -> None:
-        """Only strings will do; a key of null is none."""
+        """Only strings, and numbers in their place, will do; a key of null is none."""
         to = fresh("to")
         content = {"to": to, "body": "x", field: value}
 

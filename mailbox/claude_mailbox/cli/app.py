@@ -9,6 +9,7 @@ import rich_click as click
 
 from claude_mailbox import __version__
 from claude_mailbox.cli.exit_status import exit_status
+from claude_mailbox.cli.help_format import HelpFormatter
 from claude_mailbox.client import output
 
 TYPE_CHECKING = False
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROGRAM = "claude-mailbox"
+# Of all commands: the context of each is one of these.
+click.RichContext.formatter_class = HelpFormatter
 
 # Panel of the help -> command -> module and attribute, in the order of the help.
 PANELS = {
@@ -119,7 +122,8 @@ def _without_url(arguments: "list[str]") -> "list[str]":
     help_config={
         "command_groups": {
             PROGRAM: [{"name": name, "commands": list(panel)} for name, panel in PANELS.items()]
-        }
+        },
+        "text_paragraph_linebreaks": "\n\n",
     }
 )
 @click.version_option(

@@ -31,7 +31,7 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
     "peek": (
         "claude_mailbox.client.mail.commands",
         "peek",
-        {"--name": ("name", "text"), **_COMMON},
+        {"--name": ("name", "text"), "--bodies": ("bodies", "flag"), **_COMMON},
         ("name",),
     ),
     "check": (
@@ -60,7 +60,11 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
     "session-announce": (
         "claude_mailbox.client.hooks.session",
         "announce",
-        {"--url": ("url", "text")},
+        {
+            "--peer-window-minutes": ("peer_window_minutes", "whole"),
+            "--max-peers": ("max_peers", "whole"),
+            "--url": ("url", "text"),
+        },
         (),
     ),
     "session-end": ("claude_mailbox.client.hooks.session", "end", {"--url": ("url", "text")}, ()),

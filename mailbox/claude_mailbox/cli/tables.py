@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+def takes_colour() -> bool:
+    """Return whether standard output is a terminal that shows colours, and its user wants them."""
+    console = Console()
+    return output.is_terminal() and console.color_system is not None and not console.no_color
+
+
 def print_mailboxes(rows: "Sequence[Mapping[str, object]]", *, with_own: bool) -> None:
     """Print the list of mailboxes; *with_own* adds the messages that wait for the caller."""
     header = ["Mailbox", "Last seen", "Pending", "Watching", "State"]

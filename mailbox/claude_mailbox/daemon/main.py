@@ -271,6 +271,7 @@ def _health(
         "addresses": list(listening.addresses),
         "mcp": "ready" if endpoint.is_ready else "starting",
         "waiters": lines.total(),
+        "maxBodyBytes": config.max_body_bytes,
     }
     if listening.missing:
         health["missing"] = list(listening.missing)

@@ -1,7 +1,9 @@
 """``demo`` runs real processes and leaves nothing behind."""
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -106,3 +108,23 @@ class TestSandbox:
             (Path(sandbox.home) / "mailbox.db").write_text("not a database at all " * 50)
             with pytest.raises(DemoFailed, match="its daemon did not start"):
                 sandbox.start_daemon()
+
+
+@pytest.mark.parametrize(("variables", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_gets_colours(
+    commandline: CommandLine, variables: dict[str, str], is_coloured: bool
+) -> None:
+    """Unless its user wants none."""
+    master, slave = pty.openpty()
+    child = commandline.spawn(
+        "demo", stdout=slave, environment={"TERM": "xterm-256color", **variables}
+    )
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while part := os.read(master, 65536):
+            shown += part
+    os.close(master)
+    assert child.wait() == 0
+    assert (b"\x1b[32m" in shown) is is_coloured
+    assert (b"\x1b[2m" in shown) is is_coloured

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import uuid
@@ -114,6 +115,44 @@ class TestAnnounce:
         peers = context.partition("Active in the last hour")[2]
         assert '\n- "a peer", seen ' in peers
         assert session.name not in peers
+
+    def test_peers_that_are_not_named_are_counted(self, own: CommandLine, tmp_path: Path) -> None:
+        """`--max-peers` and `--peer-window-minutes` say whom to name."""
+        for number in range(12):
+            own.send("somebody", "hello", sender=f"peer-{number}")
+        session = Session(own, tmp_path)
+
+        def peers(*options: str) -> tuple[str, int, str]:
+            """Return the heading of the list, how many are named, and its last line."""
+            done = session.run("session-announce", *options, hook_event_name="SessionStart")
+            context = json.loads(done.stdout)["hookSpecificOutput"]["additionalContext"]
+            heading, *names = context[context.index("Active in") :].splitlines()
+            return heading.partition(",")[0], len(names), names[-1]
+
+        tool = "mcp__plugin_claude-mailbox_mailbox__list_mailboxes"
+        hour = "Active in the last hour"
+        assert peers() == (hour, 11, f"- and 2 more: {tool} shows them")
+        assert peers("--max-peers", "3") == (hour, 4, f"- and 9 more: {tool} shows them")
+        assert peers("--max-peers=12")[:2] == (hour, 12)
+        assert peers("--peer-window-minutes", "1440")[:2] == ("Active in the last 1440 minutes", 11)
+
+    def test_a_peer_that_was_active_before_the_window_is_not_named(self, tmp_path: Path) -> None:
+        with DaemonProcess() as process, CommandLine(process) as commandline:
+            commandline.send("somebody", "hello", sender="old")
+            process.stop()
+            database = sqlite3.connect(process.database)
+            with database:
+                database.execute("UPDATE mailbox SET last_seen_at = last_seen_at - 90 * 60000")
+            database.close()
+            process.start()
+            session = Session(commandline, tmp_path)
+            assert (
+                "Nobody else was active in the last hour." in session.start()["additionalContext"]
+            )
+            options = ("--peer-window-minutes", "120")
+            done = session.run("session-announce", *options, hook_event_name="SessionStart")
+            assert "Active in the last 120 minutes" in done.stdout
+            assert '- \\"old\\", seen' in done.stdout
 
     def test_counts_waiting_messages(self, session: Session, shared: CommandLine) -> None:
         """Mail that came while the session was closed is announced, but not shown yet."""

@@ -119,6 +119,27 @@ class TestPeek:
         document = json.loads(shared.run("peek", "--name", "p1", "--json").stdout)
         assert document["pending"] == 1
 
+    def test_shows_the_messages_with_bodies(self, shared: CommandLine) -> None:
+        """Framed as when they are handed out; they stay."""
+        shared.send("p2", "two\nlines")
+        shared.send("p2", "[Claude-Mailbox] Mail", sender="other")
+        for _ in range(2):
+            first, *lines = shared.run("peek", "--name", "p2", "--bodies").stdout.splitlines()
+            assert first.startswith("2 pending, the oldest sent at ")
+            assert lines == [
+                "[Claude-Mailbox] Mail from peer: two",
+                "  lines",
+                "[Claude-Mailbox] Mail from other: [Claude-Mailbox] Mail",
+            ]
+        document = json.loads(shared.run("peek", "--name", "p2", "--bodies", "--json").stdout)
+        assert [message["from"] for message in document["messages"]] == ["peer", "other"]
+
+    def test_counts_what_it_does_not_show(self, shared: CommandLine) -> None:
+        for number in range(1002):
+            shared.send("p3", str(number))
+        lines = shared.run("peek", "--name", "p3", "--bodies").stdout.splitlines()
+        assert lines[1000:] == ["[Claude-Mailbox] Mail from peer: 999", "and 2 more"]
+
     def test_does_not_make_the_mailbox_known(self, shared: CommandLine) -> None:
         """Only its owner does, by using it."""
         shared.run("peek", "--name", "p-ghost")

@@ -54,7 +54,7 @@ async def test_each_is_rung_once(world: World) -> None:
     receipt = await send(world, Draft("a", "@team", "hello", is_confirmed=True))
     assert len(commits) == 1
     assert names(receipt) == members
-    assert world.bell.rung == members
+    assert sorted(world.bell.rung) == sorted(members)
     assert [copy.sent_at for copy in receipt.copies] == [receipt.sent_at] * 50
 
 
@@ -140,7 +140,7 @@ class TestKeys:
         assert [(copy.id, copy.recipient) for copy in again.copies] == [
             (copy.id, copy.recipient) for copy in first.copies
         ]
-        assert world.bell.rung == ["b", "c"]
+        assert sorted(world.bell.rung) == ["b", "c"]
 
     async def test_another_message_with_the_same_key_is_refused(self, world: World) -> None:
         """Another text, another group, a member alone, and the other way round."""

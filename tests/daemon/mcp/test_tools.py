@@ -41,7 +41,7 @@ class TestSend:
 
     def test_forwarding(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
         """The receipt tells of it."""
-        old, new = fresh("old"), fresh("new")
+        old, new = mail.register(fresh("old")), fresh("new")
         mail.rename(old, new)
 
         receipt = rpc.call("send", {"from": "a", "to": old, "body": "x"}, era=era)
@@ -200,11 +200,20 @@ class TestRename:
         assert answer == {"from": old, "to": new, "messagesTransferred": 1}
         assert mail.bodies(new) == ["hello"]
 
+    def test_a_mailbox_that_never_existed(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
+    ) -> None:
+        """As REST, and the refused call makes none."""
+        old = fresh("old")
+        arguments = {"current_name": old, "new_name": fresh("new")}
+        assert f"no mailbox '{old}'" in rpc.refuse("rename", arguments, era=era)
+        assert old not in mail.rows()
+
     def test_former_names_stand_for_the_present(
         self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
     ) -> None:
         """In every tool but ``watch``, which says that there is a new name."""
-        old, new = fresh("old"), fresh("new")
+        old, new = mail.register(fresh("old")), fresh("new")
         mail.rename(old, new)
         mail.send("sender", new, "one")
         mail.send("sender", new, "two")
@@ -476,8 +485,7 @@ class TestErrors:
 
     def test_a_taken_name(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
         """409 in REST."""
-        mine, taken = fresh("mine"), fresh("taken")
-        mail.check(taken)
+        mine, taken = mail.register(fresh("mine")), mail.register(fresh("taken"))
         reply = mail.request("POST", "/v1/rename", mine, content={"to": taken})
 
         sentence = rpc.refuse("rename", {"current_name": mine, "new_name": taken}, era=era)
@@ -486,7 +494,7 @@ class TestErrors:
 
     def test_a_former_name(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
         """409 in REST."""
-        old = fresh("old")
+        old = mail.register(fresh("old"))
         mail.rename(old, fresh("new"))
         reply = mail.request("GET", path("/v1/watch", name=old), old)
 

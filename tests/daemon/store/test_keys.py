@@ -23,6 +23,10 @@ class Sends:
         """Send a message."""
         return self.transaction.mail.send(Draft(sender, to, body, "k"), self.now, **more)
 
+    def register(self, name: str) -> None:
+        """Make a mailbox."""
+        self.transaction.mailboxes.register(name, self.now)
+
     def rename(self, current: str, to: str) -> None:
         """Rename a mailbox."""
         self.transaction.mailboxes.rename(current, to, self.now)
@@ -86,6 +90,7 @@ class TestRepeat:
 
     @pytest.mark.parametrize("to", ["old", "b"])
     def test_to_a_receiver_that_was_addressed_by_a_former_name(self, send: Sends, to: str) -> None:
+        send.register("old")
         send.rename("old", "b")
         first = send(to="old")
         assert first.forwarded_from == "old"
@@ -128,12 +133,13 @@ class TestSender:
     def test_that_was_deleted_made_again_and_renamed(self, send: Sends, sender: str) -> None:
         first = send()
         send.delete("a")
-        send.transaction.mailboxes.register("a", send.now)
+        send.register("a")
         send.rename("a", "new")
         assert send(sender=sender).id == first.id
 
     @pytest.mark.parametrize("sender", ["old", "a"])
     def test_that_used_a_former_name_and_was_deleted(self, send: Sends, sender: str) -> None:
+        send.register("old")
         send.rename("old", "a")
         first = send(sender="old")
         send.delete("a")

@@ -15,7 +15,7 @@ def completion(shell: str) -> int:
     Examples:
       claude-mailbox completion bash >> ~/.bashrc
       claude-mailbox completion zsh >> ~/.zshrc
-      claude-mailbox completion fish > ~/.config/fish/completions/claude-mailbox.fish
+      claude-mailbox completion fish >> ~/.config/fish/config.fish
     """
     from claude_mailbox.cli.app import PROGRAM, cli
 

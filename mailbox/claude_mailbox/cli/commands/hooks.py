@@ -26,13 +26,29 @@ _PROGRAM = "claude-mailbox"
 
 
 @click.command("session-announce")
+@click.option(
+    "--peer-window-minutes",
+    type=click.IntRange(0, 10_080),
+    metavar="N",
+    default=session_hooks.PEER_MINUTES,
+    help="Tell of peers that were active in the last N minutes; 60 by default.",
+)
+@click.option(
+    "--max-peers",
+    type=click.IntRange(0, 10_000),
+    metavar="N",
+    default=session_hooks.MAX_PEERS,
+    help="Name at most N of them; 10 by default.",
+)
 @options.url
-def session_announce(url: str | None) -> int:
+def session_announce(peer_window_minutes: int, max_peers: int, url: str | None) -> int:
     """For the hook SessionStart: give the session a mailbox and tell the model how to use it.
 
     The hook's JSON comes on standard input. The daemon is started if need be.
     """
-    return session_hooks.announce(url=url)
+    return session_hooks.announce(
+        peer_window_minutes=peer_window_minutes, max_peers=max_peers, url=url
+    )
 
 
 @click.command("session-end")

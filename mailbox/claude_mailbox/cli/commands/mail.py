@@ -26,7 +26,7 @@ def send(
 
     \b
     Examples:
-      claude-mailbox send --from me --to backend-a3f91b2c --body "Tests are green."
+      claude-mailbox send --from me --to backend-a3f91b2c --body "Hello"
       git diff | claude-mailbox send --from me --to reviewer --body -
     """
     return mail.send(
@@ -36,16 +36,18 @@ def send(
 
 @click.command()
 @options.mailbox("--name", "name", "The mailbox.")
+@click.option("--bodies", is_flag=True, help="Print the messages, too.")
 @options.url
 @options.as_json
-def peek(name: str, url: str | None, as_json: bool) -> int:
+def peek(name: str, bodies: bool, url: str | None, as_json: bool) -> int:
     """Print how many messages wait, without taking any.
 
     \b
-    Example:
+    Examples:
       claude-mailbox peek --name backend-a3f91b2c
+      claude-mailbox peek --name backend-a3f91b2c --bodies
     """
-    return mail.peek(name=name, url=url, as_json=as_json)
+    return mail.peek(name=name, bodies=bodies, url=url, as_json=as_json)
 
 
 @click.command()

@@ -3,6 +3,7 @@
 import rich_click as click
 
 from claude_mailbox.cli import options
+from claude_mailbox.cli.tables import takes_colour
 from claude_mailbox.client import codec, output
 
 
@@ -21,9 +22,16 @@ def demo(as_json: bool) -> int:
     from claude_mailbox.cli.demo.sandbox import Sandbox
     from claude_mailbox.cli.demo.scenes import run_scenes
 
-    def print_line(line: str) -> None:
-        if not as_json:
-            output.write(line + "\n")
+    has_colour = takes_colour()
+
+    def print_line(moment: str, text: str) -> None:
+        if as_json:
+            return
+        if has_colour:
+            moment = click.style(moment, dim=True)
+            # What a command has printed is indented.
+            text = click.style(text, fg="green" if text.startswith(" ") else None)
+        output.write(f"{moment}  {text}\n")
 
     with Sandbox() as sandbox:
         scenes = run_scenes(sandbox, print_line)

@@ -9,21 +9,23 @@ _BACKLOG = 20
 _BEFORE_CRASH = 5
 
 Scene = dict[str, object]
+# Is given the seconds since the beginning, and a text.
+PrintLine = Callable[[str, str], None]
 
 
 class Timeline:
     """Prints lines with the seconds since it was made."""
 
-    def __init__(self, print_line: Callable[[str], None]) -> None:
+    def __init__(self, print_line: PrintLine) -> None:
         self._print_line = print_line
         self._began = time.perf_counter()
 
     def say(self, text: str) -> None:
         """Print one line."""
-        self._print_line(f"{time.perf_counter() - self._began:7.3f} s  {text}")
+        self._print_line(f"{time.perf_counter() - self._began:7.3f} s", text)
 
 
-def run_scenes(sandbox: Sandbox, print_line: Callable[[str], None]) -> list[Scene]:
+def run_scenes(sandbox: Sandbox, print_line: PrintLine) -> list[Scene]:
     """Run all scenes; return what was measured, in milliseconds.
 
     Raises:

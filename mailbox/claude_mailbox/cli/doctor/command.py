@@ -7,6 +7,7 @@ import rich_click as click
 from claude_mailbox.cli import options
 from claude_mailbox.cli.doctor.checks import examine
 from claude_mailbox.cli.doctor.finding import OK, PROBLEM, Finding
+from claude_mailbox.cli.tables import takes_colour
 from claude_mailbox.client import codec, output
 from claude_mailbox.model.text import visible
 
@@ -42,7 +43,7 @@ def doctor(url: str | None, as_json: bool) -> int:
 def _lines(finding: Finding) -> str:
     word, color = _WORDS.get(finding.state, ("NOTE", "yellow"))
     word = f"{word:<{_INDENT}}"
-    if output.is_terminal():
+    if takes_colour():
         word = click.style(word, fg=color, bold=True)
     text = f"{word}{finding.check}: {visible(finding.detail)}\n"
     if finding.remedy:

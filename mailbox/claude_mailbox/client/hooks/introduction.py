@@ -7,10 +7,14 @@ from claude_mailbox.model.text import visible
 
 _PLUGIN_TOOLS = "mcp__plugin_claude-mailbox_mailbox__"
 _PLAIN_TOOLS = "mcp__mailbox__"
+_HOUR = 60  # minutes
 
 
-def introduction(registration: dict[str, object]) -> str:
-    """Return the text for the model, from what the daemon answered to the registration."""
+def introduction(registration: dict[str, object], peer_minutes: int) -> str:
+    """Return the text for the model, from what the daemon answered to the registration.
+
+    *peer_minutes* says how long ago the peers were active that it names.
+    """
     is_plugin = "CLAUDE_PLUGIN_ROOT" in os.environ
     tools = _PLUGIN_TOOLS if is_plugin else _PLAIN_TOOLS
     name = quoted(str(registration.get("name")))
@@ -39,15 +43,20 @@ def introduction(registration: dict[str, object]) -> str:
         " grant permissions. To work with a peer, say what you do, which files you touch and what"
         " you need; tell it when you are done; answer what it asks."
     )
-    return "\n".join([*lines, *_peer_lines(registration.get("peers"))])
+    shown = f"{tools}list_mailboxes shows them"
+    return "\n".join([*lines, *_peer_lines(registration, peer_minutes, shown)])
 
 
-def _peer_lines(peers: object) -> list[str]:
+def _peer_lines(registration: dict[str, object], minutes: int, shown: str) -> list[str]:
+    peers, more = registration.get("peers"), registration.get("morePeers")
     rows = [peer for peer in peers if isinstance(peer, dict)] if isinstance(peers, list) else []
-    if not rows:
-        return ["Nobody else was active in the last hour."]
-    lines = ["Active in the last hour, newest first (names are chosen by their owners):"]
+    window = "hour" if minutes == _HOUR else "minute" if minutes == 1 else f"{minutes} minutes"
+    if not rows and not more:
+        return [f"Nobody else was active in the last {window}."]
+    lines = [f"Active in the last {window}, newest first (names are chosen by their owners):"]
     for row in rows:
         seen = visible(str(row.get("lastSeenAt")))[11:16]  # HH:MM of an ISO time
         lines.append(f"- {quoted(str(row.get('name')))}, seen {seen} UTC")
+    if isinstance(more, int) and more:
+        lines.append(f"- and {more} more: {shown}")
     return lines

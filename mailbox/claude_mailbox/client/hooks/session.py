@@ -29,6 +29,8 @@ from claude_mailbox.client.transcript.proof import (
 from claude_mailbox.errors import ConfigError, DaemonUnreachable, MailboxError, OutputLost
 
 ANSWER_SECONDS = 5.0
+PEER_MINUTES = 60
+MAX_PEERS = 10
 # What a session does from an event on.
 _STATES = {
     "Stop": "idle",
@@ -42,8 +44,20 @@ END_SECONDS = 1.0
 START_SECONDS = 6.0
 
 
-def announce(*, url: str | None = None) -> int:
-    """Register the session in the hook's JSON and introduce its mailbox; start the daemon."""
+def announce(
+    *,
+    peer_window_minutes: int = PEER_MINUTES,
+    max_peers: int = MAX_PEERS,
+    url: str | None = None,
+) -> int:
+    """Register the session in the hook's JSON and introduce its mailbox; start the daemon.
+
+    Args:
+        peer_window_minutes: how long ago the peers may have been active that it is told of.
+        max_peers: how many of them are named.
+        url: address of the daemon.
+    """
+    wanted: dict[str, object] = {"peerWindowMinutes": peer_window_minutes, "maxPeers": max_peers}
     hook = read_input()
     event = text_field(hook, "hook_event_name") or "SessionStart"
     try:
@@ -52,16 +66,16 @@ def announce(*, url: str | None = None) -> int:
         if source == "resume":
             # Before the session is rung for what it was shown, but may have in its conversation.
             _settle_resumed(daemon, hook)
-        registration = _register(hook, url, has_bell=is_attended(), may_start=True)
+        registration = _register(hook, url, wanted, has_bell=is_attended(), may_start=True)
         bell = registration.get("bell")
         if isinstance(bell, str) and not os.path.exists(bell):
             # The daemon's file is not on this machine (a container, a forwarded port): no waking.
-            registration = _register(hook, url, has_bell=False, may_start=False)
+            registration = _register(hook, url, wanted, has_bell=False, may_start=False)
         if source != "compact":
             _report(daemon, hook, state="idle")
         specific: dict[str, object] = {
             "hookEventName": event,
-            "additionalContext": introduction(registration),
+            "additionalContext": introduction(registration, peer_window_minutes),
         }
         if isinstance(registration.get("bell"), str):
             specific["watchPaths"] = [registration["bell"]]
@@ -85,7 +99,8 @@ def introduce(hook: dict[str, object], url: str | None) -> str:
     """
     bell = paths.bell_path(text_field(hook, "session_id"))
     has_bell = is_attended() and os.path.exists(bell)
-    return introduction(_register(hook, url, has_bell=has_bell, may_start=False))
+    registration = _register(hook, url, {}, has_bell=has_bell, may_start=False)
+    return introduction(registration, PEER_MINUTES)
 
 
 def rearm() -> int:
@@ -192,9 +207,17 @@ def client_headers() -> int:
 
 
 def _register(
-    hook: dict[str, object], url: str | None, *, has_bell: bool, may_start: bool
+    hook: dict[str, object],
+    url: str | None,
+    wanted: dict[str, object],
+    *,
+    has_bell: bool,
+    may_start: bool,
 ) -> dict[str, object]:
-    """Register the session with the daemon, which is started if *may_start*."""
+    """Register the session with the daemon, which is started if *may_start*.
+
+    *wanted* is what it is asked for besides: which peers to name.
+    """
     session = text_field(hook, "session_id") or os.environ.get("CLAUDE_CODE_SESSION_ID", "")
     if not session:
         raise MailboxError("The hook's JSON on standard input has no session_id.")
@@ -204,6 +227,7 @@ def _register(
         "source": text_field(hook, "source") or "startup",
         "client": client_key(),
         "bell": has_bell,
+        **wanted,
     }
     daemon = Daemon(url, seconds=ANSWER_SECONDS)
     try:

@@ -16,11 +16,12 @@ from claude_mailbox.client.mail.interrupts import Interrupts
 from claude_mailbox.client.mail.printing import message_lines, print_mail
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from claude_mailbox.client.reach.connection import ConnectionLost
+from claude_mailbox.client.text import mail_line
 from claude_mailbox.errors import BadRequest, OutputLost
 from claude_mailbox.model.text import visible
 
-# The largest message that a daemon can be configured to take; in UTF-16 it has twice the bytes.
-_INPUT_LIMIT = 128 * 1024 * 1024
+# What an input may have besides the message: a byte order mark and the end of its last line.
+_INPUT_FRAME = 8
 
 
 def send(
@@ -38,10 +39,10 @@ def send(
     With *strict*, only to a mailbox that somebody has used; with *confirm*, also to many members of
     a group.
     """
-    if body == "-":
-        body = _standard_input()
     wishes = {key: True for key, value in (("strict", strict), ("confirm", confirm)) if value}
     daemon = Daemon(url)
+    if body == "-":
+        body = _standard_input(daemon)
     try:
         result = daemon.call(
             "POST",
@@ -63,18 +64,32 @@ def send(
     return 0
 
 
-def peek(*, name: str, url: str | None = None, as_json: bool = False) -> int:
-    """Print how many messages wait, without taking any."""
+def peek(*, name: str, bodies: bool = False, url: str | None = None, as_json: bool = False) -> int:
+    """Print how many messages wait, and with *bodies* their texts, without taking any."""
     daemon = Daemon(url)
-    # The name goes into the query alone: the header would register the mailbox as in use.
-    query = tuple(Identity(name).query)
-    status = daemon.call("GET", "/v1/peek", query=query, is_repeatable=True).value
+    me = Identity(name)
+    # Without bodies the name goes into the query alone: anybody may count.
+    identity, query = (me, ("bodies=true",)) if bodies else (None, ())
+    status = daemon.call(
+        "GET", "/v1/peek", identity=identity, query=(*me.query, *query), is_repeatable=True
+    ).value
     if not isinstance(status, dict) or "pending" not in status:
         raise daemon.wrong_server()
     oldest = f", the oldest sent at {status.get('oldestAt')}" if status["pending"] else ""
-    line = codec.encode(status) if as_json else f"{status['pending']} pending{oldest}"
-    output.write(line + "\n")
+    lines = [codec.encode(status) if as_json else f"{status['pending']} pending{oldest}"]
+    if bodies and not as_json:
+        lines += _waiting_lines(status)
+    output.write("\n".join(lines) + "\n")
     return 0
+
+
+def _waiting_lines(status: dict[str, object]) -> list[str]:
+    pending, messages = status["pending"], status.get("messages")
+    if not isinstance(pending, int) or not isinstance(messages, list):
+        return []
+    lines = [mail_line(str(m["from"]), str(m["body"]), m["attempts"] + 1) for m in messages]
+    more = pending - len(messages)
+    return [*lines, f"and {more} more"] if more > 0 else lines
 
 
 def check(
@@ -208,13 +223,19 @@ def _count(number: object, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _standard_input() -> str:
+def _standard_input(daemon: Daemon) -> str:
+    """Return standard input as text, of which no more is read than *daemon* takes."""
+    limit = daemon.health().get("maxBodyBytes")
+    if not isinstance(limit, int):
+        raise daemon.wrong_server()
     try:
-        data = sys.stdin.buffer.read(_INPUT_LIMIT + 1)
-        if len(data) > _INPUT_LIMIT:
+        data = sys.stdin.buffer.read(2)
+        room = limit * (2 if encoding.is_utf_16(data) else 1) + _INPUT_FRAME
+        data += sys.stdin.buffer.read(room)
+        if len(data) > room:
             raise BadRequest(
-                f"Standard input has more than {_INPUT_LIMIT} bytes, which no message can have:"
-                " send the path of a file."
+                f"Standard input has more than {limit} bytes, the limit of a message"
+                " (maxBodyBytes): send it in parts, or send the path of a file."
             )
         return encoding.decode(data).removesuffix("\n").removesuffix("\r")
     except AttributeError:

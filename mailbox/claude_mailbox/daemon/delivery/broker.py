@@ -4,7 +4,7 @@ Whoever takes messages out brings a custodian along, which answers for them unti
 whether they arrived (see handover.py).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
@@ -390,6 +390,7 @@ class Broker:
         """Give a mailbox a new name; its mail comes along, its waiters leave with ``Renamed``.
 
         Raises:
+            NotFound: if there is no such mailbox.
             TargetExists: if the new name is taken.
             BadRequest: if it is the present one.
         """

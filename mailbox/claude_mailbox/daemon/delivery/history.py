@@ -15,6 +15,7 @@ from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.history import HistoryPage, HistoryQuery
+from claude_mailbox.model.mail import CHECK_BYTES, CHECK_LIMIT
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,14 @@ class History:
         return await self._expiry.run_after(
             self._clock(),
             lambda transaction: transaction.history.history(mailbox, query),
+            brief=False,
+        )
+
+    async def waiting(self, mailbox: str) -> HistoryPage:
+        """Return what waits in *mailbox*, in the order in which it is handed out; takes nothing."""
+        return await self._expiry.run_after(
+            self._clock(),
+            lambda transaction: transaction.history.waiting(mailbox, CHECK_LIMIT, CHECK_BYTES),
             brief=False,
         )
 

@@ -89,9 +89,7 @@ class Sending:
             found = dict(change.transaction.shown.facts())
         return receipt, found
 
-    def _admit(
-        self, change: Change, draft: Draft, receipt: Receipt, sessions: Sessions
-    ) -> Receipt:
+    def _admit(self, change: Change, draft: Draft, receipt: Receipt, sessions: Sessions) -> Receipt:
         """Return the receipt of what was just stored, or raise why it must not be."""
         transaction, now = change.transaction, change.now
         if receipt.duplicate:

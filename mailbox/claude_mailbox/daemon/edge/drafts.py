@@ -1,6 +1,5 @@
 """What a request gives of a message, checked."""
 
-from claude_mailbox.daemon.edge.request import in_range
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.drafts import NORMAL, URGENCIES
 from claude_mailbox.model.mail import check_message
@@ -18,15 +17,6 @@ def reply_to(value: object, key: str) -> int | None:
         BadRequest: if it is none; *key* names the field in the sentence. So do the others.
     """
     return None if value is None else check_message(value, key)
-
-
-def seconds(value: object, key: str, bounds: tuple[float, float]) -> float | None:
-    """Return a number of seconds within *bounds*, or None."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadRequest(f"'{key}' must be a number of seconds.")
-    return float(in_range(key, value, *bounds))
 
 
 def urgency(value: object, key: str) -> str:

@@ -26,11 +26,11 @@ class Request:
         self._query: Mapping[str, Sequence[str]] | None = None
 
     def has(self, key: str) -> bool:
-        """Return whether the query has that parameter."""
-        return key in self._parameters()
+        """Return whether the query has that parameter, and says something in it."""
+        return any(self._parameters().get(key, ()))
 
     def parameter(self, key: str) -> str | None:
-        """Return a parameter of the query, or None.
+        """Return a parameter of the query, or None if it is not there or says nothing.
 
         Raises:
             BadRequest: if it is there more than once.
@@ -40,7 +40,7 @@ class Request:
             return None
         if len(values) > 1:
             raise BadRequest(f"Give '{key}' only once.")
-        return values[0]
+        return values[0] or None
 
     def _parameters(self) -> Mapping[str, Sequence[str]]:
         if self._query is None:

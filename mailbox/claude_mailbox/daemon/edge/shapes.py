@@ -41,6 +41,11 @@ GroupName = Annotated[
 Recipients = Annotated[
     NewName, Keywords(description="Name of a mailbox; or of a group, which begins with @")
 ]
+# A text that is nothing but a number, which some clients send as one; as a name, without a sign.
+Whole = Annotated[int, Keywords(exclusiveMinimum=-(10**20), exclusiveMaximum=10**20)]
+Digits = Annotated[Whole, Keywords(exclusiveMinimum=-1)]
+# The other way round, or nothing.
+SecondsText = Annotated[str, Keywords(pattern="^([1-9][0-9]{0,2})?$")]
 Time = Annotated[str, Keywords(format="date-time")]
 Count = Annotated[int, Keywords(minimum=0)]
 Id = Annotated[int, Keywords(minimum=1, maximum=2**63 - 1, description="Number of a message")]
@@ -187,6 +192,7 @@ class Backlog(TypedDict):
 
     pending: Count
     oldestAt: Time | None
+    messages: NotRequired[list[HistoryEntry]]
 
 
 class Listing(TypedDict):
@@ -265,6 +271,7 @@ class Health(TypedDict):
     missing: NotRequired[list[str]]
     mcp: Literal["starting", "ready"]
     waiters: Count
+    maxBodyBytes: Count
 
 
 class Deleted(TypedDict):
@@ -286,6 +293,7 @@ class Welcome(TypedDict):
     pending: Count
     bell: str | None
     peers: list[Listing]
+    morePeers: Count
 
 
 class Farewell(TypedDict):

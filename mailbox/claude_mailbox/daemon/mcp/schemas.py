@@ -54,8 +54,8 @@ TOOLS = (
             "reply_to": {"type": "integer"},
             "ask": {
                 "type": "number",
-                "description": "Makes it a question: within how many seconds you want a reply. You"
-                " get that, or mail that none will come",
+                "description": "Seconds in which you want a reply: you get it, or mail that none"
+                " will come",
             },
             "wait": {"type": "number", "description": "Wait here for the reply; at most 50"},
             "urgency": {
@@ -77,8 +77,7 @@ TOOLS = (
             "limit": {"type": "integer", "description": "Most messages to take"},
             "max_chars": {
                 "type": "integer",
-                "description": "Longest result, if your client takes less than usual; at least"
-                f" {LEAST_CHARACTERS}",
+                "description": f"Longest result; at least {LEAST_CHARACTERS}",
             },
             "part": {"type": "integer"},
         },
@@ -123,7 +122,7 @@ TOOLS = (
         {
             "query": {"type": "string", "description": 'Words, "quoted phrases"'},
             "with": {"type": "string", "description": "Only with this mailbox"},
-            "thread": {"type": "integer", "description": "Only this thread"},
+            "thread": {"type": "integer"},
             "before": {"type": "integer"},
             "name": _TEXT,
         },

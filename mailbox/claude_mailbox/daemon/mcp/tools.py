@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.edge import arguments as given
+from claude_mailbox.daemon.edge.arguments import Arguments
 from claude_mailbox.daemon.edge.callers import Caller, Callers, one_header
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.daemon.edge.render import (
@@ -26,8 +28,7 @@ from claude_mailbox.daemon.edge.render import (
 from claude_mailbox.daemon.edge.sending import send
 from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.http.asgi import Scope
-from claude_mailbox.daemon.mcp import arguments as given
-from claude_mailbox.daemon.mcp.arguments import Arguments
+from claude_mailbox.daemon.mcp.arguments import check_keys
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.clients import characters_for
 from claude_mailbox.daemon.mcp.drafts import draft_of
@@ -151,7 +152,7 @@ class Tools:
         if handler is None:
             known = ", ".join(self._handlers)
             raise BadRequest(f"There is no tool '{name[:60]}'; the tools are: {known}.")
-        given.check_keys(arguments, name, ARGUMENTS[name])
+        check_keys(arguments, name, ARGUMENTS[name])
         return await handler(request, arguments)
 
     async def _own_name(
@@ -329,7 +330,7 @@ class Tools:
         return {"you": own, "mailboxes": shown, "more": len(rows) - len(shown)}
 
     async def _rename(self, request: ToolRequest, arguments: Arguments) -> Content:
-        current = await self._own_name(request, arguments, "current_name")
+        current = await self._own_name(request, arguments, "current_name", register=False)
         to = check_name(given.text(arguments, "new_name"), "new_name")
         return rename_json(await self._broker.rename(current, to))
 

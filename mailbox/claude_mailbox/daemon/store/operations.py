@@ -76,6 +76,7 @@ class MailboxStore(Protocol):
         Raises:
             BadRequest: if it has that name already.
             InvalidName: if no new mailbox may have it.
+            NotFound: if there is no mailbox to rename.
             TargetExists: if the name is another mailbox's, or was left behind by another one.
         """
         ...
@@ -264,6 +265,13 @@ class HistoryStore(Protocol):
         """Return whole messages that *mailbox* sent or got; the first one may be cut.
 
         With words, only messages are found that are newer than all that are not indexed yet.
+        """
+        ...
+
+    def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
+        """Return messages that wait in *mailbox*, in the order in which they are handed out.
+
+        They are whole; only the first one may be cut.
         """
         ...
 

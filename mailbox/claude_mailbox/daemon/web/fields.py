@@ -42,13 +42,15 @@ def optional_text(content: Mapping[str, object], key: str, limit: int = ID_LIMIT
     return None if content.get(key) is None else text(content, key, limit)
 
 
-def flag(content: Mapping[str, object], key: str) -> bool:
-    """Return whether something is said to be so; False when it is not given.
+def flag(content: Mapping[str, object], key: str, *, default: bool) -> bool:
+    """Return true or false, or *default* when it is not given.
 
     Raises:
-        BadRequest: if it is neither true nor false.
+        BadRequest: if it is something else.
     """
-    value = content.get(key, False)
+    value = content.get(key)
+    if value is None:
+        return default
     if not isinstance(value, bool):
         raise BadRequest(f"'{key}' must be true or false.")
     return value

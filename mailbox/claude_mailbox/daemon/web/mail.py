@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Annotated, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.edge import arguments as given
 from claude_mailbox.daemon.edge import drafts, shapes
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
@@ -13,13 +14,14 @@ from claude_mailbox.daemon.edge.render import (
     answered_json,
     backlog_json,
     delivery_json,
+    history_json,
     lease_outcome_json,
 )
 from claude_mailbox.daemon.edge.request import Request, in_range
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.edge.sending import send
-from claude_mailbox.daemon.web.fields import Tokens, flag, lease_tokens
+from claude_mailbox.daemon.web.fields import Tokens, lease_tokens
 from claude_mailbox.errors import (
     BadRequest,
     ConfirmationNeeded,
@@ -68,23 +70,26 @@ class SendQuery(TypedDict):
 class SendBody(TypedDict):
     """A message to send; a request that is repeated with its key stores it once."""
 
-    to: NotRequired[shapes.Recipients]
-    body: Annotated[str, Keywords(minLength=1)]
-    idempotencyKey: NotRequired[Annotated[str | None, Keywords(minLength=1, maxLength=KEY_LIMIT)]]
+    to: NotRequired[shapes.Recipients | shapes.Digits]
+    body: Annotated[str, Keywords(minLength=1)] | shapes.Whole
+    idempotencyKey: NotRequired[
+        Annotated[str | None, Keywords(minLength=1, maxLength=KEY_LIMIT)] | shapes.Whole
+    ]
     replyTo: NotRequired[shapes.Id | None]
     final: NotRequired[bool | None]
     ask: NotRequired[Annotated[float | None, _within(drafts.ASK_RANGE)]]
     urgency: NotRequired[Annotated[str | None, Keywords(enum=[*URGENCIES, None])]]
     ttl: NotRequired[Annotated[float | None, _within(drafts.TIME_RANGE)]]
     delay: NotRequired[Annotated[float | None, _within(drafts.TIME_RANGE)]]
-    strict: NotRequired[bool]
-    confirm: NotRequired[bool]
+    strict: NotRequired[bool | None]
+    confirm: NotRequired[bool | None]
 
 
 class PeekQuery(TypedDict):
-    """Whose mail is counted."""
+    """Whose mail is counted; with ``bodies`` it is shown, to its owner alone."""
 
     name: shapes.GivenName
+    bodies: NotRequired[bool]
 
 
 class CheckQuery(TypedDict):
@@ -113,7 +118,9 @@ class LeasesBody(TypedDict):
 class ExtendBody(LeasesBody):
     """Leases, and how long they last from now on."""
 
-    seconds: NotRequired[Annotated[Seconds, Keywords(default=LEASE_DEFAULT)]]
+    seconds: NotRequired[
+        Annotated[Seconds, Keywords(default=LEASE_DEFAULT)] | shapes.SecondsText | None
+    ]
 
 
 _SEND = Description(
@@ -135,7 +142,12 @@ _SEND = Description(
         UnknownRecipient,
     ),
 )
-_PEEK = Description("Count the mail that waits", shapes.Backlog, query=PeekQuery)
+_PEEK = Description(
+    "Count the mail that waits, or look at it, without taking any",
+    shapes.Backlog,
+    identity="optional",
+    query=PeekQuery,
+)
 _CHECK = Description(
     "Take the mail that waits, oldest first",
     list[shapes.Delivery],
@@ -205,29 +217,37 @@ class MailRoutes:
         sender = (await self._callers.identify(request.scope)).required()
         content = request.json()
         original = drafts.reply_to(content.get("replyTo"), "replyTo")
-        to = content.get("to")
+        to = given.text(content, "to")
         return Draft(
             sender,
             "" if to is None and original is not None else check_name(to, "to"),
-            check_body(content.get("body"), self._broker.max_body_bytes),
-            check_key(content.get("idempotencyKey")),
+            check_body(given.text(content, "body"), self._broker.max_body_bytes),
+            check_key(given.text(content, "idempotencyKey")),
             original,
             drafts.is_final(content.get("final"), "final"),
-            drafts.seconds(content.get("ask"), "ask", drafts.ASK_RANGE),
+            given.seconds(content, "ask", drafts.ASK_RANGE),
             drafts.urgency(content.get("urgency"), "urgency"),
-            drafts.seconds(content.get("ttl"), "ttl", drafts.TIME_RANGE),
-            drafts.seconds(content.get("delay"), "delay", drafts.TIME_RANGE),
-            flag(content, "strict"),
-            flag(content, "confirm"),
+            given.seconds(content, "ttl", drafts.TIME_RANGE),
+            given.seconds(content, "delay", drafts.TIME_RANGE),
+            is_strict=given.flag(content, "strict"),
+            is_confirmed=given.flag(content, "confirm"),
         )
 
     async def _peek(self, request: Request) -> Response:
+        if request.flag("bodies"):
+            return await self._show_waiting(request)
         caller = await self._callers.identify(request.scope, register=False)
         if caller.is_bound and caller.name is not None and not request.has("name"):
             name = caller.name
         else:
             name = check_name(request.parameter("name"))
         return Response(backlog_json(await self._broker.peek(name)))
+
+    async def _show_waiting(self, request: Request) -> Response:
+        _, name = await self._callers.own(request.scope, request.parameter("name"), register=False)
+        backlog = backlog_json(await self._broker.peek(name))
+        page = await self._broker.history.waiting(name)
+        return Response({**backlog, "messages": [history_json(each) for each in page.entries]})
 
     async def _check(self, request: Request, custody: Custody) -> Response:
         _, name = await self._callers.own(request.scope, request.parameter("name"))
@@ -269,9 +289,7 @@ class MailRoutes:
     async def _extend(self, request: Request) -> Response:
         holder = (await self._callers.identify(request.scope)).required()
         content = request.json()
-        seconds = content.get("seconds", LEASE_DEFAULT)
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            raise BadRequest("'seconds' must be a number.")
+        seconds = given.number(content, "seconds", LEASE_DEFAULT)
         in_range("seconds", seconds, *LEASE_RANGE)
         outcome = await self._broker.extend(lease_tokens(content, "leases"), float(seconds), holder)
         return Response(lease_outcome_json(outcome))

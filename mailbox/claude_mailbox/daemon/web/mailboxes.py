@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.edge import arguments as given
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description
@@ -11,7 +12,7 @@ from claude_mailbox.daemon.edge.render import listing_json, rename_json
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
-from claude_mailbox.errors import TargetExists
+from claude_mailbox.errors import NotFound, TargetExists
 from claude_mailbox.model.names import check_name
 
 
@@ -24,7 +25,7 @@ class ListQuery(TypedDict):
 class RenameBody(TypedDict):
     """The new name."""
 
-    to: shapes.NewName
+    to: shapes.NewName | shapes.Digits
 
 
 class DeleteQuery(TypedDict):
@@ -42,7 +43,7 @@ _RENAME = Description(
     shapes.Rename,
     identity="required",
     body=RenameBody,
-    errors=(TargetExists,),
+    errors=(NotFound, TargetExists),
 )
 _DELETE = Description(
     "Delete a mailbox, if nothing pends there",
@@ -86,8 +87,8 @@ class MailboxRoutes:
         return Response([listing_json(listing, watching=watching) for listing, watching in rows])
 
     async def _rename(self, request: Request) -> Response:
-        current = (await self._callers.identify(request.scope)).required()
-        to = check_name(request.json().get("to"), "to")
+        current = (await self._callers.identify(request.scope, register=False)).required()
+        to = check_name(given.text(request.json(), "to"), "to")
         return Response(rename_json(await self._broker.rename(current, to)))
 
     async def _delete(self, request: Request) -> Response:

@@ -25,7 +25,7 @@ from claude_mailbox.model.sessions import SESSION_STATES, SHOWN_KINDS, SessionEv
 _PATH_LIMIT = 4096
 
 _Path = Annotated[OptionalText, Keywords(maxLength=_PATH_LIMIT)]
-_Whole = Annotated[int, Keywords(minimum=0, maximum=2**63 - 1)]
+_Whole = Annotated[int | None, Keywords(minimum=0, maximum=2**63 - 1)]
 
 
 class EventBody(TypedDict):
@@ -33,8 +33,8 @@ class EventBody(TypedDict):
 
     sessionId: Text
     state: NotRequired[Annotated[str | None, Keywords(enum=[*SESSION_STATES, None])]]
-    beginsTurn: NotRequired[bool]
-    byUser: NotRequired[bool]
+    beginsTurn: NotRequired[bool | None]
+    byUser: NotRequired[bool | None]
     transcript: NotRequired[_Path]
     cwd: NotRequired[_Path]
     project: NotRequired[OptionalText]
@@ -87,8 +87,8 @@ class ProofRoutes:
         event = SessionEvent(
             session_id=text(content, "sessionId"),
             state=_one_of(content, "state", SESSION_STATES, default=None),
-            begins_turn=flag(content, "beginsTurn"),
-            is_by_user=flag(content, "byUser"),
+            begins_turn=flag(content, "beginsTurn", default=False),
+            is_by_user=flag(content, "byUser", default=False),
             transcript=optional_text(content, "transcript", _PATH_LIMIT),
             cwd=optional_text(content, "cwd", _PATH_LIMIT),
             project=optional_text(content, "project"),
@@ -133,7 +133,9 @@ def _one_of(
 
 
 def _whole(content: Mapping[str, object], key: str) -> int:
-    value = content.get(key, 0)
+    value = content.get(key)
+    if value is None:
+        return 0
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # in JSON, 1.0 is a whole number, too
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:

@@ -1,21 +1,36 @@
 """The REST routes of sessions, which the hooks of a coding agent call."""
 
-from collections.abc import Iterable
-from typing import NotRequired, TypedDict
+from collections.abc import Iterable, Mapping
+from typing import Annotated, NotRequired, TypedDict
 
-from claude_mailbox.daemon.delivery.sessions.registry import CLEAR, Sessions, SessionTaken
+from claude_mailbox.daemon.delivery.sessions.registry import (
+    CLEAR,
+    PEERS_LIMIT,
+    PEERS_MINUTES,
+    Sessions,
+    SessionTaken,
+)
+from claude_mailbox.daemon.edge import arguments as given
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import UnknownSession
-from claude_mailbox.daemon.edge.description import Description
+from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.render import listing_json
-from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.request import Request, in_range
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.edge.subagents import SubagentCalls
-from claude_mailbox.daemon.web.fields import OptionalText, Text, optional_text, text
-from claude_mailbox.errors import BadRequest
+from claude_mailbox.daemon.web.fields import OptionalText, Text, flag, optional_text, text
 from claude_mailbox.model.names import check_name, check_new_name, is_reserved
 from claude_mailbox.model.sessions import Start
+
+# As long as a mailbox may be idle, and as many as there may be, by the usual configuration.
+_MINUTES_LIMIT = 10_080
+_PEERS_LIMIT = 10_000
+
+_PeerMinutes = Annotated[
+    float | None, Keywords(minimum=0, maximum=_MINUTES_LIMIT, default=PEERS_MINUTES)
+]
+_MaxPeers = Annotated[float | None, Keywords(minimum=0, maximum=_PEERS_LIMIT, default=PEERS_LIMIT)]
 
 
 class StartBody(TypedDict):
@@ -25,7 +40,9 @@ class StartBody(TypedDict):
     name: shapes.NewName
     source: NotRequired[OptionalText]
     client: NotRequired[OptionalText]
-    bell: NotRequired[bool]
+    bell: NotRequired[bool | None]
+    peerWindowMinutes: NotRequired[_PeerMinutes]
+    maxPeers: NotRequired[_MaxPeers]
 
 
 class EndBody(TypedDict):
@@ -87,17 +104,16 @@ class SessionRoutes:
 
     async def _start(self, request: Request) -> Response:
         content = request.json()
-        has_bell = content.get("bell", True)
-        if not isinstance(has_bell, bool):
-            raise BadRequest("'bell' must be true or false.")
         welcome = await self._sessions.start(
             Start(
                 session_id=text(content, "sessionId"),
                 name=_wish(content.get("name")),
                 client=optional_text(content, "client"),
-                has_bell=has_bell,
+                has_bell=flag(content, "bell", default=True),
                 takes_over=optional_text(content, "source") == CLEAR,
-            )
+            ),
+            peer_minutes=_number(content, "peerWindowMinutes", PEERS_MINUTES, _MINUTES_LIMIT),
+            max_peers=_number(content, "maxPeers", PEERS_LIMIT, _PEERS_LIMIT),
         )
         return Response(
             {
@@ -107,6 +123,7 @@ class SessionRoutes:
                 "peers": [
                     listing_json(listing, watching=watching) for listing, watching in welcome.peers
                 ],
+                "morePeers": welcome.more_peers,
             }
         )
 
@@ -136,6 +153,10 @@ class SessionRoutes:
         if name is None:
             raise UnknownSession(f"Session '{session_id}' has no mailbox: announce it first.")
         return Response({"sessionId": session_id, "name": name})
+
+
+def _number(content: Mapping[str, object], key: str, default: float, high: float) -> float:
+    return in_range(key, given.number(content, key, default), 0, high)
 
 
 def _wish(value: object) -> str:

@@ -127,6 +127,7 @@ class TestStart:
             "pending": 0,
             "bell": bell,
             "peers": [],
+            "morePeers": 0,
         }
         assert Path(bell).exists()
 
@@ -139,6 +140,8 @@ class TestStart:
         # Several may share a millisecond, so the order is not theirs to tell.
         seen = [peer["lastSeenAt"] for peer in told["peers"]]
         assert len(names) == 10
+        # Those who were only written to are in the list, but nobody was seen there.
+        assert told["morePeers"] == 2
         assert all(name.startswith("peer-") for name in names)
         assert seen == sorted(seen, reverse=True)
 

@@ -47,13 +47,15 @@ class Welcome:
         name: its mailbox.
         pending: messages that wait there.
         bell: the file to watch, or None when the session cannot be rung.
-        peers: mailboxes used in the last hour, newest first, each with whether it is watched.
+        peers: mailboxes used lately, newest first, each with whether it is watched.
+        more_peers: how many more there are.
     """
 
     name: str
     pending: int
     bell: str | None
     peers: Sequence[tuple[Listing, bool]]
+    more_peers: int
 
 
 class Sessions:
@@ -80,8 +82,19 @@ class Sessions:
     def __repr__(self) -> str:
         return f"<Sessions: {self._doorbell!r}>"
 
-    async def start(self, session: Start) -> Welcome:
+    async def start(
+        self,
+        session: Start,
+        *,
+        peer_minutes: float = PEERS_MINUTES,
+        max_peers: float = PEERS_LIMIT,
+    ) -> Welcome:
         """Give a session its mailbox, at its start and whenever it goes on.
+
+        Args:
+            session: the session.
+            peer_minutes: how long ago those may have been seen that it is told of.
+            max_peers: how many of them are named.
 
         Raises:
             SessionTaken: if another client runs it, and goes on doing so.
@@ -90,7 +103,7 @@ class Sessions:
         while True:
             async with self._one_at_a_time:
                 if not await self._is_taken(session):
-                    return await self._start(session)
+                    return await self._start(session, peer_minutes, int(max_peers))
             if trio.current_time() > deadline:
                 raise SessionTaken(
                     "This session runs in another client already, whose mailbox it is: end that"
@@ -106,7 +119,7 @@ class Sessions:
             durable=False,
         )
 
-    async def _start(self, session: Start) -> Welcome:
+    async def _start(self, session: Start, peer_minutes: float, max_peers: int) -> Welcome:
         now = self._clock()
         bell = await self._doorbell.add(session.session_id) if session.has_bell else None
         started = await self._ledger.run(
@@ -119,14 +132,15 @@ class Sessions:
         self._broker.presence.note(started.mailbox)
         if started.pending and bell is not None:
             self._doorbell.ring_later(started.mailbox)
-        peers = await self._peers(started.mailbox, now)
-        return Welcome(started.mailbox, started.pending, bell, peers)
-
-    async def _peers(self, own: str, now: int) -> Sequence[tuple[Listing, bool]]:
-        since = now - PEERS_MINUTES * MINUTE
-        rows = await self._broker.list_mailboxes()
-        recent = [row for row in rows if row[0].name != own and (row[0].last_seen_at or 0) >= since]
-        return recent[:PEERS_LIMIT]
+        since = now - peer_minutes * MINUTE
+        rows = await self._broker.list_mailboxes(show_all=peer_minutes > PEERS_MINUTES)
+        recent = [
+            row
+            for row in rows
+            if row[0].name != started.mailbox and (row[0].last_seen_at or 0) >= since
+        ]
+        peers = recent[:max_peers]
+        return Welcome(started.mailbox, started.pending, bell, peers, len(recent) - len(peers))
 
     async def end(
         self, session_id: str, reason: str, client: str | None

@@ -6,7 +6,7 @@ import apsw
 
 from claude_mailbox.daemon.store.operations import MailboxStore
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
-from claude_mailbox.errors import BadRequest, QuotaFull, TargetExists
+from claude_mailbox.errors import BadRequest, NotFound, QuotaFull, TargetExists
 from claude_mailbox.model.mail import Listing, Rename
 from claude_mailbox.model.names import check_new_name
 
@@ -145,6 +145,10 @@ class SqliteMailboxes(MailboxStore):
         return [name for name in names if name is not None]
 
     def rename(self, current: str, to: str, now: int) -> Rename:
+        if self.find(current) is None:
+            raise NotFound(
+                f"There is no mailbox '{current}' to rename: give the name that it has now."
+            )
         mailbox_id, old = self.find_or_make(current, now)
         if to == old:
             raise BadRequest(f"The mailbox is already named '{old}': give another name.")

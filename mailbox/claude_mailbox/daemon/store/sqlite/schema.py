@@ -293,6 +293,7 @@ ALTER TABLE message ADD COLUMN group_name TEXT;
 ALTER TABLE message ADD COLUMN copy_of INTEGER;
 ALTER TABLE mailbox ADD COLUMN description TEXT;
 CREATE INDEX message_copy ON message (copy_of) WHERE copy_of IS NOT NULL;
+CREATE INDEX message_group ON message (group_name, id) WHERE group_name IS NOT NULL;
 CREATE INDEX message_held ON message (recipient_id, sender_id) WHERE state = 4;
 
 CREATE TABLE membership (
@@ -315,7 +316,15 @@ CREATE INDEX exchange_age ON exchange (sent_at);
 """
 
 # Appended to, never edited: each entry takes the database from its index to the next number.
-MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS, _HISTORY, _CONVERSATIONS, _NORMAL_NAMES, _GROUPS)
+MIGRATIONS = (
+    _FIRST,
+    _KEYS_BY_NAME,
+    _SHOWN_TO_SESSIONS,
+    _HISTORY,
+    _CONVERSATIONS,
+    _NORMAL_NAMES,
+    _GROUPS,
+)
 
 
 def _sha256(*values: Any) -> bytes:

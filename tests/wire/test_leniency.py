@@ -1,0 +1,61 @@
+"""Requests as clients really send them: what can mean one thing only is taken for that."""
+
+from typing import Any
+
+import pytest
+
+from wire.conftest import Fresh
+from wire.mail import Mail
+
+
+def test_a_text_may_be_a_number(mail: Mail, fresh: Fresh) -> None:
+    """A mailbox is called 42 as well as "42", and a message may say no more than that."""
+    number = int.from_bytes(fresh("n").encode()[-6:])
+    sent = mail.send("sender", number, 7)  # type: ignore[arg-type]
+    assert sent["to"] == str(number)
+    assert mail.bodies(str(number)) == ["7"]
+    renamed = mail.request("POST", "/v1/rename", str(number), content={"to": number + 1})
+    assert renamed.json()["to"] == str(number + 1)
+
+
+@pytest.mark.parametrize("seconds", ["5", 5, 5.0, None, ""])
+def test_a_number_may_be_text_null_or_nothing(mail: Mail, fresh: Fresh, seconds: object) -> None:
+    name = fresh("me")
+    mail.send("sender", name)
+    (message,) = mail.check(name, lease=60)
+    content = {"leases": [message["lease"]], "seconds": seconds}
+    reply = mail.request("POST", "/v1/extend", name, content=content)
+    assert reply.json()["done"] == [message["lease"]]
+
+
+@pytest.mark.parametrize("seconds", ["five", "1_0", "\N{ARABIC-INDIC DIGIT FIVE}", True, [5]])
+def test_what_is_no_number_is_refused(mail: Mail, fresh: Fresh, seconds: object) -> None:
+    content = {"leases": ["x"], "seconds": seconds}
+    reply = mail.request("POST", "/v1/extend", fresh("me"), content=content)
+    assert reply.error(400, "bad-request") == "'seconds' must be a number."
+
+
+def test_parameters_that_say_nothing_count_as_not_given(mail: Mail, fresh: Fresh) -> None:
+    name = fresh("me")
+    mail.send("sender", name)
+    nothings: dict[str, Any] = dict.fromkeys(("limit", "maxChars", "lease"), "")
+    (message,) = mail.check(name, **nothings)
+    assert "lease" not in message
+    mail.send("sender", name)
+    assert mail.watch(name, timeout="", lease="") is not None
+    target = f"/v1/history?name={name}&q=&with=&thread=&since=&before=&limit=&maxChars="
+    assert len(mail.request("GET", target, name).json()) == 2
+
+
+def test_what_a_clients_machinery_adds_is_ignored(mail: Mail, fresh: Fresh) -> None:
+    name = fresh("me")
+    added = {"toolCallId": "1", "sessionId": "2", "action": "send"}
+    mail.send("sender", name, "text", **added)
+    assert [message["body"] for message in mail.check(name, **added)] == ["text"]
+
+
+def test_a_session_may_leave_things_open_with_null(mail: Mail, fresh: Fresh) -> None:
+    content = {"sessionId": fresh("s"), "name": fresh("project"), "bell": None, "client": None}
+    assert mail.request("POST", "/v1/session", content=content).status == 200
+    event = {**content, "state": None, "beginsTurn": None, "transcript": None}
+    assert mail.request("POST", "/v1/session/event", content=event).json() == {"unproved": []}

@@ -1,0 +1,69 @@
+"""``GET /v1/peek?bodies=true``: a look at the mail that waits."""
+
+from support.daemon import DaemonProcess
+from wire.conftest import Connect, Fresh
+from wire.connection import path
+from wire.mail import Mail
+
+
+def look(mail: Mail, name: str) -> list[tuple[object, ...]]:
+    """Return body, state and attempts of what waits; take nothing."""
+    reply = mail.request("GET", path("/v1/peek", name=name, bodies="true"), name)
+    assert reply.status == 200
+    content = reply.json()
+    assert content["pending"] == len(content["messages"])
+    return [(each["body"], each["state"], each["attempts"]) for each in content["messages"]]
+
+
+def test_shows_what_waits_in_the_order_of_delivery(mail: Mail, fresh: Fresh) -> None:
+    """Not what is leased, delivered or sent."""
+    name = fresh("me")
+    for body in ("delivered", "leased", "first", "second"):
+        mail.send("sender", name, body)
+    mail.check(name, limit=1)
+    (leased,) = mail.check(name, limit=1, lease=60)
+    mail.send(name, fresh("other"), "sent")
+
+    assert look(mail, name) == [("first", "waiting", 0), ("second", "waiting", 0)]
+    mail.outcome("release", name, leased["lease"])
+    assert look(mail, name)[0] == ("leased", "waiting", 1)
+    assert mail.bodies(name) == ["leased", "first", "second"]
+
+
+def test_makes_no_mailbox_and_is_no_sight_of_the_owner(mail: Mail, fresh: Fresh) -> None:
+    new, known = fresh("new"), fresh("known")
+    mail.send("sender", known)
+
+    assert look(mail, new) == []
+    assert len(look(mail, known)) == 1
+
+    rows = mail.rows()
+    assert new not in rows
+    assert rows[known]["lastSeenAt"] is None
+
+
+def test_is_for_the_owner_alone(mail: Mail, fresh: Fresh) -> None:
+    name = fresh("me")
+    target = path("/v1/peek", name=name, bodies="true")
+    mail.request("GET", target, fresh("other")).error(403, "name-mismatch")
+    mail.request("GET", target).error(400, "bad-request")
+
+
+def test_shows_at_most_as_much_as_is_handed_out_at_once() -> None:
+    """The count is that of all."""
+    with DaemonProcess() as daemon, Mail(("127.0.0.1", daemon.port)) as mail:
+        for number in range(1001):
+            mail.send("sender", "me", str(number))
+        content = mail.request("GET", "/v1/peek?name=me&bodies=true", "me").json()
+    assert content["pending"] == 1001
+    assert [each["body"] for each in content["messages"]] == [str(n) for n in range(1000)]
+
+
+def test_a_waiting_watcher_is_left_alone(connect: Connect, mail: Mail, fresh: Fresh) -> None:
+    name = fresh("me")
+    watcher = connect()
+    watcher.start_watch(name)
+    mail.wait_for_waiters(1)
+    assert look(mail, name) == []
+    mail.send("sender", name)
+    assert watcher.read().json()["body"] == "hello"
