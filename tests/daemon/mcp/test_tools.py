@@ -21,11 +21,15 @@ class TestSend:
         self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
     ) -> None:
         """Field by field."""
-        sender = fresh("from")
-        receipt = rpc.call("send", {"from": sender, "to": fresh("to"), "body": "x"}, era=era)
-        other = mail.send(sender, fresh("to"), "x")
+        sender, to = fresh("from"), fresh("to")
+        mail.check(to)
+        receipt = rpc.call("send", {"from": sender, "to": to, "body": "x"}, era=era)
+        mail.check(to)
+        other = mail.send(sender, to, "x")
 
         assert receipt.keys() == other.keys()
+        for each in (receipt, other):
+            each["recipient"].pop("lastSeenAt")
         assert receipt["recipient"] == other["recipient"]
 
     def test_it_wakes_a_watcher(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:

@@ -92,12 +92,9 @@ class Sending:
     def _admit(self, change: Change, draft: Draft, receipt: Receipt, sessions: Sessions) -> Receipt:
         """Return the receipt of what was just stored, or raise why it must not be."""
         transaction, now = change.transaction, change.now
-        if receipt.duplicate:
-            is_held = transaction.exchanges.is_held(receipt.id)
-            return replace(receipt, is_held=True) if is_held else receipt
         if not receipt.known:
-            names = self._suggestions.names(transaction, draft.to, receipt.sender, now)
-            if draft.is_strict:
+            names = self._suggestions.names(transaction, receipt.recipient, receipt.sender, now)
+            if draft.is_strict and not receipt.duplicate:
                 raise UnknownRecipient(
                     f"Nobody has used a mailbox '{receipt.recipient}', and nothing was stored:"
                     " check the name, or send without 'strict'.",
@@ -105,6 +102,9 @@ class Sending:
                 )
             if names:
                 receipt = replace(receipt, suggestions=names)
+        if receipt.duplicate:
+            is_held = transaction.exchanges.is_held(receipt.id)
+            return replace(receipt, is_held=True) if is_held else receipt
         if not sessions:
             return receipt
         told = limits.count(self._limits, transaction, receipt, sessions, now)

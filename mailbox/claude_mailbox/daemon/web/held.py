@@ -18,7 +18,7 @@ from claude_mailbox.model.names import check_name
 class ReleaseBody(TypedDict):
     """Whose messages are let through, those that it sent and is to get; without it, all."""
 
-    name: NotRequired[shapes.GivenName]
+    name: NotRequired[shapes.GivenName | None]
 
 
 _HELD = Description("List the messages that are held for the user", list[shapes.Held])
