@@ -16,12 +16,14 @@ from claude_mailbox.daemon.web.groups import GroupRoutes
 from claude_mailbox.daemon.web.held import HeldRoutes
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
+from claude_mailbox.daemon.web.inbox.entry import EntryRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
 from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
+from claude_mailbox.daemon.web.tokens import TokenRoutes
 from claude_mailbox.errors import MailboxError
 
 PACKAGE = Path(claude_mailbox.__file__).parent
@@ -50,10 +52,12 @@ def route_tables() -> list[Any]:
         HistoryRoutes(nothing, nothing),
         GroupRoutes(nothing, nothing),
         HeldRoutes(nothing, nothing),
-        SessionRoutes(nothing, nothing),
+        SessionRoutes(nothing, nothing, nothing),
+        ProofRoutes(nothing, nothing),
+        TokenRoutes(nothing),
         ParkedRoutes(nothing),
-        ProofRoutes(nothing),
         IdentityRoutes(nothing),
+        EntryRoutes(nothing, nothing, nothing, nothing),
         Follow(nothing, nothing),
         McpEndpoint(nothing, nothing, nothing),
         OpenApiRoutes([]),
@@ -67,7 +71,9 @@ def routes() -> list[tuple[str, str]]:
 
 
 def options(command: click.Command) -> set[str]:
-    """Return the long options of a command."""
+    """Return the long options of a command, and of its commands if it has some."""
+    if isinstance(command, click.Group):
+        return {option for each in command.commands.values() for option in options(each)}
     return {
         spelling
         for parameter in command.params

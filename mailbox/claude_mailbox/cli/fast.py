@@ -74,6 +74,22 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         {"--if-waiting": ("if_waiting", "flag"), "--url": ("url", "text")},
         (),
     ),
+    "client-hook": (
+        "claude_mailbox.client.hooks.other_clients",
+        "client_hook",
+        {
+            "--client": ("client", "text"),
+            "--moment": ("moment", "text"),
+            "--url": ("url", "text"),
+        },
+        ("client", "moment"),
+    ),
+    "statusline": (
+        "claude_mailbox.client.hooks.statusline",
+        "statusline",
+        {"--name": ("name", "text")},
+        (),
+    ),
     "session-rearm": ("claude_mailbox.client.hooks.session", "rearm", {}, ()),
     "session-tool-call": (
         "claude_mailbox.client.hooks.tool_call",
@@ -88,6 +104,8 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         {
             "--port": ("port", "whole"),
             "--bind": ("bind", "text"),
+            "--tls-cert": ("tls_cert", "text"),
+            "--tls-key": ("tls_key", "text"),
             "--db-path": ("db_path", "text"),
             "--config": ("config_path", "text"),
             "--hide-after-minutes": ("hide_after_minutes", "whole"),

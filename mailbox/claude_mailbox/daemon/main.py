@@ -24,14 +24,18 @@ from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.sessions.proof import Proofs
 from claude_mailbox.daemon.delivery.sessions.registry import Sessions
+from claude_mailbox.daemon.delivery.status_file import StatusFile
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.handover import Handover
+from claude_mailbox.daemon.edge.network.access import Access
+from claude_mailbox.daemon.edge.network.tokens import Tokens
 from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.http import descriptors
 from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
+from claude_mailbox.daemon.http.sockets import Listener
 from claude_mailbox.daemon.listening import Listening
 from claude_mailbox.daemon.lock import HomeLock
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
@@ -44,12 +48,17 @@ from claude_mailbox.daemon.web.groups import GroupRoutes
 from claude_mailbox.daemon.web.held import HeldRoutes
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
+from claude_mailbox.daemon.web.inbox.access import InboxAccess
+from claude_mailbox.daemon.web.inbox.entry import EntryRoutes
+from claude_mailbox.daemon.web.inbox.events import EventStream
+from claude_mailbox.daemon.web.inbox.pages import Pages
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
 from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
+from claude_mailbox.daemon.web.tokens import TokenRoutes
 from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
 
 logger = logging.getLogger(__name__)
@@ -122,6 +131,10 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
     async with trio.open_nursery() as signals:
         # First of all: a signal that comes during the start ends it in order, too.
         await signals.start(_wait_for_signal, closing)
+        if config.tls_cert:
+            from claude_mailbox.daemon.edge.network.server import check_certificate
+
+            check_certificate(config.tls_cert, config.tls_key)
         # Before the database: a daemon that cannot have its addresses changes nothing in there.
         listening = Listening(config)
         database = await SqliteEngine.open(config.db_path, max_mailboxes=config.max_mailboxes)
@@ -176,11 +189,32 @@ async def _serve(
     def create_server() -> Server:
         return Server(app, closing, GRACE_SECONDS, budget, max_connections, _may_connect)
 
+    tokens = Tokens(ledger, _clock)
+
+    async def serve_network(nursery: trio.Nursery, listener: Listener) -> None:
+        # What hardly anybody uses costs 60 ms to import.
+        from claude_mailbox.daemon.edge.network.server import serve_network
+
+        await nursery.start(
+            partial(
+                serve_network,
+                Access(app, tokens, behind_proxy=config.behind_proxy),
+                listener.socket,
+                closing,
+                GRACE_SECONDS,
+                certificate=config.tls_cert,
+                key=config.tls_key,
+            )
+        )
+
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
     handover = Handover(broker)
     subagents = SubagentCalls()
     endpoint = McpEndpoint(broker, callers, subagents)
     follow = Follow(broker, callers)
+    secret = Secret(paths.secret_path())
+    access = InboxAccess(secret.sign, _clock)
+    events = EventStream(broker, access)
     health = partial(_health, config, listening, endpoint, lines)
     routes = [
         *MailRoutes(broker, callers).routes(),
@@ -188,15 +222,19 @@ async def _serve(
         *HistoryRoutes(broker, callers).routes(),
         *GroupRoutes(broker, callers).routes(),
         *HeldRoutes(broker, callers).routes(),
+        *SessionRoutes(sessions, subagents, callers).routes(),
+        *ProofRoutes(proofs, callers).routes(),
+        *TokenRoutes(tokens).routes(),
         *ParkedRoutes(broker.parking).routes(),
-        *SessionRoutes(sessions, subagents).routes(),
-        *ProofRoutes(proofs).routes(),
-        *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),
+        *IdentityRoutes(secret.proof).routes(),
+        *EntryRoutes(broker, access, listening.tcp_address, secret.proof).routes(),
+        *events.routes(),
         *follow.routes(),
         *endpoint.routes(),
     ]
     app = MailboxApp(
         [*routes, *OpenApiRoutes(routes).routes()],
+        Pages(broker, access, _clock).blueprint(),
         handover,
         hosts=[*config.allowed_hosts, config.bind.strip("[]")],
         max_body_bytes=config.max_body_bytes,
@@ -219,8 +257,9 @@ async def _serve(
         background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
+        background.start_soon(StatusFile(ledger, broker.changes, paths.status_path()).serve)
         async with trio.open_nursery() as serving:
-            await listening.serve(serving, create_server)
+            await listening.serve(serving, create_server, serve_network)
             background.start_soon(listening.keep_open, serving, partial(_note, lock, listening))
             background.start_soon(_serve_mcp, endpoint)
             on_ready(listening.addresses)
@@ -233,6 +272,7 @@ async def _serve(
             broker.receipts.close(reason)
             broker.askers.close(reason)
             follow.close()
+            events.close()
             endpoint.close()
         await _write_down(presence, handover)
         background.cancel_scope.cancel()

@@ -19,9 +19,11 @@ from claude_mailbox.model.mail import (
     Receipt,
     Rename,
 )
+from claude_mailbox.model.names import USER
 from claude_mailbox.model.sessions import Shown
 from claude_mailbox.model.text import visible_in_json
 from claude_mailbox.model.times import iso_time
+from claude_mailbox.model.tokens import Token
 
 # Made once: ``json.dumps`` would make one for every call that is not by default.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -53,8 +55,11 @@ def delivery_json(delivery: Delivery, *, with_lease: bool) -> shapes.Delivery:
 def for_models(message: Mapping[str, object]) -> Mapping[str, object]:
     """Return a message with escapes for what a model would not see, or take for its client's words.
 
-    ``escaped`` says that the body is not exactly what was sent.
+    ``escaped`` says that the body is not exactly what was sent, ``fromUser`` that the person at this
+    machine wrote it.
     """
+    if message["from"] == USER:
+        message = {**message, "fromUser": True}
     body = str(message["body"])
     shown = visible_in_json(body)
     return message if shown == body else {**message, "body": shown, "escaped": True}
@@ -279,4 +284,15 @@ def shown_json(shown: Shown) -> shapes.Shown:
         "transcript": shown.transcript,
         "inode": shown.inode,
         "size": shown.size,
+    }
+
+
+def token_json(token: Token) -> shapes.Token:
+    """Return what is kept of a token, but for its hash."""
+    return {
+        "id": token.id,
+        "mailboxes": list(token.patterns),
+        "createdAt": iso_time(token.created_at),
+        "expiresAt": iso_time(token.expires_at),
+        "lastUsedAt": iso_time(token.last_used_at),
     }

@@ -39,6 +39,11 @@ def headers_named(scope: Scope, name: bytes) -> list[bytes]:
     return [value for key, value in scope["headers"] if key == name]
 
 
+def is_local_socket(scope: Scope) -> bool:
+    """Return whether the request came by the Unix socket, which only our user can reach."""
+    return scope.get("server") is None
+
+
 def error_body(error: MailboxError) -> dict[str, object]:
     """Return the JSON object that stands for an error in a response."""
     return {"error": str(error), "reason": error.code, **error.details()}
@@ -48,6 +53,8 @@ def error_headers(error: MailboxError) -> list[tuple[bytes, bytes]]:
     """Return the headers that an error adds to its response."""
     if isinstance(error, MethodNotAllowed):
         return [(b"allow", error.allowed.encode())]
+    if error.challenge is not None:
+        return [(b"www-authenticate", error.challenge.encode())]
     if error.retry_after is None:
         return []
     return [(b"retry-after", str(error.retry_after).encode())]

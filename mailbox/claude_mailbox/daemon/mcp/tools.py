@@ -7,7 +7,7 @@ So bodies in both are made for models; programs that need them exactly as they w
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -16,6 +16,7 @@ from claude_mailbox.daemon.edge import arguments as given
 from claude_mailbox.daemon.edge.arguments import Arguments
 from claude_mailbox.daemon.edge.callers import Caller, Callers, one_header
 from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.network.grant import check_allowed
 from claude_mailbox.daemon.edge.render import (
     backlog_json,
     compact,
@@ -173,7 +174,7 @@ class Tools:
         name = given.name(arguments, key)
         if name is not None and request.tool_use_id in self._subagents:
             # It may have a mailbox of its own beside its session's.
-            caller = Caller(caller.name)
+            caller = replace(caller, is_bound=False)
         return await self._callers.acting_as(caller, name, key, register=register)
 
     async def _mailbox_to_empty(self, request: ToolRequest, arguments: Arguments) -> str:
@@ -332,6 +333,7 @@ class Tools:
     async def _rename(self, request: ToolRequest, arguments: Arguments) -> Content:
         current = await self._own_name(request, arguments, "current_name", register=False)
         to = check_name(given.text(arguments, "new_name"), "new_name")
+        check_allowed(request.scope, to)
         return rename_json(await self._broker.rename(current, to))
 
     async def _history(self, request: ToolRequest, arguments: Arguments) -> Content:

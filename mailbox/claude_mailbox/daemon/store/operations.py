@@ -30,6 +30,7 @@ from claude_mailbox.model.mail import (
     shown_characters,
 )
 from claude_mailbox.model.sessions import SessionEvent, SessionFacts, Shown, Start, Started
+from claude_mailbox.model.tokens import Token
 
 # When a mailbox was last seen, as far as memory knows, and whether somebody watches it.
 LookUpPresence = Callable[[str], tuple[int | None, bool]]
@@ -143,10 +144,12 @@ class LeaseStore(Protocol):
         present_name_only: bool = False,
         by: str | None = None,
         max_attempts: int = 0,
+        thread: int | None = None,
     ) -> Claim:
         """Lease the oldest waiting messages of a mailbox, which is made when it is new.
 
-        *by* is the way that they are handed out, for those who ask what became of them.
+        *by* is the way that they are handed out, for those who ask what became of them. With
+        *thread*, only its messages are.
 
         Takes whole messages: at most *limit*, at most *max_bytes* of bodies in UTF-8, at most
         *max_characters* as *measure* counts them; with *at_least_one* the first message is taken
@@ -268,6 +271,22 @@ class HistoryStore(Protocol):
         """
         ...
 
+    def recent(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        thread: int | None = None,
+        limit: int,
+        excerpt: int,
+    ) -> HistoryPage:
+        """Return messages of all mailboxes, newest first, whoever asks: for the user of the inbox.
+
+        Those with numbers above *after* and below *before*, and of a *thread*; of each body at most
+        *excerpt* characters.
+        """
+        ...
+
     def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
         """Return messages that wait in *mailbox*, in the order in which they are handed out.
 
@@ -329,6 +348,10 @@ class SessionStore(Protocol):
 
     def waiting(self) -> Sequence[tuple[str, str]]:
         """Return mailbox and session of each bell that has reason to ring: mail waits."""
+        ...
+
+    def unread(self) -> Sequence[tuple[str, str, int]]:
+        """Return session, mailbox and count of waiting messages, of each living session with any."""
         ...
 
     def clients(self) -> Sequence[tuple[str, str]]:
@@ -468,6 +491,30 @@ class ExchangeStore(Protocol):
         ...
 
 
+class TokenStore(Protocol):
+    """Tokens of clients on other machines."""
+
+    def add(self, token: Token) -> None:
+        """Keep a new token."""
+        ...
+
+    def find(self, token_id: str) -> Token | None:
+        """Return a token, or None if there is none of that id."""
+        ...
+
+    def all(self) -> Sequence[Token]:
+        """Return all tokens, oldest first."""
+        ...
+
+    def delete(self, token_id: str) -> bool:
+        """Forget a token; return whether there was one."""
+        ...
+
+    def note_use(self, token_id: str, now: int) -> None:
+        """Write down when a token was last used."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """What a job can do. The ledger has begun the transaction, and will commit it."""
@@ -481,3 +528,4 @@ class Transaction:
     shown: ShownStore
     groups: GroupStore
     exchanges: ExchangeStore
+    tokens: TokenStore

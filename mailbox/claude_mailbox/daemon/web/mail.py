@@ -128,7 +128,16 @@ _SEND = Description(
     shapes.Receipt | shapes.GroupReceipt,
     identity="required",
     query=SendQuery,
-    body=SendBody,
+    # A reply needs no address.
+    body=Annotated[
+        SendBody,
+        Keywords(
+            anyOf=[
+                {"required": ["to"]},
+                {"required": ["replyTo"], "properties": {"replyTo": {"type": "integer"}}},
+            ]
+        ),
+    ],
     errors=(
         ConfirmationNeeded,
         EmptyGroup,

@@ -12,15 +12,17 @@ from claude_mailbox.daemon.delivery.sessions.registry import (
 )
 from claude_mailbox.daemon.edge import arguments as given
 from claude_mailbox.daemon.edge import shapes
-from claude_mailbox.daemon.edge.callers import UnknownSession
+from claude_mailbox.daemon.edge.callers import Callers, UnknownSession
 from claude_mailbox.daemon.edge.description import Description, Keywords
+from claude_mailbox.daemon.edge.network.grant import check_allowed, client_key, grant_of
 from claude_mailbox.daemon.edge.render import listing_json
 from claude_mailbox.daemon.edge.request import Request, in_range
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.web.fields import OptionalText, Text, flag, optional_text, text
-from claude_mailbox.model.names import check_name, check_new_name, is_reserved
+from claude_mailbox.errors import InvalidName
+from claude_mailbox.model.names import USER, check_name, check_new_name, is_reserved
 from claude_mailbox.model.sessions import Start
 
 # As long as a mailbox may be idle, and as many as there may be, by the usual configuration.
@@ -87,11 +89,13 @@ class SessionRoutes:
     Args:
         sessions: does what they say.
         subagents: is told of the calls that subagents make.
+        callers: knows who may speak for a session.
     """
 
-    def __init__(self, sessions: Sessions, subagents: SubagentCalls) -> None:
+    def __init__(self, sessions: Sessions, subagents: SubagentCalls, callers: Callers) -> None:
         self._sessions = sessions
         self._subagents = subagents
+        self._callers = callers
 
     def routes(self) -> Iterable[Route]:
         """Return them."""
@@ -104,12 +108,17 @@ class SessionRoutes:
 
     async def _start(self, request: Request) -> Response:
         content = request.json()
+        has_bell = flag(content, "bell", default=True)
+        session_id, name = text(content, "sessionId"), _wish(content.get("name"))
+        check_allowed(request.scope, name)
+        await self._callers.check_session(request.scope, session_id)
         welcome = await self._sessions.start(
             Start(
-                session_id=text(content, "sessionId"),
-                name=_wish(content.get("name")),
-                client=optional_text(content, "client"),
-                has_bell=flag(content, "bell", default=True),
+                session_id=session_id,
+                name=name,
+                client=client_key(request.scope, optional_text(content, "client")),
+                # A file here wakes nobody on another machine.
+                has_bell=has_bell and grant_of(request.scope) is None,
                 takes_over=optional_text(content, "source") == CLEAR,
             ),
             peer_minutes=_number(content, "peerWindowMinutes", PEERS_MINUTES, _MINUTES_LIMIT),
@@ -129,10 +138,12 @@ class SessionRoutes:
 
     async def _end(self, request: Request) -> Response:
         content = request.json()
+        session_id = text(content, "sessionId")
+        await self._callers.check_session(request.scope, session_id)
         name, deleted = await self._sessions.end(
-            text(content, "sessionId"),
+            session_id,
             optional_text(content, "reason") or "",
-            optional_text(content, "client"),
+            client_key(request.scope, optional_text(content, "client")),
         )
         return Response({"name": name, "deleted": deleted})
 
@@ -143,7 +154,8 @@ class SessionRoutes:
 
     async def _find(self, request: Request) -> Response:
         given = {"id": request.parameter("id"), "client": request.parameter("client")}
-        session_id, client = optional_text(given, "id"), optional_text(given, "client")
+        session_id = optional_text(given, "id")
+        client = client_key(request.scope, optional_text(given, "client"))
         if session_id is None and client is not None:
             session_id = await self._sessions.session_of(client)
             if session_id is None:
@@ -164,5 +176,7 @@ def _wish(value: object) -> str:
     name = check_name(value)
     if is_reserved(name):
         name = name[len("claude-") :] or name
+    if name == USER:
+        raise InvalidName(f"The name '{USER}' belongs to the person at this machine.")
     check_new_name(name)
     return name

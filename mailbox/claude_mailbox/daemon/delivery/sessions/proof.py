@@ -68,6 +68,7 @@ class Proofs:
 
         unproved, change = await self._ledger.run(job, durable=False, brief=True)
         await self._broker.tell(change)
+        self._broker.changes.note()
         return unproved
 
     async def add(self, session_id: str, shown: Sequence[Shown]) -> LeaseOutcome:
@@ -88,6 +89,7 @@ class Proofs:
             lambda transaction: transaction.shown.settle(session_id, tokens, now)
         )
         self._broker.receipts.settled(outcome.done)
+        self._broker.changes.note()
         return outcome
 
     async def release(self, session_id: str, tokens: Sequence[str]) -> LeaseOutcome:

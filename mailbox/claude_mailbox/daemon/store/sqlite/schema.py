@@ -285,6 +285,18 @@ UPDATE OR IGNORE idempotency_key SET sender = nfc(sender) WHERE sender <> nfc(se
 UPDATE session SET name = nfc(name) WHERE name <> nfc(name);
 """
 
+# Tokens of clients on other machines; patterns are lines.
+_TOKENS = """
+CREATE TABLE token (
+    id TEXT PRIMARY KEY,
+    digest BLOB NOT NULL,
+    patterns TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    last_used_at INTEGER
+) STRICT, WITHOUT ROWID;
+"""
+
 # Groups, what mailboxes say of themselves, and messages that are held between sessions. The copies of
 # a message to a group have the number of the first of them in `copy_of`. `exchange` has what was
 # written to sessions lately, which the limits count.
@@ -323,6 +335,7 @@ MIGRATIONS = (
     _HISTORY,
     _CONVERSATIONS,
     _NORMAL_NAMES,
+    _TOKENS,
     _GROUPS,
 )
 

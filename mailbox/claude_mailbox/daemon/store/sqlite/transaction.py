@@ -13,6 +13,7 @@ from claude_mailbox.daemon.store.sqlite.mail import SqliteMail
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.sessions import SqliteSessions
 from claude_mailbox.daemon.store.sqlite.shown import SqliteShown
+from claude_mailbox.daemon.store.sqlite.tokens import SqliteTokens
 
 
 def create_transaction(
@@ -32,4 +33,5 @@ def create_transaction(
         shown=SqliteShown(connection, mailboxes),
         groups=SqliteGroups(connection, mailboxes, keys),
         exchanges=SqliteExchanges(connection, mailboxes),
+        tokens=SqliteTokens(connection),
     )
