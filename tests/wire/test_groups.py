@@ -30,7 +30,7 @@ class TestMembership:
         assert group not in mail.groups()
 
     @pytest.mark.parametrize(
-        "name", ["team", "@", "@@x", "@-x", "@user", "@a\nb", "@!", 1, None, ""]
+        "name", ["team", "@", "@@x", "@-x", "@claude-mailbox", "@a\nb", "@!", 1, None, ""]
     )
     def test_what_is_no_name_of_a_group(self, mail: Mail, fresh: Fresh, name: object) -> None:
         """The sentence says what is wrong with it."""

@@ -22,6 +22,7 @@ def test_the_receipt(mail: Mail, fresh: Fresh) -> None:
 
     assert isinstance(receipt.pop("id"), int)
     assert is_now(receipt.pop("sentAt"))
+    receipt["recipient"].pop("suggestions", None)  # names of other tests that are close
     assert receipt == {
         "from": sender,
         "to": to,

@@ -139,7 +139,7 @@ TOOLS = (
     ),
     Tool(
         "join",
-        "Join a group, such as @reviewers: its mail comes to you, too.",
+        "Join a group, such as @reviewers, to get its mail.",
         {"group": _TEXT, "name": _TEXT},
         ("group",),
         is_idempotent=True,
@@ -153,7 +153,7 @@ TOOLS = (
     ),
     Tool(
         "describe",
-        "Tell peers what you work on: a line beside your name in list_mailboxes.",
+        "Say in a line what you work on; list_mailboxes shows it.",
         {"text": _TEXT, "name": _NAME},
         ("text",),
         is_idempotent=True,
