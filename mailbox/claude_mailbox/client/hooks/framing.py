@@ -87,4 +87,6 @@ def length(text: str) -> int:
 def _message(delivery: Delivery) -> str:
     mark = ", redelivered" if delivery.attempts > 1 else ""
     sender, sent_at = quoted(delivery.sender), visible(delivery.sent_at)
-    return f"From {sender}, {sent_at}, id {delivery.id}{mark}:\n  {indented(delivery.body)}"
+    group = delivery.fields.get("to")
+    to = "" if group is None else f" to {quoted(str(group))}"
+    return f"From {sender}{to}, {sent_at}, id {delivery.id}{mark}:\n  {indented(delivery.body)}"
