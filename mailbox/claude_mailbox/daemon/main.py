@@ -44,6 +44,8 @@ from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
+from claude_mailbox.daemon.web.groups import GroupRoutes
+from claude_mailbox.daemon.web.held import HeldRoutes
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.inbox.access import InboxAccess
@@ -218,6 +220,8 @@ async def _serve(
         *MailRoutes(broker, callers).routes(),
         *MailboxRoutes(broker, callers, health).routes(),
         *HistoryRoutes(broker, callers).routes(),
+        *GroupRoutes(broker, callers).routes(),
+        *HeldRoutes(broker, callers).routes(),
         *SessionRoutes(sessions, subagents, callers).routes(),
         *ProofRoutes(proofs, callers).routes(),
         *TokenRoutes(tokens).routes(),

@@ -108,6 +108,12 @@ class SqliteMailboxes(MailboxStore):
                     (at, found[0]),
                 )
 
+    def describe(self, name: str, text: str | None, now: int) -> None:
+        mailbox_id, _ = self.find_or_make(name, now)
+        self._connection.execute(
+            "UPDATE mailbox SET description = ? WHERE id = ?", (text, mailbox_id)
+        )
+
     def listings(
         self, caller: str | None, seen_since: int, awake: Iterable[str] = ()
     ) -> list[Listing]:
@@ -118,13 +124,13 @@ class SqliteMailboxes(MailboxStore):
             "SELECT mailbox.id, name, created_at, last_seen_at,"
             " coalesce((SELECT sum(waiting) FROM backlog WHERE recipient_id = mailbox.id), 0),"
             " coalesce((SELECT waiting FROM backlog"
-            " WHERE recipient_id = ? AND sender_id = mailbox.id), 0)"
+            " WHERE recipient_id = ? AND sender_id = mailbox.id), 0), description"
             " FROM mailbox ORDER BY coalesce(last_seen_at, created_at) DESC, mailbox.id",
             (caller_id,),
         )
         return [
-            Listing(name, last_seen_at, pending, for_caller)
-            for mailbox_id, name, created_at, last_seen_at, pending, for_caller in rows
+            Listing(name, last_seen_at, pending, for_caller, description)
+            for mailbox_id, name, created_at, last_seen_at, pending, for_caller, description in rows
             if mailbox_id == caller_id
             or for_caller
             or name in keep
