@@ -188,7 +188,8 @@ class Tools:
         return await self._own_name(request, arguments, "name")
 
     async def _send(self, request: ToolRequest, arguments: Arguments) -> Content:
-        sender = await self._own_name(request, arguments, "from")
+        # The send registers its sender itself.
+        sender = await self._own_name(request, arguments, "from", register=False)
         to = check_name(given.text(arguments, "to"), "to")
         body = check_body(given.text(arguments, "body"), self._broker.max_body_bytes)
         return receipt_json(await self._broker.send(Draft(sender, to, body)))

@@ -57,6 +57,13 @@ class MailboxStore(Protocol):
         """
         ...
 
+    def turn_back(self, now: int) -> None:
+        """Correct the times of an earlier run whose clock was ahead of the present one.
+
+        Leases move by as much, so that they last as long as they should; sights are now at most.
+        """
+        ...
+
     def rename(self, current: str, to: str, now: int) -> Rename:
         """Give a mailbox a new name and leave the old one behind as an alias.
 
