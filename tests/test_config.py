@@ -42,6 +42,11 @@ class TestSources:
                 "maxMailboxes",
                 "maxWaitersPerMailbox",
                 "allowedHosts",
+                "tlsCert",
+                "tlsKey",
+                "behindProxy",
+                "localPort",
+                "tokenFile",
             ]
         )
 
@@ -59,6 +64,11 @@ class TestSources:
             "maxMailboxes": 6,
             "maxWaitersPerMailbox": 5,
             "allowedHosts": ["Mail.Example"],
+            "tlsCert": "/x/cert.pem",
+            "tlsKey": "/x/key.pem",
+            "behindProxy": True,
+            "localPort": 7,
+            "tokenFile": "/x/token",
         }
         write(home, values)
         loaded = config.load()
@@ -146,6 +156,9 @@ class TestMistakes:
             ("dbPath", ["x"]),
             ("allowedHosts", "localhost"),
             ("allowedHosts", [1]),
+            ("behindProxy", 1),
+            ("tlsCert", ""),
+            ("localPort", 65536),
         ],
     )
     def test_types_and_ranges(self, home: Path, key: str, value: object) -> None:
@@ -157,3 +170,22 @@ class TestMistakes:
             (home / "mailbox.json").unlink()
             with pytest.raises(ConfigError, match=f"'{key}' on the command line must be"):
                 config.load({key: value})
+
+    @pytest.mark.parametrize(
+        ("values", "words"),
+        [
+            ({"bind": "0.0.0.0"}, "other machines can reach"),
+            ({"bind": "mail.example"}, "other machines can reach"),
+            ({"tlsCert": "/x"}, "'tlsCert' and 'tlsKey'"),
+            ({"tlsKey": "/x", "behindProxy": True}, "'tlsCert' and 'tlsKey'"),
+            ({"localPort": 1}, "'port' is that of this machine"),
+            ({"localPort": 1, "port": 1, "behindProxy": True}, "one each"),
+        ],
+    )
+    def test_what_does_not_go_together(
+        self, home: Path, values: dict[str, object], words: str
+    ) -> None:
+        """Nobody is let in by mistake."""
+        write(home, values)
+        with pytest.raises(ConfigError, match=words):
+            config.load()

@@ -24,7 +24,13 @@ class Config:
         max_pending_per_mailbox: undelivered messages that one mailbox may hold.
         max_mailboxes: mailboxes that there may be.
         max_waiters_per_mailbox: open watches on one mailbox.
+        max_attempts: how often a message is handed out before it is parked; 0 for no limit.
         allowed_hosts: further host names that clients may address the daemon by.
+        tls_cert: file with the certificate, and those between it and its authority; or empty.
+        tls_key: file with its key; or empty.
+        behind_proxy: a proxy of this network speaks TLS with the clients, and passes them on.
+        local_port: TCP port on loopback for this machine, where ``port`` is for others; 0 for none.
+        token_file: file with the token that our own clients send to a daemon elsewhere; or empty.
     """
 
     port: int = paths.DEFAULT_PORT
@@ -37,7 +43,18 @@ class Config:
     max_pending_per_mailbox: int = 100_000
     max_mailboxes: int = 10_000
     max_waiters_per_mailbox: int = 1024
+    max_attempts: int = 25
     allowed_hosts: tuple[str, ...] = ()
+    tls_cert: str = ""
+    tls_key: str = ""
+    behind_proxy: bool = False
+    local_port: int = 0
+    token_file: str = ""
+
+    @property
+    def serves_network(self) -> bool:
+        """Whether TCP is for other machines: then every request on ``port`` needs a token."""
+        return bool(self.tls_cert) or self.behind_proxy
 
 
 def camel_case(name: str) -> str:
@@ -49,14 +66,18 @@ def camel_case(name: str) -> str:
 # The smallest and largest value of each whole number.
 _RANGES = {
     "port": (0, 65535),
+    "localPort": (0, 65535),
     "maxBodyBytes": (1, 64 * 1024 * 1024),
     "maxPendingPerMailbox": (1, 10**9),
     "maxMailboxes": (1, 10**9),
     "maxWaitersPerMailbox": (1, 10**6),
+    "maxAttempts": (0, 10**6),
     "hideAfterMinutes": (0, 10**9),
     "deleteAfterMinutes": (0, 10**9),
     "sweepIntervalMinutes": (0, 10**9),
 }
+# A relative one is relative to the file that names it.
+_PATHS = ("dbPath", "tlsCert", "tlsKey", "tokenFile")
 KEYS = {camel_case(field.name): field.name for field in fields(Config)}
 
 
@@ -83,10 +104,35 @@ def load(flags: Mapping[str, object] | None = None, path: str | None = None) -> 
             checked = _check(key, value, "on the command line")
             if key == "dbPath":
                 checked = paths.absolute(str(checked), "'--db-path'")
+            elif key in _PATHS:
+                checked = os.path.abspath(os.path.expanduser(str(checked)))
             values[KEYS[key]] = checked
     if not values.get("db_path"):
         values["db_path"] = paths.database_path()
-    return Config(**values)  # type: ignore[arg-type]  # every value went through _check
+    config = Config(**values)  # type: ignore[arg-type]  # every value went through _check
+    _check_network(config)
+    return config
+
+
+def _check_network(config: Config) -> None:
+    if bool(config.tls_cert) != bool(config.tls_key):
+        raise ConfigError("TLS needs both: give 'tlsCert' and 'tlsKey' (--tls-cert, --tls-key).")
+    if not config.serves_network:
+        if not is_loopback(config.bind):
+            raise ConfigError(
+                f"'bind' (--bind) is '{ascii(config.bind)[1:-1]}', which other machines can reach:"
+                " give a certificate with --tls-cert and --tls-key, or set 'behindProxy' if a proxy"
+                " in front speaks TLS; or bind to 127.0.0.1."
+            )
+        if config.local_port:
+            raise ConfigError(
+                "'localPort' is for a daemon that other machines reach: without TLS and without a"
+                " proxy, 'port' is that of this machine."
+            )
+    if config.local_port and config.local_port == config.port:
+        raise ConfigError(
+            f"'localPort' and 'port' are both {config.port}: this machine and others need one each."
+        )
 
 
 def _read(place: str) -> dict[str, object]:
@@ -105,7 +151,7 @@ def _read(place: str) -> dict[str, object]:
             known = " ".join(KEYS)
             raise ConfigError(f"Unknown key '{key}' in {place}; the keys are: {known}.")
         checked = _check(key, value, f"in {place}")
-        if key == "dbPath":
+        if key in _PATHS:
             folder = os.path.dirname(os.path.abspath(place))
             checked = os.path.normpath(os.path.join(folder, os.path.expanduser(str(checked))))
         values[KEYS[key]] = checked
@@ -124,17 +170,17 @@ def _check(key: str, value: object, where: str) -> object:
         if not isinstance(value, list | tuple) or not all(isinstance(host, str) for host in value):
             raise ConfigError(f"'{key}' {where} must be a list of host names.")
         return tuple(host.lower() for host in value)
+    if key == "behindProxy":
+        if not isinstance(value, bool):
+            raise ConfigError(f"'{key}' {where} must be true or false.")
+        return value
     if not isinstance(value, str) or not value:
         raise ConfigError(f"'{key}' {where} must be a string that is not empty.")
-    if key == "bind" and not _is_loopback(value):
-        raise ConfigError(
-            f"'bind' {where} (flag --bind) must be an address that only this machine can reach, such"
-            f" as 127.0.0.1 or ::1, not '{ascii(value)[1:-1]}': the daemon has no passwords."
-        )
     return value
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach that address."""
     import ipaddress
 
     try:

@@ -12,12 +12,14 @@ class MailboxError(Exception):
         status: HTTP status of the answer.
         exit_code: exit status of the command line.
         retry_after: seconds after which trying again makes sense, or None.
+        challenge: the header ``WWW-Authenticate`` (RFC 6750), or None.
     """
 
     code = "error"
     status = 500
     exit_code = 1
     retry_after: "int | None" = None
+    challenge: "str | None" = None
 
     def details(self) -> "dict[str, object]":
         """Return further JSON fields that belong in the answer."""
@@ -37,6 +39,29 @@ class InvalidName(BadRequest):
     code = "invalid-name"
 
 
+class Unauthorized(MailboxError):
+    """A request from another machine has no token, or one that is not known."""
+
+    code = "unauthorized"
+    status = 401
+    challenge = 'Bearer realm="claude-mailbox"'
+
+
+class TokenInvalid(Unauthorized):
+    """The token is unknown, over or revoked."""
+
+    code = "invalid-token"
+    challenge = 'Bearer realm="claude-mailbox", error="invalid_token"'
+
+
+class TooManyTries(MailboxError):
+    """Too many wrong tokens came from one address."""
+
+    code = "too-many-tries"
+    status = 429
+    retry_after = 60
+
+
 class Forbidden(MailboxError):
     """The Host or Origin is not one of ours, or the caller may not do that."""
 
@@ -48,6 +73,13 @@ class NameMismatch(Forbidden):
     """The caller acts for a mailbox that is not his."""
 
     code = "name-mismatch"
+
+
+class NotAllowed(Forbidden):
+    """The token is not for that mailbox, or not for such a request."""
+
+    code = "not-allowed"
+    challenge = 'Bearer realm="claude-mailbox", error="insufficient_scope"'
 
 
 class NotFound(MailboxError):
@@ -100,6 +132,20 @@ class KeyReused(MailboxError):
     """An idempotency key comes again with another text or receiver."""
 
     code = "key-reused"
+    status = 409
+
+
+class Unanswerable(MailboxError):
+    """Nobody can answer that question, or read that reply; nothing was stored."""
+
+    code = "unanswerable"
+    status = 409
+
+
+class MutualAsk(MailboxError):
+    """Two would wait for each other's answer; nothing was stored."""
+
+    code = "mutual-ask"
     status = 409
 
 

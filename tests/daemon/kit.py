@@ -25,7 +25,7 @@ from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 T = TypeVar("T")
 
 EPOCH = 1_700_000_000_000
-STATES = ("waiting", "leased", "delivered")
+STATES = ("waiting", "leased", "delivered", "delayed", "held", "expired", "parked", "deleted")
 
 
 class InlineWorker:

@@ -17,8 +17,10 @@ from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
+from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
+from claude_mailbox.daemon.web.tokens import TokenRoutes
 from claude_mailbox.errors import MailboxError
 
 PACKAGE = Path(claude_mailbox.__file__).parent
@@ -45,8 +47,10 @@ def route_tables() -> list[Any]:
         MailRoutes(nothing, nothing),
         MailboxRoutes(nothing, nothing, nothing),
         HistoryRoutes(nothing, nothing),
-        SessionRoutes(nothing, nothing),
-        ProofRoutes(nothing),
+        SessionRoutes(nothing, nothing, nothing),
+        ProofRoutes(nothing, nothing),
+        TokenRoutes(nothing),
+        ParkedRoutes(nothing),
         IdentityRoutes(nothing),
         Follow(nothing, nothing),
         McpEndpoint(nothing, nothing, nothing),
@@ -61,7 +65,9 @@ def routes() -> list[tuple[str, str]]:
 
 
 def options(command: click.Command) -> set[str]:
-    """Return the long options of a command."""
+    """Return the long options of a command, and of its commands if it has some."""
+    if isinstance(command, click.Group):
+        return {option for each in command.commands.values() for option in options(each)}
     return {
         spelling
         for parameter in command.params

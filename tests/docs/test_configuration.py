@@ -14,10 +14,14 @@ KEYS = table(CONFIGURATION, "Key", "Flag", "Default")
 
 def test_keys_and_defaults() -> None:
     """All of them, with the values that hold when nothing is said."""
-    written = {code_of(row["Key"])[0]: code_of(row["Default"])[0] for row in KEYS.rows}
-    defaults = {key: str(getattr(config.Config(), field)) for key, field in config.KEYS.items()}
-    defaults["dbPath"] = "~/.claude-mailbox/mailbox.db"
-    defaults["allowedHosts"] = "[]"
+    written = {code_of(row["Key"])[0]: code_of(row["Default"]) for row in KEYS.rows}
+    values = {key: getattr(config.Config(), field) for key, field in config.KEYS.items()}
+    defaults = {
+        key: [] if value == "" else [json.dumps(value) if isinstance(value, bool) else str(value)]
+        for key, value in values.items()
+    }
+    defaults["dbPath"] = ["~/.claude-mailbox/mailbox.db"]
+    defaults["allowedHosts"] = ["[]"]
 
     assert written == defaults
 

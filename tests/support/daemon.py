@@ -131,7 +131,7 @@ class DaemonProcess:
             code = process.wait()
             raise AssertionError(f"the daemon ended with {code} at its start:\n{self.log()}")
         addresses = json.loads((self.home / "mailbox.lock").read_text())["addresses"]
-        self.url = next(address for address in addresses if address.startswith("http:"))
+        self.url = next(address for address in addresses if address.startswith("http"))
         self.socket_path = next(
             (a.removeprefix("unix:") for a in addresses if a.startswith("unix:")), None
         )

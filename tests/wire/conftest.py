@@ -5,11 +5,12 @@ configuration, start another one.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from support.daemon import DaemonProcess
+from support.network import NetworkDaemon
 from wire.connection import Address
 from wire.mail import Mail
 
@@ -17,10 +18,28 @@ Fresh = Callable[[str], str]
 Connect = Callable[[], Mail]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of modules that say so in ``TRANSPORTS`` on several transports."""
+    transports = getattr(metafunc.module, "TRANSPORTS", None)
+    if transports and "transport" in metafunc.fixturenames:
+        metafunc.parametrize("transport", transports, scope="session")
+
+
 @pytest.fixture(scope="session")
-def shared() -> Iterator[DaemonProcess]:
+def transport() -> str:
+    """How clients come: ``tcp`` on this machine, or ``tls`` as from others."""
+    return "tcp"
+
+
+def create_daemon(transport: str, settings: Mapping[str, object] | None = None) -> DaemonProcess:
+    """Return a daemon that is to be reached that way."""
+    return NetworkDaemon(settings) if transport == "tls" else DaemonProcess(settings)
+
+
+@pytest.fixture(scope="session")
+def shared(transport: str) -> Iterator[DaemonProcess]:
     """One daemon for all tests that do not disturb each other."""
-    with DaemonProcess() as process:
+    with create_daemon(transport) as process:
         yield process
 
 
@@ -35,6 +54,8 @@ def daemon(shared: DaemonProcess) -> Iterator[DaemonProcess]:
 
 def address_of(process: DaemonProcess) -> Address:
     """Return where a daemon listens on TCP; the Unix socket has the same server behind it."""
+    if isinstance(process, NetworkDaemon):
+        return process.tls_address()
     return ("127.0.0.1", process.port)
 
 

@@ -2,14 +2,16 @@
 
 import json
 import socket
+import ssl
 import struct
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from support.daemon import PATIENCE_SECONDS
+from support.network import TlsAddress
 
-Address = str | tuple[str, int]
+Address = str | tuple[str, int] | TlsAddress
 JSON_HEADERS = {"Content-Type": "application/json"}
 
 
@@ -60,7 +62,7 @@ class Connection:
     """One connection, kept alive. Every wait ends after a long while, with an error.
 
     Args:
-        address: host and port, or the path of a Unix socket.
+        address: host and port, the path of a Unix socket, or where TLS is spoken.
         receive_buffer: bytes to take in at once, for clients that are slow; also the size of the
             kernel's buffer for them.
     """
@@ -71,12 +73,20 @@ class Connection:
         self.socket.settimeout(PATIENCE_SECONDS)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._fixed_headers = {"Host": "localhost"}
         try:
-            self.socket.connect(address)
+            if isinstance(address, TlsAddress):
+                self.socket.connect((address.host, address.port))
+                wrap = address.context.wrap_socket
+                self.socket = wrap(self.socket, server_hostname=address.host)
+                self._fixed_headers["Authorization"] = f"Bearer {address.token}"
+            else:
+                self.socket.connect(address)
+                if not isinstance(address, str):
+                    self._fixed_headers["Host"] = f"{address[0]}:{address[1]}"
         except BaseException:
             self.socket.close()
             raise
-        self._host = "localhost" if isinstance(address, str) else f"{address[0]}:{address[1]}"
         self._buffer = b""
         self._read_size = receive_buffer or 1 << 20
 
@@ -113,7 +123,7 @@ class Connection:
         """
         if content is not None:
             body = json.dumps(content).encode()
-        lines = {"Host": self._host, **(headers or {})}
+        lines: dict[str, str | bytes] = {**self._fixed_headers, **(headers or {})}
         if body is not None:
             lines = {**JSON_HEADERS, "Content-Length": str(len(body)), **lines}
         if name is not None:
@@ -192,7 +202,7 @@ class Connection:
     def _fill(self) -> None:
         try:
             data = self.socket.recv(self._read_size)
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):
             data = b""
         if not data:
             received, self._buffer = self._buffer, b""
@@ -205,7 +215,8 @@ class Connection:
 
     def close_half(self) -> None:
         """Say that nothing more will be sent, and stay to read."""
-        self.socket.shutdown(socket.SHUT_WR)
+        # Of a TLS connection, the one below: what comes is still to be decrypted.
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
     def reset(self) -> None:
         """Close with a reset, as the kernel does for a process that dies with unread data."""

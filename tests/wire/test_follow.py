@@ -9,6 +9,8 @@ from wire.conftest import Connect, Fresh
 from wire.connection import Connection, path
 from wire.mail import Mail
 
+TRANSPORTS = ("tcp", "tls")
+
 
 class Stream:
     """Reads lines of a stream that has begun."""

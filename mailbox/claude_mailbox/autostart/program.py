@@ -70,8 +70,9 @@ def current(flags: Mapping[str, object] | None = None, config_path: str | None =
         AutostartError: if a path has characters that cannot be written into a service file.
     """
     given = {key: value for key, value in (flags or {}).items() if value is not None}
-    if "dbPath" in given:
-        given["dbPath"] = paths.absolute(str(given["dbPath"]), "'--db-path'")
+    for key, flag in (("dbPath", "db-path"), ("tlsCert", "tls-cert"), ("tlsKey", "tls-key")):
+        if key in given:
+            given[key] = paths.absolute(str(given[key]), f"'--{flag}'")
     if config_path is not None:
         config_path = paths.absolute(config_path, "'--config'")
     arguments = []

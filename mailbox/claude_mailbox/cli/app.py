@@ -40,6 +40,7 @@ PANELS = {
         "restart": "commands.daemon:restart",
         "serve": "commands.daemon:serve",
         "doctor": "doctor.command:doctor",
+        "token": "commands.tokens:token",
         "demo": "demo.command:demo",
         "install-autostart": "commands.autostart:install_autostart",
         "uninstall-autostart": "commands.autostart:uninstall_autostart",

@@ -86,6 +86,8 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         {
             "--port": ("port", "whole"),
             "--bind": ("bind", "text"),
+            "--tls-cert": ("tls_cert", "text"),
+            "--tls-key": ("tls_key", "text"),
             "--db-path": ("db_path", "text"),
             "--config": ("config_path", "text"),
             "--hide-after-minutes": ("hide_after_minutes", "whole"),

@@ -60,6 +60,12 @@ _DAEMON_FLAGS = (
     click.option("--port", type=int, help="TCP port; by default 37849, 0 for any free one."),
     click.option("--bind", metavar="ADDRESS", help="Address to listen on; by default 127.0.0.1."),
     click.option(
+        "--tls-cert",
+        metavar="FILE",
+        help="Certificate (PEM) for clients on other machines; goes with --tls-key.",
+    ),
+    click.option("--tls-key", metavar="FILE", help="The key of the certificate (PEM)."),
+    click.option(
         "--db-path",
         metavar="PATH",
         help="The SQLite file; by default mailbox.db in the home folder.",

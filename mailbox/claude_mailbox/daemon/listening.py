@@ -5,12 +5,13 @@ free. And when somebody removes the socket file, or the home folder with all tha
 could find the daemon any more: so both are looked at every second.
 """
 
+import contextlib
 import errno
 import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -19,6 +20,7 @@ from claude_mailbox.config import Config
 from claude_mailbox.daemon.http.server import Server
 from claude_mailbox.daemon.http.sockets import Listener, open_tcp, open_unix
 from claude_mailbox.errors import StartupError
+from claude_mailbox.paths import DEFAULT_BIND
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,55 @@ _CHECK_SECONDS = 1.0
 # How long a start without a Unix socket waits for a port: a closed connection may hold it.
 _PORT_SECONDS = 3.0
 _PORT_PAUSE_SECONDS = 0.2
+
+
+# Serves one listener in a nursery, from its return on.
+Serve = Callable[[trio.Nursery, Listener], Awaitable[None]]
+
+
+class _Port:
+    """A TCP port to listen on, and its listener once it is open.
+
+    Attributes:
+        bind: address of this machine.
+        number: 0 for any free one.
+        scheme: that of its address.
+        is_network: whether it is for other machines.
+        listener: None while the port is taken.
+    """
+
+    def __init__(self, bind: str, number: int, scheme: str, *, is_network: bool) -> None:
+        self.bind = bind
+        self.number = number
+        self.scheme = scheme
+        self.is_network = is_network
+        self.listener: Listener | None = None
+
+    def open(self, owner_of: Callable[[str, int], str | None] | None = None) -> None:
+        """Open it.
+
+        Raises:
+            StartupError: if the address is not ours or the port is taken.
+        """
+        ask = owner_of or (lambda host, port: None)
+        self.listener = open_tcp(self.bind, self.number, ask, scheme=self.scheme)
+
+
+def _ports(config: Config) -> list[_Port]:
+    """Return the ports to listen on; that of this machine comes first."""
+    if not config.serves_network:
+        return [_Port(config.bind, config.port, "http", is_network=False)]
+    ports = [
+        _Port(
+            config.bind,
+            config.port,
+            "https" if config.tls_cert else "http",
+            is_network=True,
+        )
+    ]
+    if config.local_port:
+        ports.insert(0, _Port(DEFAULT_BIND, config.local_port, "http", is_network=False))
+    return ports
 
 
 class Listening:
@@ -45,6 +96,7 @@ class Listening:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._create_server: Callable[[], Server] | None = None
+        self._serve_network: Serve | None = None
         self._socket_path = paths.socket_path()
         self._places = {paths.home(): paths.file_id(paths.home())}
         self.addresses: list[str] = []
@@ -52,22 +104,31 @@ class Listening:
         self._unix = self._open_unix()
         self._unix_id = paths.file_id(self._socket_path)
         self._unix_server: Server | None = None
-        self._tcp = self._open_tcp(is_only=self._unix is None)
+        self._ports = _ports(config)
+        for port in self._ports:
+            self._open_port(port, is_only=self._unix is None)
         self._update()
 
-    async def serve(self, nursery: trio.Nursery, create_server: Callable[[], Server]) -> None:
+    async def serve(
+        self,
+        nursery: trio.Nursery,
+        create_server: Callable[[], Server],
+        serve_network: Serve | None = None,
+    ) -> None:
         """Start a server for each listener; return when they accept connections.
 
         Args:
             nursery: where the servers run.
-            create_server: makes the server of one listener.
+            create_server: makes the server of one listener of this machine.
+            serve_network: serves the listener for other machines.
         """
         self._create_server = create_server
+        self._serve_network = serve_network
         self._places[self._config.db_path] = paths.file_id(self._config.db_path)
         if self._unix is not None:
             self._unix_server = await self._start(nursery, self._unix)
-        if self._tcp is not None:
-            await self._start(nursery, self._tcp)
+        for port in self._ports:
+            await self._start_port(nursery, port)
 
     async def keep_open(self, nursery: trio.Nursery, on_change: Callable[[], None]) -> None:
         """Open what is missing or was lost, until cancelled.
@@ -79,16 +140,26 @@ class Listening:
             await trio.sleep(_CHECK_SECONDS)
             self._check_places()
             before = list(self.addresses)
-            if self._tcp is None:
-                self._tcp = self._open_tcp_again()
-                if self._tcp is not None:
-                    await self._start(nursery, self._tcp)
+            for port in self._ports:
+                if port.listener is None:
+                    with contextlib.suppress(StartupError):
+                        port.open()
+                        await self._start_port(nursery, port)
             if self._unix is not None and paths.file_id(self._socket_path) != self._unix_id:
                 await self._replace_unix(nursery)
             self._update()
             if self.addresses != before:
                 logger.info("listening on %s", " and ".join(self.addresses))
                 on_change()
+
+    async def _start_port(self, nursery: trio.Nursery, port: _Port) -> None:
+        if port.listener is None:
+            return
+        if port.is_network:
+            assert self._serve_network is not None  # noqa: S101  # the configuration says so
+            await self._serve_network(nursery, port.listener)
+        else:
+            await self._start(nursery, port.listener)
 
     async def _start(self, nursery: trio.Nursery, listener: Listener) -> Server:
         assert self._create_server is not None  # noqa: S101  # `serve` comes first
@@ -127,13 +198,13 @@ class Listening:
             self.missing.append(str(error))
             return None
 
-    def _open_tcp(self, *, is_only: bool) -> Listener | None:
+    def _open_port(self, port: _Port, *, is_only: bool) -> None:
         from claude_mailbox.ports import port_owner  # only a port that is taken needs it
 
         deadline = time.monotonic() + _PORT_SECONDS
         while True:
             try:
-                return open_tcp(self._config.bind, self._config.port, port_owner)
+                port.open(port_owner)
             except StartupError as error:
                 is_taken = isinstance(error.__cause__, OSError) and (
                     error.__cause__.errno == errno.EADDRINUSE
@@ -143,17 +214,14 @@ class Listening:
                 if not is_only:
                     logger.warning("%s Until then there is no TCP.", error)
                     self.missing.append(str(error))
-                    return None
+                    return
+            else:
+                return
             time.sleep(_PORT_PAUSE_SECONDS)
 
-    def _open_tcp_again(self) -> Listener | None:
-        try:
-            return open_tcp(self._config.bind, self._config.port)
-        except StartupError:
-            return None
-
     def _update(self) -> None:
-        listeners = [each for each in (self._tcp, self._unix) if each is not None]
-        self.addresses[:] = [listener.address for listener in listeners]
-        if self._tcp is not None and self._unix is not None:
+        listeners = [*(port.listener for port in self._ports), self._unix]
+        open_ones = [listener for listener in listeners if listener is not None]
+        self.addresses[:] = [listener.address for listener in open_ones]
+        if len(open_ones) == len(listeners):
             self.missing.clear()

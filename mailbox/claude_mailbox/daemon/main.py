@@ -28,10 +28,13 @@ from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.handover import Handover
+from claude_mailbox.daemon.edge.network.access import Access
+from claude_mailbox.daemon.edge.network.tokens import Tokens
 from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.http import descriptors
 from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
+from claude_mailbox.daemon.http.sockets import Listener
 from claude_mailbox.daemon.listening import Listening
 from claude_mailbox.daemon.lock import HomeLock
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
@@ -45,8 +48,10 @@ from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
+from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
+from claude_mailbox.daemon.web.tokens import TokenRoutes
 from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
 
 logger = logging.getLogger(__name__)
@@ -119,6 +124,10 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
     async with trio.open_nursery() as signals:
         # First of all: a signal that comes during the start ends it in order, too.
         await signals.start(_wait_for_signal, closing)
+        if config.tls_cert:
+            from claude_mailbox.daemon.edge.network.server import check_certificate
+
+            check_certificate(config.tls_cert, config.tls_key)
         # Before the database: a daemon that cannot have its addresses changes nothing in there.
         listening = Listening(config)
         database = await SqliteEngine.open(config.db_path, max_mailboxes=config.max_mailboxes)
@@ -173,6 +182,24 @@ async def _serve(
     def create_server() -> Server:
         return Server(app, closing, GRACE_SECONDS, budget, max_connections, _may_connect)
 
+    tokens = Tokens(ledger, _clock)
+
+    async def serve_network(nursery: trio.Nursery, listener: Listener) -> None:
+        # What hardly anybody uses costs 60 ms to import.
+        from claude_mailbox.daemon.edge.network.server import serve_network
+
+        await nursery.start(
+            partial(
+                serve_network,
+                Access(app, tokens, behind_proxy=config.behind_proxy),
+                listener.socket,
+                closing,
+                GRACE_SECONDS,
+                certificate=config.tls_cert,
+                key=config.tls_key,
+            )
+        )
+
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
     handover = Handover(broker)
     subagents = SubagentCalls()
@@ -183,8 +210,10 @@ async def _serve(
         *MailRoutes(broker, callers).routes(),
         *MailboxRoutes(broker, callers, health).routes(),
         *HistoryRoutes(broker, callers).routes(),
-        *SessionRoutes(sessions, subagents).routes(),
-        *ProofRoutes(proofs).routes(),
+        *SessionRoutes(sessions, subagents, callers).routes(),
+        *ProofRoutes(proofs, callers).routes(),
+        *TokenRoutes(tokens).routes(),
+        *ParkedRoutes(broker.parking).routes(),
         *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),
         *follow.routes(),
         *endpoint.routes(),
@@ -204,6 +233,7 @@ async def _serve(
 
     async with trio.open_nursery() as background:
         background.start_soon(broker.expiry.serve)
+        background.start_soon(broker.unanswered.serve)
         background.start_soon(broker.history.serve)
         background.start_soon(
             housekeeping.tidy,
@@ -214,7 +244,7 @@ async def _serve(
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
         async with trio.open_nursery() as serving:
-            await listening.serve(serving, create_server)
+            await listening.serve(serving, create_server, serve_network)
             background.start_soon(listening.keep_open, serving, partial(_note, lock, listening))
             background.start_soon(_serve_mcp, endpoint)
             on_ready(listening.addresses)
@@ -225,6 +255,7 @@ async def _serve(
             reason = ShuttingDown("The daemon is shutting down: try again in a moment.")
             lines.close(reason)
             broker.receipts.close(reason)
+            broker.askers.close(reason)
             follow.close()
             endpoint.close()
         await _write_down(presence, handover)

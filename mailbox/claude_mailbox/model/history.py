@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from claude_mailbox.errors import BadRequest
+from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.mail import CHECK_BYTES
 
 HISTORY_DEFAULT = 50
@@ -20,10 +21,14 @@ class MessageStatus:
         sender: present name of the mailbox that sent it.
         recipient: present name of the mailbox that it was sent to.
         sent_at: milliseconds since the epoch.
-        state: ``waiting``, ``leased`` or ``delivered``.
+        state: ``waiting``, ``leased``, ``delivered``, ``held``, ``expired``, ``parked`` or
+            ``deleted``.
         attempts: how often it was handed out.
         delivered_at: milliseconds since the epoch, or None.
         by: the way it was delivered, such as ``watch``; None when it was not, or nobody noted it.
+        envelope: what it has besides its text, or None when that is nothing.
+        outcome: of a question that is not open any more, how it ended.
+        replied_by: number of the first reply by its recipient, or None.
     """
 
     id: int
@@ -34,6 +39,9 @@ class MessageStatus:
     attempts: int
     delivered_at: int | None
     by: str | None
+    envelope: Envelope | None = None
+    outcome: str | None = None
+    replied_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from claude_mailbox.errors import BadRequest, TooLarge
+from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.sessions import SessionFacts
 
 KEY_LIMIT = 200
@@ -26,6 +27,7 @@ class Delivery:
         sent_at: milliseconds since the epoch.
         attempts: how often it was handed out, this time included.
         lease: token that settles, extends or releases it.
+        envelope: what it has besides its text, or None when that is nothing.
     """
 
     id: int
@@ -34,6 +36,7 @@ class Delivery:
     sent_at: int
     attempts: int
     lease: str
+    envelope: Envelope | None = None
 
 
 def shown_characters(delivery: Delivery) -> int:
@@ -49,11 +52,13 @@ class Claim:
         mailbox: present name of the mailbox.
         deliveries: leased messages, oldest first.
         remaining: messages that still wait there.
+        worn: numbers of messages that were handed out too often, and left where they are.
     """
 
     mailbox: str
     deliveries: Sequence[Delivery]
     remaining: int
+    worn: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

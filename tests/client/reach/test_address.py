@@ -37,6 +37,8 @@ class TestParseUrl:
             ("http://[::1]", "http://[::1]:80", "[::1]:80"),
             ("unix:/tmp/x.sock", "unix:/tmp/x.sock", "localhost"),
             ("unix:///tmp/x.sock", "unix:/tmp/x.sock", "localhost"),
+            ("https://mail.example", "https://mail.example:443", "mail.example:443"),
+            ("HTTPS://mail.example:1/", "https://mail.example:1", "mail.example:1"),
         ],
     )
     def test_accepts_http_and_unix_urls(self, url: str, text: str, authority: str) -> None:
@@ -49,7 +51,6 @@ class TestParseUrl:
         [
             "",
             "127.0.0.1:37849",
-            "https://127.0.0.1:37849",
             "http:127.0.0.1",
             "http://",
             "http://host:port",

@@ -17,6 +17,7 @@ from claude_mailbox.client.hooks.hook_io import (
 from claude_mailbox.client.hooks.patience import complaint, seconds_to_wait
 from claude_mailbox.client.hooks.session_events import report_event
 from claude_mailbox.client.mail.interrupts import Interrupted, Interrupts
+from claude_mailbox.client.reach.address import explicit_address, is_own_daemon
 from claude_mailbox.client.reach.api import Daemon, Identity, Refused
 from claude_mailbox.client.reach.connection import NoAnswer
 from claude_mailbox.errors import DaemonUnreachable, MailboxError, OutputLost
@@ -50,7 +51,7 @@ def check_hook(*, name: str | None = None, wake: bool = False, url: str | None =
             hint = "Give 'check --hook' a --name, or the hook's JSON on standard input."
             return _hint(hint, event, wake=wake)
         with Interrupts() as interrupts:
-            daemon = Daemon(url, seconds=seconds_to_wait())
+            daemon = Daemon(url, seconds=seconds_to_wait(is_own=is_own_daemon(url)))
             proving = _begin(daemon, session, hook, event) if session and name is None else None
             return _deliver(
                 interrupts, daemon, Identity(name, session), name, event, proving, wake=wake
@@ -64,8 +65,11 @@ def check_hook(*, name: str | None = None, wake: bool = False, url: str | None =
     except NoAnswer:
         told = complaint()
         return 0 if told is None else _hint(told, event, wake=wake)
-    except DaemonUnreachable:
+    except DaemonUnreachable as error:
+        address = explicit_address(url)
         hint = "The mail daemon is not running: start it with 'claude-mailbox start'."
+        if address is not None and address.is_tls:
+            hint = str(error)
         return _hint(hint, event, wake=wake)
     except MailboxError as error:
         return _hint(str(error), event, wake=wake)

@@ -10,14 +10,18 @@ from claude_mailbox import paths
 from claude_mailbox.client.reach.lock_file import running_daemon
 
 _SECONDS = 0.5
+# TLS takes three rounds to another machine, which may be far away.
+_REMOTE_SECONDS = 3.0
 # While it is known that the daemon does not answer, a look must cost next to nothing.
 _KNOWN_SECONDS = 0.1
 _PAUSE_SECONDS = 60.0
 
 
-def seconds_to_wait() -> float:
-    """Return how long to wait for the daemon's answer."""
-    return _KNOWN_SECONDS if _was_told() else _SECONDS
+def seconds_to_wait(*, is_own: bool = True) -> float:
+    """Return how long to wait for the answer of our own daemon, or of one elsewhere."""
+    if _was_told():
+        return _KNOWN_SECONDS
+    return _SECONDS if is_own else _REMOTE_SECONDS
 
 
 def complaint() -> str | None:

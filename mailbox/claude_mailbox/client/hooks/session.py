@@ -16,7 +16,7 @@ from claude_mailbox.client.hooks.launch_record import write_launch_record
 from claude_mailbox.client.hooks.session_events import report_event
 from claude_mailbox.client.identity.client_process import client_key
 from claude_mailbox.client.identity.naming import mailbox_name, project_name
-from claude_mailbox.client.reach.address import is_own_daemon
+from claude_mailbox.client.reach.address import explicit_address, is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.client.transcript.proof import (
@@ -202,7 +202,18 @@ def _report(daemon: Daemon, hook: dict[str, object], *, state: str) -> None:
 def client_headers() -> int:
     """Print the headers from which the daemon knows the session behind a tool call."""
     key = client_key()
-    _print({} if key is None else {"X-Mailbox-Client": key})
+    headers = {} if key is None else {"X-Mailbox-Client": key}
+    try:
+        address = explicit_address(None)
+        if address is not None and address.path is None:
+            from claude_mailbox.client.reach.token import token_for
+
+            token = token_for(address)
+            if token is not None:
+                headers["Authorization"] = f"Bearer {token}"
+    except ConfigError:
+        pass  # the start of the session has said it
+    _print(headers)
     return 0
 
 

@@ -6,7 +6,8 @@ import sys
 from claude_mailbox import paths
 from claude_mailbox.errors import ConfigError
 
-_FORMS = "give http://HOST:PORT or unix:/PATH"
+_FORMS = "give https://HOST:PORT, http://HOST:PORT or unix:/PATH"
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 class Address:
@@ -16,14 +17,18 @@ class Address:
         path: path of the Unix socket, or None.
         host: host name or address without brackets; empty for a Unix socket.
         port: TCP port; 0 for a Unix socket.
+        is_tls: whether TLS is spoken there.
     """
 
-    __slots__ = ("host", "path", "port")
+    __slots__ = ("host", "is_tls", "path", "port")
 
-    def __init__(self, *, path: str | None = None, host: str = "", port: int = 0) -> None:
+    def __init__(
+        self, *, path: str | None = None, host: str = "", port: int = 0, is_tls: bool = False
+    ) -> None:
         self.path = path
         self.host = host
         self.port = port
+        self.is_tls = is_tls
 
     @property
     def authority(self) -> str:
@@ -34,7 +39,9 @@ class Address:
         return f"{host}:{self.port}"
 
     def __str__(self) -> str:
-        return f"http://{self.authority}" if self.path is None else f"unix:{self.path}"
+        if self.path is not None:
+            return f"unix:{self.path}"
+        return f"{'https' if self.is_tls else 'http'}://{self.authority}"
 
     def __repr__(self) -> str:
         return f"<Address {self}>"
@@ -50,7 +57,7 @@ def parse_url(url: str) -> Address:
     """Return the address that *url* names.
 
     Raises:
-        ConfigError: if it is neither ``http://HOST[:PORT]`` nor ``unix:/PATH``.
+        ConfigError: if it is neither ``http[s]://HOST[:PORT]`` nor ``unix:/PATH``.
     """
     text = url.strip()
     if not text.isprintable() or " " in text:
@@ -64,16 +71,16 @@ def parse_url(url: str) -> Address:
         if not path.startswith("/"):
             raise ConfigError(f"The daemon's URL {text} needs an absolute path: {_FORMS}.")
         return Address(path=path)
-    if scheme != "http" or not rest.startswith("//"):
+    if scheme not in _DEFAULT_PORTS or not rest.startswith("//"):
         raise ConfigError(f"The daemon's URL {text} is not understood: {_FORMS}.")
     authority = rest[2:].removesuffix("/")
     if not authority or any(mark in authority for mark in "/?#@\\"):
         raise ConfigError(f"The daemon's URL {text} must have a host and nothing more: {_FORMS}.")
-    host, port = _split_authority(authority, text)
-    return Address(host=host, port=port)
+    host, port = _split_authority(authority, text, _DEFAULT_PORTS[scheme])
+    return Address(host=host, port=port, is_tls=scheme == "https")
 
 
-def _split_authority(authority: str, url: str) -> tuple[str, int]:
+def _split_authority(authority: str, url: str, default_port: str) -> tuple[str, int]:
     if authority.startswith("["):
         host, bracket, rest = authority[1:].partition("]")
         colon, digits = rest[:1], rest[1:]
@@ -82,7 +89,7 @@ def _split_authority(authority: str, url: str) -> tuple[str, int]:
     else:
         host, colon, digits = authority.partition(":")
     if not colon:
-        digits = "80"
+        digits = default_port
     if not host or not (digits.isascii() and digits.isdigit()) or not 0 < int(digits) < 65536:
         raise ConfigError(f"The daemon's URL {url} has no valid host and port: {_FORMS}.")
     return host, int(digits)
@@ -123,17 +130,22 @@ def explicit_address(url: str | None) -> Address | None:
         return None
     address = parse_url(from_environment)
     host = "127.0.0.1" if address.host == "localhost" else address.host
-    return None if Address(host=host, port=address.port) == configured_tcp() else address
+    plain = Address(host=host, port=address.port, is_tls=address.is_tls)
+    return None if plain == configured_tcp() else address
 
 
 def configured_tcp() -> Address:
-    """Return the TCP address that ``mailbox.json`` sets, or the default.
+    """Return the TCP address for this machine that ``mailbox.json`` sets, or the default.
+
+    The port is 0 if there is none, or none that is known before the daemon runs.
 
     Raises:
         ConfigError: if a file is not a JSON object with a usable `bind` and `port`.
     """
     bind: object = paths.DEFAULT_BIND
     port: object = paths.DEFAULT_PORT
+    is_network = False
+    local_port: object = 0
     for path in paths.config_paths():
         try:
             with open(path, "rb") as file:
@@ -150,6 +162,10 @@ def configured_tcp() -> Address:
             raise ConfigError(f"The configuration {path} must be one JSON object.")
         bind = content.get("bind", bind)
         port = content.get("port", port)
+        is_network = bool(content.get("tlsCert") or content.get("behindProxy")) or is_network
+        local_port = content.get("localPort", local_port)
+    if is_network:
+        bind, port = paths.DEFAULT_BIND, local_port
     if not isinstance(bind, str) or not bind:
         raise ConfigError("'bind' in mailbox.json must be a string that is not empty.")
     if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port < 65536:

@@ -147,7 +147,12 @@ class Daemon:
         if self._given is None:
             self._connection = connect_own(self._seconds)
         else:
-            self._connection = Connection(self._given, seconds=self._seconds)
+            token = None
+            if self._given.path is None:
+                from claude_mailbox.client.reach.token import token_for
+
+                token = token_for(self._given)
+            self._connection = Connection(self._given, seconds=self._seconds, token=token)
         return self._connection
 
     def close(self) -> None:

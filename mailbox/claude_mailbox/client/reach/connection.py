@@ -20,12 +20,18 @@ from claude_mailbox.client.reach.http1 import (
 )
 from claude_mailbox.errors import DaemonUnreachable
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from claude_mailbox.client.reach.tls import TlsSocket
+
 CONNECT_SECONDS = 5.0
 _RECEIVE_BYTES = 256 * 1024
 # On Windows Ctrl-C does not interrupt a blocked read, so we read in short slices there.
 _SLICE_SECONDS = 0.25 if sys.platform == "win32" else None
 # The errors that need no explanation: nobody listens there.
 _NOT_LISTENING = frozenset({errno.ECONNREFUSED, errno.ENOENT})
+
+_START = "start it with 'claude-mailbox start'"
 
 # What a sandbox answers to a socket, or to connecting it.
 _FORBIDDEN = frozenset({errno.EPERM, errno.EACCES, errno.EAFNOSUPPORT})
@@ -50,13 +56,23 @@ class WrongServer(DaemonUnreachable):
 class Connection:
     """One connection to the daemon: one request at a time, kept open between requests.
 
+    Args:
+        address: of the daemon.
+        seconds: how long to try.
+        token: sent with each request, if the daemon is on another machine.
+
     Raises:
         DaemonUnreachable: if nobody answers at *address*.
     """
 
-    def __init__(self, address: Address, *, seconds: float = CONNECT_SECONDS) -> None:
+    def __init__(
+        self, address: Address, *, seconds: float = CONNECT_SECONDS, token: str | None = None
+    ) -> None:
         self.address = address
         self.is_open = True
+        self._fixed_headers = [("Host", address.authority)]
+        if token is not None:
+            self._fixed_headers.append(("Authorization", f"Bearer {token}"))
         self._buffer = bytearray()
         self._socket = _connect(address, min(seconds, CONNECT_SECONDS))
 
@@ -95,7 +111,7 @@ class Connection:
         Raises:
             As `request` does.
         """
-        data = request_bytes(method, target, [("Host", self.address.authority), *headers], body)
+        data = request_bytes(method, target, [*self._fixed_headers, *headers], body)
         deadline = time.monotonic() + seconds
         self._send(data, deadline)
         while True:
@@ -251,7 +267,7 @@ def _no_answer(address: Address) -> NoAnswer:
     return NoAnswer(f"The daemon at {address} did not answer in time: see 'claude-mailbox doctor'.")
 
 
-def _connect(address: Address, seconds: float) -> "_socket.socket":
+def _connect(address: Address, seconds: float) -> "_socket.socket | TlsSocket":
     """Return a connected socket, or raise `DaemonUnreachable`."""
     failure: OSError | None = None
     try:
@@ -266,6 +282,10 @@ def _connect(address: Address, seconds: float) -> "_socket.socket":
             sock.connect(target)
             if family != getattr(_socket, "AF_UNIX", None):
                 sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+            if address.is_tls:
+                from claude_mailbox.client.reach.tls import wrap
+
+                return wrap(sock, address)
         except OSError as error:
             failure = error
             if sock is not None:
@@ -283,9 +303,8 @@ def _connect(address: Address, seconds: float) -> "_socket.socket":
         )
     if failure is not None and failure.errno not in _NOT_LISTENING:
         why = f" ({failure.strerror or failure})"
-    raise DaemonUnreachable(
-        f"No daemon answers at {address}{why}: start it with 'claude-mailbox start'."
-    )
+    cure = "check the address, and that it runs there" if address.is_tls else _START
+    raise DaemonUnreachable(f"No daemon answers at {address}{why}: {cure}.")
 
 
 def _socket_addresses(address: Address) -> list[tuple[int, str | tuple[object, ...]]]:

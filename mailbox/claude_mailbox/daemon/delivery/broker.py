@@ -11,6 +11,11 @@ from dataclasses import replace
 import trio
 
 from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery.conversation import parking, sending
+from claude_mailbox.daemon.delivery.conversation.answers import Answers, Asker
+from claude_mailbox.daemon.delivery.conversation.change import Change
+from claude_mailbox.daemon.delivery.conversation.parking import Parking
+from claude_mailbox.daemon.delivery.conversation.unanswered import Unanswered
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
 from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.delivery.history import History
@@ -80,8 +85,11 @@ class Broker:
         self._followers: set[Follower] = set()
         self._large_claims = trio.Semaphore(LARGE_CLAIMS)
         self.presence = presence
-        self.expiry = Expiry(ledger, clock, self.announce)
+        self.askers = Answers()
+        self.expiry = Expiry(ledger, clock, self.announce, self.askers, self.tell)
         self.receipts = Receipts(self.expiry, clock)
+        self.unanswered = Unanswered(ledger, clock, self.askers, self.tell)
+        self.parking = Parking(ledger, clock, self.announce)
         self.history = History(ledger, self.expiry, clock)
 
     def __repr__(self) -> str:
@@ -98,29 +106,89 @@ class Broker:
             if not self._lines.call_front(name):
                 self._bell.ring(name)
 
-    async def send(self, draft: Draft) -> Receipt:
-        """Store a message durably, then wake its receiver.
+    async def tell(self, change: Change) -> None:
+        """Say what a committed job has to tell."""
+        self.announce(change.mailboxes)
+        self.receipts.changed(change.messages)
+        lost = [
+            delivery.lease
+            for question, delivery in change.answers.items()
+            if not self.askers.hand_over(question, delivery)
+        ]
+        if lost:
+            # The asker left in between; whoever is cancelled now still has to say so.
+            with trio.CancelScope(shield=True):
+                await self.release(lost)
+
+    async def send(self, draft: Draft, asker: Asker | None = None) -> Receipt:
+        """Store a message durably, then wake its receiver; *asker* waits for the answer from then on.
 
         Raises:
             QuotaFull: if the mailbox is full.
+            NotFound: if it replies to a message that its sender has neither sent nor got.
+            Unanswerable: if nobody can answer it, or read it.
+            MutualAsk: if two would wait for each other's answer.
         """
         now = self._clock()
-        limit = self._config.max_pending_per_mailbox
 
-        def job(transaction: Transaction) -> tuple[Receipt, Sessions]:
-            receipt = transaction.mail.send(
-                draft, now, max_pending=limit, presence=self._look_up_presence
+        def job(transaction: Transaction) -> tuple[Receipt, Sessions, Change]:
+            change = Change(transaction, now, self.askers)
+            receipt = sending.send(
+                change,
+                draft,
+                max_pending=self._config.max_pending_per_mailbox,
+                presence=self._look_up_presence,
             )
-            return receipt, transaction.shown.facts(receipt.recipient)
+            sessions = transaction.shown.facts(receipt.recipient)
+            if draft.ask is not None:
+                session = _living(sessions, receipt.recipient)
+                has_ended = session is not None and session.state == "ended"
+                sending.ask(change, receipt, asker, has_ended=has_ended)
+            return receipt, sessions, change
 
-        receipt, sessions = await self._ledger.run(job, brief=len(draft.body) <= BRIEF_CHARACTERS)
+        receipt, sessions, change = await self._ledger.run(
+            job, brief=len(draft.body) <= BRIEF_CHARACTERS
+        )
         self.presence.note(receipt.sender)
         if not receipt.duplicate:
-            self.announce([receipt.recipient])
             self.history.note()
+            for seconds in (draft.delay, draft.ttl, draft.ask):
+                if seconds is not None:
+                    self.expiry.note(now + round(seconds * 1000))
+        if draft.ask is not None:
+            self.unanswered.note()
+        await self.tell(change)
         if not sessions:
             return receipt
         return replace(receipt, session=_living(sessions, receipt.recipient))
+
+    async def ask(
+        self, draft: Draft, seconds: float, custodian: Custodian, *, by: str = "watch"
+    ) -> tuple[Receipt, Delivery | None]:
+        """Send a question, and wait for up to *seconds* for what ends it.
+
+        *by* is the way that this goes, which its receipt tells.
+
+        Returns:
+            The receipt; and the answer, or the notice that there is none, or None if the question
+            is open still, or ended before.
+
+        Raises:
+            MailboxError: see ``send``.
+            ShuttingDown: if the daemon stops.
+        """
+        deadline = trio.current_time() + seconds
+        with self.askers.joined(custodian, by) as asker:
+            receipt = await self.send(draft, asker)
+            if not asker.is_too_late and not asker.waiter.is_called:
+                with trio.move_on_at(deadline):
+                    await custodian.attend(asker.waiter)
+            if asker.waiter.is_called:
+                await asker.waiter.turn()
+            until = asker.lease_until(self._clock())
+            if asker.delivery is not None and until is not None:
+                self.expiry.note(until)
+            return receipt, asker.delivery
 
     def _look_up_presence(self, name: str) -> tuple[int | None, bool]:
         """Say of a mailbox when it was seen last, as memory knows, and whether it is watched.
@@ -210,24 +278,35 @@ class Broker:
         seconds = custodian.lease_seconds
         until = None if seconds is None else now + round(seconds * 1000)
         self._bell.looking(name)
+
+        def job(transaction: Transaction) -> tuple[Claim, Change | None]:
+            claim = transaction.leases.claim(
+                name,
+                now,
+                limit=limit,
+                max_bytes=CHECK_BYTES,
+                lease_until=until,
+                max_characters=max_characters,
+                measure=measure,
+                at_least_one=at_least_one,
+                present_name_only=present_name_only,
+                by=by,
+                max_attempts=self._config.max_attempts,
+            )
+            if not claim.worn:
+                return claim, None
+            change = Change(transaction, now, self.askers)
+            for number in claim.worn:
+                parking.park(change, number)
+            return claim, change
+
         # A lease is never half made: either the ledger was not asked, or its custodian knows the
         # tokens. From the answer to ``take`` there is nothing that could be cancelled.
         is_brief = limit == 1 or max_characters is not None
         async with nullcontext() if is_brief else self._large_claims:
-            claim = await self.expiry.run_after(
+            claim, change = await self.expiry.run_after(
                 now,
-                lambda transaction: transaction.leases.claim(
-                    name,
-                    now,
-                    limit=limit,
-                    max_bytes=CHECK_BYTES,
-                    lease_until=until,
-                    max_characters=max_characters,
-                    measure=measure,
-                    at_least_one=at_least_one,
-                    present_name_only=present_name_only,
-                    by=by,
-                ),
+                job,
                 # Otherwise it may read megabytes.
                 brief=is_brief,
             )
@@ -237,6 +316,8 @@ class Broker:
             custodian.take([delivery.lease for delivery in claim.deliveries])
             if until is not None:
                 self.expiry.note(until)
+        if change is not None:
+            await self.tell(change)
         return claim
 
     async def peek(self, name: str) -> Backlog:

@@ -1,11 +1,17 @@
-"""Explicit leases that run out: their messages go back in line, and who waits there is called."""
+"""What happens at its time: explicit leases run out, and what `conversation.timing` knows of.
+
+Messages whose lease has run out go back in line, and who waits there is called.
+"""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 import trio
 
+from claude_mailbox.daemon.delivery.conversation import timing
+from claude_mailbox.daemon.delivery.conversation.answers import Answers
+from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError
@@ -19,12 +25,14 @@ _LONGEST_SECONDS = 5.0
 
 
 class Expiry:
-    """Knows when the next lease runs out.
+    """Knows when the next thing happens.
 
     Args:
         ledger: where leases are kept.
         clock: returns the time in milliseconds since the epoch.
         announce: told of the mailboxes that got messages back.
+        askers: who waits for answers in their requests.
+        tell: told of what happened otherwise.
     """
 
     def __init__(
@@ -32,16 +40,20 @@ class Expiry:
         ledger: Ledger,
         clock: Callable[[], int],
         announce: Callable[[Iterable[str]], None],
+        askers: Answers,
+        tell: Callable[[Change], Awaitable[None]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._announce = announce
+        self._askers = askers
+        self._tell = tell
         self._next: int | None = None
         self._knows_next = False
         self._is_sooner = trio.Event()
 
     def note(self, until: int) -> None:
-        """Note that some lease runs out then."""
+        """Note that something happens then."""
         if self._next is None or until < self._next:
             self._next = until
             self._is_sooner.set()
@@ -49,33 +61,49 @@ class Expiry:
     async def run_after(
         self, now: int, look: Callable[[Transaction], T], *, brief: bool = True
     ) -> T:
-        """Put back what has run out by *now*, then *look*, all in one transaction."""
-        is_due = not self._knows_next or (self._next is not None and self._next <= now)
+        """Let happen what is due by *now*, then *look*, all in one transaction."""
+        if not self._knows_next or (self._next is not None and self._next <= now):
+            return await self._advance(now, look)
         expired, seen = await self._ledger.run(
             lambda transaction: (transaction.leases.expire(now), look(transaction)),
             durable=False,
-            brief=brief and not is_due,
+            brief=brief,
         )
         self._announce(expired)
         return seen
 
+    async def _advance(self, now: int, look: Callable[[Transaction], T]) -> T:
+        def job(transaction: Transaction) -> tuple[Iterable[str], Change, T]:
+            expired = transaction.leases.expire(now)
+            change = Change(transaction, now, self._askers)
+            timing.advance(change)
+            return expired, change, look(transaction)
+
+        expired, change, seen = await self._ledger.run(job, durable=False)
+        self._announce(expired)
+        await self._tell(change)
+        return seen
+
     async def expire(self) -> int | None:
-        """Put back what has run out; return when the next lease does."""
+        """Let happen what is due; return when the next thing is."""
         now = self._clock()
         # Leases that are made while the job runs are noted meanwhile.
         self._next, self._knows_next = None, False
-        expired, following = await self._ledger.run(
-            lambda transaction: (transaction.leases.expire(now), transaction.leases.next_expiry()),
-            durable=False,
+        following = await self._advance(
+            now,
+            lambda transaction: (
+                transaction.leases.next_expiry(),
+                transaction.conversation.next_due(now),
+            ),
         )
         self._knows_next = True
-        if following is not None:
-            self.note(following)
-        self._announce(expired)
+        for due in following:
+            if due is not None:
+                self.note(due)
         return self._next
 
     async def serve(self) -> None:
-        """Put messages back to the moment, until cancelled; a failure is tried again."""
+        """Let things happen to the moment, until cancelled; a failure is tried again."""
         due: int | None = self._clock()
         while True:
             seconds = float("inf")
@@ -94,5 +122,5 @@ class Expiry:
             try:
                 due = await self.expire()
             except MailboxError as error:
-                logger.warning("could not look for expired leases: %s", error)
+                logger.warning("could not look for what is due: %s", error)
                 due = self._clock() + _RETRY_MILLISECONDS

@@ -14,6 +14,8 @@ from claude_mailbox.model.mail import parse_token
 
 # What can be waited for.
 DELIVERED, REPLIED = "delivered", "replied"
+# States in which there is nothing more to wait for.
+_ENDS = frozenset({"expired", "deleted"})
 
 
 class Receipts:
@@ -65,7 +67,7 @@ class Receipts:
         with self._waiting(number) as waiter:
             while True:
                 status = await self.status(mailbox, number)
-                if status.state == until:
+                if _is_reached(status, until) or status.state in _ENDS:
                     return status
                 # It may have been called during the look.
                 if not waiter.is_called:
@@ -89,6 +91,12 @@ class Receipts:
             if not waiters and self._waiters.get(number) is waiters:
                 del self._waiters[number]
 
+    def changed(self, numbers: Iterable[int]) -> None:
+        """Call who waits for these messages: their state changed, or they were replied to."""
+        if self._waiters:
+            for number in numbers:
+                self._call(self._waiters.get(number, ()))
+
     def settled(self, tokens: Sequence[str]) -> None:
         """Call who waits for these messages. Whoever settles leases says so, after the commit."""
         if self._waiters:
@@ -105,3 +113,9 @@ class Receipts:
         for waiters in self._waiters.values():
             for waiter in waiters:
                 waiter.dismiss(reason)
+
+
+def _is_reached(status: MessageStatus, until: str) -> bool:
+    if until == REPLIED:
+        return status.replied_by is not None
+    return status.state == until

@@ -7,6 +7,7 @@ say. Where only one thing can be meant, it is taken for that.
 import math
 from collections.abc import Mapping
 
+from claude_mailbox.daemon.edge.request import in_range
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.names import check_name
 
@@ -61,3 +62,20 @@ def whole(arguments: Arguments, key: str, default: int, low: int) -> int:
     if value < low or value % 1:
         raise BadRequest(f"'{key}' must be a whole number of at least {low:,}.")
     return int(value)
+
+
+def text_or_none(arguments: Arguments, key: str) -> object:
+    """Return an argument as ``text`` does, or None when there is nothing."""
+    value = text(arguments, key)
+    return None if value == "" else value
+
+
+def seconds(arguments: Arguments, key: str, bounds: tuple[float, float]) -> float | None:
+    """Return a number of seconds within *bounds*, or None when there is none.
+
+    Raises:
+        BadRequest: if it is not one.
+    """
+    if arguments.get(key) in (None, ""):
+        return None
+    return float(in_range(key, number(arguments, key, 0.0), *bounds))

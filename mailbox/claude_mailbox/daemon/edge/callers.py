@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.edge.network.grant import Grant, client_key, grant_of
 from claude_mailbox.daemon.http.asgi import Scope, headers_named
 from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
 from claude_mailbox.model.names import check_name
@@ -35,10 +36,12 @@ class Caller:
     Attributes:
         name: present name of the mailbox, or None when the caller did not say.
         is_bound: whether the name comes from a session, and so excludes any other.
+        grant: what its token allows; None on this machine.
     """
 
     name: str | None
     is_bound: bool = False
+    grant: Grant | None = None
 
     def required(self) -> str:
         """Return the name, or raise `BadRequest` when the caller did not say."""
@@ -69,11 +72,15 @@ class Callers:
         Raises:
             BadRequest: if a header is malformed or there more than once.
             UnknownSession: if the session has no mailbox.
+            NotAllowed: if the caller's token is not for that mailbox.
         """
+        grant = grant_of(scope)
         name = mailbox_header(scope)
         if name is not None:
             name = check_name(name, "X-Mailbox")
-            return Caller(await self._presence.touch(name) if register else name)
+            if grant is not None:
+                await self._check(grant, name)
+            return Caller(await self._presence.touch(name) if register else name, grant=grant)
         session = one_header(scope, SESSION_HEADER)
         if session is not None:
             found = await self._by_session(session)
@@ -81,17 +88,37 @@ class Callers:
                 raise UnknownSession(
                     f"Session '{session[:80]}' has no mailbox: announce it first, or give a name."
                 )
-            if register:
-                self._presence.note(found)
-            return Caller(found, is_bound=True)
-        client = one_header(scope, CLIENT_HEADER)
+            return self._bound(found, grant, register=register)
+        client = client_key(scope, one_header(scope, CLIENT_HEADER))
         if client is not None:
             found = await self._by_client(client)
             if found is not None:
-                if register:
-                    self._presence.note(found)
-                return Caller(found, is_bound=True)
-        return Caller(None)
+                return self._bound(found, grant, register=register)
+        return Caller(None, grant=grant)
+
+    def _bound(self, name: str, grant: Grant | None, *, register: bool) -> Caller:
+        if grant is not None:
+            grant.check(name)
+        if register:
+            self._presence.note(name)
+        return Caller(name, is_bound=True, grant=grant)
+
+    async def _check(self, grant: Grant, name: str) -> None:
+        """Check that the caller may be *name*, and what that name stands for now."""
+        grant.check(name)
+        present = await self.present(name)
+        if present != name:
+            grant.check(present)
+
+    async def check_session(self, scope: Scope, session_id: str) -> None:
+        """Check that the caller may speak for a session.
+
+        Raises:
+            NotAllowed: if its token is not for the session's mailbox.
+        """
+        grant = grant_of(scope)
+        if grant is not None and (name := await self._by_session(session_id)) is not None:
+            grant.check(name)
 
     async def present(self, name: str) -> str:
         """Return the present name of the mailbox that *name* stands for."""
@@ -119,6 +146,8 @@ class Callers:
         # The header may have been a former name, too; so compare as given, then as it is now.
         if name == own or name == (mailbox_header(scope) or "").strip():
             return name, own
+        if caller.grant is not None:
+            await self._check(caller.grant, name)
         if await self.present(name) != await self.present(own):
             raise NameMismatch(
                 f"The header X-Mailbox says '{own}', 'name' says '{name}': both must be your"
@@ -140,11 +169,14 @@ class Callers:
         Raises:
             BadRequest: if there is neither.
             NameMismatch: if the caller is bound to a mailbox and names another.
+            NotAllowed: if the caller's token is not for that mailbox.
         """
         if given is None:
             if caller.name is None:
                 raise BadRequest(f"'{what}' is missing: say which mailbox is yours.")
             return caller.name
+        if caller.grant is not None:
+            await self._check(caller.grant, given)
         if caller.is_bound and caller.name is not None:
             if given != caller.name and await self.present(given) != caller.name:
                 raise NameMismatch(

@@ -3,15 +3,20 @@
 A web page in the user's browser can reach a loopback port. What keeps it out is the ``Host``
 header, which a page that rebinds its own name cannot forge, the ``Origin`` header, which the
 browser sets, and the content type, which forces a preflight that nobody here answers.
+
+Requests from other machines come with a token, which no page has: they may address the daemon by
+any name that leads to it.
 """
 
 import ipaddress
+import re
 from collections.abc import Collection
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 import trio
 
+from claude_mailbox.daemon.edge.network.grant import grant_of
 from claude_mailbox.daemon.http.asgi import (
     CONNECTION_KEY,
     App,
@@ -36,6 +41,7 @@ from claude_mailbox.errors import (
 # The most that JSON escapes can blow up a character of a message: "\u0000" for one byte.
 _ESCAPE_FACTOR = 6
 _ENVELOPE_BYTES = 64 * 1024
+_STRING = re.compile(rb'"[^"]*"')
 _BODY_SECONDS = 30
 
 # How much of a refused body is read and thrown away, how long for, and how long a client may
@@ -88,6 +94,9 @@ class Guard:
             return
         if first is None:
             return
+        if first["body"] and not headers_named(scope, b"content-type"):
+            await _refuse(_wrong_type(), scope, receive, send)
+            return
         messages = [first]
 
         async def replay() -> Message:
@@ -119,10 +128,11 @@ class Guard:
         if len(hosts) != 1:
             raise BadRequest("The request needs exactly one Host header.")
         host, _ = _split_host(hosts[0])
-        if host not in self._hosts:
+        is_remote = grant_of(scope) is not None
+        if host not in self._hosts and not is_remote:
             raise self._foreign_host(hosts[0])
         for origin in headers_named(scope, b"origin"):
-            if not self._is_ours(origin, scope.get("server")):
+            if is_remote or not self._is_ours(origin, scope.get("server")):
                 raise Forbidden(
                     f"Origin '{_show(origin)}' is not allowed: web pages have no access to mail."
                 )
@@ -153,14 +163,16 @@ class Guard:
             # Two readers of one such stream may disagree where a request ends.
             raise BadRequest("Send Content-Length or Transfer-Encoding, not both.")
         size = int(lengths[0]) if lengths else 0
-        has_body = is_chunked or size > 0
+        # HTTP/2 needs no header to say that a body follows.
+        may_have_body = scope["http_version"] == "2" and not lengths
+        has_body = is_chunked or size > 0 or (may_have_body and bool(types))
         if (has_body or types) and not (
             types and all(_media_type(value) == b"application/json" for value in types)
         ):
-            raise WrongContentType("Send the body as JSON, with 'Content-Type: application/json'.")
+            raise _wrong_type()
         if size > self._max_request:
             raise self._too_large()
-        return has_body
+        return has_body or may_have_body
 
     async def _read_body(self, scope: Scope, receive: Receive) -> Message | None:
         """Return the whole body as one message, or None when the client left in the middle."""
@@ -181,6 +193,11 @@ class Guard:
             if len(body) > self._max_request:
                 raise self._too_large()
             if not message.get("more_body", False):
+                if len(body) > _ENVELOPE_BYTES and _envelope_of(body) > _ENVELOPE_BYTES:
+                    raise TooLarge(
+                        f"The request's JSON has more than {_ENVELOPE_BYTES} bytes around its texts:"
+                        " leave out what the daemon does not ask for."
+                    )
                 return {"type": "http.request", "body": bytes(body), "more_body": False}
 
     def _too_large(self) -> TooLarge:
@@ -188,6 +205,20 @@ class Guard:
             f"The request is larger than {self._max_request} bytes: send the message in parts, or"
             " send the path of a file."
         )
+
+
+def _envelope_of(body: bytearray) -> int:
+    """Return how long JSON is without the content of its strings.
+
+    Parsed, a value takes up to fifty times its length in memory; a string about its length.
+    """
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    quotes = plain.count(b'"')
+    return quotes if quotes > _ENVELOPE_BYTES else quotes + len(_STRING.sub(b"", plain))
+
+
+def _wrong_type() -> WrongContentType:
+    return WrongContentType("Send the body as JSON, with 'Content-Type: application/json'.")
 
 
 async def _refuse(error: MailboxError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from typing import cast
 
 from claude_mailbox.daemon.edge import shapes
+from claude_mailbox.model.conversations import Envelope
+from claude_mailbox.model.drafts import NORMAL
 from claude_mailbox.model.history import HistoryEntry, MessageStatus
 from claude_mailbox.model.mail import Backlog, Delivery, LeaseOutcome, Listing, Receipt, Rename
 from claude_mailbox.model.sessions import Shown
 from claude_mailbox.model.text import visible_in_json
 from claude_mailbox.model.times import iso_time
+from claude_mailbox.model.tokens import Token
 
 # Made once: ``json.dumps`` would make one for every call that is not by default.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -29,6 +32,8 @@ def delivery_json(delivery: Delivery, *, with_lease: bool) -> shapes.Delivery:
         "sentAt": iso_time(delivery.sent_at),
         "attempts": delivery.attempts,
     }
+    if delivery.envelope is not None:
+        _add_envelope(answer, delivery.envelope)
     if with_lease:
         answer["lease"] = delivery.lease
     return answer
@@ -44,8 +49,38 @@ def for_models(message: Mapping[str, object]) -> Mapping[str, object]:
     return message if shown == body else {**message, "body": shown, "escaped": True}
 
 
-def receipt_json(receipt: Receipt) -> shapes.Receipt:
-    """Return the answer to a send."""
+def _add_envelope(answer: shapes.Envelope, envelope: Envelope) -> None:
+    if envelope.thread is not None:
+        answer["thread"] = envelope.thread
+    if envelope.reply_to is not None:
+        answer["replyTo"] = envelope.reply_to
+    if not envelope.is_final:
+        answer["final"] = False
+    if envelope.urgency != NORMAL:
+        answer["urgency"] = envelope.urgency
+    if envelope.answer_by is not None:
+        answer["answerBy"] = iso_time(envelope.answer_by)
+    if envelope.notice is not None:
+        answer["notice"] = envelope.notice
+
+
+def answered_json(
+    receipt: Receipt, delivery: Delivery | None, *, with_lease: bool
+) -> shapes.Receipt:
+    """Return the answer to a send that waited: also what ended the question, if anything did."""
+    answer = receipt_json(receipt)
+    answer["answer"] = None
+    if delivery is not None:
+        shown = delivery_json(delivery, with_lease=with_lease)
+        if "notice" in shown:
+            answer["notice"] = shown
+        else:
+            answer["answer"] = shown
+    return answer
+
+
+def receipt_json(receipt: Receipt, *, quiet: bool = False) -> shapes.Receipt:
+    """Return the answer to a send; a *quiet* message wakes nobody."""
     answer: shapes.Receipt = {
         "id": receipt.id,
         "from": receipt.sender,
@@ -58,7 +93,7 @@ def receipt_json(receipt: Receipt) -> shapes.Receipt:
             "watching": receipt.watching,
             "pending": receipt.pending,
             "state": "unknown" if receipt.session is None else receipt.session.state,
-            "wakes": receipt.watching or (receipt.session is not None and receipt.session.has_bell),
+            "wakes": not quiet and _wakes(receipt),
         },
     }
     if receipt.forwarded_from is not None:
@@ -66,6 +101,10 @@ def receipt_json(receipt: Receipt) -> shapes.Receipt:
     if receipt.duplicate:
         answer["duplicate"] = True
     return answer
+
+
+def _wakes(receipt: Receipt) -> bool:
+    return receipt.watching or (receipt.session is not None and receipt.session.has_bell)
 
 
 def status_json(status: MessageStatus) -> shapes.MessageStatus:
@@ -82,6 +121,12 @@ def status_json(status: MessageStatus) -> shapes.MessageStatus:
         answer["deliveredAt"] = iso_time(status.delivered_at)
     if status.by is not None:
         answer["by"] = status.by
+    if status.envelope is not None:
+        _add_envelope(answer, status.envelope)
+    if status.outcome is not None:
+        answer["outcome"] = status.outcome
+    if status.replied_by is not None:
+        answer["repliedBy"] = status.replied_by
     return answer
 
 
@@ -140,4 +185,15 @@ def shown_json(shown: Shown) -> shapes.Shown:
         "transcript": shown.transcript,
         "inode": shown.inode,
         "size": shown.size,
+    }
+
+
+def token_json(token: Token) -> shapes.Token:
+    """Return what is kept of a token, but for its hash."""
+    return {
+        "id": token.id,
+        "mailboxes": list(token.patterns),
+        "createdAt": iso_time(token.created_at),
+        "expiresAt": iso_time(token.expires_at),
+        "lastUsedAt": iso_time(token.last_used_at),
     }

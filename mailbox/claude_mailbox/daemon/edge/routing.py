@@ -24,12 +24,20 @@ class Route:
         path: the path, without parameters.
         handler: turns a request into a response; its errors become responses, too.
         about: what it takes and answers; None for what is not REST.
+        with_query: answers requests that have a query, whose response may carry mail; or None.
     """
 
     method: str
     path: str
     handler: Callable[[Request], Awaitable[Response]]
     about: Description | None
+    with_query: Callable[[Request, Custody], Awaitable[App]] | None = None
+
+    def for_mail(self) -> "MailRoute | None":
+        """Return the route of requests that have a query, or None."""
+        if self.with_query is None:
+            return None
+        return MailRoute(self.method, self.path, self.with_query, self.about)
 
     async def respond(self, request: Request) -> Response:
         """Return the response, which tells of the error if there was one."""

@@ -6,6 +6,8 @@ Those with a field ``from`` are written as calls, because that is a keyword of t
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from claude_mailbox.daemon.edge.description import Keywords
+from claude_mailbox.model.conversations import OUTCOMES
+from claude_mailbox.model.drafts import URGENCIES
 from claude_mailbox.model.names import NAME_LIMIT
 from claude_mailbox.model.sessions import SESSION_STATES
 
@@ -17,7 +19,12 @@ Name = Annotated[str, Keywords(minLength=1, maxLength=NAME_LIMIT, description="N
 GivenName = Annotated[
     Name, Keywords(pattern=f"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}\\s][^{_FORBIDDEN}]*$")
 ]
-# As above, where a mailbox of that name may be made. In patterns, the word for letters of every
+# As above, where the request may also leave it empty, which says nothing.
+NameOrNothing = Annotated[
+    Name,
+    Keywords(minLength=0, pattern=f"^([^{_FORBIDDEN}]*[^{_FORBIDDEN}\\s][^{_FORBIDDEN}]*)?$"),
+]
+# As `Name`, where a mailbox of that name may be made. In patterns, the word for letters of every
 # script is not understood everywhere.
 NewName = Annotated[
     Name,
@@ -36,10 +43,25 @@ Time = Annotated[str, Keywords(format="date-time")]
 Count = Annotated[int, Keywords(minimum=0)]
 Id = Annotated[int, Keywords(minimum=1, maximum=2**63 - 1, description="Number of a message")]
 SessionState = Annotated[str, Keywords(enum=list(SESSION_STATES))]
-MessageState = Annotated[str, Keywords(enum=["waiting", "leased", "delivered"])]
+MessageState = Annotated[
+    str,
+    Keywords(enum=["waiting", "leased", "delivered", "held", "expired", "parked", "deleted"]),
+]
 
-Delivery = TypedDict(
-    "Delivery",
+
+class Envelope(TypedDict):
+    """What a message may have besides its text; what says nothing is left out."""
+
+    thread: NotRequired[Id]
+    replyTo: NotRequired[Id]
+    final: NotRequired[bool]
+    urgency: NotRequired[Annotated[str, Keywords(enum=list(URGENCIES))]]
+    answerBy: NotRequired[Time]
+    notice: NotRequired[str]
+
+
+_Delivery = TypedDict(
+    "_Delivery",
     {
         "id": Id,
         "from": Name,
@@ -49,6 +71,10 @@ Delivery = TypedDict(
         "lease": NotRequired[str],
     },
 )
+
+
+class Delivery(_Delivery, Envelope):
+    """A message that is handed out."""
 
 
 class Recipient(TypedDict):
@@ -73,11 +99,13 @@ Receipt = TypedDict(
         "recipient": Recipient,
         "forwardedFrom": NotRequired[Name],
         "duplicate": NotRequired[bool],
+        "answer": NotRequired[Delivery | None],
+        "notice": NotRequired[Delivery],
     },
 )
 
-MessageStatus = TypedDict(
-    "MessageStatus",
+_MessageStatus = TypedDict(
+    "_MessageStatus",
     {
         "id": Id,
         "from": Name,
@@ -87,8 +115,14 @@ MessageStatus = TypedDict(
         "attempts": Count,
         "deliveredAt": NotRequired[Time],
         "by": NotRequired[str],
+        "outcome": NotRequired[Annotated[str, Keywords(enum=list(OUTCOMES))]],
+        "repliedBy": NotRequired[Id],
     },
 )
+
+
+class MessageStatus(_MessageStatus, Envelope):
+    """What became of a message; ``outcome`` is that of a question."""
 
 
 class HistoryEntry(MessageStatus):
@@ -211,9 +245,37 @@ class SubagentCall(TypedDict):
     toolUseId: str
 
 
+class Parked(TypedDict):
+    """Which of the messages were parked."""
+
+    done: list[Id]
+
+
 class Error(TypedDict):
     """What went wrong: a sentence that says what to do, and a stable code."""
 
     error: str
     reason: str
     to: NotRequired[Name]
+
+
+class Token(TypedDict):
+    """A token of clients on other machines; ``mailboxes`` may have stars for any text."""
+
+    id: str
+    mailboxes: list[str]
+    createdAt: Time
+    expiresAt: Time
+    lastUsedAt: Time | None
+
+
+class NewToken(Token):
+    """A token that was just made: nobody can see it again."""
+
+    token: str
+
+
+class Revoked(TypedDict):
+    """Which token was revoked."""
+
+    revoked: str

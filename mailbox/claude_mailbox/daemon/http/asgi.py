@@ -48,6 +48,8 @@ def error_headers(error: MailboxError) -> list[tuple[bytes, bytes]]:
     """Return the headers that an error adds to its response."""
     if isinstance(error, MethodNotAllowed):
         return [(b"allow", error.allowed.encode())]
+    if error.challenge is not None:
+        return [(b"www-authenticate", error.challenge.encode())]
     if error.retry_after is None:
         return []
     return [(b"retry-after", str(error.retry_after).encode())]

@@ -22,7 +22,11 @@ class Listener:
 
 
 def open_tcp(
-    bind: str, port: int, owner_of: Callable[[str, int], str | None] = lambda host, port: None
+    bind: str,
+    port: int,
+    owner_of: Callable[[str, int], str | None] = lambda host, port: None,
+    *,
+    scheme: str = "http",
 ) -> Listener:
     """Listen on TCP.
 
@@ -30,6 +34,7 @@ def open_tcp(
         bind: address of this machine.
         port: 0 for any free one.
         owner_of: says which program holds a port, if it can tell.
+        scheme: that of the address.
 
     Raises:
         StartupError: if the address is not ours or the port is taken.
@@ -56,7 +61,7 @@ def open_tcp(
         listener.close()
         raise StartupError(f"There is no port {port}: give one from 0 to 65535.") from None
     shown = f"[{host}]" if family == socket.AF_INET6 else host
-    return Listener(listener, f"http://{shown}:{listener.getsockname()[1]}")
+    return Listener(listener, f"{scheme}://{shown}:{listener.getsockname()[1]}")
 
 
 def _taken(port: int, error: OSError, owner: str | None) -> str:

@@ -18,7 +18,9 @@ from claude_mailbox.daemon.edge.callers import CLIENT_HEADER, MAILBOX_HEADER, SE
 from claude_mailbox.daemon.http.asgi import Scope
 
 _METHOD = "notifications/cancelled"
-_IDENTIFYING_HEADERS = frozenset({MAILBOX_HEADER, SESSION_HEADER, CLIENT_HEADER, b"user-agent"})
+_IDENTIFYING_HEADERS = frozenset(
+    {MAILBOX_HEADER, SESSION_HEADER, CLIENT_HEADER, b"authorization", b"user-agent"}
+)
 
 # Who sent the request, and its number with its type: 1 is not "1".
 _Key = tuple[frozenset[tuple[bytes, bytes]], type, object]

@@ -45,10 +45,22 @@ TOOLS = (
     Tool(
         "send",
         "Send mail: a message to a peer's mailbox. It is stored safely before this returns, and wakes"
-        " the peer. 'recipient.known' false: nobody has used that name yet.",
+        " the peer. 'recipient.known' false: nobody has used that name yet. To answer a message, give"
+        " its id as 'reply_to'.",
         {
             "to": {"type": "string", "description": "The peer's mailbox"},
             "body": {"type": "string"},
+            "reply_to": {"type": "integer"},
+            "ask": {
+                "type": "number",
+                "description": "Makes it a question: within how many seconds you want a reply. You"
+                " get that, or mail that none will come",
+            },
+            "wait": {"type": "number", "description": "Wait here for the reply; at most 50"},
+            "urgency": {
+                "enum": ["low", "normal", "high"],
+                "description": "low: news, wakes nobody",
+            },
             "from": _NAME,
         },
         ("to", "body"),

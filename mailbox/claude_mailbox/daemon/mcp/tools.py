@@ -5,8 +5,9 @@ So bodies in both are made for models; programs that need them exactly as they w
 """
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -15,6 +16,7 @@ from claude_mailbox.daemon.edge import arguments as given
 from claude_mailbox.daemon.edge.arguments import Arguments
 from claude_mailbox.daemon.edge.callers import Caller, Callers, one_header
 from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.network.grant import check_allowed
 from claude_mailbox.daemon.edge.render import (
     backlog_json,
     compact,
@@ -29,12 +31,13 @@ from claude_mailbox.daemon.http.asgi import Scope
 from claude_mailbox.daemon.mcp.arguments import check_keys
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.clients import characters_for
+from claude_mailbox.daemon.mcp.drafts import draft_of
 from claude_mailbox.daemon.mcp.history import HistoryTools
 from claude_mailbox.daemon.mcp.parts import HELD_SECONDS, LongMessage, LongMessages, cut, json_size
 from claude_mailbox.daemon.mcp.schemas import LEAST_CHARACTERS, TOOLS, WATCH_DEFAULT, WATCH_LIMIT
 from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
-from claude_mailbox.model.drafts import Draft
-from claude_mailbox.model.mail import CHECK_LIMIT, Claim, Delivery, check_body
+from claude_mailbox.model.drafts import LOW
+from claude_mailbox.model.mail import CHECK_LIMIT, Claim, Delivery
 from claude_mailbox.model.names import check_name
 
 logger = logging.getLogger(__name__)
@@ -167,7 +170,7 @@ class Tools:
         name = given.name(arguments, key)
         if name is not None and request.tool_use_id in self._subagents:
             # It may have a mailbox of its own beside its session's.
-            caller = Caller(caller.name)
+            caller = replace(caller, is_bound=False)
         return await self._callers.acting_as(caller, name, key, register=register)
 
     async def _mailbox_to_empty(self, request: ToolRequest, arguments: Arguments) -> str:
@@ -190,9 +193,31 @@ class Tools:
     async def _send(self, request: ToolRequest, arguments: Arguments) -> Content:
         # The send registers its sender itself.
         sender = await self._own_name(request, arguments, "from", register=False)
-        to = check_name(given.text(arguments, "to"), "to")
-        body = check_body(given.text(arguments, "body"), self._broker.max_body_bytes)
-        return receipt_json(await self._broker.send(Draft(sender, to, body)))
+        draft = draft_of(sender, arguments, self._broker.max_body_bytes)
+        seconds = given.seconds(arguments, "wait", (0.0, math.inf))
+        if seconds is None:
+            receipt = await self._broker.send(draft)
+            return {**receipt_json(receipt, quiet=draft.urgency == LOW)}
+        if draft.ask is None:
+            raise BadRequest("'wait' is for questions: give 'ask' with the seconds, too.")
+        custody = request.custody()
+        await self._start_over(sender)
+        with self._calls.waiting(request.scope, request.id) as patience:
+            receipt, delivery = await self._broker.ask(
+                draft, min(seconds, WATCH_LIMIT), custody, by="mcp"
+            )
+        if patience.cancel_called:
+            await self._put_back(custody)
+            return {"answer": None}
+        content: Content = {**receipt_json(receipt), "answer": None}
+        if delivery is None:
+            return content
+        room = characters_for(request.client) - json_size(content)
+        (message,), rest = await self._handed_out(
+            Claim(receipt.sender, [delivery], 0), room, custody
+        )
+        key = "notice" if "notice" in message else "answer"
+        return {**content, key: message, **({"next": rest["next"]} if "next" in rest else {})}
 
     async def _check(self, request: ToolRequest, arguments: Arguments) -> Content:
         name = await self._mailbox_to_empty(request, arguments)
@@ -227,15 +252,18 @@ class Tools:
                 name, float(min(max(seconds, 0), WATCH_LIMIT)), custody, by="mcp"
             )
         if patience.cancel_called:
-            # A claim that was under way is not cancelled, and now nobody wants it.
-            if custody.tokens:
-                await self._broker.release(custody.tokens)
-                custody.drop()
+            await self._put_back(custody)
             return {"message": None}
         if claim is None:
             return {"message": None}
         (message,), rest = await self._handed_out(claim, characters_for(request.client), custody)
         return {"message": message, **rest}
+
+    async def _put_back(self, custody: Custody) -> None:
+        """Release what a call took that was given up: a claim under way is not cancelled."""
+        if custody.tokens:
+            await self._broker.release(custody.tokens)
+            custody.drop()
 
     async def _handed_out(
         self, claim: Claim, room: int, custody: Custody
@@ -303,6 +331,7 @@ class Tools:
     async def _rename(self, request: ToolRequest, arguments: Arguments) -> Content:
         current = await self._own_name(request, arguments, "current_name", register=False)
         to = check_name(given.text(arguments, "new_name"), "new_name")
+        check_allowed(request.scope, to)
         return rename_json(await self._broker.rename(current, to))
 
     async def _history(self, request: ToolRequest, arguments: Arguments) -> Content:

@@ -8,6 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from claude_mailbox.model.conversations import (
+    Arrival,
+    Notice,
+    OpenQuestion,
+    Original,
+    Returned,
+)
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryPage, HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import (
@@ -21,6 +28,7 @@ from claude_mailbox.model.mail import (
     shown_characters,
 )
 from claude_mailbox.model.sessions import SessionEvent, SessionFacts, Shown, Start, Started
+from claude_mailbox.model.tokens import Token
 
 # When a mailbox was last seen, as far as memory knows, and whether somebody watches it.
 LookUpPresence = Callable[[str], tuple[int | None, bool]]
@@ -60,7 +68,8 @@ class MailboxStore(Protocol):
     def turn_back(self, now: int) -> None:
         """Correct the times of an earlier run whose clock was ahead of the present one.
 
-        Leases move by as much, so that they last as long as they should; sights are now at most.
+        What ends or begins at a time moves by as much, so that it lasts as long as it should;
+        sights are now at most.
         """
         ...
 
@@ -136,6 +145,7 @@ class LeaseStore(Protocol):
         at_least_one: bool = True,
         present_name_only: bool = False,
         by: str | None = None,
+        max_attempts: int = 0,
     ) -> Claim:
         """Lease the oldest waiting messages of a mailbox, which is made when it is new.
 
@@ -143,7 +153,8 @@ class LeaseStore(Protocol):
 
         Takes whole messages: at most *limit*, at most *max_bytes* of bodies in UTF-8, at most
         *max_characters* as *measure* counts them; with *at_least_one* the first message is taken
-        whatever its size. Without *lease_until* the leases are bound to the connection.
+        whatever its size. Without *lease_until* the leases are bound to the connection. Messages
+        that were handed out *max_attempts* times, unless that is 0, are passed over and named.
 
         Raises:
             Renamed: if *present_name_only* and *name* is a former name.
@@ -176,6 +187,73 @@ class LeaseStore(Protocol):
 
     def bound_tokens(self) -> set[str]:
         """Return the tokens of all connection-bound leases."""
+        ...
+
+
+class ConversationStore(Protocol):
+    """What messages have to do with each other and with the clock: threads, questions, times."""
+
+    def original(self, number: int, mailbox: str) -> Original | None:
+        """Return the message that *mailbox*, which sent or got it, may reply to; or None."""
+        ...
+
+    def answer(self, reply: int) -> int | None:
+        """Let *reply* answer the question that it replies to; return its number if it does.
+
+        It does if it is final, and goes from the asked mailbox to the asker. When the question
+        has ended otherwise before, the notice of that rings nobody any more.
+        """
+        ...
+
+    def open_questions(self) -> Sequence[OpenQuestion]:
+        """Return all questions without an outcome."""
+        ...
+
+    def questions_between(self, asker: str, asked: str) -> Sequence[int]:
+        """Return the open questions from one mailbox to another."""
+        ...
+
+    def close(self, question: int, outcome: str) -> None:
+        """Give an open question its outcome."""
+        ...
+
+    def claim_answer(self, question: int, *, lease_until: int | None, by: str) -> Delivery | None:
+        """Lease what ended a question, the answer or the notice, if it waits in its mailbox."""
+        ...
+
+    def notify(self, about: int, notice: str, body: str, now: int) -> Notice | None:
+        """Store a message by the daemon to the sender of *about*; None if his mailbox is gone.
+
+        It is in the thread of *about*, and as quiet.
+        """
+        ...
+
+    def show_delayed(self, now: int) -> Sequence[Arrival]:
+        """Let messages wait whose delay is over."""
+        ...
+
+    def take_back(self, now: int) -> Sequence[Returned]:
+        """Mark as expired what was to be delivered by *now* and nobody holds."""
+        ...
+
+    def next_due(self, now: int) -> int | None:
+        """Return when the next delay, time to live or deadline is over."""
+        ...
+
+    def park(self, number: int) -> Returned:
+        """Take a waiting message out of the line."""
+        ...
+
+    def parked(self, mailbox: str | None = None) -> Sequence[MessageStatus]:
+        """Return what is parked, oldest first; with *mailbox*, only what it sent or got."""
+        ...
+
+    def retry(self, numbers: Iterable[int], now: int) -> tuple[Sequence[int], Sequence[str]]:
+        """Let parked messages wait again, as if never handed out; also return their mailboxes."""
+        ...
+
+    def drop(self, numbers: Iterable[int]) -> Sequence[int]:
+        """Mark parked messages as deleted; return which were parked."""
         ...
 
 
@@ -306,6 +384,30 @@ class ShownStore(Protocol):
         ...
 
 
+class TokenStore(Protocol):
+    """Tokens of clients on other machines."""
+
+    def add(self, token: Token) -> None:
+        """Keep a new token."""
+        ...
+
+    def find(self, token_id: str) -> Token | None:
+        """Return a token, or None if there is none of that id."""
+        ...
+
+    def all(self) -> Sequence[Token]:
+        """Return all tokens, oldest first."""
+        ...
+
+    def delete(self, token_id: str) -> bool:
+        """Forget a token; return whether there was one."""
+        ...
+
+    def note_use(self, token_id: str, now: int) -> None:
+        """Write down when a token was last used."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """What a job can do. The ledger has begun the transaction, and will commit it."""
@@ -313,6 +415,8 @@ class Transaction:
     mailboxes: MailboxStore
     mail: MailStore
     leases: LeaseStore
+    conversation: ConversationStore
     history: HistoryStore
     sessions: SessionStore
     shown: ShownStore
+    tokens: TokenStore

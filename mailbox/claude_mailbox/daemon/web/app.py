@@ -98,6 +98,8 @@ class _Connection(TrioASGIHTTPConnection):
 
     async def __call__(self, receive: Any, send: Any) -> None:
         route = self.app.plain_routes.get((self.scope["method"], self.scope["path"]))
+        if self.scope["query_string"] and isinstance(route, Route):
+            route = route.for_mail() or route
         if isinstance(route, MailRoute):
 
             async def handle(custody: Custody, receive: Receive, send: Send) -> None:

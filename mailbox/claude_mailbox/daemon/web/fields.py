@@ -6,6 +6,7 @@ from typing import Annotated
 
 from claude_mailbox.daemon.edge.description import Keywords
 from claude_mailbox.errors import BadRequest
+from claude_mailbox.model.mail import check_message
 
 ID_LIMIT = 200
 TOKENS_LIMIT = 10_000
@@ -69,3 +70,15 @@ def lease_tokens(content: Mapping[str, object], key: str) -> Sequence[str]:
     if len(tokens) > TOKENS_LIMIT:
         raise BadRequest(f"'{key}' has {len(tokens)} tokens; the limit is {TOKENS_LIMIT}.")
     return tokens
+
+
+def numbers(content: Mapping[str, object], key: str) -> Sequence[int]:
+    """Return a list of numbers of messages.
+
+    Raises:
+        BadRequest: if it is none, or too long.
+    """
+    value = content.get(key)
+    if not isinstance(value, list) or len(value) > TOKENS_LIMIT:
+        raise BadRequest(f"'{key}' must be a list of at most {TOKENS_LIMIT} numbers of messages.")
+    return [check_message(each, key) for each in value]

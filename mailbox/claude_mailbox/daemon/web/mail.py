@@ -6,11 +6,12 @@ from typing import Annotated, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge import arguments as given
-from claude_mailbox.daemon.edge import shapes
+from claude_mailbox.daemon.edge import drafts, shapes
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.handover import Custody
 from claude_mailbox.daemon.edge.render import (
+    answered_json,
     backlog_json,
     delivery_json,
     history_json,
@@ -21,8 +22,17 @@ from claude_mailbox.daemon.edge.request import Request, in_range
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.web.fields import Tokens, lease_tokens
-from claude_mailbox.errors import KeyReused, QuotaFull, Renamed, TooLarge
-from claude_mailbox.model.drafts import Draft
+from claude_mailbox.errors import (
+    BadRequest,
+    KeyReused,
+    MutualAsk,
+    NotFound,
+    QuotaFull,
+    Renamed,
+    TooLarge,
+    Unanswerable,
+)
+from claude_mailbox.model.drafts import LOW, URGENCIES, Draft
 from claude_mailbox.model.mail import CHECK_LIMIT, KEY_LIMIT, check_body, check_key
 from claude_mailbox.model.names import check_name
 
@@ -30,6 +40,11 @@ WATCH_DEFAULT = 25.0
 WATCH_LIMIT = 300.0
 LEASE_RANGE = (1.0, 3600.0)
 LEASE_DEFAULT = 60.0
+
+
+def _within(bounds: tuple[float, float]) -> Keywords:
+    return Keywords(minimum=bounds[0], maximum=bounds[1])
+
 
 Seconds = Annotated[float, Keywords(minimum=LEASE_RANGE[0], maximum=LEASE_RANGE[1])]
 Timeout = Annotated[
@@ -41,14 +56,27 @@ Timeout = Annotated[
 ]
 
 
+class SendQuery(TypedDict):
+    """How long to wait for the answer to a question, and for how long to lease it."""
+
+    wait: NotRequired[Timeout]
+    lease: NotRequired[Seconds]
+
+
 class SendBody(TypedDict):
     """A message to send; a request that is repeated with its key stores it once."""
 
-    to: shapes.NewName | shapes.Digits
+    to: NotRequired[shapes.NewName | shapes.Digits]
     body: Annotated[str, Keywords(minLength=1)] | shapes.Whole
     idempotencyKey: NotRequired[
         Annotated[str | None, Keywords(minLength=1, maxLength=KEY_LIMIT)] | shapes.Whole
     ]
+    replyTo: NotRequired[shapes.Id | None]
+    final: NotRequired[bool | None]
+    ask: NotRequired[Annotated[float | None, _within(drafts.ASK_RANGE)]]
+    urgency: NotRequired[Annotated[str | None, Keywords(enum=[*URGENCIES, None])]]
+    ttl: NotRequired[Annotated[float | None, _within(drafts.TIME_RANGE)]]
+    delay: NotRequired[Annotated[float | None, _within(drafts.TIME_RANGE)]]
 
 
 class PeekQuery(TypedDict):
@@ -93,8 +121,18 @@ _SEND = Description(
     "Store a message",
     shapes.Receipt,
     identity="required",
-    body=SendBody,
-    errors=(KeyReused, TooLarge, QuotaFull),
+    query=SendQuery,
+    # A reply needs no address.
+    body=Annotated[
+        SendBody,
+        Keywords(
+            anyOf=[
+                {"required": ["to"]},
+                {"required": ["replyTo"], "properties": {"replyTo": {"type": "integer"}}},
+            ]
+        ),
+    ],
+    errors=(KeyReused, MutualAsk, NotFound, TooLarge, QuotaFull, Unanswerable),
 )
 _PEEK = Description(
     "Count the mail that waits, or look at it, without taking any",
@@ -141,7 +179,7 @@ class MailRoutes:
     def routes(self) -> Iterable[Route | MailRoute]:
         """Return them."""
         return (
-            Route("POST", "/v1/send", self._send, _SEND),
+            Route("POST", "/v1/send", self._send, _SEND, self._ask),
             Route("GET", "/v1/peek", self._peek, _PEEK),
             MailRoute("POST", "/v1/check-inbox", self._check, _CHECK),
             MailRoute("GET", "/v1/watch", self._watch, _WATCH),
@@ -151,17 +189,43 @@ class MailRoutes:
         )
 
     async def _send(self, request: Request) -> Response:
+        draft = await self._draft(request)
+        receipt = await self._broker.send(draft)
+        return Response(receipt_json(receipt, quiet=draft.urgency == LOW))
+
+    async def _ask(self, request: Request, custody: Custody) -> Response:
+        """Send with a query: ``wait=`` for the answer, perhaps with a ``lease=``."""
+        draft = await self._draft(request)
+        if not request.has("wait"):
+            receipt = await self._broker.send(draft)
+            return Response(receipt_json(receipt, quiet=draft.urgency == LOW))
+        if draft.ask is None:
+            raise BadRequest("'wait' is for questions: give 'ask' with the seconds, too.")
+        seconds = request.number("wait", WATCH_DEFAULT, -math.inf, math.inf)
+        with_lease = lease_asked_for(request, custody)
+        receipt, delivery = await self._broker.ask(
+            draft, min(max(seconds, 0.0), WATCH_LIMIT), custody
+        )
+        return Response(answered_json(receipt, delivery, with_lease=with_lease))
+
+    async def _draft(self, request: Request) -> Draft:
         # The send registers its sender itself.
         sender = (await self._callers.identify(request.scope, register=False)).required()
         content = request.json()
-        draft = Draft(
+        original = drafts.reply_to(content.get("replyTo"), "replyTo")
+        to = given.text(content, "to")
+        return Draft(
             sender,
-            check_name(given.text(content, "to"), "to"),
+            "" if to is None and original is not None else check_name(to, "to"),
             check_body(given.text(content, "body"), self._broker.max_body_bytes),
             check_key(given.text(content, "idempotencyKey")),
+            original,
+            drafts.is_final(content.get("final"), "final"),
+            given.seconds(content, "ask", drafts.ASK_RANGE),
+            drafts.urgency(content.get("urgency"), "urgency"),
+            given.seconds(content, "ttl", drafts.TIME_RANGE),
+            given.seconds(content, "delay", drafts.TIME_RANGE),
         )
-        receipt = await self._broker.send(draft)
-        return Response(receipt_json(receipt))
 
     async def _peek(self, request: Request) -> Response:
         if request.flag("bodies"):

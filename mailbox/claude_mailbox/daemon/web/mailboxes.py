@@ -8,6 +8,7 @@ from claude_mailbox.daemon.edge import arguments as given
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description
+from claude_mailbox.daemon.edge.network.grant import check_allowed
 from claude_mailbox.daemon.edge.render import listing_json, rename_json
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
@@ -89,6 +90,7 @@ class MailboxRoutes:
     async def _rename(self, request: Request) -> Response:
         current = (await self._callers.identify(request.scope, register=False)).required()
         to = check_name(given.text(request.json(), "to"), "to")
+        check_allowed(request.scope, to)
         return Response(rename_json(await self._broker.rename(current, to)))
 
     async def _delete(self, request: Request) -> Response:

@@ -5,6 +5,7 @@ from typing import Annotated, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.sessions.proof import Proofs
 from claude_mailbox.daemon.edge import shapes
+from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.render import lease_outcome_json, shown_json
 from claude_mailbox.daemon.edge.request import Request
@@ -68,10 +69,12 @@ class ProofRoutes:
 
     Args:
         proofs: does what they say.
+        callers: knows who may speak for a session.
     """
 
-    def __init__(self, proofs: Proofs) -> None:
+    def __init__(self, proofs: Proofs, callers: Callers) -> None:
         self._proofs = proofs
+        self._callers = callers
 
     def routes(self) -> Iterable[Route]:
         """Return them."""
@@ -91,6 +94,7 @@ class ProofRoutes:
             cwd=optional_text(content, "cwd", _PATH_LIMIT),
             project=optional_text(content, "project"),
         )
+        await self._callers.check_session(request.scope, event.session_id)
         return Response({"unproved": [shown_json(e) for e in await self._proofs.note_event(event)]})
 
     async def _shown(self, request: Request) -> Response:
@@ -102,13 +106,16 @@ class ProofRoutes:
             Shown(token, kind or "", False, 0, transcript, inode, size)
             for token in lease_tokens(content, "leases")
         ]
-        outcome = await self._proofs.add(text(content, "sessionId"), shown)
+        session_id = text(content, "sessionId")
+        await self._callers.check_session(request.scope, session_id)
+        outcome = await self._proofs.add(session_id, shown)
         return Response(lease_outcome_json(outcome))
 
     async def _proof(self, request: Request) -> Response:
         content = request.json()
         session_id = text(content, "sessionId")
         arrived, lost = lease_tokens(content, "arrived"), lease_tokens(content, "lost")
+        await self._callers.check_session(request.scope, session_id)
         settled = await self._proofs.settle(session_id, arrived)
         released = await self._proofs.release(session_id, lost)
         return Response(

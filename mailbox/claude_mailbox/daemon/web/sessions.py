@@ -12,8 +12,9 @@ from claude_mailbox.daemon.delivery.sessions.registry import (
 )
 from claude_mailbox.daemon.edge import arguments as given
 from claude_mailbox.daemon.edge import shapes
-from claude_mailbox.daemon.edge.callers import UnknownSession
+from claude_mailbox.daemon.edge.callers import Callers, UnknownSession
 from claude_mailbox.daemon.edge.description import Description, Keywords
+from claude_mailbox.daemon.edge.network.grant import check_allowed, client_key, grant_of
 from claude_mailbox.daemon.edge.render import listing_json
 from claude_mailbox.daemon.edge.request import Request, in_range
 from claude_mailbox.daemon.edge.response import Response
@@ -87,11 +88,13 @@ class SessionRoutes:
     Args:
         sessions: does what they say.
         subagents: is told of the calls that subagents make.
+        callers: knows who may speak for a session.
     """
 
-    def __init__(self, sessions: Sessions, subagents: SubagentCalls) -> None:
+    def __init__(self, sessions: Sessions, subagents: SubagentCalls, callers: Callers) -> None:
         self._sessions = sessions
         self._subagents = subagents
+        self._callers = callers
 
     def routes(self) -> Iterable[Route]:
         """Return them."""
@@ -104,12 +107,17 @@ class SessionRoutes:
 
     async def _start(self, request: Request) -> Response:
         content = request.json()
+        has_bell = flag(content, "bell", default=True)
+        session_id, name = text(content, "sessionId"), _wish(content.get("name"))
+        check_allowed(request.scope, name)
+        await self._callers.check_session(request.scope, session_id)
         welcome = await self._sessions.start(
             Start(
-                session_id=text(content, "sessionId"),
-                name=_wish(content.get("name")),
-                client=optional_text(content, "client"),
-                has_bell=flag(content, "bell", default=True),
+                session_id=session_id,
+                name=name,
+                client=client_key(request.scope, optional_text(content, "client")),
+                # A file here wakes nobody on another machine.
+                has_bell=has_bell and grant_of(request.scope) is None,
                 takes_over=optional_text(content, "source") == CLEAR,
             ),
             peer_minutes=_number(content, "peerWindowMinutes", PEERS_MINUTES, _MINUTES_LIMIT),
@@ -129,10 +137,12 @@ class SessionRoutes:
 
     async def _end(self, request: Request) -> Response:
         content = request.json()
+        session_id = text(content, "sessionId")
+        await self._callers.check_session(request.scope, session_id)
         name, deleted = await self._sessions.end(
-            text(content, "sessionId"),
+            session_id,
             optional_text(content, "reason") or "",
-            optional_text(content, "client"),
+            client_key(request.scope, optional_text(content, "client")),
         )
         return Response({"name": name, "deleted": deleted})
 
@@ -143,7 +153,8 @@ class SessionRoutes:
 
     async def _find(self, request: Request) -> Response:
         given = {"id": request.parameter("id"), "client": request.parameter("client")}
-        session_id, client = optional_text(given, "id"), optional_text(given, "client")
+        session_id = optional_text(given, "id")
+        client = client_key(request.scope, optional_text(given, "client"))
         if session_id is None and client is not None:
             session_id = await self._sessions.session_of(client)
             if session_id is None:

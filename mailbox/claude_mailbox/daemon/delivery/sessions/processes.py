@@ -1,7 +1,8 @@
 """Whether the process that a client key stands for still runs.
 
 A key is a process id, and where the client could find it the time at which that process
-started: ``123`` or ``123-4567``. So a process that got the id of a dead one is told apart.
+started: ``123`` or ``123-4567``. So a process that got the id of a dead one is told apart. A key with
+an ``@`` is that of a process on another machine.
 """
 
 import os
@@ -9,7 +10,12 @@ import sys
 
 
 def is_alive(key: str) -> bool:
-    """Say whether the process runs, as far as we can see; where we cannot, it does not."""
+    """Say whether the process runs, as far as we can see; where we cannot, it does not.
+
+    A process on another machine runs until we are told otherwise.
+    """
+    if "@" in key:
+        return True
     pid, _, started = key.partition("-")
     if not (pid.isascii() and pid.isdigit() and len(pid) < 10):
         return False

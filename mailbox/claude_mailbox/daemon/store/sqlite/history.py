@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import apsw
 
 from claude_mailbox.daemon.store.operations import HistoryStore
+from claude_mailbox.daemon.store.sqlite.envelopes import COLUMNS, envelope_of
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import (
     DELAYED,
@@ -49,6 +50,12 @@ _OPEN_END = 2**63 - 1
 _INDEX_MESSAGES = 100
 _INDEX_BYTES = 64 * 1024
 
+_IS_HIDDEN = f"state IN ({DELAYED}, {HELD})"
+# Messages to a mailbox that it must not see yet: few, if any.
+_HIDDEN_FROM = (
+    f"SELECT id FROM message INDEXED BY message_hidden WHERE {_IS_HIDDEN} AND recipient_id = :own"
+)
+
 _PART = re.compile(r'"([^"]*)"?|([^\s"]+)')
 
 
@@ -60,24 +67,46 @@ class SqliteHistory(HistoryStore):
     def status(self, number: int, mailbox: str) -> MessageStatus | None:
         mailbox_id = self._mailboxes.id_of_owner(mailbox)
         involved = self._connection.execute(
-            "SELECT EXISTS (SELECT 1 FROM message WHERE id = ? AND ? IN (sender_id, recipient_id))",
+            "SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1 AND"
+            f" (sender_id = ?2 OR (recipient_id = ?2 AND state NOT IN ({DELAYED}, {HELD}))))",
             (number, mailbox_id),
         ).get
-        return self._status(number) if involved else None
+        return self.status_of(number) if involved else None
 
-    def _status(self, number: int) -> MessageStatus:
-        (sender, recipient, sent_at, state, attempts, delivered_at, by) = self._connection.execute(
-            "SELECT coalesce(a.name, message.sender), coalesce(b.name, message.recipient),"
-            " sent_at, state, attempts, delivered_at, delivered_by FROM message"
-            " LEFT JOIN mailbox AS a ON a.id = sender_id"
-            " LEFT JOIN mailbox AS b ON b.id = recipient_id WHERE message.id = ?",
-            (number,),
-        ).get
+    def status_of(self, number: int) -> MessageStatus:
+        sender, recipient, sent_at, state, attempts, delivered_at, by, outcome, *more = (
+            self._connection.execute(
+                "SELECT coalesce(a.name, message.sender), coalesce(b.name, message.recipient),"
+                f" sent_at, state, attempts, delivered_at, delivered_by, outcome, {COLUMNS} FROM message"
+                " LEFT JOIN mailbox AS a ON a.id = sender_id"
+                " LEFT JOIN mailbox AS b ON b.id = recipient_id WHERE message.id = ?",
+                (number,),
+            ).get
+        )
         if state != DELIVERED:
             by = None
         return MessageStatus(
-            number, sender, recipient, sent_at, _STATES[state], attempts, delivered_at, by
+            number,
+            sender,
+            recipient,
+            sent_at,
+            _STATES[state],
+            attempts,
+            delivered_at,
+            by,
+            envelope_of(*more),
+            outcome,
+            self._replied_by(number),
         )
+
+    def _replied_by(self, number: int) -> int | None:
+        reply: int | None = self._connection.execute(
+            "SELECT min(reply.id) FROM message AS reply JOIN message AS original"
+            " ON original.id = reply.reply_to AND original.recipient_id = reply.sender_id"
+            f" WHERE reply.reply_to = ? AND reply.is_final AND reply.state <> {DELAYED}",
+            (number,),
+        ).get
+        return reply
 
     def history(self, mailbox: str, query: HistoryQuery) -> HistoryPage:
         mailbox_id = self._mailboxes.id_of_owner(mailbox)
@@ -85,22 +114,29 @@ class SqliteHistory(HistoryStore):
         if mailbox_id is None or (query.peer is not None and peer_id is None):
             return HistoryPage([], has_more=False)
         low, high = 1, _LAST_MESSAGE
-        if query.thread is not None:
-            # Only the first message is its thread, as yet.
-            low, high = query.thread, min(high, query.thread)
         if query.before is not None:
             high = min(high, query.before - 1)
+        if query.thread is not None:
+            # Nothing in a thread is older than its first message.
+            low = query.thread
+        if query.words is None and query.thread is not None:
+            return self._page(self._thread(mailbox_id, peer_id, query.thread, high), query)
         if query.words is None:
             return self._page(self._all(mailbox_id, peer_id, low, high), query)
         unindexed = self._last_unindexed()
         first = max(low, unindexed + 1)
         words = _expression(query.words, peer_id)
-        page = self._page(self._search(mailbox_id, words, first, high), query)
+        found = self._search(mailbox_id, words, first, high)
+        if query.thread is not None:
+            members = set(self._thread(mailbox_id, peer_id, query.thread, high))
+            found = (number for number in found if number in members)
+        page = self._page(found, query)
         return HistoryPage(page.entries, page.has_more or low <= unindexed)
 
     def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
         found = self._connection.execute(
-            f"SELECT id FROM message WHERE recipient_id = ? AND state = {WAITING} ORDER BY id",
+            f"SELECT id FROM message WHERE recipient_id = ? AND state = {WAITING}"
+            " ORDER BY urgency < 1, id",
             (self._mailboxes.id_of_owner(mailbox),),
         )
         numbers = (number for (number,) in found)
@@ -114,10 +150,23 @@ class SqliteHistory(HistoryStore):
         for (number,) in self._connection.execute(
             "SELECT id FROM message INDEXED BY message_received"
             f" WHERE recipient_id = :own AND id BETWEEN :low AND :high AND {is_from_peer}"
+            f" AND id NOT IN ({_HIDDEN_FROM})"
             " UNION ALL SELECT id FROM message INDEXED BY message_sent"
             f" WHERE sender_id = :own AND id BETWEEN :low AND :high AND {is_to_peer}"
             " AND recipient_id <> :own ORDER BY id DESC",
             {"own": mailbox_id, "peer": peer_id, "low": low, "high": high},
+        ):
+            yield number
+
+    def _thread(
+        self, mailbox_id: int, peer_id: int | None, thread: int, high: int
+    ) -> Iterable[int]:
+        """Yield the numbers of a thread's messages, newest first."""
+        for (number,) in self._connection.execute(
+            "SELECT id FROM message WHERE (thread = :thread OR id = :thread) AND id <= :high"
+            f" AND (sender_id = :own OR (recipient_id = :own AND NOT ({_IS_HIDDEN})))"
+            " AND (:peer IS NULL OR :peer IN (sender_id, recipient_id)) ORDER BY id DESC",
+            {"own": mailbox_id, "peer": peer_id, "thread": thread, "high": high},
         ):
             yield number
 
@@ -126,19 +175,24 @@ class SqliteHistory(HistoryStore):
         if low > high:
             return
         base = mailbox_id << _MESSAGE_BITS
+        hidden = {
+            number for (number,) in self._connection.execute(_HIDDEN_FROM, {"own": mailbox_id})
+        }
         for (row,) in self._connection.execute(
             "SELECT rowid FROM search WHERE search MATCH ? AND rowid BETWEEN ? AND ?"
             " ORDER BY rowid DESC",
             (words, base | low, base | high),
         ):
-            yield row & _LAST_MESSAGE
+            number = row & _LAST_MESSAGE
+            if number not in hidden:
+                yield number
 
     def _page(self, numbers: Iterable[int], query: HistoryQuery) -> HistoryPage:
         """Return as many of the messages as are wanted and fit."""
         entries: list[HistoryEntry] = []
         room = query.max_characters
         for number in numbers:
-            status = self._status(number)
+            status = self.status_of(number)
             if query.since is not None and status.sent_at < query.since:
                 break
             if len(entries) == query.limit:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import apsw
 
 from claude_mailbox.daemon.store.operations import LeaseStore
+from claude_mailbox.daemon.store.sqlite.envelopes import COLUMNS, envelope_of
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELIVERED, LEASED, WAITING
 from claude_mailbox.errors import Renamed
@@ -36,24 +37,33 @@ class SqliteLeases(LeaseStore):
         at_least_one: bool = True,
         present_name_only: bool = False,
         by: str | None = None,
+        max_attempts: int = 0,
     ) -> Claim:
         mailbox_id, present = self._mailboxes.find_or_make(name, now)
         if present_name_only and present != name:
             raise Renamed(name, present)
         nonce = secrets.token_hex(6)
         deliveries: list[Delivery] = []
+        worn: list[int] = []
         size = characters = 0
-        for number, sender, body, sent_at, attempts in self._connection.execute(
+        for number, sender, body, sent_at, attempts, *more in self._connection.execute(
             # CROSS JOIN keeps the order of the tables: from the line's index to the bodies.
-            "SELECT message.id, coalesce(mailbox.name, message.sender), text, sent_at, attempts"
+            "SELECT message.id, coalesce(mailbox.name, message.sender), text, sent_at, attempts,"
+            f" {COLUMNS}"
             " FROM message CROSS JOIN body ON body.message_id = message.id"
             " LEFT JOIN mailbox ON mailbox.id = message.sender_id"
-            f" WHERE recipient_id = ? AND state = {WAITING} ORDER BY urgency < 1, message.id LIMIT ?",
-            (mailbox_id, limit),
+            f" WHERE recipient_id = ? AND state = {WAITING}"
+            " AND (expires_at IS NULL OR expires_at > ?) ORDER BY urgency < 1, message.id",
+            (mailbox_id, now),
         ):
+            if max_attempts and attempts >= max_attempts:
+                worn.append(number)
+                continue
             size += len(body) if body.isascii() else len(body.encode())
             token = f"{number}-{nonce}"
-            delivery = Delivery(number, sender, body, sent_at, attempts + 1, token)
+            delivery = Delivery(
+                number, sender, body, sent_at, attempts + 1, token, envelope_of(*more)
+            )
             is_over = size > max_bytes
             if max_characters is not None:
                 characters += measure(delivery)
@@ -61,12 +71,14 @@ class SqliteLeases(LeaseStore):
             if is_over and (deliveries or not at_least_one):
                 break
             deliveries.append(delivery)
+            if len(deliveries) == limit:
+                break
         self._connection.executemany(
             f"UPDATE message SET state = {LEASED}, attempts = attempts + 1, lease = ?,"
             " lease_until = ?, delivered_by = ? WHERE id = ?",
             ((nonce, lease_until, by, delivery.id) for delivery in deliveries),
         )
-        return Claim(present, deliveries, self._mailboxes.counts(mailbox_id)[0])
+        return Claim(present, deliveries, self._mailboxes.counts(mailbox_id)[0] - len(worn), worn)
 
     def settle(self, tokens: Iterable[str], now: int, mailbox: str | None = None) -> LeaseOutcome:
         mailbox_id = self._id_of(mailbox)

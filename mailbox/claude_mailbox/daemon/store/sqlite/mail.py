@@ -3,9 +3,10 @@
 import apsw
 
 from claude_mailbox.daemon.store.operations import LookUpPresence, MailStore
+from claude_mailbox.daemon.store.sqlite.envelopes import URGENCY_NUMBERS
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys, digest_of
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
-from claude_mailbox.daemon.store.sqlite.schema import DELAYED, URGENCY_NUMBERS, WAITING
+from claude_mailbox.daemon.store.sqlite.schema import DELAYED, WAITING
 from claude_mailbox.errors import KeyReused, QuotaFull
 from claude_mailbox.model.drafts import LOW, Draft
 from claude_mailbox.model.mail import Backlog, Receipt

@@ -6,10 +6,18 @@ import apsw
 
 from claude_mailbox.daemon.store.operations import MailboxStore
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
-from claude_mailbox.daemon.store.sqlite.schema import LEASED
+from claude_mailbox.daemon.store.sqlite.schema import DELAYED, HELD, LEASED, WAITING
 from claude_mailbox.errors import BadRequest, NotFound, QuotaFull, TargetExists
 from claude_mailbox.model.mail import Listing, Rename
 from claude_mailbox.model.names import check_new_name
+
+# The times of messages that something ends or begins at, and where they still count.
+_ENDS = {
+    "lease_until": f"state = {LEASED}",
+    "visible_at": f"visible_at IS NOT NULL AND state = {DELAYED}",
+    "expires_at": f"expires_at IS NOT NULL AND state IN ({WAITING}, {LEASED}, {DELAYED}, {HELD})",
+    "answer_by": "answer_by IS NOT NULL AND outcome IS NULL",
+}
 
 
 class SqliteMailboxes(MailboxStore):
@@ -146,10 +154,10 @@ class SqliteMailboxes(MailboxStore):
         ).get
         if latest <= now:
             return
-        self._connection.execute(
-            f"UPDATE message SET lease_until = lease_until - ? WHERE state = {LEASED}",
-            (latest - now,),
-        )
+        for column, is_ahead in _ENDS.items():
+            self._connection.execute(
+                f"UPDATE message SET {column} = {column} - ? WHERE {is_ahead}", (latest - now,)
+            )
         self._connection.execute(
             "UPDATE mailbox SET created_at = min(created_at, :now),"
             " last_seen_at = min(last_seen_at, :now)",

@@ -36,8 +36,6 @@ EXPIRED = 5
 PARKED = 6
 DELETED = 7
 
-URGENCY_NUMBERS = {"low": -1, "normal": 0, "high": 1}
-
 # AUTOINCREMENT: a number that was given out never comes back, which first in, first out needs.
 # Bodies are apart from what a claim and a settlement change, because SQLite writes whole rows: so
 # handing out a large message costs no more than a small one.
@@ -240,6 +238,7 @@ CREATE INDEX message_expiring ON message (expires_at)
     WHERE expires_at IS NOT NULL AND state IN (0, 3, 4);
 CREATE INDEX message_question ON message (answer_by)
     WHERE answer_by IS NOT NULL AND outcome IS NULL;
+CREATE INDEX message_hidden ON message (recipient_id, id) WHERE state IN (3, 4);
 CREATE INDEX message_parked ON message (id) WHERE state = 6;
 
 ALTER TABLE backlog ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;
@@ -286,8 +285,28 @@ UPDATE OR IGNORE idempotency_key SET sender = nfc(sender) WHERE sender <> nfc(se
 UPDATE session SET name = nfc(name) WHERE name <> nfc(name);
 """
 
+# Tokens of clients on other machines; patterns are lines.
+_TOKENS = """
+CREATE TABLE token (
+    id TEXT PRIMARY KEY,
+    digest BLOB NOT NULL,
+    patterns TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    last_used_at INTEGER
+) STRICT, WITHOUT ROWID;
+"""
+
 # Appended to, never edited: each entry takes the database from its index to the next number.
-MIGRATIONS = (_FIRST, _KEYS_BY_NAME, _SHOWN_TO_SESSIONS, _HISTORY, _CONVERSATIONS, _NORMAL_NAMES)
+MIGRATIONS = (
+    _FIRST,
+    _KEYS_BY_NAME,
+    _SHOWN_TO_SESSIONS,
+    _HISTORY,
+    _CONVERSATIONS,
+    _NORMAL_NAMES,
+    _TOKENS,
+)
 
 
 def _sha256(*values: Any) -> bytes:

@@ -3,6 +3,7 @@
 import apsw
 
 from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.daemon.store.sqlite.conversation import SqliteConversation
 from claude_mailbox.daemon.store.sqlite.history import SqliteHistory
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.leases import SqliteLeases
@@ -10,6 +11,7 @@ from claude_mailbox.daemon.store.sqlite.mail import SqliteMail
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.sessions import SqliteSessions
 from claude_mailbox.daemon.store.sqlite.shown import SqliteShown
+from claude_mailbox.daemon.store.sqlite.tokens import SqliteTokens
 
 
 def create_transaction(
@@ -18,11 +20,14 @@ def create_transaction(
     """Return the operations; one such object serves all transactions of the connection."""
     keys = SqliteKeys(connection)
     mailboxes = SqliteMailboxes(connection, keys, max_mailboxes)
+    history = SqliteHistory(connection, mailboxes)
     return Transaction(
         mailboxes=mailboxes,
         mail=SqliteMail(connection, mailboxes, keys),
         leases=SqliteLeases(connection, mailboxes),
-        history=SqliteHistory(connection, mailboxes),
+        conversation=SqliteConversation(connection, mailboxes, history),
+        history=history,
         sessions=SqliteSessions(connection, mailboxes),
         shown=SqliteShown(connection, mailboxes),
+        tokens=SqliteTokens(connection),
     )

@@ -7,7 +7,8 @@ import httpx
 import pytest
 import trio
 
-from claude_mailbox.daemon.edge.network import serve_network
+from claude_mailbox.daemon.edge.network.server import serve_network
+from claude_mailbox.daemon.http.sockets import open_tcp
 from claude_mailbox.model.drafts import Draft
 from daemon.kit import World, open_world
 from daemon.web.test_app import Site, to_bytes
@@ -18,8 +19,11 @@ async def behind_hypercorn(scratch: Path) -> AsyncIterator[tuple[World, httpx.As
     """A broker, and a client of the application that is served by Hypercorn."""
     async with open_world(scratch) as opened, trio.open_nursery() as nursery:
         site = Site(opened)
-        (url,) = await nursery.start(serve_network, site.app, "127.0.0.1:0", site.closing.wait, 1.0)
-        async with httpx.AsyncClient(base_url=url, headers={"X-Mailbox": "b"}) as client:
+        listener = open_tcp("127.0.0.1", 0)
+        await nursery.start(serve_network, site.app, listener.socket, site.closing, 1.0)
+        async with httpx.AsyncClient(
+            base_url=listener.address, headers={"X-Mailbox": "b"}
+        ) as client:
             yield opened, client
         site.closing.set()
 

@@ -1,0 +1,54 @@
+"""The token for a daemon on another machine: from ``CLAUDE_MAILBOX_TOKEN``, or from ``tokenFile``."""
+
+import os
+
+from claude_mailbox import paths
+from claude_mailbox.client.reach.address import Address
+from claude_mailbox.errors import ConfigError
+
+
+def token_for(address: Address) -> str | None:
+    """Return the token to send to a TCP address, or None if there is none.
+
+    Raises:
+        ConfigError: if it cannot be read, or would be sent for everybody on the network to read.
+    """
+    token = os.environ.get("CLAUDE_MAILBOX_TOKEN", "").strip() or _from_file()
+    if not token:
+        return None
+    if not address.is_tls and address.host != "localhost" and not address.host.startswith("127."):
+        raise ConfigError(
+            f"The token is not sent to {address}, where everybody on the way could read it: give an"
+            " address with https://."
+        )
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise ConfigError("The token has characters that no token has: copy it again.")
+    return token
+
+
+def _from_file() -> str:
+    place = ""
+    for config in paths.config_paths():
+        try:
+            with open(config, "rb") as file:
+                data = file.read()
+        except OSError:
+            continue
+        from claude_mailbox.client import codec
+
+        try:
+            content = codec.decode(data)
+        except ValueError as error:
+            raise ConfigError(f"The configuration {config} is not valid JSON: {error}.") from None
+        given = content.get("tokenFile") if isinstance(content, dict) else None
+        if isinstance(given, str):
+            place = os.path.join(os.path.dirname(config), os.path.expanduser(given))
+    if not place:
+        return ""
+    try:
+        with open(place, encoding="utf-8") as file:
+            return file.read().strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"The token in {place} ('tokenFile' in mailbox.json) cannot be read: {error}."
+        ) from None

@@ -1,0 +1,42 @@
+"""What happens to messages at their times: delays end, times to live and deadlines run out.
+
+::
+
+    send with a delay                    its time comes
+    -----------------> not visible yet -----------------> waits, as if sent now
+                             |                              |
+                             |  not delivered within its    |
+                             +-- time to live --------------+---> expired: its sender gets a notice
+
+Somebody who holds the message when its time runs out may confirm it still; it expires when it would
+wait again.
+"""
+
+from claude_mailbox.daemon.delivery.conversation import questions, sending
+from claude_mailbox.daemon.delivery.conversation.change import Change
+from claude_mailbox.model.conversations import EXPIRED, UNANSWERABLE, Returned
+
+
+def advance(change: Change) -> None:
+    """Let happen what is due by now."""
+    for returned in change.transaction.conversation.take_back(change.now):
+        sentence = (
+            f"Your message {returned.number} to '{returned.recipient}' has expired: it was not"
+            " delivered within its time to live. It is kept in your history."
+        )
+        give_back(change, returned, EXPIRED, sentence)
+    for each in change.transaction.conversation.show_delayed(change.now):
+        sending.arrive(change, each.number, each.reply_to, each.recipient, quiet=each.is_quiet)
+    questions.close_overdue(change)
+
+
+def give_back(change: Change, returned: Returned, notice: str, sentence: str) -> None:
+    """Tell the sender of a message that it went undelivered; no notice answers a notice."""
+    number = returned.number
+    change.messages.add(number)
+    if returned.is_open_question:
+        questions.close(change, number, UNANSWERABLE, sentence)
+    elif not returned.is_notice:
+        stored = change.transaction.conversation.notify(number, notice, sentence, change.now)
+        if stored is not None:
+            change.note_mail(stored.recipient, quiet=stored.is_quiet)

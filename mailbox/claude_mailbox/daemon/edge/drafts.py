@@ -1,0 +1,37 @@
+"""What a request gives of a message, checked."""
+
+from claude_mailbox.errors import BadRequest
+from claude_mailbox.model.drafts import NORMAL, URGENCIES
+from claude_mailbox.model.mail import check_message
+
+DAY_SECONDS = 24 * 3600
+ASK_RANGE = (1.0, float(DAY_SECONDS))
+# Of a time to live and of a delay.
+TIME_RANGE = (1.0, 30.0 * DAY_SECONDS)
+
+
+def reply_to(value: object, key: str) -> int | None:
+    """Return the number of the message that is replied to, or None.
+
+    Raises:
+        BadRequest: if it is none; *key* names the field in the sentence. So do the others.
+    """
+    return None if value is None else check_message(value, key)
+
+
+def urgency(value: object, key: str) -> str:
+    """Return one of `URGENCIES`; normal if there is none."""
+    if value is None:
+        return NORMAL
+    if value not in URGENCIES:
+        raise BadRequest(f"'{key}' must be one of: {', '.join(URGENCIES)}.")
+    return str(value)
+
+
+def is_final(value: object, key: str) -> bool:
+    """Return whether a reply is final, which it is if nothing is said."""
+    if value is None:
+        return True
+    if not isinstance(value, bool):
+        raise BadRequest(f"'{key}' must be true or false.")
+    return value

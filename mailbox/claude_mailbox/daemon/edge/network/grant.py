@@ -1,0 +1,68 @@
+"""What a token allows. A request without a grant comes from this machine, and is not limited.
+
+The limit is on whom a caller may be: to whom it may write, and that it sees who is there, is not
+limited.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from claude_mailbox.daemon.http.asgi import Scope
+from claude_mailbox.errors import NotAllowed
+from claude_mailbox.model.names import is_reserved
+
+# Scope key of the request's `Grant`.
+GRANT_KEY = "claude_mailbox.grant"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the token of a request allows.
+
+    Attributes:
+        token: id of the token.
+        patterns: names of mailboxes that its owner may have.
+        expires_at: when it is over, in milliseconds since the epoch.
+    """
+
+    token: str
+    patterns: Sequence[str]
+    expires_at: int
+
+    def check(self, name: str) -> None:
+        """Check that the caller may be that mailbox.
+
+        Raises:
+            NotAllowed: if not.
+        """
+        if is_reserved(name) or not any(fnmatchcase(name, each) for each in self.patterns):
+            raise NotAllowed(
+                f"Your token is not for the mailbox '{name}', but for {' '.join(self.patterns)}:"
+                " use such a name, or ask for another token."
+            )
+
+
+def grant_of(scope: Scope) -> Grant | None:
+    """Return the grant of a request, or None if it comes from this machine."""
+    return scope.get(GRANT_KEY)
+
+
+def client_key(scope: Scope, key: str | None) -> str | None:
+    """Return the key of the caller's client process as it is kept.
+
+    Nobody can so give the key of a process of another machine than his own.
+    """
+    grant = grant_of(scope)
+    return key if grant is None or key is None else f"{key}@{grant.token}"
+
+
+def check_allowed(scope: Scope, name: str) -> None:
+    """Check that the caller may be that mailbox.
+
+    Raises:
+        NotAllowed: if its token is not for it.
+    """
+    grant = grant_of(scope)
+    if grant is not None:
+        grant.check(name)

@@ -1,0 +1,159 @@
+"""Tokens: made, checked and revoked.
+
+A token is ``cmb_<id>_<secret>``. The id finds its row; of the secret, 256 random bits, only the hash
+is kept, which is compared in constant time. A slow hash would protect guessable secrets; this is
+none.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import trio
+
+from claude_mailbox.daemon.edge.network.grant import Grant
+from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.errors import TokenInvalid, TooManyTries
+from claude_mailbox.model.tokens import Token
+
+_PREFIX = "cmb"
+_ID_BYTES = 6
+_SECRET_BYTES = 32
+_TEXT_LIMIT = 200
+# How exactly the last use is known.
+_USE_MILLISECONDS = 60_000
+# Wrong tokens that one address may send in this time.
+TRIES = 10
+TRIES_SECONDS = 60.0
+# Of so many addresses the wrong tries are counted.
+_ADDRESSES_LIMIT = 10_000
+
+
+class Tokens:
+    """All tokens. Every method but ``using`` may raise what ``Ledger.run`` raises.
+
+    Args:
+        ledger: where they are kept.
+        clock: returns the time in milliseconds since the epoch.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], int]) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._tries = _Tries()
+        self._requests: dict[str, set[trio.CancelScope]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Tokens: {sum(map(len, self._requests.values()))} requests run>"
+
+    async def create(self, patterns: Sequence[str], milliseconds: int) -> tuple[Token, str]:
+        """Make a token that is good for so long; return it, and the text to give to its owner."""
+        now = self._clock()
+        token_id = os.urandom(_ID_BYTES).hex()
+        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        token = Token(token_id, _digest(secret), patterns, now, now + milliseconds)
+        await self._ledger.run(lambda transaction: transaction.tokens.add(token))
+        return token, f"{_PREFIX}_{token_id}_{secret}"
+
+    async def all(self) -> Sequence[Token]:
+        """Return all tokens, also those that are over, oldest first."""
+        return await self._ledger.run(
+            lambda transaction: transaction.tokens.all(), durable=False, brief=True
+        )
+
+    async def revoke(self, token_id: str) -> bool:
+        """Forget a token and end the requests that run with it; return whether there was one."""
+        was_there = await self._ledger.run(lambda transaction: transaction.tokens.delete(token_id))
+        for cancel_scope in self._requests.get(token_id, ()):
+            cancel_scope.cancel()
+        return was_there
+
+    async def grant(self, text: str, address: str) -> Grant:
+        """Return what a token allows; *address* is where it came from.
+
+        Raises:
+            TokenInvalid: if it is unknown, over or revoked.
+            TooManyTries: if too many such tokens came from there.
+        """
+        self._tries.check(address, text)
+        prefix, _, rest = text.partition("_")
+        token_id, _, secret = rest.partition("_")
+        now = self._clock()
+
+        def job(transaction: Transaction) -> Token | None:
+            token = transaction.tokens.find(token_id)
+            if token is None or not hmac.compare_digest(token.digest, digest):
+                return None
+            if now < token.expires_at and (token.last_used_at or 0) <= now - _USE_MILLISECONDS:
+                transaction.tokens.note_use(token_id, now)
+            return token
+
+        found = None
+        if prefix == _PREFIX and len(text) <= _TEXT_LIMIT and text.isascii():
+            digest = _digest(secret)
+            found = await self._ledger.run(job, durable=False, brief=True)
+        if found is None:
+            self._tries.note_failure(address)
+            raise TokenInvalid(
+                "The token is not known here: it may have been revoked. Ask for another one."
+            )
+        if now >= found.expires_at:
+            raise TokenInvalid("The token is over: ask for another one.")
+        self._tries.note_success(address, text)
+        return Grant(found.id, found.patterns, found.expires_at)
+
+    @contextmanager
+    def using(self, grant: Grant) -> Iterator[trio.CancelScope]:
+        """Cancel what happens in the ``with`` block when the token is over or revoked."""
+        seconds = (grant.expires_at - self._clock()) / 1000
+        with trio.move_on_after(max(0.0, seconds)) as cancel_scope:
+            requests = self._requests.setdefault(grant.token, set())
+            requests.add(cancel_scope)
+            try:
+                yield cancel_scope
+            finally:
+                requests.discard(cancel_scope)
+                if not requests and self._requests.get(grant.token) is requests:
+                    del self._requests[grant.token]
+
+
+class _Tries:
+    """Counts wrong tokens by the address that they come from.
+
+    A token that was right before is looked up all the same: somebody else behind the same address
+    cannot lock its owner out.
+    """
+
+    def __init__(self) -> None:
+        self._failures: dict[str, list[float]] = {}
+        self._right: dict[tuple[str, bytes], None] = {}
+
+    def check(self, address: str, text: str) -> None:
+        failures = self._failures.get(address)
+        if failures is None:
+            return
+        since = trio.current_time() - TRIES_SECONDS
+        failures[:] = [time for time in failures if time > since]
+        if len(failures) >= TRIES and (address, _digest(text)) not in self._right:
+            raise TooManyTries(
+                f"{TRIES} wrong tokens came from {address} within {TRIES_SECONDS:.0f} seconds: wait"
+                " a minute."
+            )
+
+    def note_failure(self, address: str) -> None:
+        if address not in self._failures and len(self._failures) >= _ADDRESSES_LIMIT:
+            del self._failures[next(iter(self._failures))]
+        self._failures.setdefault(address, []).append(trio.current_time())
+
+    def note_success(self, address: str, text: str) -> None:
+        self._right[address, _digest(text)] = None
+        if len(self._right) > _ADDRESSES_LIMIT:
+            del self._right[next(iter(self._right))]
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode(errors="replace")).digest()

@@ -1,0 +1,27 @@
+"""The message that a call of ``send`` gives."""
+
+from claude_mailbox.daemon.edge import arguments as given
+from claude_mailbox.daemon.edge import drafts
+from claude_mailbox.daemon.edge.arguments import Arguments
+from claude_mailbox.model.drafts import Draft
+from claude_mailbox.model.mail import check_body
+from claude_mailbox.model.names import check_name
+
+
+def draft_of(sender: str, arguments: Arguments, max_body_bytes: int) -> Draft:
+    """Return it, checked.
+
+    Raises:
+        BadRequest: if an argument is missing or malformed.
+        TooLarge: if the body is.
+    """
+    original = drafts.reply_to(given.text_or_none(arguments, "reply_to"), "reply_to")
+    to = given.text(arguments, "to")
+    return Draft(
+        sender,
+        "" if to in (None, "") and original is not None else check_name(to, "to"),
+        check_body(given.text(arguments, "body"), max_body_bytes),
+        reply_to=original,
+        ask=given.seconds(arguments, "ask", drafts.ASK_RANGE),
+        urgency=drafts.urgency(given.text_or_none(arguments, "urgency"), "urgency"),
+    )

@@ -1,0 +1,24 @@
+"""What a message has besides its text, between its columns and an `Envelope`."""
+
+from claude_mailbox.model.conversations import Envelope
+from claude_mailbox.model.drafts import HIGH, LOW, NORMAL
+
+# In the order in which `envelope_of` takes them.
+COLUMNS = "thread, reply_to, is_final, urgency, answer_by, notice"
+
+URGENCY_NUMBERS = {LOW: -1, NORMAL: 0, HIGH: 1}
+_URGENCIES = {number: urgency for urgency, number in URGENCY_NUMBERS.items()}
+
+
+def envelope_of(
+    thread: int | None,
+    reply_to: int | None,
+    is_final: int,
+    urgency: int,
+    answer_by: int | None,
+    notice: str | None,
+) -> Envelope | None:
+    """Return what a message has, or None when that is nothing: only replies have a thread."""
+    if thread is None and answer_by is None and not urgency:
+        return None
+    return Envelope(thread, reply_to, bool(is_final), _URGENCIES[urgency], answer_by, notice)
