@@ -33,6 +33,11 @@ PANELS = {
         "rename": "commands.mail:rename",
         "delete": "commands.mail:delete",
     },
+    "People": {
+        "inbox": "commands.inbox:inbox",
+        "top": "top.command:top",
+        "statusline": "commands.hooks:statusline",
+    },
     "Daemon": {
         "status": "commands.daemon:status",
         "start": "commands.daemon:start",
@@ -46,6 +51,8 @@ PANELS = {
         "uninstall-autostart": "commands.autostart:uninstall_autostart",
     },
     "Clients": {
+        "install": "commands.install:install",
+        "uninstall": "commands.install:uninstall",
         "install-hook": "commands.hooks:install_hook",
         "uninstall-hook": "commands.hooks:uninstall_hook",
         "mcp-config": "commands.mcp_config:mcp_config",
@@ -56,6 +63,7 @@ PANELS = {
         "session-announce": "commands.hooks:session_announce",
         "session-end": "commands.hooks:session_end",
         "session-event": "commands.hooks:session_event",
+        "client-hook": "commands.hooks:client_hook",
         "session-rearm": "commands.hooks:session_rearm",
         "session-tool-call": "commands.hooks:session_tool_call",
         "client-headers": "commands.hooks:client_headers",

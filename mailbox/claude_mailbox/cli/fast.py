@@ -72,6 +72,22 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         {"--if-waiting": ("if_waiting", "flag"), "--url": ("url", "text")},
         (),
     ),
+    "client-hook": (
+        "claude_mailbox.client.hooks.other_clients",
+        "client_hook",
+        {
+            "--client": ("client", "text"),
+            "--moment": ("moment", "text"),
+            "--url": ("url", "text"),
+        },
+        ("client", "moment"),
+    ),
+    "statusline": (
+        "claude_mailbox.client.hooks.statusline",
+        "statusline",
+        {"--name": ("name", "text")},
+        (),
+    ),
     "session-rearm": ("claude_mailbox.client.hooks.session", "rearm", {}, ()),
     "session-tool-call": (
         "claude_mailbox.client.hooks.tool_call",
