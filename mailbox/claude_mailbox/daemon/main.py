@@ -242,6 +242,7 @@ async def _serve(
     lock.describe(listening.addresses)
     # Only now: everything that can fail at a start has succeeded. Clients that connect already wait
     # in the kernel's queue, so nothing is claimed before what was leased goes back.
+    await housekeeping.correct_times()
     await housekeeping.release_bound()
     await sessions.restore()
 
