@@ -84,6 +84,24 @@ def test_a_token_is_for_its_mailboxes_alone(
     assert names.isdisjoint({"db", "user"})
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "content"),
+    [
+        ("GET", "/v1/parked", None),
+        ("POST", "/v1/parked/retry", {"ids": []}),
+        ("POST", "/v1/parked/drop", {"ids": []}),
+        ("GET", f"/v1/identity?nonce={'0' * 16}", None),
+    ],
+)
+def test_what_only_this_machine_may(
+    network: NetworkDaemon, method: str, target: str, content: object
+) -> None:
+    """No token allows it, whatever its mailboxes."""
+    with connected(network, network.create_token("*")) as mail:
+        reply = mail.request(method, target, content=content)
+        assert "own machine" in reply.error(403, "not-allowed")
+
+
 def test_a_name_that_was_left_behind_leads_nowhere_else(network: NetworkDaemon) -> None:
     """What counts is the mailbox that it stands for now."""
     with Mail(("127.0.0.1", network.port)) as mail:

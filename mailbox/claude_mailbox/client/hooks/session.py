@@ -66,11 +66,18 @@ def announce(
         if source == "resume":
             # Before the session is rung for what it was shown, but may have in its conversation.
             _settle_resumed(daemon, hook)
-        registration = _register(hook, url, wanted, has_bell=is_attended(), may_start=True)
+        key = client_key()
+        registration = _register(hook, url, wanted, key, has_bell=is_attended(), may_start=True)
         bell = registration.get("bell")
         if isinstance(bell, str) and not os.path.exists(bell):
-            # The daemon's file is not on this machine (a container, a forwarded port): no waking.
-            registration = _register(hook, url, wanted, has_bell=False, may_start=False)
+            # The daemon's file is not on this machine (a container, a forwarded port).
+            if key is not None:
+                key = f"{key}@{_host()}"  # its number means nothing to the daemon
+            registration = _register(hook, url, wanted, key, has_bell=False, may_start=False)
+        if is_attended() and _needs_companion(registration.get("bell"), hook):
+            from claude_mailbox.client.hooks.companion import start_companion
+
+            registration["bell"] = start_companion(text_field(hook, "session_id"), url, key)
         if source != "compact":
             _report(daemon, hook, state="idle")
         specific: dict[str, object] = {
@@ -88,6 +95,18 @@ def announce(
     return 0
 
 
+def _needs_companion(bell: object, hook: dict[str, object]) -> bool:
+    """Return whether a process here has to ring the session, because the daemon cannot."""
+    session = text_field(hook, "session_id")
+    return bool(session) and (
+        not isinstance(bell, str) or os.path.exists(paths.companion_path(session))
+    )
+
+
+def _host() -> str:
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+
+
 def introduce(hook: dict[str, object], url: str | None) -> str:
     """Register a session at a prompt, if it is older than the plugin; return its introduction.
 
@@ -99,7 +118,7 @@ def introduce(hook: dict[str, object], url: str | None) -> str:
     """
     bell = paths.bell_path(text_field(hook, "session_id"))
     has_bell = is_attended() and os.path.exists(bell)
-    registration = _register(hook, url, {}, has_bell=has_bell, may_start=False)
+    registration = _register(hook, url, {}, client_key(), has_bell=has_bell, may_start=False)
     return introduction(registration, PEER_MINUTES)
 
 
@@ -128,6 +147,11 @@ def end(*, url: str | None = None) -> int:
     body: dict[str, object] = {"sessionId": session, "reason": reason}
     try:
         body["client"] = client_key()
+        if os.path.exists(paths.companion_path(session)):
+            from claude_mailbox.client.hooks.companion import registered_key
+
+            body["client"] = registered_key(session)
+            os.unlink(paths.bell_path(session))  # which ends the companion
         daemon = Daemon(url, seconds=END_SECONDS)
         unproved = report_event(daemon, session, hook)
         report_arrivals(daemon, session, unproved, SESSION_END)
@@ -148,6 +172,10 @@ def event(*, if_waiting: bool = False, url: str | None = None) -> int:
     if not session or state is None:
         return 0
     try:
+        if os.path.exists(paths.companion_path(session)):
+            from claude_mailbox.client.hooks.companion import registered_key, start_companion
+
+            start_companion(session, url, registered_key(session))  # unless it still runs
         if if_waiting and not os.path.exists(_waiting_path(session)):
             return 0
         _mark_waiting(session, is_waiting=state == "waiting")
@@ -221,13 +249,14 @@ def _register(
     hook: dict[str, object],
     url: str | None,
     wanted: dict[str, object],
+    key: str | None,
     *,
     has_bell: bool,
     may_start: bool,
 ) -> dict[str, object]:
     """Register the session with the daemon, which is started if *may_start*.
 
-    *wanted* is what it is asked for besides: which peers to name.
+    *wanted* is what it is asked for besides: which peers to name. *key* is that of the client process.
     """
     session = text_field(hook, "session_id") or os.environ.get("CLAUDE_CODE_SESSION_ID", "")
     if not session:
@@ -236,7 +265,7 @@ def _register(
         "sessionId": session,
         "name": mailbox_name(session, text_field(hook, "cwd") or None),
         "source": text_field(hook, "source") or "startup",
-        "client": client_key(),
+        "client": key,
         "bell": has_bell,
         **wanted,
     }
