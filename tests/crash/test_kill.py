@@ -3,6 +3,7 @@
 ``MAILBOX_CRASH_ROUNDS=300`` makes it long; ``MAILBOX_CRASH_SEED`` repeats the moments of a run.
 """
 
+import json
 import os
 import random
 from collections.abc import Callable
@@ -14,6 +15,9 @@ import trio
 
 from crash.crowd import Book, Outlet, check, follow, send_and_forget, send_with_keys, watch
 from support.daemon import PATIENCE_SECONDS, DaemonProcess
+from wire.conftest import address_of
+from wire.connection import path
+from wire.mail import Mail
 
 ROUNDS = int(os.environ.get("MAILBOX_CRASH_ROUNDS", "10"))
 SEED = int(os.environ.get("MAILBOX_CRASH_SEED", "0")) or random.SystemRandom().randrange(2**32)
@@ -91,6 +95,29 @@ async def test_nothing_is_lost_and_nothing_acked_comes_back(
 
     assert await trio.to_thread.run_sync(daemon.stop) == 0
     assert_is_sound(daemon, book)
+
+
+def test_what_was_taken_without_an_ack_comes_once_more_at_most(daemon: DaemonProcess) -> None:
+    """And as redelivered, when the daemon is killed in the moment after the response."""
+    for number in range(8):
+        with Mail(address_of(daemon)) as mail:
+            mail.send("a", "b", str(number))
+            mail.start("POST", path("/v1/check-inbox", name="b"), "b")
+            mail.read_head()
+            daemon.kill()
+            assert json.loads(mail.read_to_end())[0]["body"] == str(number)
+        daemon.start()
+        with Mail(address_of(daemon)) as mail:
+            again = mail.check("b")
+            assert [(each["body"], each["attempts"]) for each in again] in ([], [(str(number), 2)])
+            # Whoever acks does not see it again, however soon the daemon is killed.
+            mail.send("a", "b", "acked")
+            (message,) = mail.check("b", lease=60)
+            mail.outcome("ack", "b", message["lease"])
+            daemon.kill()
+        daemon.start()
+        with Mail(address_of(daemon)) as mail:
+            assert mail.check("b") == []
 
 
 def assert_is_sound(daemon: DaemonProcess, book: Book) -> None:

@@ -116,6 +116,20 @@ class TestDatabase:
         stopped.start()
         assert stopped.stop() == 0
 
+    def test_a_hard_link_to_the_database_of_another_daemon(
+        self, stopped: DaemonProcess, scratch: Path
+    ) -> None:
+        """Its journal and its lock have the other name."""
+        link = scratch / "link.db"
+        with DaemonProcess(settings={"dbPath": str(scratch / "mail.db")}) as other:
+            assert send(other).status_code == 200
+            os.link(other.database, link)
+            stopped.settings["dbPath"] = str(link)
+            assert "hard link" in refusal(stopped)
+            assert not Path(f"{link}-lock").exists()
+            assert bodies(other) == ["hello"]
+        link.unlink()
+
     def test_a_start_that_fails_changes_nothing(self, stopped: DaemonProcess) -> None:
         """Not even what a daemon that starts puts in order, such as leases of its former life."""
         stopped.start()

@@ -108,7 +108,15 @@ class TestNewNames:
 
     @pytest.mark.parametrize(
         "name",
-        ["user", "User", "ALL", "claude-mailbox", "Claude-Mailbox daemon", "claude-mailbox-1"],
+        [
+            "user",
+            "User",
+            "ALL",
+            "claude-mailbox",
+            "Claude-Mailbox daemon",
+            "claude-mailbox-1",
+            "\uff55\uff53\uff45\uff52",
+        ],
     )
     def test_do_not_belong_to_the_daemon(self, name: str) -> None:
         """Nobody can speak in its name, or in the user's."""

@@ -68,6 +68,24 @@ def test_many_readers_that_take_nothing(lone: DaemonProcess) -> None:
         assert [message["body"] for message in reply.json()] == [body] * 8
 
 
+def test_json_that_is_all_frame(lone: DaemonProcess) -> None:
+    """Empty objects take fifty times their length in memory: they are refused, texts are not."""
+    before = highest(lone)
+    for junk in (b"{}", b"[]", b"1", b'""', b'"a"', b'"\\\\",{}'):
+        body = b'{"to":"me","body":"x","junk":[' + b",".join([junk] * 1_000_000) + b"]}"
+        with ExitStack() as stack:
+            crowd = [stack.enter_context(Connection(address_of(lone))) for _ in range(4)]
+            for connection in crowd:
+                connection.start("POST", "/v1/send", "peer", body=body)
+            for connection in crowd:
+                connection.read().error(413, "too-large")
+    assert highest(lone) - before < MORE_AT_MOST / 2
+    text = '{"a": ["\\\\", {}]}' * 50_000
+    with Mail(address_of(lone)) as mail:
+        mail.send("peer", "me", text)
+        assert mail.bodies("me") == [text]
+
+
 def test_a_tool_call_fits_a_budget_that_is_used_up(lone: DaemonProcess) -> None:
     """Its result is small whatever waits: a long message comes in parts."""
     with ExitStack() as stack:

@@ -82,6 +82,16 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         },
         ("session",),
     ),
+    "client-hook": (
+        "claude_mailbox.client.hooks.other_clients",
+        "client_hook",
+        {
+            "--client": ("client", "text"),
+            "--moment": ("moment", "text"),
+            "--url": ("url", "text"),
+        },
+        ("client", "moment"),
+    ),
     "session-rearm": ("claude_mailbox.client.hooks.session", "rearm", {}, ()),
     "session-tool-call": (
         "claude_mailbox.client.hooks.tool_call",

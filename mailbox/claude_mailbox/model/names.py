@@ -89,5 +89,6 @@ def _shown(character: str) -> str:
 
 def is_reserved(name: str) -> bool:
     """Return whether only the daemon may make a mailbox of that name."""
-    folded = name.casefold()
+    # Letters of full width and the like pass for the plain ones.
+    folded = unicodedata.normalize("NFKC", name).casefold()
     return folded in _RESERVED_NAMES or folded.startswith(_RESERVED_PREFIX)

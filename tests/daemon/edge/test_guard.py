@@ -102,16 +102,26 @@ class TestBody:
     @pytest.mark.parametrize("size", [MOST, MOST + 1])
     async def test_the_limit_of_a_declared_size(self, autojump_clock, size: int) -> None:
         """One byte more is refused before it is read."""
-        request = await Request([part(b"x" * size, more=False)], content_length=str(size)).run()
+        text = b'"' + b"x" * (size - 2) + b'"'
+        request = await Request([part(text, more=False)], content_length=str(size)).run()
         assert request.status == (0 if size == MOST else 413)
         assert (request.seen is None) is (size > MOST)
 
     @pytest.mark.parametrize("size", [MOST, MOST + 1])
     async def test_the_limit_of_an_undeclared_size(self, autojump_clock, size: int) -> None:
         """It is noticed as soon as it is passed: what comes later is not read."""
-        pieces = [part(b"x" * (size - 1)), part(b"x", more=False), part(b"never")]
+        pieces = [part(b'"' + b"x" * (size - 2)), part(b'"', more=False), part(b"never")]
         request = await Request(pieces, transfer_encoding="chunked").run()
         assert request.status == (0 if size == MOST else 413)
+
+    @pytest.mark.parametrize(("values", "status"), [(64 * 1024, 0), (64 * 1024 + 1, 413)])
+    async def test_the_limit_of_what_is_around_texts(
+        self, autojump_clock, values: int, status: int
+    ) -> None:
+        """Whatever is in the texts, which may have quotes and brackets themselves."""
+        body = b'"\\\\\\"{}",' + b"1" * (values - 3)
+        request = await Request([part(body, more=False)], content_length=str(len(body))).run()
+        assert request.status == status
 
     async def test_size_and_pieces(self, autojump_clock) -> None:
         """Two ways to tell where the body ends are one too many."""

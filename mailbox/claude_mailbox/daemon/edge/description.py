@@ -29,7 +29,7 @@ class Description:
         answer: type of the answer's JSON; None if it has no body.
         identity: whether the request says by its headers who calls.
         query: `TypedDict` of the parameters, or None.
-        body: `TypedDict` of the request's JSON, or None.
+        body: type of the request's JSON, or None.
         headers: headers of the answer and what they say.
         may_be_empty: whether the answer may be a 204, too.
         errors: what the route raises besides what every route does.
@@ -40,7 +40,7 @@ class Description:
     answer: Any
     identity: Identity = "none"
     query: type | None = None
-    body: type | None = None
+    body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     may_be_empty: bool = False
     errors: tuple[type[MailboxError], ...] = ()

@@ -9,6 +9,7 @@ any name that leads to it.
 """
 
 import ipaddress
+import re
 from collections.abc import Collection
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
@@ -40,6 +41,7 @@ from claude_mailbox.errors import (
 # The most that JSON escapes can blow up a character of a message: "\u0000" for one byte.
 _ESCAPE_FACTOR = 6
 _ENVELOPE_BYTES = 64 * 1024
+_STRING = re.compile(rb'"[^"]*"')
 _BODY_SECONDS = 30
 
 # How much of a refused body is read and thrown away, how long for, and how long a client may
@@ -191,6 +193,11 @@ class Guard:
             if len(body) > self._max_request:
                 raise self._too_large()
             if not message.get("more_body", False):
+                if len(body) > _ENVELOPE_BYTES and _envelope_of(body) > _ENVELOPE_BYTES:
+                    raise TooLarge(
+                        f"The request's JSON has more than {_ENVELOPE_BYTES} bytes around its texts:"
+                        " leave out what the daemon does not ask for."
+                    )
                 return {"type": "http.request", "body": bytes(body), "more_body": False}
 
     def _too_large(self) -> TooLarge:
@@ -198,6 +205,16 @@ class Guard:
             f"The request is larger than {self._max_request} bytes: send the message in parts, or"
             " send the path of a file."
         )
+
+
+def _envelope_of(body: bytearray) -> int:
+    """Return how long JSON is without the content of its strings.
+
+    Parsed, a value takes up to fifty times its length in memory; a string about its length.
+    """
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    quotes = plain.count(b'"')
+    return quotes if quotes > _ENVELOPE_BYTES else quotes + len(_STRING.sub(b"", plain))
 
 
 def _wrong_type() -> WrongContentType:

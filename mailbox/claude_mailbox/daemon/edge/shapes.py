@@ -19,7 +19,12 @@ Name = Annotated[str, Keywords(minLength=1, maxLength=NAME_LIMIT, description="N
 GivenName = Annotated[
     Name, Keywords(pattern=f"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}\\s][^{_FORBIDDEN}]*$")
 ]
-# As above, where a mailbox of that name may be made. In patterns, the word for letters of every
+# As above, where the request may also leave it empty, which says nothing.
+NameOrNothing = Annotated[
+    Name,
+    Keywords(minLength=0, pattern=f"^([^{_FORBIDDEN}]*[^{_FORBIDDEN}\\s][^{_FORBIDDEN}]*)?$"),
+]
+# As `Name`, where a mailbox of that name may be made. In patterns, the word for letters of every
 # script is not understood everywhere.
 NewName = Annotated[
     Name,

@@ -42,7 +42,7 @@ HistoryParameters = TypedDict(
     {
         "name": shapes.GivenName,
         "q": NotRequired[Annotated[str, Keywords(maxLength=WORDS_LIMIT)]],
-        "with": NotRequired[shapes.GivenName],
+        "with": NotRequired[shapes.NameOrNothing],
         "thread": NotRequired[shapes.Id],
         "group": NotRequired[str],
         "since": NotRequired[shapes.Time],

@@ -122,7 +122,16 @@ _SEND = Description(
     shapes.Receipt,
     identity="required",
     query=SendQuery,
-    body=SendBody,
+    # A reply needs no address.
+    body=Annotated[
+        SendBody,
+        Keywords(
+            anyOf=[
+                {"required": ["to"]},
+                {"required": ["replyTo"], "properties": {"replyTo": {"type": "integer"}}},
+            ]
+        ),
+    ],
     errors=(KeyReused, MutualAsk, NotFound, TooLarge, QuotaFull, Unanswerable),
 )
 _PEEK = Description(

@@ -17,7 +17,7 @@ from claude_mailbox.model.names import check_name
 class ParkedQuery(TypedDict):
     """Whose messages are wanted, if not all."""
 
-    name: NotRequired[shapes.GivenName]
+    name: NotRequired[shapes.NameOrNothing]
 
 
 class ParkedBody(TypedDict):

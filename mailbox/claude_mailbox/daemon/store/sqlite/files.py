@@ -40,6 +40,7 @@ def examine(path: str) -> str:
     try:
         path = os.path.realpath(path)
         _check_owner(path)
+        _check_names(path)
         header = _header_of(path)
     except (apsw.Error, OSError, ValueError) as error:  # ValueError: what no file name can be
         raise StartupError(cannot_use(path, error)) from None
@@ -131,6 +132,16 @@ def _check_owner(path: str) -> None:
                 f"{file} belongs to another user; nothing was changed. Choose a database of your"
                 " own with --db-path."
             )
+
+
+def _check_names(path: str) -> None:
+    """By another name, SQLite and our lock would not know each other: their files lie beside it."""
+    if os.path.isfile(path) and os.stat(path).st_nlink > 1:
+        raise StartupError(
+            f"The file {path} has another name, too (a hard link), by which a second daemon could"
+            " destroy it; nothing was changed. Remove the other name, or make a copy and remove"
+            " this one."
+        )
 
 
 def _header_of(path: str) -> bytes:
