@@ -87,6 +87,8 @@ def test_a_token_is_for_its_mailboxes_alone(
 @pytest.mark.parametrize(
     ("method", "target", "content"),
     [
+        ("POST", "/v1/inbox", {}),
+        ("POST", "/v1/recent", {}),
         ("GET", "/v1/parked", None),
         ("POST", "/v1/parked/retry", {"ids": []}),
         ("POST", "/v1/parked/drop", {"ids": []}),
