@@ -71,6 +71,7 @@ PANELS = {
         "session-announce": "commands.hooks:session_announce",
         "session-end": "commands.hooks:session_end",
         "session-event": "commands.hooks:session_event",
+        "session-companion": "commands.hooks:session_companion",
         "client-hook": "commands.hooks:client_hook",
         "session-rearm": "commands.hooks:session_rearm",
         "session-tool-call": "commands.hooks:session_tool_call",

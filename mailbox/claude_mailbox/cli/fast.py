@@ -80,6 +80,16 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         {"--if-waiting": ("if_waiting", "flag"), "--url": ("url", "text")},
         (),
     ),
+    "session-companion": (
+        "claude_mailbox.client.hooks.companion",
+        "run_companion",
+        {
+            "--session": ("session", "text"),
+            "--client": ("client", "text"),
+            "--url": ("url", "text"),
+        },
+        ("session",),
+    ),
     "client-hook": (
         "claude_mailbox.client.hooks.other_clients",
         "client_hook",

@@ -342,6 +342,10 @@ class SessionStore(Protocol):
         """
         ...
 
+    def set_bell(self, session_id: str, *, has_bell: bool) -> None:
+        """Write down whether mail can wake a session."""
+        ...
+
     def mailbox_of(self, session_id: str) -> str | None:
         """Return the present name of a session's mailbox, or None when it has none."""
         ...
