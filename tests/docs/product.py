@@ -22,6 +22,7 @@ from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
 from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
+from claude_mailbox.daemon.web.rings import RingRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.daemon.web.tokens import TokenRoutes
 from claude_mailbox.errors import MailboxError
@@ -54,6 +55,7 @@ def route_tables() -> list[Any]:
         HeldRoutes(nothing, nothing),
         SessionRoutes(nothing, nothing, nothing),
         ProofRoutes(nothing, nothing),
+        RingRoutes(nothing, nothing),
         TokenRoutes(nothing),
         ParkedRoutes(nothing),
         IdentityRoutes(nothing),

@@ -1,4 +1,4 @@
-"""The commands that make one request: send, peek, check, rename and list.
+"""The commands that make one request: peek, check, rename and list.
 
 The fast and the full command line call the same functions, with the options as keyword arguments.
 The functions for commands print, and return the exit code.
@@ -8,60 +8,14 @@ Raises, all of them:
     MailboxError: if the daemon answers with an error (exit code 1).
 """
 
-import os
-import sys
-
-from claude_mailbox.client import codec, encoding, output
+from claude_mailbox.client import codec, output
 from claude_mailbox.client.mail.interrupts import Interrupts
 from claude_mailbox.client.mail.printing import message_lines, print_mail
+from claude_mailbox.client.mail.sending import count
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
-from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.client.text import mail_line
-from claude_mailbox.errors import BadRequest, OutputLost
+from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.text import visible
-
-# What an input may have besides the message: a byte order mark and the end of its last line.
-_INPUT_FRAME = 8
-
-
-def send(
-    *,
-    sender: str,
-    to: str,
-    body: str,
-    strict: bool = False,
-    confirm: bool = False,
-    url: str | None = None,
-    as_json: bool = False,
-) -> int:
-    """Send a message; the body ``-`` stands for standard input, less one final line feed.
-
-    With *strict*, only to a mailbox that somebody has used; with *confirm*, also to many members of
-    a group.
-    """
-    wishes = {key: True for key, value in (("strict", strict), ("confirm", confirm)) if value}
-    daemon = Daemon(url)
-    if body == "-":
-        body = _standard_input(daemon)
-    try:
-        result = daemon.call(
-            "POST",
-            "/v1/send",
-            identity=Identity(sender),
-            # With an idempotency key the request can be repeated when the connection breaks.
-            body={"to": to, "body": body, "idempotencyKey": os.urandom(12).hex()} | wishes,
-            is_repeatable=True,
-        )
-    except ConnectionLost as error:
-        raise ConnectionLost(f"{error} It is not known whether the message was stored.") from None
-    receipt = result.value
-    if not isinstance(receipt, dict) or "id" not in receipt:
-        raise daemon.wrong_server()
-    try:
-        output.write(codec.encode(receipt) + "\n" if as_json else _receipt_line(receipt))
-    except OutputLost as error:
-        raise OutputLost(f"{error} The message was sent all the same.") from None
-    return 0
 
 
 def peek(*, name: str, bodies: bool = False, url: str | None = None, as_json: bool = False) -> int:
@@ -141,7 +95,7 @@ def rename(*, name: str, to: str, url: str | None = None, as_json: bool = False)
     if as_json:
         output.write(codec.encode(renamed) + "\n")
     else:
-        moved = _count(renamed.get("messagesTransferred"), "message")
+        moved = count(renamed.get("messagesTransferred"), "message")
         old, new = visible(str(renamed.get("from"))), visible(str(renamed["to"]))
         output.write(f"'{old}' is now '{new}'; {moved} moved along.\n")
     return 0
@@ -175,70 +129,3 @@ def mailboxes(
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise daemon.wrong_server()
     return rows
-
-
-def _receipt_line(receipt: dict[str, object]) -> str:
-    """Return where the message went, and whether anybody reads that mailbox."""
-    to = visible(str(receipt.get("to")))
-    line = f"Sent message {receipt.get('id')} to '{to}'"
-    forwarded = receipt.get("forwardedFrom")
-    if forwarded is not None:
-        line += f" (the new name of '{visible(str(forwarded))}')"
-    recipient, recipients = receipt.get("recipient"), receipt.get("recipients")
-    if isinstance(recipients, list):
-        names = [str(each.get("name")) for each in recipients if isinstance(each, dict)]
-        line += f": {visible(', '.join(names))}."
-    elif isinstance(recipient, dict) and receipt.get("state") != "held":
-        line += f"; {_recipient_line(recipient)}."
-    else:
-        line += "."
-    guard = receipt.get("guard")
-    told = f" {visible(str(guard.get('note')))}" if isinstance(guard, dict) else ""
-    return f"{line}{told}\n"
-
-
-def _recipient_line(recipient: dict[str, object]) -> str:
-    if not recipient.get("known"):
-        suggestions = recipient.get("suggestions")
-        line = "nobody has used that mailbox yet: "
-        if isinstance(suggestions, list):
-            names = " or ".join(f"'{name}'" for name in suggestions)
-            return f"{line}perhaps you mean {visible(names)}"
-        return line + "'claude-mailbox list' shows the names"
-    if recipient.get("watching"):
-        return "it is being watched"
-    waiting = _count(recipient.get("pending"), "message")
-    seen = f"{waiting} waiting there, last seen {recipient.get('lastSeenAt')}"
-    state = recipient.get("state")
-    if state not in (None, "unknown"):
-        woken = ", and is woken" if recipient.get("wakes") and state == "idle" else ""
-        seen += f"; its session is {_STATES.get(str(state), str(state))}{woken}"
-    return seen
-
-
-_STATES = {"ended": "over", "waiting": "waiting for its user"}
-
-
-def _count(number: object, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _standard_input(daemon: Daemon) -> str:
-    """Return standard input as text, of which no more is read than *daemon* takes."""
-    limit = daemon.health().get("maxBodyBytes")
-    if not isinstance(limit, int):
-        raise daemon.wrong_server()
-    try:
-        data = sys.stdin.buffer.read(2)
-        room = limit * (2 if encoding.is_utf_16(data) else 1) + _INPUT_FRAME
-        data += sys.stdin.buffer.read(room)
-        if len(data) > room:
-            raise BadRequest(
-                f"Standard input has more than {limit} bytes, the limit of a message"
-                " (maxBodyBytes): send it in parts, or send the path of a file."
-            )
-        return encoding.decode(data).removesuffix("\n").removesuffix("\r")
-    except AttributeError:
-        raise BadRequest("Standard input is closed: give the text with --body.") from None
-    except UnicodeDecodeError:
-        raise BadRequest("Standard input is not UTF-8: convert the text first.") from None

@@ -52,6 +52,13 @@ class Housekeeping:
         self._clock = clock
         self._suspects: set[str] = set()
 
+    async def correct_times(self) -> None:
+        """Correct times of an earlier run whose clock was ahead: the clock was set back since."""
+        now = self._clock()
+        await self._ledger.run(
+            lambda transaction: transaction.mailboxes.turn_back(now), durable=False
+        )
+
     async def release_bound(self) -> None:
         """Release every connection-bound lease: at the start, their connections are gone."""
         await self._broker.release(sorted(await self._bound_tokens()))

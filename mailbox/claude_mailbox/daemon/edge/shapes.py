@@ -354,6 +354,12 @@ class NewToken(Token):
     token: str
 
 
+class Ring(TypedDict):
+    """Mail waits for the session, which is to be woken."""
+
+    ring: Literal[True]
+
+
 class Revoked(TypedDict):
     """Which token was revoked."""
 

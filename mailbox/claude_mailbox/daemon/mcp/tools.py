@@ -195,7 +195,8 @@ class Tools:
         return await self._own_name(request, arguments, "name")
 
     async def _send(self, request: ToolRequest, arguments: Arguments) -> Content:
-        sender = await self._own_name(request, arguments, "from")
+        # The send registers its sender itself.
+        sender = await self._own_name(request, arguments, "from", register=False)
         draft = draft_of(sender, arguments, self._broker.max_body_bytes)
         seconds = given.seconds(arguments, "wait", (0.0, math.inf))
         if seconds is None:

@@ -71,6 +71,14 @@ class MailboxStore(Protocol):
         """Note what a mailbox says of itself, None for nothing any more."""
         ...
 
+    def turn_back(self, now: int) -> None:
+        """Correct the times of an earlier run whose clock was ahead of the present one.
+
+        What ends or begins at a time moves by as much, so that it lasts as long as it should;
+        sights are now at most.
+        """
+        ...
+
     def rename(self, current: str, to: str, now: int) -> Rename:
         """Give a mailbox a new name and leave the old one behind as an alias.
 
@@ -332,6 +340,10 @@ class SessionStore(Protocol):
         Returns:
             The name of its mailbox, None for an unknown session; and whether it was deleted.
         """
+        ...
+
+    def set_bell(self, session_id: str, *, has_bell: bool) -> None:
+        """Write down whether mail can wake a session."""
         ...
 
     def mailbox_of(self, session_id: str) -> str | None:

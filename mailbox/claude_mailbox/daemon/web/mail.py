@@ -223,7 +223,8 @@ class MailRoutes:
         return Response(answered_json(receipt, delivery, with_lease=with_lease))
 
     async def _draft(self, request: Request) -> Draft:
-        sender = (await self._callers.identify(request.scope)).required()
+        # The send registers its sender itself.
+        sender = (await self._callers.identify(request.scope, register=False)).required()
         content = request.json()
         original = drafts.reply_to(content.get("replyTo"), "replyTo")
         to = given.text(content, "to")
