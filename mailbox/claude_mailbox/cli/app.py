@@ -23,12 +23,15 @@ click.RichContext.formatter_class = HelpFormatter
 # Panel of the help -> command -> module and attribute, in the order of the help.
 PANELS = {
     "Mail": {
-        "send": "commands.mail:send",
+        "send": "commands.send:send",
+        "reply": "commands.send:reply",
+        "ask": "commands.send:ask",
         "watch": "commands.mail:watch",
         "check": "commands.mail:check",
         "peek": "commands.mail:peek",
         "receipt": "commands.history:receipt",
         "log": "commands.history:log",
+        "parked": "commands.parked:parked",
         "list": "commands.mail:list_mailboxes",
         "rename": "commands.mail:rename",
         "delete": "commands.mail:delete",

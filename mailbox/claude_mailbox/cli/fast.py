@@ -16,12 +16,18 @@ _COMMON = {"--url": ("url", "text"), "--json": ("as_json", "flag")}
 # Command -> module, function, {option: (keyword, kind)}, required keywords.
 COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]]]" = {
     "send": (
-        "claude_mailbox.client.mail.commands",
+        "claude_mailbox.client.mail.sending",
         "send",
         {
             "--from": ("sender", "text"),
             "--to": ("to", "text"),
             "--body": ("body", "text"),
+            "--reply-to": ("reply_to", "whole"),
+            "--ask": ("ask", "number"),
+            "--urgency": ("urgency", "text"),
+            "--ttl": ("ttl", "number"),
+            "--delay": ("delay", "number"),
+            "--key": ("key", "text"),
             **_COMMON,
         },
         ("sender", "to", "body"),

@@ -29,7 +29,9 @@ def introduction(
     lines = [
         f"[Claude-Mailbox] This session has the mailbox {name}. Other agent sessions on this"
         f" machine can write to it, and you can write to theirs. Tools ({own}):",
-        f"- {tools}send(to, body): send a message; it is stored safely and wakes the peer",
+        f"- {tools}send(to, body): send a message; it is stored safely and wakes the peer. To answer one:"
+        " with its id as `reply_to`. To be sure of an answer: `ask` with the seconds. News that needs"
+        " none: `urgency` low, which wakes nobody",
         f"- {tools}list_mailboxes: who is there; {tools}check_inbox: take mail;"
         f" {tools}rename(new_name): choose a telling name",
     ]

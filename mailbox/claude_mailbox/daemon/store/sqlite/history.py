@@ -136,7 +136,8 @@ class SqliteHistory(HistoryStore):
 
     def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
         found = self._connection.execute(
-            f"SELECT id FROM message WHERE recipient_id = ? AND state = {WAITING} ORDER BY id",
+            f"SELECT id FROM message WHERE recipient_id = ? AND state = {WAITING}"
+            " ORDER BY urgency < 1, id",
             (self._mailboxes.id_of_owner(mailbox),),
         )
         numbers = (number for (number,) in found)
