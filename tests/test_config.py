@@ -41,6 +41,12 @@ class TestSources:
                 "maxPendingPerMailbox",
                 "maxMailboxes",
                 "maxWaitersPerMailbox",
+                "maxAttempts",
+                "maxPerMinute",
+                "guardAfter",
+                "holdAfter",
+                "guardMinutes",
+                "maxRecipients",
                 "allowedHosts",
                 "tlsCert",
                 "tlsKey",
@@ -48,7 +54,6 @@ class TestSources:
                 "localPort",
                 "tokenFile",
                 "databaseUrl",
-                "maxAttempts",
             ]
         )
 
@@ -66,13 +71,18 @@ class TestSources:
             "maxPendingPerMailbox": 4,
             "maxMailboxes": 6,
             "maxWaitersPerMailbox": 5,
+            "maxAttempts": 11,
+            "maxPerMinute": 7,
+            "guardAfter": 8,
+            "holdAfter": 0,
+            "guardMinutes": 9,
+            "maxRecipients": 10,
             "allowedHosts": ["Mail.Example"],
             "tlsCert": "/x/cert.pem",
             "tlsKey": "/x/key.pem",
             "behindProxy": True,
             "localPort": 7,
             "tokenFile": "/x/token",
-            "maxAttempts": 8,
         }
         write(home, values)
         loaded = config.load()

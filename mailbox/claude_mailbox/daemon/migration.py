@@ -49,14 +49,14 @@ def _table(name: str, columns: str, flags: str = "", binary: str = "") -> Table:
 
 
 TABLES = (
-    _table("mailbox", "id name created_at last_seen_at"),
+    _table("mailbox", "id name created_at last_seen_at description"),
     _table("alias", "name mailbox_id"),
     _table("deleted_mailbox", "name mailbox_id"),
     _table(
         "message",
         "id recipient_id sender_id recipient sender sent_at state attempts lease lease_until"
         " delivered_at delivered_by thread reply_to is_final urgency is_quiet visible_at expires_at"
-        " answer_by outcome notice",
+        " answer_by outcome notice group_name copy_of",
         flags="is_final is_quiet",
     ),
     _table("body", "message_id text", binary="text"),
@@ -74,6 +74,8 @@ TABLES = (
     ),
     _table("client", "key session_id"),
     _table("shown", "message_id nonce session_id kind turn shown_at transcript inode size"),
+    _table("membership", "group_name mailbox_id joined_at"),
+    _table("exchange", "sender_id recipient_id message_id sent_at"),
     _table("token", "id digest patterns created_at expires_at last_used_at"),
 )
 

@@ -111,7 +111,7 @@ class PostgresConversation(ConversationStore):
         rows = self._connection.execute(
             f"SELECT id, {_RECIPIENT}, recipient_id, sent_at, answer_by, delivered_at,"
             " EXISTS (SELECT 1 FROM mailbox WHERE mailbox.id = recipient_id)"
-            f" FROM message WHERE {_IS_OPEN} FOR NO KEY UPDATE OF message SKIP LOCKED"
+            f" FROM message WHERE {_IS_OPEN} ORDER BY id FOR NO KEY UPDATE OF message SKIP LOCKED"
         ).fetchall()
         if rows:
             self._locks.wait_no_more()

@@ -44,6 +44,10 @@ _INDEX_BYTES = 64 * 1024
 
 # To its receiver: its sender sees it.
 _IS_HIDDEN = f"state IN ({DELAYED}, {HELD})"
+_IS_RELATED = (
+    "(%(thread)s::bigint IS NULL OR thread = %(thread)s OR id = %(thread)s)"
+    " AND (%(group)s::text IS NULL OR group_name = %(group)s)"
+)
 
 
 class PostgresHistory(HistoryStore):
@@ -65,7 +69,7 @@ class PostgresHistory(HistoryStore):
             "SELECT coalesce(a.name, message.sender), coalesce(b.name, message.recipient),"
             " sent_at, state, attempts, delivered_at, delivered_by, outcome, (SELECT min(reply.id)"
             " FROM message AS reply WHERE reply.reply_to = message.id AND reply.is_final"
-            f" AND reply.sender_id = message.recipient_id AND reply.state <> {DELAYED}), {COLUMNS}"
+            f" AND reply.sender_id = message.recipient_id AND reply.state NOT IN ({DELAYED}, {HELD})), {COLUMNS}"
             " FROM message"
             " LEFT JOIN mailbox AS a ON a.id = sender_id"
             " LEFT JOIN mailbox AS b ON b.id = recipient_id WHERE message.id = %s",
@@ -112,22 +116,22 @@ class PostgresHistory(HistoryStore):
             # Nothing in a thread is older than its first message.
             low = query.thread
         wanted = query.limit + 1
-        if query.words is None and query.thread is not None:
-            numbers = self._thread(mailbox_id, peer_id, query.thread, high, wanted)
+        if query.words is None and (query.thread is not None or query.group is not None):
+            numbers = self._related(mailbox_id, peer_id, query, high)
             return self._page(numbers, query)
         if query.words is None:
             return self._page(self._all(mailbox_id, peer_id, low, high, wanted), query)
         unindexed = self._last_unindexed()
         words = words_query(query.words, mailbox_id, peer_id)
         first = max(low, unindexed + 1)
-        found = self._search(words, mailbox_id, query.thread, first, high, wanted)
+        found = self._search(words, mailbox_id, query, first, high)
         page = self._page(found, query)
         return HistoryPage(page.entries, page.has_more or low <= unindexed)
 
     def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
         rows = self._connection.execute(
             f"SELECT id FROM message WHERE recipient_id = %s AND state = {WAITING}"
-            " ORDER BY id LIMIT %s",
+            " ORDER BY urgency < 1, id LIMIT %s",
             (self._mailboxes.id_of_owner(mailbox), limit + 1),
         ).fetchall()
         numbers = [number for (number,) in rows]
@@ -151,27 +155,28 @@ class PostgresHistory(HistoryStore):
         ).fetchall()
         return [number for (number,) in rows]
 
-    def _thread(
-        self, mailbox_id: int, peer_id: int | None, thread: int, high: int, limit: int
+    def _related(
+        self, mailbox_id: int, peer_id: int | None, query: HistoryQuery, high: int
     ) -> Iterable[int]:
-        """Return the numbers of a thread's messages, newest first."""
+        """Return the numbers of messages of a thread, to a group, or both, newest first."""
         rows = self._connection.execute(
-            "SELECT id FROM message WHERE (thread = %(thread)s OR id = %(thread)s) AND id <= %(high)s"
+            f"SELECT id FROM message WHERE {_IS_RELATED} AND id <= %(high)s"
             f" AND (sender_id = %(own)s OR (recipient_id = %(own)s AND NOT {_IS_HIDDEN}))"
             " AND (%(peer)s::bigint IS NULL OR %(peer)s IN (sender_id, recipient_id))"
             " ORDER BY id DESC LIMIT %(limit)s",
-            {"own": mailbox_id, "peer": peer_id, "thread": thread, "high": high, "limit": limit},
+            {
+                "own": mailbox_id,
+                "peer": peer_id,
+                "thread": query.thread,
+                "group": query.group,
+                "high": high,
+                "limit": query.limit + 1,
+            },
         ).fetchall()
         return [number for (number,) in rows]
 
     def _search(
-        self,
-        words: str | None,
-        mailbox_id: int,
-        thread: int | None,
-        low: int,
-        high: int,
-        limit: int,
+        self, words: str | None, mailbox_id: int, query: HistoryQuery, low: int, high: int
     ) -> Iterable[int]:
         """Return the numbers of messages that have the words, newest first."""
         if words is None or low > high:
@@ -179,15 +184,15 @@ class PostgresHistory(HistoryStore):
         rows = self._connection.execute(
             "SELECT id FROM search JOIN message ON id = message_id WHERE words @@ %(words)s::tsquery"
             f" AND id BETWEEN %(low)s AND %(high)s AND (sender_id = %(own)s OR NOT {_IS_HIDDEN})"
-            " AND (%(thread)s::bigint IS NULL OR thread = %(thread)s OR id = %(thread)s)"
-            " ORDER BY id DESC LIMIT %(limit)s",
+            f" AND {_IS_RELATED} ORDER BY id DESC LIMIT %(limit)s",
             {
                 "words": words,
                 "own": mailbox_id,
-                "thread": thread,
+                "thread": query.thread,
+                "group": query.group,
                 "low": low,
                 "high": high,
-                "limit": limit,
+                "limit": query.limit + 1,
             },
         ).fetchall()
         return [number for (number,) in rows]

@@ -6,7 +6,7 @@ from claude_mailbox.daemon.store.postgres.keys import PostgresKeys, digest_of
 from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.schema import DELAYED, WAITING, Connection
 from claude_mailbox.errors import KeyReused, QuotaFull
-from claude_mailbox.model.drafts import LOW, Draft
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Backlog, Receipt
 
 
@@ -66,7 +66,7 @@ class PostgresMail(MailStore):
                 draft.reply_to,
                 draft.is_final,
                 URGENCY_NUMBERS[draft.urgency],
-                draft.urgency == LOW,
+                draft.is_quiet,
                 _after(now, draft.delay),
                 _after(now, draft.ttl),
                 _after(now, draft.ask),

@@ -143,13 +143,22 @@ class PostgresMailboxes(MailboxStore):
                 (at, mailbox_id),
             )
 
+    def describe(self, name: str, text: str | None, now: int) -> None:
+        mailbox_id = self.find_or_make(name, now, locked=True)[0]
+        self._connection.execute(
+            "UPDATE mailbox SET description = %s WHERE id = %s", (text, mailbox_id)
+        )
+
+    def turn_back(self, now: int) -> None:
+        """The time is the server's, for all daemons: no life of one is ahead of another."""
+
     def listings(
         self, caller: str | None, seen_since: int, awake: Iterable[str] = ()
     ) -> list[Listing]:
         found = self.find(caller) if caller is not None else None
         caller_id = found[0] if found else None
         rows = self._connection.execute(
-            "SELECT name, last_seen_at, coalesce(pending, 0)::int, coalesce(for_caller, 0)"
+            "SELECT name, last_seen_at, coalesce(pending, 0)::int, coalesce(for_caller, 0), description"
             " FROM mailbox LEFT JOIN (SELECT recipient_id, sum(waiting) AS pending FROM backlog"
             " GROUP BY recipient_id) AS line ON line.recipient_id = mailbox.id"
             " LEFT JOIN (SELECT sender_id, waiting AS for_caller FROM backlog"

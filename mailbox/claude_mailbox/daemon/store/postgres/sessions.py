@@ -210,6 +210,11 @@ class PostgresSessions(SessionStore):
         )
         return [(mailbox, session_id) for mailbox, session_id in rows]
 
+    def set_bell(self, session_id: str, *, has_bell: bool) -> None:
+        self._connection.execute(
+            "UPDATE session SET has_bell = %s WHERE id = %s", (has_bell, session_id)
+        )
+
     def unread(self) -> Sequence[tuple[str, str, int]]:
         rows = self._connection.execute(
             "SELECT session.id, mailbox.name, sum(waiting)::int FROM backlog"

@@ -2,6 +2,8 @@
 
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.postgres.conversation import PostgresConversation
+from claude_mailbox.daemon.store.postgres.exchanges import PostgresExchanges
+from claude_mailbox.daemon.store.postgres.groups import PostgresGroups
 from claude_mailbox.daemon.store.postgres.history import PostgresHistory
 from claude_mailbox.daemon.store.postgres.keys import PostgresKeys
 from claude_mailbox.daemon.store.postgres.leases import PostgresLeases
@@ -42,4 +44,6 @@ def create_transaction(
         sessions=PostgresSessions(connection, mailboxes, daemon_id),
         shown=PostgresShown(connection, locks, mailboxes, daemon_id),
         tokens=PostgresTokens(connection),
+        groups=PostgresGroups(connection, mailboxes, keys, daemon_id),
+        exchanges=PostgresExchanges(connection, locks, mailboxes),
     )
