@@ -25,6 +25,7 @@ class Config:
         max_mailboxes: mailboxes that there may be.
         max_waiters_per_mailbox: open watches on one mailbox.
         max_attempts: how often a message is handed out before it is parked; 0 for no limit.
+        keep_days: how long the text of mail that is not on its way any more is kept; 0 for ever.
         allowed_hosts: further host names that clients may address the daemon by.
         tls_cert: file with the certificate, and those between it and its authority; or empty.
         tls_key: file with its key; or empty.
@@ -44,6 +45,7 @@ class Config:
     max_mailboxes: int = 10_000
     max_waiters_per_mailbox: int = 1024
     max_attempts: int = 25
+    keep_days: int = 0
     allowed_hosts: tuple[str, ...] = ()
     tls_cert: str = ""
     tls_key: str = ""
@@ -72,6 +74,7 @@ _RANGES = {
     "maxMailboxes": (1, 10**9),
     "maxWaitersPerMailbox": (1, 10**6),
     "maxAttempts": (0, 10**6),
+    "keepDays": (0, 36_500),
     "hideAfterMinutes": (0, 10**9),
     "deleteAfterMinutes": (0, 10**9),
     "sweepIntervalMinutes": (0, 10**9),

@@ -251,6 +251,7 @@ async def _serve(
             lambda: [*handover.held(), *follow.held(), *endpoint.held()],
         )
         background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
+        background.start_soon(housekeeping.forget_texts)
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
         background.start_soon(StatusFile(ledger, broker.changes, paths.status_path()).serve)

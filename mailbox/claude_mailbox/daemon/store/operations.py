@@ -288,6 +288,17 @@ class HistoryStore(Protocol):
         """
         ...
 
+    def forget_texts(self, after: int, sent_before: int) -> int | None:
+        """Delete the texts of some messages above *after* that are not on their way any more.
+
+        Only of those sent before that time, and only what the search has: the facts about the
+        messages stay.
+
+        Returns:
+            Where to go on, or None when there is nothing more to look at.
+        """
+        ...
+
     def index(self) -> bool:
         """Index some messages for the search by words, newest first; return whether some remain."""
         ...
