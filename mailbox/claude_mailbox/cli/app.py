@@ -57,6 +57,8 @@ PANELS = {
         "uninstall-autostart": "commands.autostart:uninstall_autostart",
     },
     "Clients": {
+        "install": "commands.install:install",
+        "uninstall": "commands.install:uninstall",
         "install-hook": "commands.hooks:install_hook",
         "uninstall-hook": "commands.hooks:uninstall_hook",
         "mcp-config": "commands.mcp_config:mcp_config",
@@ -67,6 +69,7 @@ PANELS = {
         "session-announce": "commands.hooks:session_announce",
         "session-end": "commands.hooks:session_end",
         "session-event": "commands.hooks:session_event",
+        "client-hook": "commands.hooks:client_hook",
         "session-rearm": "commands.hooks:session_rearm",
         "session-tool-call": "commands.hooks:session_tool_call",
         "client-headers": "commands.hooks:client_headers",

@@ -72,6 +72,16 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         {"--if-waiting": ("if_waiting", "flag"), "--url": ("url", "text")},
         (),
     ),
+    "client-hook": (
+        "claude_mailbox.client.hooks.other_clients",
+        "client_hook",
+        {
+            "--client": ("client", "text"),
+            "--moment": ("moment", "text"),
+            "--url": ("url", "text"),
+        },
+        ("client", "moment"),
+    ),
     "statusline": (
         "claude_mailbox.client.hooks.statusline",
         "statusline",

@@ -3,14 +3,15 @@
 import difflib
 import os
 import shlex
-import shutil
-import sys
 
 import rich_click as click
 
 from claude_mailbox.cli import options
+from claude_mailbox.cli.program import hook_program
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.hooks import session as session_hooks
+from claude_mailbox.client.hooks.other_clients import CLIENTS, MOMENTS
+from claude_mailbox.client.hooks.other_clients import client_hook as run_client_hook
 from claude_mailbox.client.hooks.statusline import statusline as show_statusline
 from claude_mailbox.client.hooks.tool_call import tool_call
 from claude_mailbox.client.identity.naming import git_top_level
@@ -22,8 +23,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-_PROGRAM = "claude-mailbox"
 
 
 @click.command("session-announce")
@@ -65,6 +64,18 @@ def session_end(url: str | None) -> int:
 def session_event(if_waiting: bool, url: str | None) -> int:
     """For asynchronous hooks: tell what the session does, and which of its mail has arrived."""
     return session_hooks.event(if_waiting=if_waiting, url=url)
+
+
+@click.command("client-hook")
+@click.option("--client", required=True, type=click.Choice(list(CLIENTS)), help="Whose hook it is.")
+@click.option("--moment", required=True, type=click.Choice(MOMENTS), help="When it runs.")
+@options.url
+def client_hook(client: str, moment: str, url: str | None) -> int:
+    """For the hooks of other clients than Claude Code: give the session a mailbox and show mail.
+
+    'install' writes these hooks. The hook's JSON comes on standard input.
+    """
+    return run_client_hook(client=client, moment=moment, url=url)
 
 
 @click.command("session-rearm")
@@ -129,7 +140,7 @@ def install_hook(name: str | None, user: bool, project: bool, dry_run: bool, as_
     is_shared = _is_shared(user, project)
     if name is not None:
         name = shlex.quote(check_name(name, "--name"))
-    wanted = handlers_by_event(_program(is_shared), MARK, name)
+    wanted = handlers_by_event(hook_program(is_shared=is_shared), MARK, name)
     return _apply(plan(_settings_path(is_shared), wanted), dry_run, as_json)
 
 
@@ -160,21 +171,6 @@ def _settings_path(is_shared: bool) -> str:
         return os.path.join(top, ".claude", "settings.json")
     folder = os.environ.get("CLAUDE_CONFIG_DIR") or os.path.expanduser(os.path.join("~", ".claude"))
     return os.path.join(folder, "settings.json")
-
-
-def _program(is_shared: bool) -> str:
-    """Return the command that runs us in a hook."""
-    if is_shared:
-        # The settings of a project are shared with machines that may not have the command.
-        return f"! command -v {_PROGRAM} >/dev/null || {_PROGRAM}"
-    found = shutil.which(_PROGRAM)
-    if found is not None:
-        return _quoted(found)
-    return f"{_quoted(sys.executable)} -E -P -m claude_mailbox"
-
-
-def _quoted(path: str) -> str:
-    return f'"{path}"' if sys.platform == "win32" else shlex.quote(path)
 
 
 def _apply(patch: Patch, dry_run: bool, as_json: bool) -> int:

@@ -9,8 +9,11 @@ from claude_mailbox.cli import options
 @options.mailbox(
     "--name", "name", "The mailbox of this client, for calls that do not name one.", required=False
 )
+@click.option(
+    "--session", is_flag=True, help="The mailbox is that of the session that runs this command."
+)
 @options.url
-def mcp_stdio(name: str | None, url: str | None) -> int:
+def mcp_stdio(name: str | None, session: bool, url: str | None) -> int:
     """Serve MCP on standard input and output, for clients that cannot speak HTTP.
 
     It forwards everything to the daemon, which it starts if need be.
@@ -21,4 +24,6 @@ def mcp_stdio(name: str | None, url: str | None) -> int:
     """
     from claude_mailbox.client.stdio.proxy import Proxy
 
-    return Proxy(url, name).run()
+    if session and name is not None:
+        raise click.UsageError("'--session' and '--name' exclude each other: give one of them.")
+    return Proxy(url, name, is_session=session).run()

@@ -10,15 +10,22 @@ _PLAIN_TOOLS = "mcp__mailbox__"
 _HOUR = 60  # minutes
 
 
-def introduction(registration: dict[str, object], peer_minutes: int) -> str:
-    """Return the text for the model, from what the daemon answered to the registration.
+def introduction(
+    registration: dict[str, object], peer_minutes: int, tools: str | None = None
+) -> str:
+    """Return the text for the model.
 
-    *peer_minutes* says how long ago the peers were active that it names.
+    Args:
+        registration: what the daemon answered to the registration.
+        peer_minutes: how long ago the peers were active that it names.
+        tools: what the names of our tools begin with; None in Claude Code.
     """
     is_plugin = "CLAUDE_PLUGIN_ROOT" in os.environ
-    tools = _PLUGIN_TOOLS if is_plugin else _PLAIN_TOOLS
+    is_filled_in = is_plugin or tools is not None
+    if tools is None:
+        tools = _PLUGIN_TOOLS if is_plugin else _PLAIN_TOOLS
     name = quoted(str(registration.get("name")))
-    own = "leave out `from` and `name`, they are filled in" if is_plugin else f"you are {name}"
+    own = "leave out `from` and `name`, they are filled in" if is_filled_in else f"you are {name}"
     lines = [
         f"[Claude-Mailbox] This session has the mailbox {name}. Other agent sessions on this"
         f" machine can write to it, and you can write to theirs. Tools ({own}):",

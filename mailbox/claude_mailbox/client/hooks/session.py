@@ -66,13 +66,13 @@ def announce(
         if source == "resume":
             # Before the session is rung for what it was shown, but may have in its conversation.
             _settle_resumed(daemon, hook)
-        registration = _register(hook, url, wanted, has_bell=is_attended(), may_start=True)
+        registration = register(hook, url, wanted, has_bell=is_attended(), may_start=True)
         bell = registration.get("bell")
         if isinstance(bell, str) and not os.path.exists(bell):
             # The daemon's file is not on this machine (a container, a forwarded port): no waking.
-            registration = _register(hook, url, wanted, has_bell=False, may_start=False)
+            registration = register(hook, url, wanted, has_bell=False, may_start=False)
         if source != "compact":
-            _report(daemon, hook, state="idle")
+            report_start(daemon, hook)
         specific: dict[str, object] = {
             "hookEventName": event,
             "additionalContext": introduction(registration, peer_window_minutes),
@@ -99,7 +99,7 @@ def introduce(hook: dict[str, object], url: str | None) -> str:
     """
     bell = paths.bell_path(text_field(hook, "session_id"))
     has_bell = is_attended() and os.path.exists(bell)
-    registration = _register(hook, url, {}, has_bell=has_bell, may_start=False)
+    registration = register(hook, url, {}, has_bell=has_bell, may_start=False)
     return introduction(registration, PEER_MINUTES)
 
 
@@ -188,13 +188,14 @@ def _settle_resumed(daemon: Daemon, hook: dict[str, object]) -> None:
         pass  # it is started next, and whatever lacks proof is shown again
 
 
-def _report(daemon: Daemon, hook: dict[str, object], *, state: str) -> None:
+def report_start(daemon: Daemon, hook: dict[str, object]) -> None:
+    """Tell the daemon where the session works, and that it waits for a prompt."""
     cwd = text_field(hook, "cwd")
     where = {"cwd": cwd} if cwd and cwd.isprintable() else {}
     if where and (project := project_name(cwd)):
         where["project"] = project
     try:  # noqa: SIM105  # contextlib costs 4 ms
-        report_event(daemon, text_field(hook, "session_id"), hook, state=state, **where)
+        report_event(daemon, text_field(hook, "session_id"), hook, state="idle", **where)
     except MailboxError:
         pass  # it has its mailbox, which is what matters
 
@@ -217,7 +218,7 @@ def client_headers() -> int:
     return 0
 
 
-def _register(
+def register(
     hook: dict[str, object],
     url: str | None,
     wanted: dict[str, object],
@@ -225,9 +226,17 @@ def _register(
     has_bell: bool,
     may_start: bool,
 ) -> dict[str, object]:
-    """Register the session with the daemon, which is started if *may_start*.
+    """Register the session with the daemon; return what the daemon says of it.
 
-    *wanted* is what it is asked for besides: which peers to name.
+    Args:
+        hook: the hook's JSON.
+        url: address of the daemon.
+        wanted: what it is asked for besides, such as which peers to name.
+        has_bell: whether the session's client can be woken.
+        may_start: whether to start the daemon, if it does not run.
+
+    Raises:
+        MailboxError: if the session cannot be registered now.
     """
     session = text_field(hook, "session_id") or os.environ.get("CLAUDE_CODE_SESSION_ID", "")
     if not session:

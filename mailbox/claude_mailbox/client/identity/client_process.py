@@ -15,7 +15,15 @@ def client_key() -> str | None:
     headers of the MCP connection must find the same key in different ways: hooks get the process
     id in a variable, the headers' helper gets the path of a socket that is named after it.
     """
-    pid = os.environ.get("CLAUDE_PID") or _pid_in_socket_name() or _ancestor()
+    return _key(os.environ.get("CLAUDE_PID") or _pid_in_socket_name() or _ancestor())
+
+
+def ancestor_key() -> str | None:
+    """Return the key of the process that runs us, through shells or not: for other clients."""
+    return _key(_ancestor())
+
+
+def _key(pid: str | None) -> str | None:
     if pid is None or not (pid.isascii() and pid.isdigit()):
         return None
     stat = _stat(pid)

@@ -38,6 +38,39 @@ class Node:
         return self.children[self.keys.index(key)] if key in self.keys else None
 
 
+def without_comments(text: str) -> str:
+    """Return a document with blanks in the place of its comments and trailing commas.
+
+    Every position stays what it was, so what is found in the result can be edited in *text*.
+
+    Raises:
+        ValueError: if a comment or string does not end.
+    """
+    kept: list[str] = []
+    comma = -1  # where the last comma is, if nothing but blanks and comments came after it
+    at = 0
+    while at < len(text):
+        if text[at] == '"':
+            end = scanstring(text, at + 1, True)[1]
+        elif text.startswith("//", at):
+            end = text.find("\n", at)
+            end = len(text) if end < 0 else end
+        elif text.startswith("/*", at):
+            end = text.index("*/", at + 2) + 2
+        else:
+            end = at + 1
+        piece = text[at:end]
+        if piece.startswith("/") and len(piece) > 1:
+            piece = "".join(c if c in _WHITESPACE else " " for c in piece)
+        elif piece in ("]", "}") and comma >= 0:
+            kept[comma] = " "
+        if piece.strip(_WHITESPACE):
+            comma = len(kept) if piece == "," else -1
+        kept.append(piece)
+        at = end
+    return "".join(kept)
+
+
 def parse(text: str) -> Node:
     """Return the root of a JSON document.
 
@@ -66,6 +99,13 @@ def add_member(text: str, container: Node, key: str, value: object) -> str:
 def add_item(text: str, container: Node, value: object) -> str:
     """Return the text with a new item at the end of an array."""
     return _add(text, container, value, "")
+
+
+def replace(text: str, node: Node, value: object) -> str:
+    """Return the text with another value in the place of *node*."""
+    indent = _indent_of_line(text, node.start)
+    lines = json.dumps(value, ensure_ascii=False, indent=_indent_unit(text)).split("\n")
+    return text[: node.start] + f"\n{indent}".join(lines) + text[node.end :]
 
 
 def remove(text: str, container: Node, index: int) -> str:

@@ -7,11 +7,11 @@ kept in a backup beside it.
 
 import contextlib
 import os
-import tempfile
 from dataclasses import dataclass
 from typing import cast
 
 from claude_mailbox.client.settings import json_edit
+from claude_mailbox.client.settings.files import read_text, replace_file
 from claude_mailbox.client.settings.handlers import Handler
 from claude_mailbox.client.settings.json_edit import Node
 from claude_mailbox.errors import ConfigError
@@ -50,18 +50,18 @@ def plan(path: str, wanted: dict[str, list[Handler]]) -> Patch:
         ConfigError: if the file cannot be read, is not JSON, or does not have the form of settings.
     """
     path = os.path.realpath(path)
-    old = _read(path)
+    old = read_text(path)
     try:
         # An empty file is one without settings.
         is_empty = not (old or "").removeprefix(_BYTE_ORDER_MARK).strip()
-        new = _patched(_NEW_FILE if is_empty else str(old), wanted)
+        new = patched(_NEW_FILE if is_empty else str(old), wanted)
     except ValueError as error:
         raise ConfigError(
             f"{path} is broken ({error}); nothing was changed. Correct it first."
         ) from None
     # Without a backup there was no file before ours.
     if new == _NEW_FILE and not os.path.exists(path + BACKUP_SUFFIX):
-        return Patch(path, old, None if _has_ours(old) else old)
+        return Patch(path, old, None if has_ours(old) else old)
     return Patch(path, old, new)
 
 
@@ -75,15 +75,15 @@ def write(patch: Patch) -> None:
         return
     try:
         os.makedirs(os.path.dirname(patch.path), exist_ok=True)
-        if patch.old is not None and not _has_ours(patch.old):
-            _replace(patch.backup, patch.old, like=patch.path)
+        if patch.old is not None and not has_ours(patch.old):
+            replace_file(patch.backup, patch.old, like=patch.path)
         if patch.new is None:
             os.unlink(patch.path)
             with contextlib.suppress(OSError):  # others have files there
                 os.rmdir(os.path.dirname(patch.path))
         else:
-            _replace(patch.path, patch.new, like=patch.path)
-        if not _has_ours(patch.new) and os.path.exists(patch.backup):
+            replace_file(patch.path, patch.new, like=patch.path)
+        if not has_ours(patch.new) and os.path.exists(patch.backup):
             os.unlink(patch.backup)
     except OSError as error:
         raise ConfigError(
@@ -91,35 +91,12 @@ def write(patch: Patch) -> None:
         ) from None
 
 
-def _read(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8; nothing was changed. Correct it first.") from None
-    except OSError as error:
-        raise ConfigError(f"Cannot read {path}: {error.strerror}.") from None
+def patched(text: str, wanted: dict[str, list[Handler]]) -> str:
+    """Return the document with our handlers replaced by the *wanted* ones.
 
-
-def _replace(path: str, content: str, *, like: str) -> None:
-    """Write a file in one step, with the mode of the file *like*."""
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
-    try:
-        with open(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, os.stat(like).st_mode & 0o777 if os.path.exists(like) else 0o600)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _patched(text: str, wanted: dict[str, list[Handler]]) -> str:
-    """Return the document with our handlers replaced by the *wanted* ones."""
+    Raises:
+        ValueError: if it is not JSON, or does not have the form of settings.
+    """
     lead = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
     text = text.removeprefix(lead)
     if _ours(_hooks(text)) == wanted:
@@ -161,7 +138,8 @@ def _ours(hooks: Node | None) -> dict[str, list[Handler]]:
     return found
 
 
-def _has_ours(text: str | None) -> bool:
+def has_ours(text: str | None) -> bool:
+    """Return whether a document has handlers of ours."""
     content = (text or "").removeprefix(_BYTE_ORDER_MARK).strip()
     return bool(content) and bool(_ours(_hooks(content)))
 

@@ -37,13 +37,18 @@ class Forwarder:
 
     Args:
         url: address of the daemon.
-        name: the mailbox of calls that do not name one.
+        identity: headers that say who calls; calls may name another mailbox themselves.
         write: writes one line to the client; raises OSError if the client is gone.
     """
 
-    def __init__(self, url: str | None, name: str | None, write: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        url: str | None,
+        identity: list[tuple[str, str]],
+        write: Callable[[bytes], None],
+    ) -> None:
         self._url = url
-        self._headers = [] if name is None else Identity(name).headers
+        self._headers = identity
         self._write = write
         self._negotiated: str | None = None
         self._idle: list[Daemon] = [Daemon(url)]  # raises for a malformed address

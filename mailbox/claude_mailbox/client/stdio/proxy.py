@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 
 from claude_mailbox.client import codec, encoding
+from claude_mailbox.client.reach.api import Identity
 from claude_mailbox.client.stdio.forwarding import Forwarder
 from claude_mailbox.client.stdio.jsonrpc import (
     INTERNAL_ERROR,
@@ -22,6 +23,7 @@ from claude_mailbox.client.stdio.jsonrpc import (
     error_response,
 )
 from claude_mailbox.client.stdio.pending import PendingRequest
+from claude_mailbox.client.stdio.process_session import ProcessSession
 from claude_mailbox.errors import MailboxError
 
 # How long requests may still be answered after the client has closed its end.
@@ -38,10 +40,18 @@ class Proxy:
     Args:
         url: address of the daemon.
         name: the mailbox of calls that do not name one.
+        is_session: whether the calls are made for the session that the client's process runs; it
+            is announced with the first call, unless hooks have done it.
     """
 
-    def __init__(self, url: str | None = None, name: str | None = None) -> None:
-        self._forwarder = Forwarder(url, name, self._write)
+    def __init__(
+        self, url: str | None = None, name: str | None = None, *, is_session: bool = False
+    ) -> None:
+        self._session = ProcessSession(url) if is_session else None
+        identity = [] if name is None else Identity(name).headers
+        if self._session is not None:
+            identity = self._session.headers
+        self._forwarder = Forwarder(url, identity, self._write)
         self._pending: dict[Key, PendingRequest] = {}
         self._changed = threading.Condition()  # guards the pending requests
         self._write_lock = threading.Lock()
@@ -60,6 +70,8 @@ class Proxy:
             while not self._is_over.wait(0.5 if sys.platform == "win32" else None):
                 pass
             self._cancel_pending()
+            if self._session is not None:
+                self._session.end()
         finally:
             for number, handler in former_handlers.items():
                 signal.signal(number, handler)
@@ -127,6 +139,8 @@ class Proxy:
 
     def _serve(self, key: Key, request: PendingRequest) -> None:
         try:
+            if self._session is not None and request.message["method"] == "tools/call":
+                self._session.announce()
             self._forwarder.forward(request)
         except MailboxError as error:
             self._fail(request, UNREACHABLE, str(error))

@@ -124,6 +124,8 @@ def _parameters(query: type | None, components: dict[str, Schema]) -> list[Schem
             "name": name,
             "in": "query",
             "required": name in query.__required_keys__,  # type: ignore[attr-defined]
+            # One that is empty says nothing.
+            "allowEmptyValue": name not in query.__required_keys__,  # type: ignore[attr-defined]
             "schema": schema_of(kind, components),
         }
         for name, kind in get_type_hints(query, include_extras=True).items()

@@ -1,0 +1,113 @@
+"""The hooks of Codex, Gemini CLI, Qwen Code, Copilot CLI and OpenCode, as processes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from claude_mailbox.client.hooks.other_clients import CLIENTS
+from support.daemon import DaemonProcess
+from wire.connection import Connection
+
+# One of those that speak as Claude Code does, and one of the others.
+each_form = pytest.mark.parametrize("client", ["codex", "copilot"])
+
+
+def hook(daemon: DaemonProcess, client: str, moment: str, session: str, event: str = "E") -> str:
+    """Run a hook; return the text that the model gets."""
+    content = {CLIENTS[client][0]: session, "cwd": "/srv/shop", "transcript_path": "/nowhere"}
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "claude_mailbox",
+            "client-hook",
+            "--client",
+            client,
+            "--moment",
+            moment,
+        ],
+        env=daemon.environment,
+        input=json.dumps({**content, "hook_event_name": event}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stderr == ""
+    if not result.stdout:
+        return ""
+    answer = json.loads(result.stdout)
+    if "hookSpecificOutput" in answer:
+        answer = answer["hookSpecificOutput"]
+        assert answer["hookEventName"] == event
+    return answer["additionalContext"]
+
+
+def rows(daemon: DaemonProcess) -> dict[str, dict]:
+    """Return the mailboxes by name."""
+    with Connection(("127.0.0.1", daemon.port)) as connection:
+        return {row["name"]: row for row in connection.request("GET", "/v1/list").json()}
+
+
+def send(daemon: DaemonProcess, to: str, body: str) -> None:
+    """Send a message."""
+    with Connection(("127.0.0.1", daemon.port)) as connection:
+        content = {"to": to, "body": body}
+        assert connection.request("POST", "/v1/send", "alice", content=content).status == 200
+
+
+@each_form
+def test_a_session_has_a_mailbox_and_sees_mail_once(daemon: DaemonProcess, client: str) -> None:
+    """From its start to its end, with the prompt or after a tool, and resumed under its name."""
+    told = hook(daemon, client, "start", "11111111-2222")
+    assert 'This session has the mailbox "shop-11111111".' in told
+    assert f"{CLIENTS[client][2]}send(to, body)" in told
+    assert hook(daemon, client, "prompt", "11111111-2222") == ""
+    assert rows(daemon)["shop-11111111"]["state"] == "working"
+
+    send(daemon, "shop-11111111", "Hello")
+    assert "\n  Hello\n" in hook(daemon, client, "prompt", "11111111-2222")
+    assert hook(daemon, client, "prompt", "11111111-2222") == ""
+    send(daemon, "shop-11111111", "And again")
+    assert "\n  And again\n" in hook(daemon, client, "tool", "11111111-2222")
+
+    assert hook(daemon, client, "stop", "11111111-2222") == ""
+    assert rows(daemon)["shop-11111111"]["state"] == "idle"
+    assert hook(daemon, client, "end", "11111111-2222") == ""
+    assert "shop-11111111" in hook(daemon, client, "start", "11111111-2222")
+
+
+@each_form
+def test_a_session_that_was_never_announced_is_introduced_at_its_prompt(
+    daemon: DaemonProcess, client: str
+) -> None:
+    """And never by the hook of a tool."""
+    assert "announce" in hook(daemon, client, "tool", "99999999")
+    told = hook(daemon, client, "prompt", "99999999")
+
+    assert 'This session has the mailbox "shop-99999999".' in told
+    assert hook(daemon, client, "tool", "99999999") == ""
+
+
+def test_without_a_daemon_a_prompt_says_so_in_one_line(daemon: DaemonProcess) -> None:
+    """And the end of a session says nothing."""
+    daemon.kill()
+
+    assert "'claude-mailbox start'" in hook(daemon, "codex", "prompt", "1")
+    assert hook(daemon, "codex", "end", "1") == ""
+    assert hook(daemon, "codex", "stop", "1") == ""
+
+
+def test_unknown_words_are_refused(daemon: DaemonProcess) -> None:
+    """They are ours to get right."""
+    result = subprocess.run(
+        [sys.executable, "-m", "claude_mailbox", "client-hook", "--client", "x", "--moment", "y"],
+        env=daemon.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 1
+    assert "--client one of codex" in result.stderr
