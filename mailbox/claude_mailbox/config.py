@@ -26,6 +26,7 @@ class Config:
         max_waiters_per_mailbox: open watches on one mailbox.
         max_attempts: how often a message is handed out before it is parked; 0 for no limit.
         keep_days: how long the text of mail that is not on its way any more is kept; 0 for ever.
+        log_format: ``text``, or ``json`` for one object a line.
         allowed_hosts: further host names that clients may address the daemon by.
         tls_cert: file with the certificate, and those between it and its authority; or empty.
         tls_key: file with its key; or empty.
@@ -46,6 +47,7 @@ class Config:
     max_waiters_per_mailbox: int = 1024
     max_attempts: int = 25
     keep_days: int = 0
+    log_format: str = "text"
     allowed_hosts: tuple[str, ...] = ()
     tls_cert: str = ""
     tls_key: str = ""
@@ -79,6 +81,7 @@ _RANGES = {
     "deleteAfterMinutes": (0, 10**9),
     "sweepIntervalMinutes": (0, 10**9),
 }
+LOG_FORMATS = ("text", "json")
 # A relative one is relative to the file that names it.
 _PATHS = ("dbPath", "tlsCert", "tlsKey", "tokenFile")
 KEYS = {camel_case(field.name): field.name for field in fields(Config)}
@@ -177,6 +180,8 @@ def _check(key: str, value: object, where: str) -> object:
         if not isinstance(value, bool):
             raise ConfigError(f"'{key}' {where} must be true or false.")
         return value
+    if key == "logFormat" and value not in LOG_FORMATS:
+        raise ConfigError(f"'{key}' {where} must be one of: {', '.join(LOG_FORMATS)}.")
     if not isinstance(value, str) or not value:
         raise ConfigError(f"'{key}' {where} must be a string that is not empty.")
     return value

@@ -104,6 +104,7 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
             "--bind": ("bind", "text"),
             "--tls-cert": ("tls_cert", "text"),
             "--tls-key": ("tls_key", "text"),
+            "--log-format": ("log_format", "text"),
             "--db-path": ("db_path", "text"),
             "--config": ("config_path", "text"),
             "--hide-after-minutes": ("hide_after_minutes", "whole"),

@@ -25,6 +25,7 @@ from claude_mailbox.model.mail import (
     Listing,
     Receipt,
     Rename,
+    Totals,
     shown_characters,
 )
 from claude_mailbox.model.sessions import SessionEvent, SessionFacts, Shown, Start, Started
@@ -63,6 +64,10 @@ class MailboxStore(Protocol):
         Also the caller's own, those of senders with mail for the caller, and those named in
         *awake*, however old.
         """
+        ...
+
+    def totals(self) -> Totals:
+        """Return what there is, all together."""
         ...
 
     def rename(self, current: str, to: str, now: int) -> Rename:
