@@ -11,7 +11,7 @@ from claude_mailbox.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The settings of one daemon. Minutes of 0 switch an age limit off.
+    """The settings of one daemon. Minutes of 0 switch an age limit off, so do numbers of messages.
 
     Attributes:
         port: TCP port, 0 for any free one.
@@ -27,6 +27,11 @@ class Config:
         max_attempts: how often a message is handed out before it is parked; 0 for no limit.
         keep_days: how long the text of mail that is not on its way any more is kept; 0 for ever.
         log_format: ``text``, or ``json`` for one object a line.
+        max_per_minute: messages a minute from one mailbox to a session.
+        guard_after: messages between two sessions, after which they are told that they are many.
+        hold_after: messages between two sessions, from which on they are held for the user.
+        guard_minutes: for how long a message counts for these two.
+        max_recipients: mailboxes that one message to a group goes to.
         allowed_hosts: further host names that clients may address the daemon by.
         tls_cert: file with the certificate, and those between it and its authority; or empty.
         tls_key: file with its key; or empty.
@@ -48,6 +53,11 @@ class Config:
     max_attempts: int = 25
     keep_days: int = 0
     log_format: str = "text"
+    max_per_minute: int = 60
+    guard_after: int = 12
+    hold_after: int = 40
+    guard_minutes: int = 10
+    max_recipients: int = 50
     allowed_hosts: tuple[str, ...] = ()
     tls_cert: str = ""
     tls_key: str = ""
@@ -77,6 +87,11 @@ _RANGES = {
     "maxWaitersPerMailbox": (1, 10**6),
     "maxAttempts": (0, 10**6),
     "keepDays": (0, 36_500),
+    "maxPerMinute": (0, 10**4),
+    "guardAfter": (0, 10**4),
+    "holdAfter": (0, 10**4),
+    "guardMinutes": (1, 12 * 60),
+    "maxRecipients": (1, 1000),
     "hideAfterMinutes": (0, 10**9),
     "deleteAfterMinutes": (0, 10**9),
     "sweepIntervalMinutes": (0, 10**9),
