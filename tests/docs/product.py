@@ -12,6 +12,8 @@ import claude_mailbox
 from claude_mailbox.cli.app import cli
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
 from claude_mailbox.daemon.web.follow import Follow
+from claude_mailbox.daemon.web.groups import GroupRoutes
+from claude_mailbox.daemon.web.held import HeldRoutes
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.inbox.entry import EntryRoutes
@@ -49,6 +51,8 @@ def route_tables() -> list[Any]:
         MailRoutes(nothing, nothing),
         MailboxRoutes(nothing, nothing, nothing),
         HistoryRoutes(nothing, nothing),
+        GroupRoutes(nothing, nothing),
+        HeldRoutes(nothing, nothing),
         SessionRoutes(nothing, nothing, nothing),
         ProofRoutes(nothing, nothing),
         RingRoutes(nothing, nothing),

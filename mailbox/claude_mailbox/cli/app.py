@@ -35,6 +35,11 @@ PANELS = {
         "list": "commands.mail:list_mailboxes",
         "rename": "commands.mail:rename",
         "delete": "commands.mail:delete",
+        "describe": "commands.groups:describe",
+        "groups": "commands.groups:groups",
+        "join": "commands.groups:join",
+        "leave": "commands.groups:leave",
+        "held": "commands.held:held",
     },
     "People": {
         "inbox": "commands.inbox:inbox",

@@ -28,6 +28,8 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
             "--ttl": ("ttl", "number"),
             "--delay": ("delay", "number"),
             "--key": ("key", "text"),
+            "--strict": ("strict", "flag"),
+            "--confirm": ("confirm", "flag"),
             **_COMMON,
         },
         ("sender", "to", "body"),

@@ -44,6 +44,8 @@ from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
+from claude_mailbox.daemon.web.groups import GroupRoutes
+from claude_mailbox.daemon.web.held import HeldRoutes
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.inbox.access import InboxAccess
@@ -219,6 +221,8 @@ async def _serve(
         *MailRoutes(broker, callers).routes(),
         *MailboxRoutes(broker, callers, health).routes(),
         *HistoryRoutes(broker, callers).routes(),
+        *GroupRoutes(broker, callers).routes(),
+        *HeldRoutes(broker, callers).routes(),
         *SessionRoutes(sessions, subagents, callers).routes(),
         *ProofRoutes(proofs, callers).routes(),
         *RingRoutes(sessions, callers).routes(),
@@ -240,6 +244,7 @@ async def _serve(
     lock.describe(listening.addresses)
     # Only now: everything that can fail at a start has succeeded. Clients that connect already wait
     # in the kernel's queue, so nothing is claimed before what was leased goes back.
+    await housekeeping.correct_times()
     await housekeeping.release_bound()
     await sessions.restore()
 

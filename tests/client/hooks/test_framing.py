@@ -29,6 +29,13 @@ def delivery(
 
 
 class TestFrame:
+    def test_says_to_which_group_a_message_went(self) -> None:
+        """So that the reader knows that others have it, too."""
+        message = delivery(7, "hello")
+        message.fields["to"] = "@team"
+        text, _ = frame([message], 0, "me", MAX_CHARS)
+        assert f'From "backend-a3f91b2c" to "@team", {SENT}, id 7:' in text
+
     def test_says_that_mail_is_from_peers_and_how_to_answer(self) -> None:
         """The lines of the message are indented between these two."""
         text, shown = frame([delivery(7, "one\ntwo", attempts=2)], 0, "me", MAX_CHARS)

@@ -111,3 +111,50 @@ class TestSlug:
     def test_examples(self, text: str, slug: str) -> None:
         """Separators become dashes, accents stay, the end is cut."""
         assert naming.slug(text) == slug
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Run git in *folder*, as somebody."""
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True)
+
+
+def committed(folder: Path) -> Path:
+    """Make a git repository with a commit."""
+    folder.mkdir()
+    git(folder, "init", "-q")
+    git(folder, "commit", "-q", "--allow-empty", "-m", "first")
+    return folder
+
+
+class TestProjectName:
+    def test_all_worktrees_of_a_repository_share_it(self, tmp_path: Path) -> None:
+        """Wherever they lie, and in any of their folders."""
+        main = committed(tmp_path / "My Shop")
+        git(main, "worktree", "add", "-q", str(tmp_path / "elsewhere" / "login"))
+        git(main, "worktree", "add", "-q", str(main / "trees" / "logout"))
+        deep = tmp_path / "elsewhere" / "login" / "src"
+        deep.mkdir()
+        names = {
+            naming.project_name(str(each))
+            for each in (main, main / "trees", main / "trees" / "logout", deep)
+        }
+        assert names == {"my-shop"}
+
+    def test_worktrees_of_a_bare_repository_share_it(self, tmp_path: Path) -> None:
+        bare = tmp_path / "shop.git"
+        git(tmp_path, "clone", "-q", "--bare", str(committed(tmp_path / "first")), str(bare))
+        git(bare, "worktree", "add", "-q", str(tmp_path / "login"))
+        assert naming.project_name(str(tmp_path / "login")) == "shop"
+
+    def test_a_submodule_is_a_project_of_its_own(self, tmp_path: Path) -> None:
+        submodule = repository(tmp_path / "shop") / "vendor" / "lib"
+        submodule.mkdir(parents=True)
+        (tmp_path / "shop" / ".git" / "modules" / "lib").mkdir(parents=True)
+        (submodule / ".git").write_text("gitdir: ../../.git/modules/lib\n")
+        assert naming.project_name(str(submodule)) == "lib"
+
+    def test_outside_of_a_repository(self, tmp_path: Path) -> None:
+        """It is the name of the folder."""
+        (tmp_path / "notes").mkdir()
+        assert naming.project_name(str(tmp_path / "notes")) == "notes"

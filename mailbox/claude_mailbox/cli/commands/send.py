@@ -37,6 +37,8 @@ _SENDER = options.own("Your own mailbox, which answers come to", "--from", "send
 @click.option(
     "--key", metavar="KEY", help="Idempotency key: repeated within a day, it is sent only once."
 )
+@click.option("--strict", is_flag=True, help="Only to a mailbox that somebody has used.")
+@click.option("--confirm", is_flag=True, help="Also to more than five members of a group.")
 @options.url
 @options.as_json
 def send(
@@ -50,6 +52,8 @@ def send(
     ttl: float | None,
     delay: float | None,
     key: str | None,
+    strict: bool,
+    confirm: bool,
     url: str | None,
     as_json: bool,
 ) -> int:
@@ -74,6 +78,8 @@ def send(
         ttl=ttl,
         delay=delay,
         key=key,
+        strict=strict,
+        confirm=confirm,
         url=url,
         as_json=as_json,
     )

@@ -88,7 +88,9 @@ def length(text: str) -> int:
 
 def _message(delivery: Delivery) -> str:
     fields = delivery.fields
-    facts = [f"From {quoted(delivery.sender)}", visible(delivery.sent_at), f"id {delivery.id}"]
+    group = f" to {quoted(str(fields['to']))}" if "to" in fields else ""
+    sender = f"From {quoted(delivery.sender)}{group}"
+    facts = [sender, visible(delivery.sent_at), f"id {delivery.id}"]
     if "notice" in fields:
         facts.append("a notice of the mail system")
     if "replyTo" in fields:

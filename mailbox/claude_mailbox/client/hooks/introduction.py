@@ -65,7 +65,9 @@ def _peer_lines(registration: dict[str, object], minutes: int, shown: str) -> li
     lines = [f"Active in the last {window}, newest first (names are chosen by their owners):"]
     for row in rows:
         seen = visible(str(row.get("lastSeenAt")))[11:16]  # HH:MM of an ISO time
-        lines.append(f"- {quoted(str(row.get('name')))}, seen {seen} UTC")
+        said = row.get("description")
+        about = "" if said is None else f": {quoted(str(said))}"
+        lines.append(f"- {quoted(str(row.get('name')))}, seen {seen} UTC{about}")
     if isinstance(more, int) and more:
         lines.append(f"- and {more} more: {shown}")
     return lines

@@ -28,6 +28,8 @@ def send(
     ttl: float | None = None,
     delay: float | None = None,
     key: str | None = None,
+    strict: bool = False,
+    confirm: bool = False,
     url: str | None = None,
     as_json: bool = False,
 ) -> int:
@@ -44,6 +46,8 @@ def send(
         ttl: seconds after which it is returned.
         delay: seconds for which nobody sees it.
         key: idempotency key; a new one if None.
+        strict: only to a mailbox that somebody has used.
+        confirm: also to many members of a group.
         url: address of the daemon.
         as_json: print what the daemon says.
     """
@@ -55,6 +59,7 @@ def send(
     message |= {field: value for field, value in more.items() if value is not None}
     if news:
         message["final"] = False
+    message |= {key: True for key, value in (("strict", strict), ("confirm", confirm)) if value}
     # With an idempotency key the request can be repeated when the connection breaks.
     message["idempotencyKey"] = os.urandom(12).hex() if key is None else key
     try:
@@ -64,7 +69,7 @@ def send(
     except ConnectionLost as error:
         raise ConnectionLost(f"{error} It is not known whether the message was stored.") from None
     receipt = result.value
-    if not isinstance(receipt, dict) or not isinstance(receipt.get("recipient"), dict):
+    if not isinstance(receipt, dict) or "id" not in receipt:
         raise daemon.wrong_server()
     try:
         output.write(codec.encode(receipt) + "\n" if as_json else _receipt_line(receipt))
@@ -85,25 +90,42 @@ def text_of(daemon: Daemon, body: str | None) -> str:
 
 
 def _receipt_line(receipt: dict[str, object]) -> str:
-    """Return one line: where the message went, and whether anybody reads that mailbox."""
-    recipient = receipt["recipient"]
-    assert isinstance(recipient, dict)  # noqa: S101  # `send` has checked it
+    """Return where the message went, and whether anybody reads that mailbox."""
     to = visible(str(receipt.get("to")))
-    forwarded = receipt.get("forwardedFrom")
     line = f"Sent message {receipt.get('id')} to '{to}'"
+    forwarded = receipt.get("forwardedFrom")
     if forwarded is not None:
         line += f" (the new name of '{visible(str(forwarded))}')"
+    recipient, recipients = receipt.get("recipient"), receipt.get("recipients")
+    if isinstance(recipients, list):
+        names = [str(each.get("name")) for each in recipients if isinstance(each, dict)]
+        line += f": {visible(', '.join(names))}."
+    elif isinstance(recipient, dict) and receipt.get("state") != "held":
+        line += f"; {_recipient_line(recipient)}."
+    else:
+        line += "."
+    guard = receipt.get("guard")
+    told = f" {visible(str(guard.get('note')))}" if isinstance(guard, dict) else ""
+    return f"{line}{told}\n"
+
+
+def _recipient_line(recipient: dict[str, object]) -> str:
     if not recipient.get("known"):
-        return f"{line}; nobody has used that mailbox yet: 'claude-mailbox list' shows the names.\n"
+        suggestions = recipient.get("suggestions")
+        line = "nobody has used that mailbox yet: "
+        if isinstance(suggestions, list):
+            names = " or ".join(f"'{name}'" for name in suggestions)
+            return f"{line}perhaps you mean {visible(names)}"
+        return line + "'claude-mailbox list' shows the names"
     if recipient.get("watching"):
-        return f"{line}; it is being watched.\n"
+        return "it is being watched"
     waiting = count(recipient.get("pending"), "message")
     seen = f"{waiting} waiting there, last seen {recipient.get('lastSeenAt')}"
     state = recipient.get("state")
     if state not in (None, "unknown"):
         woken = ", and is woken" if recipient.get("wakes") and state == "idle" else ""
         seen += f"; its session is {_STATES.get(str(state), str(state))}{woken}"
-    return f"{line}; {seen}.\n"
+    return seen
 
 
 _STATES = {"ended": "over", "waiting": "waiting for its user"}
