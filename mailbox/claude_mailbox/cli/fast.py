@@ -24,7 +24,7 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
             "--body": ("body", "text"),
             **_COMMON,
         },
-        ("sender", "to", "body"),
+        ("to", "body"),
     ),
     "peek": (
         "claude_mailbox.client.mail.commands",

@@ -42,12 +42,12 @@ class TestMailboxName:
         folder.mkdir()
         assert naming.mailbox_name(SESSION, str(folder)) == "notes-a3f91b2c"
 
-    def test_in_a_worktree_has_the_name_of_the_worktree(self, tmp_path: Path) -> None:
+    def test_in_a_worktree_has_the_names_of_both(self, tmp_path: Path) -> None:
         """Sessions in parallel worktrees of one repository have different names."""
         worktree = repository(tmp_path / "shop") / "trees" / "login"
         worktree.mkdir(parents=True)
         (worktree / ".git").write_text("gitdir: ../../.git/worktrees/login\n")
-        assert naming.mailbox_name(SESSION, str(worktree)) == "login-a3f91b2c"
+        assert naming.mailbox_name(SESSION, str(worktree)) == "shop-login-a3f91b2c"
 
     @pytest.mark.parametrize("cwd", [None, "", "/"])
     def test_without_a_folder_starts_with_claude(self, cwd: str | None) -> None:
@@ -111,3 +111,17 @@ class TestSlug:
     def test_examples(self, text: str, slug: str) -> None:
         """Separators become dashes, accents stay, the end is cut."""
         assert naming.slug(text) == slug
+
+
+def test_a_worktree_is_named_after_its_repository_first(tmp_path: Path) -> None:
+    """As git makes it; once, if its name begins with that of the repository."""
+    repository = tmp_path / "Shop"
+    git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "init", "-q", str(repository)], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    for name in ("fix-cart", "shop-two"):
+        subprocess.run([*git, "worktree", "add", "-q", str(tmp_path / name)], check=True)
+
+    assert naming.project_name(str(repository)) == "shop"
+    assert naming.project_name(str(tmp_path / "fix-cart")) == "shop-fix-cart"
+    assert naming.project_name(str(tmp_path / "shop-two")) == "shop-two"

@@ -10,12 +10,18 @@ from claude_mailbox.client.mail import watch as watching
 
 
 @click.command()
-@options.mailbox("--from", "sender", "Your own mailbox; answers come to it.")
+@options.mailbox(
+    "--from",
+    "sender",
+    "Your own mailbox; answers come to it. Else CLAUDE_MAILBOX_NAME, or that of the session whose"
+    " shell this is.",
+    required=False,
+)
 @options.mailbox("--to", "to", "The mailbox that gets the message; it need not exist yet.")
 @click.option("--body", required=True, metavar="TEXT", help="The text; - reads standard input.")
 @options.url
 @options.as_json
-def send(sender: str, to: str, body: str, url: str | None, as_json: bool) -> int:
+def send(sender: str | None, to: str, body: str, url: str | None, as_json: bool) -> int:
     """Send a message. It is on disk when the command says that it was sent.
 
     The output also says whether anybody reads that mailbox.

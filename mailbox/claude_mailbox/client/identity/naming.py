@@ -22,8 +22,13 @@ def mailbox_name(session_id: str, cwd: str | None) -> str:
 
 
 def project_name(cwd: str) -> str:
-    """Return the name of the git top level above *cwd*, else of *cwd*, as a slug; maybe empty."""
-    return slug(os.path.basename(git_top_level(cwd) or os.path.abspath(cwd)))
+    """Return the name of the git top level above *cwd*, else of *cwd*, as a slug; maybe empty.
+
+    For a worktree it is the name of the repository, then that of the worktree.
+    """
+    top = git_top_level(cwd) or os.path.abspath(cwd)
+    own, repository = slug(os.path.basename(top)), slug(_repository_of_worktree(top))
+    return own if own.startswith(repository) else slug(f"{repository} {own}")
 
 
 def git_top_level(cwd: str) -> str | None:
@@ -35,6 +40,20 @@ def git_top_level(cwd: str) -> str | None:
             return None
         folder = parent
     return folder
+
+
+def _repository_of_worktree(top: str) -> str:
+    """Return the name of the repository that a worktree belongs to; empty if it is none."""
+    try:
+        # A worktree has a file: "gitdir: /path/repository/.git/worktrees/name".
+        with open(os.path.join(top, ".git"), encoding="utf-8") as file:
+            target = file.read(4096).strip().removeprefix("gitdir:").strip()
+    except (OSError, ValueError):
+        return ""
+    repository, separator, _ = target.replace("\\", "/").rpartition("/.git/worktrees/")
+    if not separator:
+        return ""
+    return os.path.basename(os.path.normpath(os.path.join(top, repository)))
 
 
 def slug(text: str) -> str:

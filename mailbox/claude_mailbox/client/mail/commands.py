@@ -13,6 +13,7 @@ import sys
 
 from claude_mailbox.client import codec, encoding, output
 from claude_mailbox.client.mail.interrupts import Interrupts
+from claude_mailbox.client.mail.own import own_identity
 from claude_mailbox.client.mail.printing import message_lines, print_mail
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from claude_mailbox.client.reach.connection import ConnectionLost
@@ -24,8 +25,11 @@ from claude_mailbox.model.text import visible
 _INPUT_FRAME = 8
 
 
-def send(*, sender: str, to: str, body: str, url: str | None = None, as_json: bool = False) -> int:
+def send(
+    *, to: str, body: str, sender: str | None = None, url: str | None = None, as_json: bool = False
+) -> int:
     """Send a message; the body ``-`` stands for standard input, less one final line feed."""
+    identity = own_identity(sender, "--from")
     daemon = Daemon(url)
     if body == "-":
         body = _standard_input(daemon)
@@ -33,7 +37,7 @@ def send(*, sender: str, to: str, body: str, url: str | None = None, as_json: bo
         result = daemon.call(
             "POST",
             "/v1/send",
-            identity=Identity(sender),
+            identity=identity,
             # With an idempotency key the request can be repeated when the connection breaks.
             body={"to": to, "body": body, "idempotencyKey": os.urandom(12).hex()},
             is_repeatable=True,
