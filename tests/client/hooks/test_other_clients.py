@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from claude_mailbox.client.hooks.other_clients import CLIENTS
+from claude_mailbox.daemon.delivery.sessions.doorbell import PAUSES
 from support.daemon import DaemonProcess
 from wire.connection import Connection
 
@@ -140,6 +141,8 @@ def test_mail_runs_the_command_that_wakes_an_idle_session(
     assert "it wakes you" in hook(daemon, "qwen", "start", "abc", **bell)
     send(daemon, "shop-abc", "one")
     assert rung(20) == b"abc\n"
+    # The doorbell repeats a ring after 2 seconds; a command is not run again so soon.
+    assert rung(PAUSES[0] + 0.5) == b""
     assert "one" in hook(daemon, "qwen", "prompt", "abc", **bell)
 
     send(daemon, "shop-abc", "while it works")

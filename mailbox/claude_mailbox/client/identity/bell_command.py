@@ -13,6 +13,8 @@ from claude_mailbox.client.identity.client_process import ancestor_key, ancestor
 VARIABLE = "CLAUDE_MAILBOX_BELL"
 COMMAND_SUFFIX = ".command"
 BUSY_SUFFIX = ".busy"
+# The daemon leaves it when it has run the command; the turn that begins then takes it away.
+RUNG_SUFFIX = ".rung"
 TEXT = "Mail has come for this session: it is shown with this prompt."
 
 
@@ -52,12 +54,14 @@ def write_bell_command(bell: str, command: "list[str]", session: str) -> None:
 
 def mark_busy(bell: str, *, is_busy: bool) -> None:
     """Leave a file while a turn runs: mail is shown in it anyway, so nothing is to be woken."""
-    path = bell + BUSY_SUFFIX
+    if not os.path.exists(bell + COMMAND_SUFFIX):
+        return
     try:
-        if is_busy and os.path.exists(bell + COMMAND_SUFFIX):
-            with open(path, "wb"):
-                pass
-        elif not is_busy:
-            os.unlink(path)
+        if not is_busy:
+            os.unlink(bell + BUSY_SUFFIX)
+            return
+        with open(bell + BUSY_SUFFIX, "wb"):
+            pass
+        os.unlink(bell + RUNG_SUFFIX)
     except OSError:
         pass

@@ -8,13 +8,17 @@ import json
 import logging
 import os
 import subprocess
+import time
 from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
 COMMAND_SUFFIX = ".command"
 BUSY_SUFFIX = ".busy"
-SUFFIXES = (COMMAND_SUFFIX, BUSY_SUFFIX)
+RUNG_SUFFIX = ".rung"
+SUFFIXES = (COMMAND_SUFFIX, BUSY_SUFFIX, RUNG_SUFFIX)
+# How long a command may take to start a turn, before it is run again.
+PATIENCE_SECONDS = 60.0
 _SECONDS = 30.0
 
 
@@ -40,6 +44,8 @@ def run(bell: str, is_alive: Callable[[str], bool]) -> None:
         return
     if os.path.exists(bell + BUSY_SUFFIX) or not (process and is_alive(process)):
         return
+    if _was_rung(bell + RUNG_SUFFIX):
+        return
     try:
         subprocess.run(
             command,
@@ -52,6 +58,16 @@ def run(bell: str, is_alive: Callable[[str], bool]) -> None:
         )
     except (OSError, subprocess.SubprocessError) as error:
         logger.error("the command that wakes a session failed: %s", error)
+
+
+def _was_rung(path: str) -> bool:
+    """Return whether the command ran a moment ago; if not, note that it does now."""
+    with contextlib.suppress(OSError):
+        if 0 <= time.time() - os.stat(path).st_mtime < PATIENCE_SECONDS:
+            return True
+    with contextlib.suppress(OSError), open(path, "wb"):
+        os.utime(path)
+    return False
 
 
 def remove(bell: str) -> None:
