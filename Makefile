@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help run demo test fast check format lint types contracts unit soak coverage bench bench-full picture e2e clean
+.PHONY: help run demo test fast check format lint types contracts unit soak coverage bench bench-full picture inbox-pictures e2e clean
 
 help:  ## Show what can be made.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,6 +87,9 @@ bench-full: $(STAMP)  ## Measure everything, with large backlogs.
 
 picture: $(STAMP)  ## Draw the picture in the README again, from a real run.
 	$(BIN)/python docs/picture.py
+
+inbox-pictures: $(DEV_STAMP)  ## Photograph the web inbox for the README again; needs Chromium.
+	$(BIN)/python docs/inbox_pictures.py
 
 e2e: $(DEV_STAMP)  ## Drive the real Claude Code client, offline.
 	tests/e2e/run

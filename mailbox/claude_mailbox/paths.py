@@ -50,6 +50,14 @@ def file_id(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def size(path: str) -> int | None:
+    """Return how many bytes a file has, or None if there is none."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return None
+
+
 def lock_path() -> str:
     """Return the path of the lock file, in which the running daemon writes its pid."""
     return os.path.join(home(), "mailbox.lock")
@@ -85,6 +93,11 @@ def secret_path() -> str:
 def unanswered_path() -> str:
     """Return the path of the file that hooks leave when the daemon did not answer in time."""
     return os.path.join(home(), "unanswered")
+
+
+def status_path() -> str:
+    """Return the path of the file that the daemon keeps for the client's status line."""
+    return os.path.join(home(), "status")
 
 
 def log_path() -> str:

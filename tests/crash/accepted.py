@@ -23,11 +23,13 @@ class Promises:
     Attributes:
         accepted: sends, by their text.
         acked: acks that were answered "done", by the message's number.
-        refused: texts whose send got an error, and was not tried again.
+        renamed: renames, by the new name.
+        refused: texts whose send got the answer that nothing was stored, and was not tried again.
     """
 
     accepted: dict[str, int] = field(default_factory=dict)
     acked: dict[int, int] = field(default_factory=dict)
+    renamed: dict[str, int] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     _count: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -37,7 +39,7 @@ class Promises:
 
 
 class Mailer:
-    """Sends, claims and acks at random; a context manager.
+    """Sends, claims, acks and renames at random; a context manager.
 
     Args:
         process: the daemon; it is started again whenever it has ended by itself.
@@ -52,6 +54,7 @@ class Mailer:
         self._dice = dice
         # Each request on a new connection, which any life of the daemon answers.
         limits = httpx.Limits(max_keepalive_connections=0)
+        self._is_refused = False
         self._client = httpx.Client(timeout=PATIENCE_SECONDS, limits=limits)
 
     def __enter__(self) -> "Mailer":
@@ -64,8 +67,10 @@ class Mailer:
         """Make so many requests, one after the other."""
         for _ in range(requests):
             chance = self._dice.random()
-            if chance < 0.6:
+            if chance < 0.55:
                 self._send()
+            elif chance < 0.6:
+                self._rename()
             elif chance < 0.8:
                 self._claim_and_ack()
             else:
@@ -74,10 +79,17 @@ class Mailer:
     def _send(self) -> None:
         body = self.promises.next_body(self._dice)
         answer = self._post("/v1/send", "a", {"to": "b", "body": body, "idempotencyKey": body[:9]})
-        if answer is None:
-            self.promises.refused.add(body)
-        else:
+        if answer is not None:
             self.promises.accepted[body] = self._now()
+        elif self._is_refused:
+            self.promises.refused.add(body)
+
+    def _rename(self) -> None:
+        name = f"box {self.promises.next_body(self._dice).partition(' ')[0]}"
+        # Whatever it is called now, its first name stands for it.
+        is_there = self._post("/v1/check-inbox?name=box", "box") is not None
+        if is_there and self._post("/v1/rename", "box", {"to": name}) is not None:
+            self.promises.renamed[name] = self._now()
 
     def _claim_and_ack(self) -> None:
         answer = self._post("/v1/check-inbox?name=b&limit=2&lease=300", "b")
@@ -88,6 +100,7 @@ class Mailer:
                 self.promises.acked[tokens[token]] = self._now()
 
     def _post(self, path: str, mailbox: str, content: object = None) -> object:
+        self._is_refused = False
         try:
             answer = self._client.post(
                 f"{self._process.url}{path}", headers={"X-Mailbox": mailbox}, json=content
@@ -98,6 +111,7 @@ class Mailer:
         if answer.status_code == 200:
             return json.loads(answer.content)
         assert answer.status_code == 503, answer.text
+        self._is_refused = "Nothing was stored" in answer.text
         if answer.json()["reason"] == OutcomeUnknown.code or "is ending" in answer.text:
             self.start_again()
         return None
@@ -146,6 +160,12 @@ def _problem_of(
         lost = {body for body, time in promises.accepted.items() if time <= end} - there
         if lost:
             return f"lost: {sorted(body[:9] for body in lost)}"
+        if wrong := promises.refused & there:
+            return f"refused and stored: {sorted(body[:9] for body in wrong)}"
+        names = connection.execute("SELECT name FROM mailbox UNION SELECT name FROM alias")
+        renamed = {name for name, time in promises.renamed.items() if time <= end}
+        if forgotten := renamed - {name for (name,) in names}:
+            return f"renamed and forgotten: {sorted(forgotten)}"
         taken = {number for (number,) in connection.execute("SELECT id FROM message WHERE state=2")}
         back = {number for number, time in promises.acked.items() if time <= end} - taken
         return f"acked and back: {sorted(back)}" if back else None

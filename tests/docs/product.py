@@ -14,6 +14,7 @@ from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
+from claude_mailbox.daemon.web.inbox.entry import EntryRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
@@ -52,6 +53,7 @@ def route_tables() -> list[Any]:
         TokenRoutes(nothing),
         ParkedRoutes(nothing),
         IdentityRoutes(nothing),
+        EntryRoutes(nothing, nothing, nothing, nothing),
         Follow(nothing, nothing),
         McpEndpoint(nothing, nothing, nothing),
         OpenApiRoutes([]),

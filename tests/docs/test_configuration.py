@@ -75,6 +75,7 @@ def test_the_home_folder() -> None:
             paths.log_path(),
             paths.launch_record_path(),
             paths.secret_path(),
+            paths.status_path(),
             paths.unanswered_path(),
         )
     }

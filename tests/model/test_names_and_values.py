@@ -109,7 +109,6 @@ class TestNewNames:
     @pytest.mark.parametrize(
         "name",
         [
-            "user",
             "User",
             "ALL",
             "claude-mailbox",

@@ -33,6 +33,11 @@ PANELS = {
         "rename": "commands.mail:rename",
         "delete": "commands.mail:delete",
     },
+    "People": {
+        "inbox": "commands.inbox:inbox",
+        "top": "top.command:top",
+        "statusline": "commands.hooks:statusline",
+    },
     "Daemon": {
         "status": "commands.daemon:status",
         "start": "commands.daemon:start",

@@ -82,6 +82,12 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         },
         ("client", "moment"),
     ),
+    "statusline": (
+        "claude_mailbox.client.hooks.statusline",
+        "statusline",
+        {"--name": ("name", "text")},
+        (),
+    ),
     "session-rearm": ("claude_mailbox.client.hooks.session", "rearm", {}, ()),
     "session-tool-call": (
         "claude_mailbox.client.hooks.tool_call",

@@ -20,6 +20,23 @@ def shown(time: object, now: datetime | None = None) -> str:
     return f"{clock} ({_age(now - moment)})"
 
 
+def ago(time: object, now: datetime | None = None) -> str:
+    """Return how long ago a time in ISO 8601 was, such as ``3 min ago``."""
+    try:
+        moment = datetime.fromisoformat(str(time))
+        return _age((now or datetime.now(UTC)) - moment)
+    except (ValueError, OverflowError, TypeError):
+        return str(time)
+
+
+def clock(time: object) -> str:
+    """Return a time in ISO 8601 as the local ``14:02:05``."""
+    try:
+        return f"{datetime.fromisoformat(str(time)).astimezone():%H:%M:%S}"
+    except (ValueError, OverflowError):
+        return str(time)
+
+
 def _age(age: timedelta) -> str:
     seconds = int(age.total_seconds())
     if seconds < 1:

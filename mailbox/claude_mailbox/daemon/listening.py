@@ -130,6 +130,11 @@ class Listening:
         for port in self._ports:
             await self._start_port(nursery, port)
 
+    def tcp_address(self) -> str | None:
+        """Return the address for browsers of this machine, or None while there is none."""
+        own = (port.listener for port in self._ports if not port.is_network)
+        return next((listener.address for listener in own if listener is not None), None)
+
     async def keep_open(self, nursery: trio.Nursery, on_change: Callable[[], None]) -> None:
         """Open what is missing or was lost, until cancelled.
 

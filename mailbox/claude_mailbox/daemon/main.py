@@ -24,6 +24,7 @@ from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.sessions.proof import Proofs
 from claude_mailbox.daemon.delivery.sessions.registry import Sessions
+from claude_mailbox.daemon.delivery.status_file import StatusFile
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.callers import Callers
@@ -45,6 +46,10 @@ from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
+from claude_mailbox.daemon.web.inbox.access import InboxAccess
+from claude_mailbox.daemon.web.inbox.entry import EntryRoutes
+from claude_mailbox.daemon.web.inbox.events import EventStream
+from claude_mailbox.daemon.web.inbox.pages import Pages
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
@@ -205,6 +210,9 @@ async def _serve(
     subagents = SubagentCalls()
     endpoint = McpEndpoint(broker, callers, subagents)
     follow = Follow(broker, callers)
+    secret = Secret(paths.secret_path())
+    access = InboxAccess(secret.sign, _clock)
+    events = EventStream(broker, access)
     health = partial(_health, config, listening, endpoint, lines)
     routes = [
         *MailRoutes(broker, callers).routes(),
@@ -214,12 +222,15 @@ async def _serve(
         *ProofRoutes(proofs, callers).routes(),
         *TokenRoutes(tokens).routes(),
         *ParkedRoutes(broker.parking).routes(),
-        *IdentityRoutes(Secret(paths.secret_path()).proof).routes(),
+        *IdentityRoutes(secret.proof).routes(),
+        *EntryRoutes(broker, access, listening.tcp_address, secret.proof).routes(),
+        *events.routes(),
         *follow.routes(),
         *endpoint.routes(),
     ]
     app = MailboxApp(
         [*routes, *OpenApiRoutes(routes).routes()],
+        Pages(broker, access, _clock).blueprint(),
         handover,
         hosts=[*config.allowed_hosts, config.bind.strip("[]")],
         max_body_bytes=config.max_body_bytes,
@@ -242,6 +253,7 @@ async def _serve(
         background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
+        background.start_soon(StatusFile(ledger, broker.changes, paths.status_path()).serve)
         async with trio.open_nursery() as serving:
             await listening.serve(serving, create_server, serve_network)
             background.start_soon(listening.keep_open, serving, partial(_note, lock, listening))
@@ -256,6 +268,7 @@ async def _serve(
             broker.receipts.close(reason)
             broker.askers.close(reason)
             follow.close()
+            events.close()
             endpoint.close()
         await _write_down(presence, handover)
         background.cancel_scope.cancel()

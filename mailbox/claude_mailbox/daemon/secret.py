@@ -31,4 +31,8 @@ class Secret:
 
     def proof(self, nonce: str, port: int) -> str:
         """Return what only somebody with the secret can say to *nonce*, at that port alone."""
-        return hmac.digest(self._value, f"{nonce} {port}".encode(), "sha256").hex()
+        return self.sign(f"{nonce} {port}")
+
+    def sign(self, text: str) -> str:
+        """Return what only somebody with the secret can say to *text*."""
+        return hmac.digest(self._value, text.encode(), "sha256").hex()

@@ -17,7 +17,9 @@ _UNSEEN = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
     + "".join(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
 )
-_RESERVED_NAMES = frozenset({"user", "all"})
+# The mailbox of the person at this machine.
+USER = "user"
+_RESERVED_NAMES = frozenset({USER, "all"})
 _RESERVED_PREFIX = "claude-mailbox"
 # Direction overrides let one name be displayed as another.
 _BIDI_CONTROLS = frozenset(
@@ -71,7 +73,7 @@ def check_new_name(name: str) -> None:
         raise InvalidName(
             f"A mailbox cannot be named '{name}': let the name begin with a letter or digit."
         )
-    if is_reserved(name):
+    if is_reserved(name) and name != USER:
         raise InvalidName(f"The name '{name}' belongs to the daemon: choose another one.")
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
+from quart import Blueprint
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.edge.callers import Callers
@@ -55,6 +56,7 @@ class Site:
                 *self.follow.routes(),
                 Route("GET", "/bug", fail, None),
             ],
+            Blueprint("pages", __name__),
             self.handover,
             hosts=[],
             max_body_bytes=LARGE,

@@ -11,6 +11,7 @@ from claude_mailbox.cli.program import hook_program
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.hooks import session as session_hooks
 from claude_mailbox.client.hooks.other_clients import client_hook as run_client_hook
+from claude_mailbox.client.hooks.statusline import statusline as show_statusline
 from claude_mailbox.client.hooks.tool_call import tool_call
 from claude_mailbox.client.identity.naming import git_top_level
 from claude_mailbox.client.settings.handlers import handlers_by_event
@@ -80,6 +81,16 @@ def client_hook(client: str, moment: str, url: str | None) -> int:
 def session_rearm() -> int:
     """For the hooks FileChanged and CwdChanged: keep watching the session's doorbell."""
     return session_hooks.rearm()
+
+
+@click.command("statusline")
+@click.option("--name", metavar="MAILBOX", help="The mailbox, instead of that of the session.")
+def statusline(name: str | None) -> int:
+    """Print one short line for the client's status line: what waits for the session and for you.
+
+    The client's JSON comes on standard input. It reads a file that the daemon keeps, and asks nobody.
+    """
+    return show_statusline(name=name)
 
 
 @click.command("session-tool-call")

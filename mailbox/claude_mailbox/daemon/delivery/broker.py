@@ -11,6 +11,7 @@ from dataclasses import replace
 import trio
 
 from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery.changes import Changes
 from claude_mailbox.daemon.delivery.conversation import parking, sending
 from claude_mailbox.daemon.delivery.conversation.answers import Answers, Asker
 from claude_mailbox.daemon.delivery.conversation.change import Change
@@ -26,7 +27,7 @@ from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import Renamed
+from claude_mailbox.errors import BadRequest, Renamed
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import (
     CHECK_BYTES,
@@ -40,6 +41,7 @@ from claude_mailbox.model.mail import (
     Rename,
     shown_characters,
 )
+from claude_mailbox.model.names import USER
 from claude_mailbox.model.sessions import SessionFacts
 
 MINUTE = 60_000
@@ -91,6 +93,7 @@ class Broker:
         self.unanswered = Unanswered(ledger, clock, self.askers, self.tell)
         self.parking = Parking(ledger, clock, self.announce)
         self.history = History(ledger, self.expiry, clock)
+        self.changes = Changes()
 
     def __repr__(self) -> str:
         return f"<Broker: {self._lines!r}, {self._ledger!r}>"
@@ -108,6 +111,7 @@ class Broker:
 
     async def tell(self, change: Change) -> None:
         """Say what a committed job has to tell."""
+        self.changes.note()
         self.announce(change.mailboxes)
         self.receipts.changed(change.messages)
         lost = [
@@ -207,8 +211,9 @@ class Broker:
         measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         by: str = "check",
+        thread: int | None = None,
     ) -> Claim:
-        """Lease what waits, oldest first: at most *limit* messages or 8 MiB.
+        """Lease what waits, or waits of a *thread*, oldest first: at most *limit* messages or 8 MiB.
 
         With *max_characters*, stop there, as *measure* counts; with *at_least_one*, not before the
         first message. *by* is the way that they go, which their receipts tell.
@@ -221,6 +226,7 @@ class Broker:
             max_characters=max_characters,
             measure=measure,
             at_least_one=at_least_one,
+            thread=thread,
         )
 
     async def watch(
@@ -273,6 +279,7 @@ class Broker:
         measure: Callable[[Delivery], int] = shown_characters,
         at_least_one: bool = True,
         present_name_only: bool = False,
+        thread: int | None = None,
     ) -> Claim:
         now = self._clock()
         seconds = custodian.lease_seconds
@@ -292,6 +299,7 @@ class Broker:
                 present_name_only=present_name_only,
                 by=by,
                 max_attempts=self._config.max_attempts,
+                thread=thread,
             )
             if not claim.worn:
                 return claim, None
@@ -314,6 +322,7 @@ class Broker:
         self.presence.note(claim.mailbox)
         if claim.deliveries:
             custodian.take([delivery.lease for delivery in claim.deliveries])
+            self.changes.note()
             if until is not None:
                 self.expiry.note(until)
         if change is not None:
@@ -361,6 +370,10 @@ class Broker:
             TargetExists: if the new name is taken.
             BadRequest: if it is the present one.
         """
+        if USER in {current, to}:
+            raise BadRequest(
+                f"'{USER}' is the name of the mailbox of the person at this machine, and stays so."
+            )
         now = self._clock()
         renamed = await self._ledger.run(
             lambda transaction: transaction.mailboxes.rename(current, to, now)
@@ -369,6 +382,7 @@ class Broker:
         self.presence.note(renamed.new)
         for name in {renamed.old, current}:
             self._lines.dismiss(name, Renamed(name, renamed.new))
+        self.changes.note()
         if renamed.transferred:
             self.announce([renamed.new])
         return renamed
@@ -388,6 +402,7 @@ class Broker:
         )
         self._tell_followers(tokens)
         self.receipts.settled(outcome.done)
+        self.changes.note()
         return outcome
 
     async def settle(self, tokens: Sequence[str]) -> LeaseOutcome:
@@ -403,6 +418,7 @@ class Broker:
             brief=len(tokens) <= BRIEF_TOKENS,
         )
         self.receipts.settled(outcome.done)
+        self.changes.note()
         return outcome
 
     async def release(self, tokens: Sequence[str], mailbox: str | None = None) -> LeaseOutcome:
@@ -413,6 +429,7 @@ class Broker:
             brief=len(tokens) <= BRIEF_TOKENS,
         )
         self._tell_followers(tokens)
+        self.changes.note()
         self.announce(mailboxes)
         return outcome
 

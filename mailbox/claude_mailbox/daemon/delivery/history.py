@@ -59,6 +59,24 @@ class History:
             brief=False,
         )
 
+    async def recent(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        thread: int | None = None,
+        limit: int,
+        excerpt: int,
+    ) -> HistoryPage:
+        """Return messages of all mailboxes, newest first, with the beginnings of their bodies."""
+        return await self._expiry.run_after(
+            self._clock(),
+            lambda transaction: transaction.history.recent(
+                after=after, before=before, thread=thread, limit=limit, excerpt=excerpt
+            ),
+            brief=False,
+        )
+
     async def waiting(self, mailbox: str) -> HistoryPage:
         """Return what waits in *mailbox*, in the order in which it is handed out; takes nothing."""
         return await self._expiry.run_after(

@@ -11,9 +11,9 @@ from urllib.parse import unquote
 
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.edge.network.grant import Grant, client_key, grant_of
-from claude_mailbox.daemon.http.asgi import Scope, headers_named
-from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
-from claude_mailbox.model.names import check_name
+from claude_mailbox.daemon.http.asgi import Scope, headers_named, is_local_socket
+from claude_mailbox.errors import BadRequest, Forbidden, MailboxError, NameMismatch
+from claude_mailbox.model.names import USER, check_name
 
 MAILBOX_HEADER = b"x-mailbox"
 SESSION_HEADER = b"x-mailbox-session"
@@ -71,6 +71,7 @@ class Callers:
 
         Raises:
             BadRequest: if a header is malformed or there more than once.
+            Forbidden: if the user's mailbox is named, but not on the Unix socket.
             UnknownSession: if the session has no mailbox.
             NotAllowed: if the caller's token is not for that mailbox.
         """
@@ -78,6 +79,8 @@ class Callers:
         name = mailbox_header(scope)
         if name is not None:
             name = check_name(name, "X-Mailbox")
+            if name == USER and not is_local_socket(scope):
+                raise _not_the_user()
             if grant is not None:
                 await self._check(grant, name)
             return Caller(await self._presence.touch(name) if register else name, grant=grant)
@@ -175,6 +178,8 @@ class Callers:
             if caller.name is None:
                 raise BadRequest(f"'{what}' is missing: say which mailbox is yours.")
             return caller.name
+        if given == USER:
+            raise _not_the_user()
         if caller.grant is not None:
             await self._check(caller.grant, given)
         if caller.is_bound and caller.name is not None:
@@ -186,6 +191,13 @@ class Callers:
         elif register:
             await self._presence.touch(given)
         return given
+
+
+def _not_the_user() -> Forbidden:
+    return Forbidden(
+        f"The mailbox '{USER}' is that of the person at this machine: only the web inbox and the"
+        " Unix socket may use it."
+    )
 
 
 def mailbox_header(scope: Scope) -> str | None:

@@ -42,6 +42,10 @@ from claude_mailbox.errors import (
 _ESCAPE_FACTOR = 6
 _ENVELOPE_BYTES = 64 * 1024
 _STRING = re.compile(rb'"[^"]*"')
+# The forms of the inbox are sent as browsers send forms. They carry a token that no other page knows.
+_FORMS = "/inbox/"
+_JSON_TYPE = b"application/json"
+_FORM_TYPE = b"application/x-www-form-urlencoded"
 _BODY_SECONDS = 30
 
 # How much of a refused body is read and thrown away, how long for, and how long a client may
@@ -95,7 +99,7 @@ class Guard:
         if first is None:
             return
         if first["body"] and not headers_named(scope, b"content-type"):
-            await _refuse(_wrong_type(), scope, receive, send)
+            await _refuse(_wrong_type(_JSON_TYPE), scope, receive, send)
             return
         messages = [first]
 
@@ -166,10 +170,11 @@ class Guard:
         # HTTP/2 needs no header to say that a body follows.
         may_have_body = scope["http_version"] == "2" and not lengths
         has_body = is_chunked or size > 0 or (may_have_body and bool(types))
+        wanted = _FORM_TYPE if _is_form(scope) else _JSON_TYPE
         if (has_body or types) and not (
-            types and all(_media_type(value) == b"application/json" for value in types)
+            types and all(_media_type(value) == wanted for value in types)
         ):
-            raise _wrong_type()
+            raise _wrong_type(wanted)
         if size > self._max_request:
             raise self._too_large()
         return has_body or may_have_body
@@ -177,13 +182,14 @@ class Guard:
     async def _read_body(self, scope: Scope, receive: Receive) -> Message | None:
         """Return the whole body as one message, or None when the client left in the middle."""
         connection: Connection | None = scope.get(CONNECTION_KEY)
+        is_json = not _is_form(scope)
         if connection is not None and connection.has_whole_request():
-            return await self._gather(receive)
+            return await self._gather(receive, is_json=is_json)
         with trio.move_on_after(_BODY_SECONDS):
-            return await self._gather(receive)
+            return await self._gather(receive, is_json=is_json)
         raise RequestTimeout(f"The body did not arrive within {_BODY_SECONDS} seconds: send again.")
 
-    async def _gather(self, receive: Receive) -> Message | None:
+    async def _gather(self, receive: Receive, *, is_json: bool) -> Message | None:
         body = bytearray()
         while True:
             message = await receive()
@@ -193,7 +199,7 @@ class Guard:
             if len(body) > self._max_request:
                 raise self._too_large()
             if not message.get("more_body", False):
-                if len(body) > _ENVELOPE_BYTES and _envelope_of(body) > _ENVELOPE_BYTES:
+                if is_json and len(body) > _ENVELOPE_BYTES and _envelope_of(body) > _ENVELOPE_BYTES:
                     raise TooLarge(
                         f"The request's JSON has more than {_ENVELOPE_BYTES} bytes around its texts:"
                         " leave out what the daemon does not ask for."
@@ -207,6 +213,11 @@ class Guard:
         )
 
 
+def _is_form(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.startswith(_FORMS)
+
+
 def _envelope_of(body: bytearray) -> int:
     """Return how long JSON is without the content of its strings.
 
@@ -217,8 +228,8 @@ def _envelope_of(body: bytearray) -> int:
     return quotes if quotes > _ENVELOPE_BYTES else quotes + len(_STRING.sub(b"", plain))
 
 
-def _wrong_type() -> WrongContentType:
-    return WrongContentType("Send the body as JSON, with 'Content-Type: application/json'.")
+def _wrong_type(wanted: bytes) -> WrongContentType:
+    return WrongContentType(f"Send the body with 'Content-Type: {wanted.decode()}'.")
 
 
 async def _refuse(error: MailboxError, scope: Scope, receive: Receive, send: Send) -> None:

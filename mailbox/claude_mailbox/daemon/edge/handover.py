@@ -38,6 +38,10 @@ _TURNS_TO_NOTICE = 6
 _ONE_PIECE_BYTES = 16 * 1024
 
 
+# Scope key under which a page of the inbox finds the custody of its response.
+CUSTODY_KEY = "claude_mailbox.custody"
+
+
 class LeaseKeeper(Protocol):
     """Who keeps the leases."""
 

@@ -9,6 +9,7 @@ from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.drafts import NORMAL
 from claude_mailbox.model.history import HistoryEntry, MessageStatus
 from claude_mailbox.model.mail import Backlog, Delivery, LeaseOutcome, Listing, Receipt, Rename
+from claude_mailbox.model.names import USER
 from claude_mailbox.model.sessions import Shown
 from claude_mailbox.model.text import visible_in_json
 from claude_mailbox.model.times import iso_time
@@ -42,8 +43,11 @@ def delivery_json(delivery: Delivery, *, with_lease: bool) -> shapes.Delivery:
 def for_models(message: Mapping[str, object]) -> Mapping[str, object]:
     """Return a message with escapes for what a model would not see, or take for its client's words.
 
-    ``escaped`` says that the body is not exactly what was sent.
+    ``escaped`` says that the body is not exactly what was sent, ``fromUser`` that the person at this
+    machine wrote it.
     """
+    if message["from"] == USER:
+        message = {**message, "fromUser": True}
     body = str(message["body"])
     shown = visible_in_json(body)
     return message if shown == body else {**message, "body": shown, "escaped": True}

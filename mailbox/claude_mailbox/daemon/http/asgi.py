@@ -39,6 +39,11 @@ def headers_named(scope: Scope, name: bytes) -> list[bytes]:
     return [value for key, value in scope["headers"] if key == name]
 
 
+def is_local_socket(scope: Scope) -> bool:
+    """Return whether the request came by the Unix socket, which only our user can reach."""
+    return scope.get("server") is None
+
+
 def error_body(error: MailboxError) -> dict[str, object]:
     """Return the JSON object that stands for an error in a response."""
     return {"error": str(error), "reason": error.code, **error.details()}

@@ -138,10 +138,12 @@ class LeaseStore(Protocol):
         present_name_only: bool = False,
         by: str | None = None,
         max_attempts: int = 0,
+        thread: int | None = None,
     ) -> Claim:
         """Lease the oldest waiting messages of a mailbox, which is made when it is new.
 
-        *by* is the way that they are handed out, for those who ask what became of them.
+        *by* is the way that they are handed out, for those who ask what became of them. With
+        *thread*, only its messages are.
 
         Takes whole messages: at most *limit*, at most *max_bytes* of bodies in UTF-8, at most
         *max_characters* as *measure* counts them; with *at_least_one* the first message is taken
@@ -263,6 +265,22 @@ class HistoryStore(Protocol):
         """
         ...
 
+    def recent(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        thread: int | None = None,
+        limit: int,
+        excerpt: int,
+    ) -> HistoryPage:
+        """Return messages of all mailboxes, newest first, whoever asks: for the user of the inbox.
+
+        Those with numbers above *after* and below *before*, and of a *thread*; of each body at most
+        *excerpt* characters.
+        """
+        ...
+
     def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
         """Return messages that wait in *mailbox*, in the order in which they are handed out.
 
@@ -324,6 +342,10 @@ class SessionStore(Protocol):
 
     def waiting(self) -> Sequence[tuple[str, str]]:
         """Return mailbox and session of each bell that has reason to ring: mail waits."""
+        ...
+
+    def unread(self) -> Sequence[tuple[str, str, int]]:
+        """Return session, mailbox and count of waiting messages, of each living session with any."""
         ...
 
     def clients(self) -> Sequence[tuple[str, str]]:

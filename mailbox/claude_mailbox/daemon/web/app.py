@@ -9,6 +9,7 @@ routes; without that look-up everything would be answered the same, only more sl
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, cast
 
+from quart import Blueprint
 from quart import Response as QuartResponse
 from quart import request as quart_request
 from quart_trio import QuartTrio
@@ -16,7 +17,7 @@ from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
 
 from claude_mailbox.daemon.edge.guard import Guard
-from claude_mailbox.daemon.edge.handover import Custody, Handover
+from claude_mailbox.daemon.edge.handover import CUSTODY_KEY, Custody, Handover
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
@@ -29,6 +30,7 @@ class MailboxApp(QuartTrio):
 
     Args:
         routes: all plain handlers.
+        pages: the pages of the inbox.
         handover: answers for the mail that responses carry.
         hosts: names that the daemon may be addressed by, besides the loopback ones.
         max_body_bytes: limit of one message.
@@ -37,6 +39,7 @@ class MailboxApp(QuartTrio):
     def __init__(
         self,
         routes: Iterable[Route | MailRoute],
+        pages: Blueprint,
         handover: Handover,
         *,
         hosts: Collection[str],
@@ -56,7 +59,13 @@ class MailboxApp(QuartTrio):
         self.register_error_handler(Exception, _on_bug)
         for route in routes:
             self.add_url_rule(route.path, view_func=_view(route), methods=[route.method])
+        self.register_blueprint(pages)
         self.plain_routes = self._find_plain_routes()
+        self.mail_pages = {
+            rule.rule
+            for rule in self.url_map.iter_rules()
+            if getattr(self.view_functions[rule.endpoint], "carries_mail", False)
+        }
 
     def _find_plain_routes(self) -> dict[tuple[str, str], Route | MailRoute]:
         """Return what Quart's table of routes has of plain handlers, by method and path."""
@@ -107,6 +116,9 @@ class _Connection(TrioASGIHTTPConnection):
 
             await self.app.handover.run(handle, self.scope, receive, send)
             return
+        if self.scope["path"] in self.app.mail_pages:
+            await self.app.handover.run(self._show_page, self.scope, receive, send)
+            return
         message = await receive()
         if message["type"] == "http.disconnect":
             return
@@ -115,10 +127,19 @@ class _Connection(TrioASGIHTTPConnection):
             response = await route.respond(Request(self.scope, body))
             await response(self.scope, receive, send)
             return
+        await self._ask_quart(body, send)
+
+    async def _ask_quart(self, body: bytes, send: Any) -> None:
         request = self._create_request_from_scope(send)
         request.body.append(body)
         request.body.set_complete()
         await self._send_response(send, await self.app.handle_request(request))
+
+    async def _show_page(self, custody: Custody, receive: Receive, send: Send) -> None:
+        """Answer with a page that may carry mail."""
+        message = await receive()
+        self.scope[CUSTODY_KEY] = custody
+        await self._ask_quart(message.get("body", b""), send)
 
     async def _hand_out(
         self, route: MailRoute, custody: Custody, receive: Receive, send: Send

@@ -21,7 +21,8 @@ from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.web.fields import OptionalText, Text, flag, optional_text, text
-from claude_mailbox.model.names import check_name, check_new_name, is_reserved
+from claude_mailbox.errors import InvalidName
+from claude_mailbox.model.names import USER, check_name, check_new_name, is_reserved
 from claude_mailbox.model.sessions import Start
 
 # As long as a mailbox may be idle, and as many as there may be, by the usual configuration.
@@ -175,5 +176,7 @@ def _wish(value: object) -> str:
     name = check_name(value)
     if is_reserved(name):
         name = name[len("claude-") :] or name
+    if name == USER:
+        raise InvalidName(f"The name '{USER}' belongs to the person at this machine.")
     check_new_name(name)
     return name

@@ -56,7 +56,9 @@ class Proofs:
             transaction.shown.note_event(event, now)
             return transaction.shown.unproved(event.session_id)
 
-        return await self._ledger.run(job, durable=False, brief=True)
+        unproved = await self._ledger.run(job, durable=False, brief=True)
+        self._broker.changes.note()
+        return unproved
 
     async def add(self, session_id: str, shown: Sequence[Shown]) -> LeaseOutcome:
         """Keep these leases until there is proof. *shown_at* of each is set to now."""
@@ -76,6 +78,7 @@ class Proofs:
             lambda transaction: transaction.shown.settle(session_id, tokens, now)
         )
         self._broker.receipts.settled(outcome.done)
+        self._broker.changes.note()
         return outcome
 
     async def release(self, session_id: str, tokens: Sequence[str]) -> LeaseOutcome:

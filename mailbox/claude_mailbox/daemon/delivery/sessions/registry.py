@@ -130,6 +130,7 @@ class Sessions:
         if started.former is not None:
             await self._doorbell.remove(started.former)
         self._broker.presence.note(started.mailbox)
+        self._broker.changes.note()
         if started.pending and bell is not None:
             self._doorbell.ring_later(started.mailbox)
         since = now - peer_minutes * MINUTE
@@ -166,6 +167,7 @@ class Sessions:
             name, deleted, goes_on = await self._ledger.run(job)
             if not goes_on:
                 await self._doorbell.remove(session_id)
+        self._broker.changes.note()
         if deleted:
             self._broker.presence.forget_names()
         return name, deleted

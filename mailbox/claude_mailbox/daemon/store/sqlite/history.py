@@ -10,6 +10,7 @@ Messages are indexed some time after they were sent, newest first.
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import apsw
 
@@ -205,6 +206,31 @@ class SqliteHistory(HistoryStore):
             shown = body if room >= 0 else body[: max(0, len(body) + room)]
             entries.append(HistoryEntry(status, shown, len(body)))
         return HistoryPage(entries, has_more=False)
+
+    def recent(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        thread: int | None = None,
+        limit: int,
+        excerpt: int,
+    ) -> HistoryPage:
+        in_thread = "" if thread is None else " AND (thread = :thread OR id = :thread)"
+        rows: list[Any] = self._connection.execute(
+            "SELECT id, substr(text, 1, :excerpt), length(text)"
+            " FROM message JOIN body ON message_id = id"
+            f" WHERE id > :after AND id < :before{in_thread} ORDER BY id DESC LIMIT :limit",
+            {
+                "excerpt": excerpt,
+                "after": after,
+                "before": _OPEN_END if before is None else before,
+                "thread": thread,
+                "limit": limit + 1,
+            },
+        ).fetchall()
+        entries = [HistoryEntry(self.status_of(number), *body) for number, *body in rows[:limit]]
+        return HistoryPage(entries, has_more=len(rows) > limit)
 
     def index(self) -> bool:
         self._note_new_messages()

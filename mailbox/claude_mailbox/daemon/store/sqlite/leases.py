@@ -38,6 +38,7 @@ class SqliteLeases(LeaseStore):
         present_name_only: bool = False,
         by: str | None = None,
         max_attempts: int = 0,
+        thread: int | None = None,
     ) -> Claim:
         mailbox_id, present = self._mailboxes.find_or_make(name, now)
         if present_name_only and present != name:
@@ -46,6 +47,7 @@ class SqliteLeases(LeaseStore):
         deliveries: list[Delivery] = []
         worn: list[int] = []
         size = characters = 0
+        in_thread = "" if thread is None else f" AND {int(thread)} IN (message.thread, message.id)"
         for number, sender, body, sent_at, attempts, *more in self._connection.execute(
             # CROSS JOIN keeps the order of the tables: from the line's index to the bodies.
             "SELECT message.id, coalesce(mailbox.name, message.sender), text, sent_at, attempts,"
@@ -53,7 +55,7 @@ class SqliteLeases(LeaseStore):
             " FROM message CROSS JOIN body ON body.message_id = message.id"
             " LEFT JOIN mailbox ON mailbox.id = message.sender_id"
             f" WHERE recipient_id = ? AND state = {WAITING}"
-            " AND (expires_at IS NULL OR expires_at > ?) ORDER BY urgency < 1, message.id",
+            f" AND (expires_at IS NULL OR expires_at > ?){in_thread} ORDER BY urgency < 1, message.id",
             (mailbox_id, now),
         ):
             if max_attempts and attempts >= max_attempts:

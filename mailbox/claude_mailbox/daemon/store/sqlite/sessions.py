@@ -197,6 +197,15 @@ class SqliteSessions(SessionStore):
         )
         return [(mailbox, session_id) for mailbox, session_id in rows]
 
+    def unread(self) -> Sequence[tuple[str, str, int]]:
+        rows = self._connection.execute(
+            "SELECT session.id, mailbox.name, sum(waiting) FROM backlog"
+            " JOIN session ON session.mailbox_id = recipient_id"
+            " JOIN mailbox ON mailbox.id = recipient_id"
+            " WHERE waiting > 0 AND session.ended_at IS NULL GROUP BY session.id"
+        )
+        return [(session_id, mailbox, count) for session_id, mailbox, count in rows]
+
     def clients(self) -> Sequence[tuple[str, str]]:
         rows = self._connection.execute(
             "SELECT client.key, mailbox.name FROM client"

@@ -1,0 +1,1 @@
+"""``top``: who is there and what goes by, in the terminal."""

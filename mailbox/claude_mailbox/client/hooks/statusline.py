@@ -1,0 +1,65 @@
+"""``statusline``: one short line for the client's status line, from a file that the daemon keeps."""
+
+import os
+
+from claude_mailbox import paths
+from claude_mailbox.client import output
+from claude_mailbox.client.hooks.hook_io import read_input, text_field
+from claude_mailbox.model.names import USER
+
+
+def statusline(*, name: str | None = None) -> int:
+    """Print what waits for the session and for the user; nothing when nothing does.
+
+    Args:
+        name: the mailbox; if None, that of the session in the client's JSON on standard input.
+    """
+    session = "" if name is not None else text_field(read_input(), "session_id")
+    session = session or os.environ.get("CLAUDE_CODE_SESSION_ID", "")
+    unread = for_user = 0
+    for each_session, mailbox, count in _rows():
+        if mailbox == USER and not each_session:
+            for_user = count
+        elif mailbox == name or (name is None and session and each_session == session):
+            unread = count
+    parts = [f"{unread} unread"] if unread else []
+    parts += [f"{for_user} for you"] if for_user else []
+    if parts:
+        output.write(f"Mail: {', '.join(parts)}\n")
+    return 0
+
+
+def _rows() -> list[tuple[str, str, int]]:
+    """Return session id, mailbox and count; nothing if no daemon keeps the file."""
+    path = paths.status_path()
+    try:
+        with open(path, encoding="utf-8") as file:
+            pid, *lines = file.read().split("\n")
+        if pid.isdigit() and _is_alive(int(pid)):
+            parts = [line.split("\t") for line in lines if line]
+            return [(session, mailbox, int(count)) for session, mailbox, count in parts]
+    except FileNotFoundError:
+        _ask_for_it(path)
+    except (OSError, ValueError):
+        pass
+    return []
+
+
+def _ask_for_it(path: str) -> None:
+    """Make the file: the daemon keeps it from now on."""
+    try:  # noqa: SIM105  # contextlib costs 4 ms
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    except OSError:
+        pass
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # to look would cost more than it is worth
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True

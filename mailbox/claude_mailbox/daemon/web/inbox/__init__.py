@@ -1,0 +1,1 @@
+"""The web inbox: pages for the person at this machine."""

@@ -1,0 +1,136 @@
+"""The REST routes that are for the person at this machine alone: they see everybody's mail.
+
+They answer on the Unix socket, which only our user can reach. Where there is none, the request has to
+prove that it can read the secret in the home folder.
+"""
+
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, NotRequired, TypedDict
+
+from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.edge import shapes
+from claude_mailbox.daemon.edge.description import Description, Keywords
+from claude_mailbox.daemon.edge.render import history_json
+from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.routing import Route
+from claude_mailbox.daemon.http.asgi import is_local_socket
+from claude_mailbox.daemon.web.fields import optional_text
+from claude_mailbox.daemon.web.inbox.access import TICKET_SECONDS, InboxAccess
+from claude_mailbox.errors import BadRequest, Forbidden, Unavailable
+from claude_mailbox.model.history import HISTORY_DEFAULT, HISTORY_LIMIT
+
+# With it, what is proved is no nonce that `/v1/identity` would answer.
+PROOF_PREFIX = "inbox:"
+# How much of each body is told of what goes by.
+EXCERPT = 2_000
+
+
+class ProofFields(TypedDict):
+    """On TCP: proof that the caller can read the secret in the home folder."""
+
+    nonce: NotRequired[str]
+    proof: NotRequired[str]
+
+
+class RecentBody(ProofFields):
+    """Which messages are wanted: those with numbers above ``after``."""
+
+    after: NotRequired[Annotated[int, Keywords(minimum=0, maximum=2**63 - 1)]]
+    limit: NotRequired[Annotated[int, Keywords(minimum=1, maximum=HISTORY_LIMIT)]]
+
+
+class InboxAddress(TypedDict):
+    """A one-time address of the inbox, and for how many seconds it is good."""
+
+    url: str
+    seconds: int
+
+
+_INBOX = Description(
+    "Make a one-time address of the web inbox", InboxAddress, body=ProofFields, errors=(Forbidden,)
+)
+_RECENT = Description(
+    "What goes by: the newest messages of all mailboxes, oldest first",
+    list[shapes.HistoryEntry],
+    body=RecentBody,
+    errors=(Forbidden,),
+)
+
+
+class EntryRoutes:
+    """The routes.
+
+    Args:
+        broker: knows what goes by.
+        access: makes the tickets.
+        address: returns the daemon's address on TCP, or None while it has none.
+        prove: returns the proof for a nonce and a port.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        access: InboxAccess,
+        address: Callable[[], str | None],
+        prove: Callable[[str, int], str],
+    ) -> None:
+        self._broker = broker
+        self._access = access
+        self._address = address
+        self._prove = prove
+
+    def routes(self) -> Iterable[Route]:
+        """Return them."""
+        return (
+            Route("POST", "/v1/inbox", self._enter, _INBOX),
+            Route("POST", "/v1/recent", self._recent, _RECENT),
+        )
+
+    async def _enter(self, request: Request) -> Response:
+        self._content(request)
+        address = self._address()
+        if address is None:
+            raise Unavailable(
+                "The daemon has no TCP port now, so a browser cannot reach it: see 'claude-mailbox"
+                " doctor'."
+            )
+        url = f"{address}/inbox/enter?ticket={self._access.create_ticket()}"
+        return Response({"url": url, "seconds": TICKET_SECONDS})
+
+    async def _recent(self, request: Request) -> Response:
+        content = self._content(request)
+        page = await self._broker.history.recent(
+            after=_whole(content.get("after", 0), "after", 0, 2**63 - 1),
+            limit=_whole(content.get("limit", HISTORY_DEFAULT), "limit", 1, HISTORY_LIMIT),
+            excerpt=EXCERPT,
+        )
+        return Response([history_json(entry) for entry in page.entries[::-1]])
+
+    def _content(self, request: Request) -> Mapping[str, object]:
+        """Return the fields of a request that comes from the person.
+
+        Raises:
+            Forbidden: if nobody knows that.
+        """
+        content = request.json() if request.body else {}
+        if is_local_socket(request.scope):
+            return content
+        nonce, proof = optional_text(content, "nonce") or "", optional_text(content, "proof") or ""
+        _, port = request.scope.get("server") or ("", 0)
+        expected = self._prove(PROOF_PREFIX + nonce, port or 0)
+        if not nonce or not hmac.compare_digest(proof.encode(), expected.encode()):
+            raise Forbidden(
+                "This is for the person at this machine, on the Unix socket alone: use the commands"
+                " 'claude-mailbox inbox' and 'claude-mailbox top'."
+            )
+        return content
+
+
+def _whole(value: object, what: str, least: int, most: int) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # in JSON, 1.0 is a whole number, too
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise BadRequest(f"'{what}' must be a whole number from {least} to {most}.")
+    return value

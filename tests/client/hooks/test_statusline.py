@@ -1,0 +1,81 @@
+"""``statusline``: what waits, from a file that the daemon keeps."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from claude_mailbox.client.hooks.statusline import statusline
+from support.commandline import CommandLine, until
+from support.daemon import DaemonProcess
+
+SESSION = "0e7c4a52-aaaa-4bbb-8ccc-1234567890ab"
+
+
+@pytest.fixture
+def line(daemon: DaemonProcess) -> CommandLine:
+    """Commands, and a session with the mailbox ``mine``."""
+    line = CommandLine(daemon)
+    with line.client() as client:
+        client.call("POST", "/v1/session", body={"sessionId": SESSION, "name": "mine"})
+    return line
+
+
+def shown(line: CommandLine, session: str = SESSION) -> str:
+    """Return what the command prints for a session."""
+    result = line.run("statusline", text=json.dumps({"session_id": session, "cwd": "/x"}))
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def test_tells_what_waits_for_the_session_and_for_the_user(line: CommandLine) -> None:
+    """And nothing when nothing does; another session is told nothing of this one's mail."""
+    assert shown(line) == ""
+    for number in range(2):
+        line.send("mine", f"message {number}")
+    until(lambda: shown(line) == "Mail: 2 unread\n", "the daemon's count")
+    line.send("user", "hello")
+    until(lambda: shown(line) == "Mail: 2 unread, 1 for you\n", "the user's count")
+    assert shown(line, "another") == "Mail: 1 for you\n"
+
+    line.claim("mine")
+
+    until(lambda: shown(line) == "Mail: 1 for you\n", "the count after the claim")
+
+
+def test_by_name(line: CommandLine) -> None:
+    """For a mailbox that no session has, there is nothing to tell."""
+    line.send("mine", "x")
+    until(
+        lambda: line.run("statusline", "--name", "mine").stdout == "Mail: 1 unread\n", "the count"
+    )
+
+
+def test_a_daemon_that_is_gone_tells_nothing(line: CommandLine) -> None:
+    """Neither after its end nor after it was killed: its counts would be old."""
+    line.send("mine", "x")
+    until(lambda: shown(line) != "", "the daemon's count")
+    line.process.kill()
+    assert shown(line) == ""
+    line.process.start()
+    until(lambda: shown(line) != "", "the daemon's count")
+    line.process.stop()
+    assert shown(line) == ""
+
+
+def test_without_the_command_there_is_no_file(daemon: DaemonProcess) -> None:
+    """So nobody pays for it."""
+    with CommandLine(daemon) as line:
+        line.send("a", "x")
+        assert not (daemon.home / "status").exists()
+
+
+def test_garbage_in_the_file_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A status line never shows an error."""
+    monkeypatch.setenv("CLAUDE_MAILBOX_HOME", str(tmp_path))
+    for content in ("", "x", "1\n\n\t", "1\na\tb\tc\n", "\0"):
+        (tmp_path / "status").write_text(content)
+        assert statusline(name="a") == 0
+    assert capfd.readouterr() == ("", "")

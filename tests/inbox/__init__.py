@@ -1,0 +1,1 @@
+"""The web inbox, over HTTP and in a real browser."""

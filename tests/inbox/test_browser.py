@@ -1,0 +1,215 @@
+"""The inbox in a real browser: live, by keyboard, without scripts, and against other sites."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from inbox.axe import axe_source
+from inbox.visitor import PATIENCE_SECONDS, one_time_address, send
+from support.daemon import DaemonProcess
+
+MILLISECONDS = PATIENCE_SECONDS * 1000
+PAGES = (
+    "/",
+    "/inbox/mailbox?name=seen-1",
+    "/inbox/search?q=hello",
+    "/inbox/write",
+    "/inbox/mailbox?name=user",
+)
+
+
+def test_a_new_message_appears_by_itself(page: Any, daemon: DaemonProcess) -> None:
+    """And its delivery, too; the keyboard's place stays."""
+    number = send(daemon, "live-a", "live-b", "first")
+    page.wait_for_selector(f'#stream a[href="/inbox/message?id={number}"]', timeout=MILLISECONDS)
+    page.focus(f'a.when[href="/inbox/message?id={number}"]')
+
+    second = send(daemon, "live-a", "live-b", "second")
+
+    page.wait_for_selector(f'#stream a[href="/inbox/message?id={second}"]', timeout=MILLISECONDS)
+    assert page.evaluate("document.activeElement.getAttribute('href')").endswith(f"id={number}")
+
+
+def test_a_page_catches_up_after_a_restart(chromium: Any) -> None:
+    """It says that the daemon is away, and shows what came when it is back."""
+    with DaemonProcess() as daemon:
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(one_time_address(daemon))
+        page.wait_for_url(f"{daemon.url}/")
+        page.wait_for_selector("text=No message has been sent yet")
+        daemon.stop()
+        page.wait_for_selector("#connection:visible", timeout=MILLISECONDS)
+        daemon.restart(same_port=True)
+        send(daemon, "a", "b", "sent while you were away")
+
+        page.wait_for_selector("text=sent while you were away", timeout=MILLISECONDS)
+        page.wait_for_selector("#connection", state="hidden", timeout=MILLISECONDS)
+        context.close()
+
+
+def test_keys(page: Any, daemon: DaemonProcess) -> None:
+    """j and k go through the messages, Enter opens one, / searches, r writes, ? helps."""
+    one, two = (send(daemon, "keys-a", "keys-b", text) for text in ("one", "two"))
+    page.goto(f"{daemon.url}/inbox/mailbox?name=keys-b")
+
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{daemon.url}/inbox/message?id={one}")
+    page.keyboard.press("?")
+    assert page.is_visible("#help")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("r?j")
+    assert page.input_value("header input") == "r?j"
+    page.keyboard.press("Escape")
+    page.keyboard.press("r")
+    page.wait_for_url(f"{daemon.url}/inbox/write?to=*")
+    assert one < two
+
+
+def test_writing(page: Any, daemon: DaemonProcess) -> None:
+    """A form sends, and the page shows the message's way."""
+    page.goto(f"{daemon.url}/inbox/write?to=written-to")
+    page.fill("textarea", "from the browser")
+    page.click("text=Send")
+
+    page.wait_for_selector("text=Waits to be delivered")
+    assert page.inner_text(".body") == "from the browser"
+
+
+def test_everything_works_without_scripts(chromium: Any, daemon: DaemonProcess) -> None:
+    """Entering, reading, searching, writing."""
+    send(daemon, "plain-a", "plain-b", "hello without scripts")
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(one_time_address(daemon))
+    page.wait_for_url(f"{daemon.url}/")
+    page.click("text=plain-b")
+    assert "hello without scripts" in page.inner_text(".messages")
+    page.fill("header input", "scripts")
+    page.press("header input", "Enter")
+    assert page.inner_text("mark") == "scripts"
+    page.click("text=Write")
+    page.fill("input[name=to]", "plain-b")
+    page.fill("textarea", "written without scripts")
+    page.click("text=Send")
+    assert "written without scripts" in page.inner_text(".body")
+    context.close()
+
+
+def test_what_a_message_says_stays_text(page: Any, daemon: DaemonProcess) -> None:
+    """No script runs, nothing is loaded, and a megabyte is no trouble."""
+    body = (
+        "<script>document.title = 'taken'</script><img src=/x onerror=\"document.title='taken'\">"
+        "\u202eolleh <iframe src=http://127.0.0.1:1></iframe> "
+    )
+    send(daemon, "harm-a", "harm-b", body + "z" * 1_000_000)
+    name = "harm-<b>x".replace("<", "-").replace(">", "-")
+    send(daemon, name, "harm-b", body)
+    page.goto(f"{daemon.url}/inbox/mailbox?name=harm-b")
+
+    assert page.locator("main script, main img, main iframe").count() == 0
+    assert "<script>" in page.inner_text(".messages")
+    assert "taken" not in page.title()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@contextmanager
+def other_site(content: str) -> Iterator[str]:
+    """Serve a page at another port, as anybody on this machine could."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(content.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield str(server.server_address[1])
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_pages_of_other_sites_can_do_nothing(page: Any, daemon: DaemonProcess, host: str) -> None:
+    """Neither send a form, nor read a page, nor follow events, nor put it into a frame."""
+    content = f"""
+        <form method=post action="{daemon.url}/inbox/write" target=frame>
+          <input name=to value=victim-{host}><input name=body value=forged><input name=token value=x>
+        </form>
+        <iframe name=frame src="{daemon.url}/"></iframe>
+        <script>
+          const results = {{}};
+          async function attack() {{
+            for (const [name, request] of Object.entries({{
+              read: () => fetch("{daemon.url}/", {{ credentials: "include" }}),
+              send: () => fetch("{daemon.url}/v1/send", {{
+                method: "POST", mode: "no-cors", body: '{{"to": "victim-{host}", "body": "forged"}}',
+                headers: {{ "Content-Type": "text/plain" }},
+              }}).then((response) => {{ if (response.type === "opaque") throw "opaque"; }}),
+            }})) results[name] = await request().then(() => "done", () => "refused");
+            results.events = await new Promise((resolve) => {{
+              const events = new EventSource("{daemon.url}/inbox/events", {{ withCredentials: true }});
+              events.onopen = () => resolve("done");
+              events.onerror = () => resolve("refused");
+            }});
+            document.forms[0].submit();
+            document.title = "attacked";
+          }}
+          onload = attack;
+        </script>"""
+    attacker = page.context.new_page()
+    with other_site(content) as port:
+        attacker.goto(f"http://{host}:{port}/")
+        attacker.wait_for_function("document.title === 'attacked'", timeout=MILLISECONDS)
+        results = attacker.evaluate("results")
+        attacker.wait_for_load_state("networkidle")
+        texts = [frame.evaluate("document.body.innerText") for frame in attacker.frames[1:]]
+    attacker.close()
+
+    assert results == {"read": "refused", "send": "refused", "events": "refused"}
+    assert not any("Who is here" in text or "Message" in text for text in texts)
+    page.goto(f"{daemon.url}/")
+    assert f"victim-{host}" not in page.content()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible(page: Any, daemon: DaemonProcess, scheme: str) -> None:
+    """As far as axe-core can tell: no violation on any page, at a phone's width, too."""
+    source = axe_source()
+    if source is None:
+        pytest.skip("axe-core cannot be fetched: npm is missing, or has no registry")
+    number = send(daemon, "seen-a", "seen-1", "hello \u202e there")
+    send(daemon, "seen-a", "user", "hello you")
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 360 if scheme == "light" else 1280, "height": 800})
+    found = []
+    for path in (*PAGES, f"/inbox/message?id={number}"):
+        page.goto(daemon.url + path)
+        page.evaluate(source)
+        result = page.evaluate("axe.run()")
+        found += [
+            (path, violation["id"], node["html"])
+            for violation in result["violations"]
+            for node in violation["nodes"]
+        ]
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+    assert found == []
