@@ -95,5 +95,5 @@ e2e: $(DEV_STAMP)  ## Drive the real Claude Code client, offline.
 	tests/e2e/run
 
 clean:  ## Remove what was made here.
-	rm -rf $(VENV) dist build .import_linter_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) dist build .import_linter_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* bench/results/local*
+	find . \( -name __pycache__ -o -name node_modules \) -type d -prune -exec rm -rf {} +

@@ -12,6 +12,7 @@ from bench.daemon import Daemon
 from bench.http1 import Connection, build, check, own_request, send_request
 
 _LIST = build("GET", "/v1/list")
+_SENDERS = 20
 _PAUSE_SECONDS = 0.0005
 
 
@@ -95,7 +96,6 @@ def _block(daemon: Daemon, count: int) -> Iterator[float]:
 def _doorbell(bench: Bench, daemon: Daemon) -> None:
     """Until the file that a session's client watches has changed."""
     announce = build("POST", "/v1/session", None, {"sessionId": "bench-session", "name": "bell"})
-    send = send_request("sender", "bell", BODY)
     look = own_request("POST", "/v1/check-inbox", "bell")
     samples = []
     with daemon.connect() as connection:
@@ -104,7 +104,9 @@ def _doorbell(bench: Bench, daemon: Daemon) -> None:
         if bell is None:
             bench.skip("doorbell", "this daemon has none")
             return
-        for _ in range(bench.scale.processes):
+        for number in range(bench.scale.processes):
+            # A session takes 60 messages a minute from each sender.
+            send = send_request(f"sender-{number % _SENDERS}", "bell", BODY)
             before = os.stat(bell).st_mtime_ns
             begin = time.perf_counter()
             connection.send(send)

@@ -11,7 +11,7 @@ from claude_mailbox.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The settings of one daemon. Minutes of 0 switch an age limit off.
+    """The settings of one daemon. Minutes of 0 switch an age limit off, so do numbers of messages.
 
     Attributes:
         port: TCP port, 0 for any free one.
@@ -25,6 +25,11 @@ class Config:
         max_mailboxes: mailboxes that there may be.
         max_waiters_per_mailbox: open watches on one mailbox.
         max_attempts: how often a message is handed out before it is parked; 0 for no limit.
+        max_per_minute: messages a minute from one mailbox to a session.
+        guard_after: messages between two sessions, after which they are told that they are many.
+        hold_after: messages between two sessions, from which on they are held for the user.
+        guard_minutes: for how long a message counts for these two.
+        max_recipients: mailboxes that one message to a group goes to.
         allowed_hosts: further host names that clients may address the daemon by.
         tls_cert: file with the certificate, and those between it and its authority; or empty.
         tls_key: file with its key; or empty.
@@ -44,6 +49,11 @@ class Config:
     max_mailboxes: int = 10_000
     max_waiters_per_mailbox: int = 1024
     max_attempts: int = 25
+    max_per_minute: int = 60
+    guard_after: int = 12
+    hold_after: int = 40
+    guard_minutes: int = 10
+    max_recipients: int = 50
     allowed_hosts: tuple[str, ...] = ()
     tls_cert: str = ""
     tls_key: str = ""
@@ -72,6 +82,11 @@ _RANGES = {
     "maxMailboxes": (1, 10**9),
     "maxWaitersPerMailbox": (1, 10**6),
     "maxAttempts": (0, 10**6),
+    "maxPerMinute": (0, 10**4),
+    "guardAfter": (0, 10**4),
+    "holdAfter": (0, 10**4),
+    "guardMinutes": (1, 12 * 60),
+    "maxRecipients": (1, 1000),
     "hideAfterMinutes": (0, 10**9),
     "deleteAfterMinutes": (0, 10**9),
     "sweepIntervalMinutes": (0, 10**9),

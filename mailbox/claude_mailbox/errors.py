@@ -128,6 +128,39 @@ class TargetExists(MailboxError):
     status = 409
 
 
+class UnknownRecipient(NotFound):
+    """A strict send to a mailbox that nobody has used; *suggestions* are names that may be meant."""
+
+    code = "unknown-recipient"
+
+    def __init__(self, sentence: str, suggestions: "list[str]") -> None:
+        super().__init__(sentence)
+        self.suggestions = suggestions
+
+    def details(self) -> "dict[str, object]":
+        return {"suggestions": self.suggestions}
+
+
+class EmptyGroup(NotFound):
+    """Nobody but the sender is in the group."""
+
+    code = "empty-group"
+
+
+class ConfirmationNeeded(MailboxError):
+    """A message would go to many, and its sender has not said that this is meant."""
+
+    code = "confirm"
+    status = 409
+
+    def __init__(self, sentence: str, recipients: "list[str]") -> None:
+        super().__init__(sentence)
+        self.recipients = recipients
+
+    def details(self) -> "dict[str, object]":
+        return {"recipients": self.recipients}
+
+
 class KeyReused(MailboxError):
     """An idempotency key comes again with another text or receiver."""
 
@@ -169,6 +202,23 @@ class QuotaFull(MailboxError):
     code = "quota-full"
     status = 429
     retry_after = 5
+
+
+class TooManyMessages(QuotaFull):
+    """A mailbox writes more messages a minute to a session than it may; nothing was stored.
+
+    *retry_at* is the time, in ISO 8601, from which on another one is taken.
+    """
+
+    code = "too-many-messages"
+
+    def __init__(self, sentence: str, retry_at: "str | None", seconds: int) -> None:
+        super().__init__(sentence)
+        self.retry_at = retry_at
+        self.retry_after = seconds
+
+    def details(self) -> "dict[str, object]":
+        return {"retryAt": self.retry_at}
 
 
 class Unavailable(MailboxError):

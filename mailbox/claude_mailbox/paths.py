@@ -120,6 +120,11 @@ def bell_path(session_id: str) -> str:
     return os.path.join(bells_path(), name)
 
 
+def companion_path(session_id: str) -> str:
+    """Return the path of the file that the process has locked which rings a session from afar."""
+    return f"{bell_path(session_id)}.companion"
+
+
 def launch_record_path() -> str:
     """Return the path of the file from which the plugin knows how to start us."""
     return os.path.join(home(), "command")

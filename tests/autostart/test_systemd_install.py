@@ -189,6 +189,10 @@ class TestInstall:
         assert f"(pid {pid}), which is not claude-mailbox" in sentence
         assert "--port" in sentence
         assert user.traces() == []
+        # The daemon serves its socket, and waits for the port.
+        user.succeed("install-autostart", "--skip-port-check")
+        assert user.succeed("status")["state"] == "Running"
+        assert user.succeed("status")["missing"]
 
     def test_fails_if_the_daemon_fails(self, user: User) -> None:
         """The sentence says how to read the log. Uninstall also resets the failed state."""

@@ -79,6 +79,7 @@ class World:
     broker: Broker
     housekeeping: Housekeeping
     bell: RecordingBell
+    folder: Path
 
     def states(self) -> dict[str, str]:
         """Return the state of every message, by body."""
@@ -129,7 +130,7 @@ async def open_world(folder: Path, **settings: int) -> AsyncIterator[World]:
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.serve)
             try:
-                yield World(connection, ledger, lines, presence, broker, housekeeping, bell)
+                yield World(connection, ledger, lines, presence, broker, housekeeping, bell, folder)
             finally:
                 ledger.close()
     finally:

@@ -12,6 +12,8 @@ import claude_mailbox
 from claude_mailbox.cli.app import cli
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
 from claude_mailbox.daemon.web.follow import Follow
+from claude_mailbox.daemon.web.groups import GroupRoutes
+from claude_mailbox.daemon.web.held import HeldRoutes
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.inbox.entry import EntryRoutes
@@ -20,6 +22,7 @@ from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
 from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
+from claude_mailbox.daemon.web.rings import RingRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.daemon.web.tokens import TokenRoutes
 from claude_mailbox.errors import MailboxError
@@ -48,8 +51,11 @@ def route_tables() -> list[Any]:
         MailRoutes(nothing, nothing),
         MailboxRoutes(nothing, nothing, nothing),
         HistoryRoutes(nothing, nothing),
+        GroupRoutes(nothing, nothing),
+        HeldRoutes(nothing, nothing),
         SessionRoutes(nothing, nothing, nothing),
         ProofRoutes(nothing, nothing),
+        RingRoutes(nothing, nothing),
         TokenRoutes(nothing),
         ParkedRoutes(nothing),
         IdentityRoutes(nothing),

@@ -71,3 +71,31 @@ def test_nothing_is_seen_in_the_future(shifted: DaemonProcess, shift: Path) -> N
     (row,) = ask(shifted, "GET", "/v1/list").json()
     seen = datetime.fromisoformat(row["lastSeenAt"])
     assert seen < datetime.now(UTC) + timedelta(minutes=1)
+
+
+def test_a_clock_that_was_set_back_while_the_daemon_did_not_run(
+    shifted: DaemonProcess, shift: Path
+) -> None:
+    """Leases of the run before end in time all the same, and nobody was seen in the future."""
+    shifted.stop()
+    shift.write_text("86400")
+    shifted.start()
+    for body in ("first", "second"):
+        ask(shifted, "POST", "/v1/send", json={"to": "b", "body": body})
+    ask(shifted, "POST", "/v1/check-inbox?name=b&limit=1&lease=2")
+    ask(shifted, "POST", "/v1/send", json={"to": "d", "body": "expires", "ttl": 2})
+    ask(shifted, "POST", "/v1/send", json={"to": "c", "body": "delayed", "delay": 2})
+    shifted.stop()
+    shift.write_text("0")
+    shifted.start()
+    # Neither who asks now nor who is only listed.
+    rows = httpx.get(f"{shifted.url}/v1/list", timeout=PATIENCE_SECONDS).json()
+    seen = datetime.fromisoformat(next(row["lastSeenAt"] for row in rows if row["name"] == "b"))
+    assert seen < datetime.now(UTC) + timedelta(minutes=1)
+    assert ask(shifted, "GET", "/v1/watch?name=b&timeout=0&lease=60").json()["body"] == "second"
+    again = ask(shifted, "GET", "/v1/watch?name=b&timeout=20")
+    assert (again.status_code, again.json()["body"]) == (200, "first")
+    for name, wanted in (("c", 200), ("d", 204)):
+        target = f"{shifted.url}/v1/watch?name={name}&timeout={20 if wanted == 200 else 0}"
+        reply = httpx.get(target, headers={"X-Mailbox": name}, timeout=PATIENCE_SECONDS)
+        assert reply.status_code == wanted

@@ -11,7 +11,16 @@ from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.errors import MailboxError
-from property.queue_model import DELIVERED, LEASED, WAITING, Queue
+from property.queue_model import (
+    DELAYED,
+    DELETED,
+    DELIVERED,
+    EXPIRED,
+    LEASED,
+    PARKED,
+    WAITING,
+    Queue,
+)
 
 T = TypeVar("T")
 
@@ -57,22 +66,34 @@ class CheckedStore(RuleBasedStateMachine):
     @invariant()
     def messages_agree(self) -> None:
         """Every message is in the state that it should be in."""
-        states = {WAITING: 0, LEASED: 1, DELIVERED: 2}
+        states = {
+            WAITING: 0,
+            LEASED: 1,
+            DELIVERED: 2,
+            DELAYED: 3,
+            EXPIRED: 5,
+            PARKED: 6,
+            DELETED: 7,
+        }
         rows = self.connection.execute(
-            "SELECT id, state, attempts, lease_until FROM message ORDER BY id"
+            "SELECT id, state, attempts, lease_until, outcome, notice FROM message ORDER BY id"
         ).fetchall()
-        assert rows == [(x.id, states[x.state], x.attempts, x.until) for x in self.model.messages]
+        assert rows == [
+            (x.id, states[x.state], x.attempts, x.until, x.outcome, x.notice)
+            for x in self.model.messages
+        ]
 
     @invariant()
     def counts_agree(self) -> None:
         """The counts that triggers keep are those that counting yields."""
         kept = self.connection.execute(
-            "SELECT recipient_id, sender_id, waiting, leased FROM backlog"
-            " WHERE waiting <> 0 OR leased <> 0 ORDER BY 1, 2"
+            "SELECT recipient_id, sender_id, waiting, leased, hidden, quiet FROM backlog"
+            " WHERE waiting <> 0 OR leased <> 0 OR hidden <> 0 ORDER BY 1, 2"
         ).fetchall()
         counted = self.connection.execute(
-            "SELECT recipient_id, sender_id, sum(state = 0), sum(state = 1) FROM message"
-            " WHERE state < 2 GROUP BY 1, 2 ORDER BY 1, 2"
+            "SELECT recipient_id, sender_id, sum(state = 0), sum(state = 1), sum(state IN (3, 4)),"
+            " sum(state = 0 AND is_quiet) FROM message"
+            " WHERE state IN (0, 1, 3, 4) GROUP BY 1, 2 ORDER BY 1, 2"
         ).fetchall()
         assert kept == counted
 

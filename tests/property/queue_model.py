@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from claude_mailbox.model.mail import KEY_MILLISECONDS
 
 WAITING, LEASED, DELIVERED = "waiting", "leased", "delivered"
+DELAYED, EXPIRED, PARKED, DELETED = "delayed", "expired", "parked", "deleted"
 
 
 @dataclass(eq=False)
@@ -15,6 +16,9 @@ class Mailbox:
     created_at: int
     seen_at: int | None = None
     former: set[str] = field(default_factory=set)
+
+
+DAEMON = Mailbox("claude-mailbox", 0)
 
 
 @dataclass(eq=False)
@@ -32,6 +36,31 @@ class Message:
     until: int | None = None
     by: str = ""
     delivered_at: int | None = None
+    urgency: str = "normal"
+    visible_at: int | None = None
+    expires_at: int | None = None
+    answer_by: int | None = None
+    outcome: str | None = None
+    thread: int | None = None
+    original: "Message | None" = None
+    is_final: bool = True
+    notice: str | None = None
+    names: tuple[str, str] = ("", "")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is a question without an outcome."""
+        return self.answer_by is not None and self.outcome is None
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether its receiver must not see it yet."""
+        return self.state == DELAYED
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it rings nobody."""
+        return self.urgency == "low"
 
 
 @dataclass(frozen=True)
@@ -90,7 +119,11 @@ class Queue:
             for message in reversed(self.messages)
             for sender, recipient in [(message.sender, message.recipient)]
             if (sender is own and (peer is None or recipient is self.owner(peer)))
-            or (recipient is own and (peer is None or sender is self.owner(peer)))
+            or (
+                recipient is own
+                and not message.is_hidden
+                and (peer is None or sender is self.owner(peer))
+            )
         ]
 
     def of(self, mailbox: Mailbox, *states: str) -> list[Message]:
@@ -99,7 +132,88 @@ class Queue:
 
     def pending(self, mailbox: Mailbox) -> int:
         """Count what was sent to a mailbox and has not been delivered."""
-        return len(self.of(mailbox, WAITING, LEASED))
+        return len(self.of(mailbox, WAITING, LEASED, DELAYED))
+
+    def line(self, mailbox: Mailbox, now: int) -> list[Message]:
+        """Return what may be handed out, in that order."""
+        waiting = [
+            x for x in self.of(mailbox, WAITING) if x.expires_at is None or x.expires_at > now
+        ]
+        return sorted(waiting, key=lambda x: x.urgency != "high")
+
+    def last_name(self, mailbox: Mailbox, stored: str) -> str:
+        """Return the name of a mailbox, or the last one that is known of a deleted one."""
+        if mailbox in self.mailboxes:
+            return mailbox.name
+        return next((name for name, each in self.deleted.items() if each is mailbox), stored)
+
+    def arrive(self, message: Message) -> None:
+        """Let a message that is visible from now on answer the question that it replies to."""
+        question = message.original
+        if (
+            question is not None
+            and question.is_open
+            and message.is_final
+            and message.sender is question.recipient
+            and message.recipient is question.sender
+        ):
+            question.outcome = "answered"
+
+    def first_reply(self, message: Message) -> int | None:
+        """Return the first reply by the receiver, or None."""
+        return next(
+            (
+                x.id
+                for x in self.messages
+                if x.original is message
+                and x.sender is message.recipient
+                and x.is_final
+                and not x.is_hidden
+            ),
+            None,
+        )
+
+    def notify(self, about: Message, notice: str, now: int) -> None:
+        """Let the daemon write to the sender of a message."""
+        number = self.messages[-1].id + 1
+        thread = about.thread or about.id
+        self.messages.append(
+            Message(
+                number,
+                DAEMON,
+                about.sender,
+                "",
+                now,
+                thread=thread,
+                original=about,
+                notice=notice,
+                urgency="low" if about.is_quiet else "normal",
+            )
+        )
+
+    def give_back(self, message: Message, notice: str, now: int) -> None:
+        """Tell the sender of a message that it went undelivered."""
+        if message.is_open:
+            message.outcome = "unanswerable"
+            self.notify(message, "unanswerable", now)
+        elif message.notice is None:
+            self.notify(message, notice, now)
+
+    def advance(self, now: int) -> None:
+        """Let happen what is due."""
+        for message in list(self.messages):
+            is_due = message.expires_at is not None and message.expires_at <= now
+            if is_due and message.state in (WAITING, DELAYED):
+                message.state = EXPIRED
+                self.give_back(message, "expired", now)
+        for message in list(self.messages):
+            if message.state == DELAYED and (message.visible_at or 0) <= now:
+                message.state = WAITING
+                self.arrive(message)
+        for message in list(self.messages):
+            if message.is_open and (message.answer_by or 0) <= now:
+                message.outcome = "timed-out"
+                self.notify(message, "timed-out", now)
 
     def by_token(self, token: str) -> Message | None:
         """Return the message that has this lease, or was delivered by it."""
@@ -149,7 +263,11 @@ class Queue:
     def is_involved(self, mailbox: Mailbox) -> bool:
         """Whether anything pends to or from a mailbox."""
         return any(
-            mailbox in (message.sender, message.recipient) and message.state != DELIVERED
+            (
+                mailbox in (message.sender, message.recipient)
+                and message.state in (WAITING, LEASED, DELAYED)
+            )
+            or (mailbox is message.sender and message.is_open)
             for message in self.messages
         )
 

@@ -6,16 +6,39 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from claude_mailbox.errors import BadRequest, KeyReused, NotFound, QuotaFull, Renamed, TargetExists
+from claude_mailbox.daemon.delivery.conversation import parking, sending, timing
+from claude_mailbox.daemon.delivery.conversation.answers import Answers
+from claude_mailbox.daemon.delivery.conversation.change import Change
+from claude_mailbox.errors import (
+    BadRequest,
+    KeyReused,
+    NotFound,
+    QuotaFull,
+    Renamed,
+    TargetExists,
+    Unanswerable,
+)
+from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import FRAME_CHARACTERS, KEY_MILLISECONDS
 from property.checked_store import CheckedStore
-from property.queue_model import DELIVERED, LEASED, WAITING, Keyed, Mailbox, Message
+from property.queue_model import (
+    DELAYED,
+    DELETED,
+    DELIVERED,
+    LEASED,
+    PARKED,
+    WAITING,
+    Keyed,
+    Mailbox,
+    Message,
+)
 
 names = st.sampled_from(["ann", "bob", "邮箱", "x y"])
 bodies = st.text("aé🙂\n\x00", min_size=1, max_size=12)
 seconds = st.sampled_from([1, 30, 100])
+spans = st.sampled_from([1.0, 30.0, 100.0])
 LIMIT = 5
 
 
@@ -92,13 +115,155 @@ class Mail(CheckedStore):
         assert receipt.last_seen_at == recipient.seen_at
         assert receipt.recipient == recipient.name
         assert receipt.forwarded_from == (to if to != recipient.name else None)
-        message = Message(receipt.id, mailbox, recipient, body, self.now)
+        message = Message(
+            receipt.id, mailbox, recipient, body, self.now, names=(mailbox.name, recipient.name)
+        )
         self.model.messages.append(message)
         assert receipt.pending == len(self.model.of(recipient, WAITING))
         self.last_id = receipt.id
         if key is not None:
             keyed = Keyed(message, to, receipt.recipient, receipt.pending)
             self.model.keys[sender, key] = self.model.keys[mailbox.name, key] = keyed
+
+    @rule(
+        sender=names,
+        to=names,
+        data=st.data(),
+        urgency=st.sampled_from(["low", "normal", "high"]),
+        is_final=st.booleans(),
+        ask=st.none() | spans,
+        ttl=st.none() | spans,
+        delay=st.none() | spans,
+    )
+    def converse(
+        self,
+        sender: str,
+        to: str,
+        data: st.DataObject,
+        urgency: str,
+        is_final: bool,
+        ask: float | None,
+        ttl: float | None,
+        delay: float | None,
+    ) -> None:
+        """A message with more than a text: perhaps a reply, or a question."""
+        number = data.draw(st.none() | st.sampled_from([x.id for x in self.model.messages] or [1]))
+        if number is not None:
+            to = data.draw(st.just("") | st.just(to))
+        draft = Draft(sender, to, "a", None, number, is_final, ask, urgency, ttl, delay)
+        original = next((x for x in self.model.messages if x.id == number), None)
+        own = self.model.owner(sender)
+        is_allowed = original is not None and (
+            original.sender is own or (original.recipient is own and not original.is_hidden)
+        )
+        if original is not None and not to:
+            is_sender = original.sender is own
+            other = original.recipient if is_sender else original.sender
+            to = self.model.last_name(other, original.names[is_sender])
+        target = self.model.find(to)
+        is_full = target is not None and self.model.pending(target) >= LIMIT
+        try:
+            receipt = self.commit(
+                lambda transaction: sending.send(
+                    Change(transaction, self.now, Answers()),
+                    draft,
+                    max_pending=LIMIT,
+                    presence=lambda name: (None, False),
+                )
+            )
+        except NotFound:
+            assert number is not None
+            assert not is_allowed
+            return
+        except Unanswerable:
+            assert original is not None
+            assert original.notice
+            return
+        except QuotaFull:
+            assert is_full
+            return
+        assert number is None or is_allowed
+        mailbox = self.model.use(sender, self.now)
+        recipient = self.model.address(to, self.now)
+        message = Message(
+            receipt.id,
+            mailbox,
+            recipient,
+            "a",
+            self.now,
+            urgency=urgency,
+            state=WAITING if delay is None else DELAYED,
+            visible_at=self.after(delay),
+            expires_at=self.after(ttl),
+            answer_by=self.after(ask),
+            thread=None if original is None else original.thread or original.id,
+            original=original,
+            is_final=is_final,
+            names=(mailbox.name, recipient.name),
+        )
+        self.model.messages.append(message)
+        self.last_id = receipt.id
+        if delay is None:
+            self.model.arrive(message)
+
+    def after(self, span: float | None) -> int | None:
+        """Return when a span from now is over."""
+        return None if span is None else self.now + round(span * 1000)
+
+    @rule()
+    def let_happen_what_is_due(self) -> None:
+        """Delays, times to live and deadlines; the next one is known."""
+        self.commit(lambda transaction: timing.advance(Change(transaction, self.now, Answers())))
+        self.model.advance(self.now)
+        self.read_notices()
+        due = [x.visible_at for x in self.model.messages if x.state == DELAYED]
+        due += [x.expires_at for x in self.model.messages if x.state in (WAITING, DELAYED)]
+        due += [x.answer_by for x in self.model.messages if x.is_open]
+        if any(
+            x.state == LEASED and x.expires_at is not None and x.expires_at <= self.now
+            for x in self.model.messages
+        ):
+            due.append(self.now + 5000)
+        assert self.commit(lambda transaction: transaction.conversation.next_due(self.now)) == min(
+            (time for time in due if time is not None), default=None
+        )
+
+    def read_notices(self) -> None:
+        """Take over the texts of new notices."""
+        for message in self.model.messages:
+            if message.notice is not None and not message.body:
+                message.body = self.connection.execute(
+                    "SELECT text FROM body WHERE message_id = ?", (message.id,)
+                ).get
+            self.last_id = max(self.last_id, message.id)
+
+    @rule(data=st.data(), what=st.sampled_from(["park", "retry", "drop"]))
+    def park(self, data: st.DataObject, what: str) -> None:
+        """A message leaves the line, comes back, or is deleted."""
+        waiting = WAITING if what == "park" else PARKED
+        chosen = [x for x in self.model.messages if x.state == waiting]
+        if not chosen:
+            return
+        message = data.draw(st.sampled_from(chosen))
+        if what == "park":
+            self.commit(
+                lambda transaction: parking.park(
+                    Change(transaction, self.now, Answers()), message.id
+                )
+            )
+            message.state = PARKED
+            self.model.give_back(message, "parked", self.now)
+            self.read_notices()
+        elif what == "drop":
+            assert self.commit(lambda transaction: transaction.conversation.drop([message.id])) == [
+                message.id
+            ]
+            message.state = DELETED
+        else:
+            name = self.model.last_name(message.recipient, message.names[1])
+            self.commit(lambda transaction: transaction.conversation.retry([message.id], self.now))
+            message.recipient = self.model.address(name, self.now)
+            message.state, message.attempts, message.expires_at = WAITING, 0, None
 
     @rule(name=names, limit=st.integers(1, 4), lease=st.none() | seconds)
     def take(self, name: str, limit: int, lease: int | None) -> None:
@@ -164,7 +329,7 @@ class Mail(CheckedStore):
         assert claim.mailbox == mailbox.name
         expected: list[Message] = []
         size = characters = 0
-        for message in self.model.of(mailbox, WAITING)[:limit]:
+        for message in self.model.line(mailbox, self.now)[:limit]:
             size += len(message.body.encode())
             characters += len(message.body) + FRAME_CHARACTERS
             fits = size <= max_bytes and (max_characters is None or characters <= max_characters)
@@ -178,6 +343,7 @@ class Mail(CheckedStore):
             message.by = "watch" if present_name_only else "check"
             assert delivery.body == message.body
             assert delivery.sender == message.sender.name
+            self.check_envelope(message, delivery.envelope)
             assert delivery.sent_at == message.sent_at
             assert delivery.attempts == message.attempts
         assert claim.remaining == len(self.model.of(mailbox, WAITING))
@@ -314,15 +480,36 @@ class Mail(CheckedStore):
 
     def check_status(self, message: Message, status: MessageStatus) -> None:
         """It is that of the message."""
-        assert (status.state, status.attempts) == (message.state, message.attempts)
+        shown = WAITING if message.is_hidden else message.state
+        assert (status.state, status.attempts) == (shown, message.attempts)
         assert status.delivered_at == message.delivered_at
         assert status.by == (message.by if message.state == DELIVERED else None)
+        assert (status.outcome, status.replied_by) == (
+            message.outcome,
+            self.model.first_reply(message),
+        )
+        self.check_envelope(message, status.envelope)
         assert status.sent_at == message.sent_at
         for mailbox, shown in (
             (message.sender, status.sender),
             (message.recipient, status.recipient),
         ):
             assert mailbox not in self.model.mailboxes or shown == mailbox.name
+
+    def check_envelope(self, message: Message, envelope: Envelope | None) -> None:
+        """It has what the message has besides its text."""
+        if message.thread is None and message.answer_by is None and message.urgency == "normal":
+            assert envelope is None
+            return
+        assert envelope == Envelope(
+            message.thread,
+            message.original.id if message.original else None,
+            message.is_final,
+            # A quiet notice is not one of low urgency.
+            "normal" if message.notice else message.urgency,
+            message.answer_by,
+            message.notice,
+        )
 
     @rule()
     def index_some(self) -> None:

@@ -94,6 +94,20 @@ class Mail(Connection):
         """Rename a mailbox."""
         return self._good(self.request("POST", "/v1/rename", current, content={"to": to})).json()
 
+    def join(self, name: str, group: str, verb: str = "join") -> dict[str, Any]:
+        """Join a group, or leave it."""
+        content = {"group": group}
+        return self._good(self.request("POST", f"/v1/groups/{verb}", name, content=content)).json()
+
+    def groups(self) -> dict[str, dict[str, Any]]:
+        """Return the groups by name."""
+        return {row["name"]: row for row in self._good(self.request("GET", "/v1/groups")).json()}
+
+    def describe(self, name: str, text: str) -> dict[str, Any]:
+        """Let a mailbox say what it is for."""
+        content = {"text": text}
+        return self._good(self.request("POST", "/v1/describe", name, content=content)).json()
+
     def delete(self, name: str) -> bool:
         """Delete a mailbox; return whether that was done."""
         target = path("/v1/mailbox", name=name)

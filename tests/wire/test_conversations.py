@@ -107,7 +107,7 @@ def test_two_do_not_wait_for_each_other(mail: Mail, connect: Connect, fresh: Fre
     [
         {"ask": 0},
         {"ask": 86_401},
-        {"ask": "60"},
+        {"ask": "sixty"},
         {"ask": True},
         {"urgency": "urgent"},
         {"urgency": 1},

@@ -123,7 +123,7 @@ class TestNewNames:
         self, mail: Mail, fresh: Fresh, name: str
     ) -> None:
         """400, and nothing is stored."""
-        me = fresh("me")
+        me = mail.register(fresh("me"))
         header: dict[str, str | bytes] = {"X-Mailbox": name.encode()}
         content = {"to": name, "body": "x"}
         for reply in (

@@ -67,7 +67,6 @@ def test_no_request_is_answered_without_a_token(
         ("POST", "/v1/ack", "db", {"leases": []}),
         ("POST", "/v1/rename", "web-a", {"to": "db"}),
         ("DELETE", "/v1/mailbox?name=db", "db", None),
-        ("POST", "/v1/send", "user", {"to": "web-a", "body": "x"}),
         ("POST", "/v1/session", None, {"sessionId": "s", "name": "db"}),
     ],
 )
@@ -82,6 +81,33 @@ def test_a_token_is_for_its_mailboxes_alone(
     assert "web-*" in reply.error(403, "not-allowed")
     assert 'error="insufficient_scope"' in reply.headers["www-authenticate"]
     assert names.isdisjoint({"db", "user"})
+
+
+def test_nobody_elsewhere_is_the_user(network: NetworkDaemon) -> None:
+    """Whatever the token is for."""
+    with connected(network, network.create_token("*")) as mail:
+        content = {"to": "web-a", "body": "x"}
+        mail.request("POST", "/v1/send", "user", content=content).error(403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "content"),
+    [
+        ("POST", "/v1/inbox", {}),
+        ("POST", "/v1/recent", {}),
+        ("GET", "/v1/parked", None),
+        ("POST", "/v1/parked/retry", {"ids": []}),
+        ("POST", "/v1/parked/drop", {"ids": []}),
+        ("GET", f"/v1/identity?nonce={'0' * 16}", None),
+    ],
+)
+def test_what_only_this_machine_may(
+    network: NetworkDaemon, method: str, target: str, content: object
+) -> None:
+    """No token allows it, whatever its mailboxes."""
+    with connected(network, network.create_token("*")) as mail:
+        reply = mail.request(method, target, content=content)
+        assert "own machine" in reply.error(403, "not-allowed")
 
 
 def test_a_name_that_was_left_behind_leads_nowhere_else(network: NetworkDaemon) -> None:

@@ -30,6 +30,16 @@ def test_shows_what_waits_in_the_order_of_delivery(mail: Mail, fresh: Fresh) -> 
     assert mail.bodies(name) == ["leased", "first", "second"]
 
 
+def test_shows_urgent_mail_first(mail: Mail, fresh: Fresh) -> None:
+    name = fresh("me")
+    mail.send("sender", name, "normal")
+    mail.send("sender", name, "urgent", urgency="high")
+    mail.send("sender", name, "later", delay=600)
+
+    assert [body for body, _, _ in look(mail, name)] == ["urgent", "normal"]
+    assert mail.bodies(name) == ["urgent", "normal"]
+
+
 def test_makes_no_mailbox_and_is_no_sight_of_the_owner(mail: Mail, fresh: Fresh) -> None:
     new, known = fresh("new"), fresh("known")
     mail.send("sender", known)

@@ -22,6 +22,7 @@ def test_the_receipt(mail: Mail, fresh: Fresh) -> None:
 
     assert isinstance(receipt.pop("id"), int)
     assert is_now(receipt.pop("sentAt"))
+    receipt["recipient"].pop("suggestions", None)  # names of other tests that are close
     assert receipt == {
         "from": sender,
         "to": to,
@@ -89,6 +90,7 @@ def test_mail_alone_does_not_make_a_recipient_known(mail: Mail, fresh: Fresh) ->
 
     recipient = mail.send("sender", to)["recipient"]
 
+    recipient.pop("suggestions", None)
     nobody = {"known": False, "lastSeenAt": None, "watching": False}
     assert recipient == {**nobody, "pending": 2, **NO_SESSION}
 

@@ -58,8 +58,8 @@ def purge_home(home: str) -> tuple[list[str], list[str]]:
         _delete_if_empty(home, deleted)
     except OSError as error:
         raise AutostartError(
-            f"Cannot delete {error.filename}: {error.strerror}. Delete it by hand, or correct its"
-            " permissions and run uninstall-autostart --purge again."
+            f"Cannot delete {error.filename}: {error.strerror}. Correct that and run"
+            " uninstall-autostart --purge again, or delete it by hand."
         ) from None
     return deleted, left
 

@@ -23,15 +23,23 @@ click.RichContext.formatter_class = HelpFormatter
 # Panel of the help -> command -> module and attribute, in the order of the help.
 PANELS = {
     "Mail": {
-        "send": "commands.mail:send",
+        "send": "commands.send:send",
+        "reply": "commands.send:reply",
+        "ask": "commands.send:ask",
         "watch": "commands.mail:watch",
         "check": "commands.mail:check",
         "peek": "commands.mail:peek",
         "receipt": "commands.history:receipt",
         "log": "commands.history:log",
+        "parked": "commands.parked:parked",
         "list": "commands.mail:list_mailboxes",
         "rename": "commands.mail:rename",
         "delete": "commands.mail:delete",
+        "describe": "commands.groups:describe",
+        "groups": "commands.groups:groups",
+        "join": "commands.groups:join",
+        "leave": "commands.groups:leave",
+        "held": "commands.held:held",
     },
     "People": {
         "inbox": "commands.inbox:inbox",
@@ -63,6 +71,7 @@ PANELS = {
         "session-announce": "commands.hooks:session_announce",
         "session-end": "commands.hooks:session_end",
         "session-event": "commands.hooks:session_event",
+        "session-companion": "commands.hooks:session_companion",
         "client-hook": "commands.hooks:client_hook",
         "session-rearm": "commands.hooks:session_rearm",
         "session-tool-call": "commands.hooks:session_tool_call",

@@ -16,12 +16,20 @@ _COMMON = {"--url": ("url", "text"), "--json": ("as_json", "flag")}
 # Command -> module, function, {option: (keyword, kind)}, required keywords.
 COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]]]" = {
     "send": (
-        "claude_mailbox.client.mail.commands",
+        "claude_mailbox.client.mail.sending",
         "send",
         {
             "--from": ("sender", "text"),
             "--to": ("to", "text"),
             "--body": ("body", "text"),
+            "--reply-to": ("reply_to", "whole"),
+            "--ask": ("ask", "number"),
+            "--urgency": ("urgency", "text"),
+            "--ttl": ("ttl", "number"),
+            "--delay": ("delay", "number"),
+            "--key": ("key", "text"),
+            "--strict": ("strict", "flag"),
+            "--confirm": ("confirm", "flag"),
             **_COMMON,
         },
         ("to", "body"),
@@ -71,6 +79,16 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         "event",
         {"--if-waiting": ("if_waiting", "flag"), "--url": ("url", "text")},
         (),
+    ),
+    "session-companion": (
+        "claude_mailbox.client.hooks.companion",
+        "run_companion",
+        {
+            "--session": ("session", "text"),
+            "--client": ("client", "text"),
+            "--url": ("url", "text"),
+        },
+        ("session",),
     ),
     "client-hook": (
         "claude_mailbox.client.hooks.other_clients",

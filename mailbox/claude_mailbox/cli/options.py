@@ -49,6 +49,25 @@ def mailbox(
     )
 
 
+def own(what: str = "The mailbox", option: str = "--name", keyword: str = "name") -> "Decorator":
+    """Return the option for the caller's own mailbox."""
+    return mailbox(option, keyword, f"{what}; else {NAME_VARIABLE}.", variable=NAME_VARIABLE)
+
+
+def body(command: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Add the text of a message: as an option or an argument; without both, standard input."""
+    option = click.option("--body", metavar="TEXT", help="The text; - reads standard input.")
+    argument = click.argument("text", required=False)
+    return argument(option(command))
+
+
+def one_body(body: str | None, text: str | None) -> str | None:
+    """Return the text that was given, or None for that of standard input."""
+    if body is not None and text is not None:
+        raise click.UsageError("Give the text as an argument or with '--body', not both.")
+    return text if body is None else body
+
+
 def daemon_flags(command: "Callable[..., Any]") -> "Callable[..., Any]":
     """Add the flags that override the configuration; see ``serve.by_config_key``."""
     for option in reversed(_DAEMON_FLAGS):

@@ -25,6 +25,10 @@ def print_mailboxes(rows: "Sequence[Mapping[str, object]]", *, with_own: bool) -
     if with_own:
         header.insert(3, "For you")
     lines = [_mailbox(row, with_own=with_own) for row in rows]
+    if any("description" in row for row in rows):
+        header.append("Description")
+        for row, line in zip(rows, lines, strict=True):
+            line.append(visible(str(row.get("description", ""))))
     if not output.is_terminal():
         output.write("".join("\t".join(line) + "\n" for line in lines))
     elif not lines:
@@ -32,14 +36,11 @@ def print_mailboxes(rows: "Sequence[Mapping[str, object]]", *, with_own: bool) -
     else:
         table = Table(*header, box=box.SIMPLE_HEAD)
         for column in table.columns[2:]:
-            column.justify = "right"
+            column.justify = "left" if column.header == "Description" else "right"
         for line in lines:
             name, seen, *rest = line
-            style = "green" if line[-1] == "yes" else ""
             age = seen if seen == "never" else times.shown(seen)
-            table.add_row(
-                Text(name, style="bold"), age, *map(Text, rest[:-1]), Text(line[-1], style)
-            )
+            table.add_row(Text(name, style="bold"), age, *map(Text, rest))
         Console().print(table)
 
 

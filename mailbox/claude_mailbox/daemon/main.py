@@ -44,6 +44,8 @@ from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.follow import Follow
+from claude_mailbox.daemon.web.groups import GroupRoutes
+from claude_mailbox.daemon.web.held import HeldRoutes
 from claude_mailbox.daemon.web.history import HistoryRoutes
 from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.inbox.access import InboxAccess
@@ -55,6 +57,7 @@ from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
 from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
+from claude_mailbox.daemon.web.rings import RingRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.daemon.web.tokens import TokenRoutes
 from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
@@ -218,8 +221,11 @@ async def _serve(
         *MailRoutes(broker, callers).routes(),
         *MailboxRoutes(broker, callers, health).routes(),
         *HistoryRoutes(broker, callers).routes(),
+        *GroupRoutes(broker, callers).routes(),
+        *HeldRoutes(broker, callers).routes(),
         *SessionRoutes(sessions, subagents, callers).routes(),
         *ProofRoutes(proofs, callers).routes(),
+        *RingRoutes(sessions, callers).routes(),
         *TokenRoutes(tokens).routes(),
         *ParkedRoutes(broker.parking).routes(),
         *IdentityRoutes(secret.proof).routes(),
@@ -238,6 +244,7 @@ async def _serve(
     lock.describe(listening.addresses)
     # Only now: everything that can fail at a start has succeeded. Clients that connect already wait
     # in the kernel's queue, so nothing is claimed before what was leased goes back.
+    await housekeeping.correct_times()
     await housekeeping.release_bound()
     await sessions.restore()
 
@@ -268,6 +275,7 @@ async def _serve(
             broker.receipts.close(reason)
             broker.askers.close(reason)
             follow.close()
+            doorbell.close()
             events.close()
             endpoint.close()
         await _write_down(presence, handover)

@@ -23,6 +23,7 @@ class Envelope:
         urgency: one of `URGENCIES`.
         answer_by: of a question, when an answer is wanted, in milliseconds since the epoch.
         notice: of a message by the daemon, what it tells.
+        group: of a copy for a member, the group that the message was sent to.
     """
 
     thread: int | None
@@ -31,6 +32,7 @@ class Envelope:
     urgency: str
     answer_by: int | None
     notice: str | None
+    group: str | None
 
 
 @dataclass(frozen=True, slots=True)

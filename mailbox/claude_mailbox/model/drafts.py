@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+# The group of all sessions that were active lately.
+ALL = "@all"
 LOW, NORMAL, HIGH = "low", "normal", "high"
 URGENCIES = (LOW, NORMAL, HIGH)
 
@@ -21,6 +23,9 @@ class Draft:
         urgency: one of `URGENCIES`.
         ttl: seconds after which it is returned, if it is not delivered by then.
         delay: seconds for which nobody sees it.
+        is_strict: whether it is for a mailbox that somebody has used, or nothing is stored.
+        is_confirmed: whether it may go to many members of a group.
+        group: name of the group if this is the copy for a member.
     """
 
     sender: str
@@ -33,3 +38,11 @@ class Draft:
     urgency: str = NORMAL
     ttl: float | None = None
     delay: float | None = None
+    is_strict: bool = False
+    is_confirmed: bool = False
+    group: str | None = None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it rings nobody."""
+        return self.urgency == LOW or (self.group == ALL and self.urgency != HIGH)

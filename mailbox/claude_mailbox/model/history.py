@@ -67,6 +67,7 @@ class HistoryQuery:
         words: text with all of these words and "quoted phrases".
         peer: exchanged with that mailbox, by its present or its last name.
         thread: number of the first message of the thread.
+        group: sent to that group.
         since: sent at that time or later, in milliseconds since the epoch.
         before: number that theirs are below.
         limit: how many at most.
@@ -76,6 +77,7 @@ class HistoryQuery:
     words: str | None = None
     peer: str | None = None
     thread: int | None = None
+    group: str | None = None
     since: int | None = None
     before: int | None = None
     limit: int = HISTORY_DEFAULT

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from claude_mailbox.errors import BadRequest, TooLarge
 from claude_mailbox.model.conversations import Envelope
+from claude_mailbox.model.limits import Guard
 from claude_mailbox.model.sessions import SessionFacts
 
 KEY_LIMIT = 200
@@ -77,6 +78,9 @@ class Receipt:
         forwarded_from: former name that the message was addressed to, if it was.
         duplicate: whether the answer repeats that of an earlier send with the same key.
         session: the session that has the receiving mailbox, if one has.
+        is_held: whether it is held for the user, because there were so many.
+        guard: what the sender is told about their number, or None.
+        suggestions: names that may be meant instead of one that nobody knows.
     """
 
     id: int
@@ -90,6 +94,32 @@ class Receipt:
     forwarded_from: str | None = None
     duplicate: bool = False
     session: SessionFacts | None = None
+    is_held: bool = False
+    guard: Guard | None = None
+    suggestions: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReceipt:
+    """The honest answer to a send to a group.
+
+    Attributes:
+        id: number of the first copy.
+        sender: present name of the sender.
+        group: name of the group.
+        sent_at: milliseconds since the epoch.
+        copies: the receipt of each member's copy.
+        is_quiet: whether it rings nobody.
+        duplicate: whether the answer repeats that of an earlier send with the same key.
+    """
+
+    id: int
+    sender: str
+    group: str
+    sent_at: int
+    copies: Sequence[Receipt]
+    is_quiet: bool
+    duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +138,7 @@ class Listing:
     last_seen_at: int | None
     pending: int
     pending_for_you: int
+    description: str | None = None
     session: SessionFacts | None = None
 
 

@@ -33,6 +33,7 @@ class SessionEvent:
         session_id: the client's id of it.
         state: what it does from now on (a value of `SESSION_STATES`), or None for no change.
         begins_turn: whether a prompt starts a turn.
+        is_by_user: whether that prompt is the user's, and not a wake-up.
         transcript: path of the file that the client writes the conversation to, or None.
         cwd: its working folder, or None.
         project: name of its project, or None.
@@ -41,6 +42,7 @@ class SessionEvent:
     session_id: str
     state: str | None
     begins_turn: bool = False
+    is_by_user: bool = False
     transcript: str | None = None
     cwd: str | None = None
     project: str | None = None

@@ -42,6 +42,7 @@ def test_prints_a_timeline_or_one_document(commandline: CommandLine, folder: Pat
     for words in (
         "The daemon answers",
         "[Claude-Mailbox] Mail from bob: The build is green, you can merge.",
+        "alice's command has printed the answer: Yes.",
         "in the order they were sent",
         "[Claude-Mailbox] Mailbox renamed to 'alice-frontend'",
         "then kill -9 of the daemon",
@@ -50,7 +51,7 @@ def test_prints_a_timeline_or_one_document(commandline: CommandLine, folder: Pat
         assert words in done.stdout
     document = json.loads(other.communicate()[0])
     names = [scene["scene"] for scene in document["scenes"]]
-    assert (document["ok"], names) == (True, ["start", "wake", "drain", "rename", "crash"])
+    assert (document["ok"], names) == (True, ["start", "wake", "ask", "drain", "rename", "crash"])
     assert all(scene["milliseconds"] > 0 for scene in document["scenes"])
     assert list(folder.iterdir()) == []
     assert processes_in(folder) == []

@@ -20,12 +20,12 @@ class Session:
     def __init__(self, commandline: CommandLine, folder: Path) -> None:
         self.commandline = commandline
         self._folder = folder
-        self._id = str(uuid.uuid4())
-        self.name = f"claude-{self._id[:8]}"
+        self.id = str(uuid.uuid4())
+        self.name = f"claude-{self.id[:8]}"
         self.client = self._begin("startup")
 
     def _begin(self, source: str) -> ClientModel:
-        client = ClientModel(self.commandline, self._id, self._folder)
+        client = ClientModel(self.commandline, self.id, self._folder)
         client.start(source)
         return client
 
@@ -43,7 +43,7 @@ class Session:
         path = self.commandline.process.database
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
             return {
-                body: ("waiting", "leased", "delivered")[state]
+                body: ("waiting", "leased", "delivered", "delayed", "held")[state]
                 for body, state in connection.execute(
                     "SELECT text, state FROM message JOIN body ON message_id = id ORDER BY id"
                 )

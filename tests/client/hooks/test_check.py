@@ -48,7 +48,7 @@ class TestCheckHook:
         assert lines[1].startswith('From "backend", 20')
         assert lines[2:4] == ["  one", "  two\\x1b[2J"]
         assert lines[4].startswith("To answer: ")
-        assert lines[4].endswith("claude-mailbox send --from h1 --to backend --body TEXT")
+        assert lines[4].endswith("--name h1 --body TEXT")
         with shared.client() as daemon:
             deleted = daemon.call(
                 "DELETE", "/v1/mailbox", identity=Identity("h1"), query=("name=h1",)

@@ -29,6 +29,13 @@ def delivery(
 
 
 class TestFrame:
+    def test_says_to_which_group_a_message_went(self) -> None:
+        """So that the reader knows that others have it, too."""
+        message = delivery(7, "hello")
+        message.fields["to"] = "@team"
+        text, _ = frame([message], 0, "me", MAX_CHARS)
+        assert f'From "backend-a3f91b2c" to "@team", {SENT}, id 7:' in text
+
     def test_says_that_mail_is_from_peers_and_how_to_answer(self) -> None:
         """The lines of the message are indented between these two."""
         text, shown = frame([delivery(7, "one\ntwo", attempts=2)], 0, "me", MAX_CHARS)
@@ -39,9 +46,27 @@ class TestFrame:
             f'From "backend-a3f91b2c", {SENT}, id 7, redelivered:',
             "  one",
             "  two",
-            "To answer: the MCP tool `send`, or: claude-mailbox send --from me --to"
-            " backend-a3f91b2c --body TEXT",
+            "To answer: the MCP tool `send` with `reply_to`, or: claude-mailbox reply 7 --name me"
+            " --body TEXT",
         ]
+
+    def test_says_what_a_message_belongs_to_and_until_when_an_answer_is_wanted(self) -> None:
+        """With several messages, the model fills in the number."""
+        question = delivery(9, "why?")
+        question.fields |= {"thread": 7, "replyTo": 8, "urgency": "high", "answerBy": SENT}
+        text, _ = frame([question, delivery(10, "x")], 0, "me", MAX_CHARS)
+        assert (
+            f", id 9, about message 8 of thread 7, urgent, a question: answer by {SENT}:\n  why?"
+            in text
+        )
+        assert "claude-mailbox reply ID --name me --body TEXT" in text
+
+    def test_nobody_is_told_to_answer_a_notice(self) -> None:
+        notice = delivery(9, "Nobody answered.", sender="claude-mailbox")
+        notice.fields |= {"thread": 7, "replyTo": 7, "notice": "timed-out"}
+        text, _ = frame([notice], 0, "me", MAX_CHARS)
+        assert ", id 9, a notice of the mail system, about message 7 of thread 7:" in text
+        assert "To answer" not in text
 
     def test_says_how_many_messages_wait(self) -> None:
         """And how to read them."""
@@ -58,10 +83,10 @@ class TestFrame:
         assert shown == []
         assert text.startswith("[Claude-Mailbox] 1 message waits that did not fit here.")
 
-    def test_a_peers_name_is_quoted_for_the_shell(self) -> None:
+    def test_the_own_name_is_quoted_for_the_shell(self) -> None:
         """The model may run the line as it stands."""
         text, _ = frame([delivery(1, "hi", sender="bob;touch x #")], 0, "a b", MAX_CHARS)
-        assert "send --from 'a b' --to 'bob;touch x #' --body TEXT" in text
+        assert "reply 1 --name 'a b' --body TEXT" in text
 
     def test_messages_that_do_not_fit_are_left_out(self) -> None:
         """Escapes can make them longer than the daemon expected. They count as waiting."""

@@ -116,6 +116,15 @@ class TestAnnounce:
         assert '\n- "a peer", seen ' in peers
         assert session.name not in peers
 
+    def test_tells_what_peers_say_of_themselves(
+        self, session: Session, shared: CommandLine
+    ) -> None:
+        """On the line of their names, quoted as those are."""
+        shared.run("describe", "--name", "a described peer", 'the "login"')
+        context = session.start()["additionalContext"]
+        (line,) = [each for each in context.splitlines() if "a described peer" in each]
+        assert line.endswith(r' UTC: "the \x22login\x22"')
+
     def test_peers_that_are_not_named_are_counted(self, own: CommandLine, tmp_path: Path) -> None:
         """`--max-peers` and `--peer-window-minutes` say whom to name."""
         for number in range(12):

@@ -42,12 +42,12 @@ class TestMailboxName:
         folder.mkdir()
         assert naming.mailbox_name(SESSION, str(folder)) == "notes-a3f91b2c"
 
-    def test_in_a_worktree_has_the_names_of_both(self, tmp_path: Path) -> None:
+    def test_worktrees_of_one_repository_have_different_names(self, tmp_path: Path) -> None:
         """Sessions in parallel worktrees of one repository have different names."""
         worktree = repository(tmp_path / "shop") / "trees" / "login"
         worktree.mkdir(parents=True)
         (worktree / ".git").write_text("gitdir: ../../.git/worktrees/login\n")
-        assert naming.mailbox_name(SESSION, str(worktree)) == "shop-login-a3f91b2c"
+        assert naming.mailbox_name(SESSION, str(worktree)) == "login-a3f91b2c"
 
     @pytest.mark.parametrize("cwd", [None, "", "/"])
     def test_without_a_folder_starts_with_claude(self, cwd: str | None) -> None:
@@ -113,15 +113,59 @@ class TestSlug:
         assert naming.slug(text) == slug
 
 
-def test_a_worktree_is_named_after_its_repository_first(tmp_path: Path) -> None:
-    """As git makes it; once, if its name begins with that of the repository."""
-    repository = tmp_path / "Shop"
-    git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@b"]
-    subprocess.run(["git", "init", "-q", str(repository)], check=True)
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
-    for name in ("fix-cart", "shop-two"):
-        subprocess.run([*git, "worktree", "add", "-q", str(tmp_path / name)], check=True)
+def git(folder: Path, *arguments: str) -> None:
+    """Run git in *folder*, as somebody."""
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True)
 
-    assert naming.project_name(str(repository)) == "shop"
-    assert naming.project_name(str(tmp_path / "fix-cart")) == "shop-fix-cart"
-    assert naming.project_name(str(tmp_path / "shop-two")) == "shop-two"
+
+def committed(folder: Path) -> Path:
+    """Make a git repository with a commit."""
+    folder.mkdir()
+    git(folder, "init", "-q")
+    git(folder, "commit", "-q", "--allow-empty", "-m", "first")
+    return folder
+
+
+def test_a_session_in_a_worktree_is_named_after_its_repository_first(tmp_path: Path) -> None:
+    """Once, if the worktree's name begins with that of the repository."""
+    main = committed(tmp_path / "Shop")
+    for name in ("fix-cart", "shop-two"):
+        git(main, "worktree", "add", "-q", str(tmp_path / name))
+
+    assert naming.mailbox_name(SESSION, str(main)) == "shop-a3f91b2c"
+    assert naming.mailbox_name(SESSION, str(tmp_path / "fix-cart")) == "shop-fix-cart-a3f91b2c"
+    assert naming.mailbox_name(SESSION, str(tmp_path / "shop-two")) == "shop-two-a3f91b2c"
+
+
+class TestProjectName:
+    def test_all_worktrees_of_a_repository_share_it(self, tmp_path: Path) -> None:
+        """Wherever they lie, and in any of their folders."""
+        main = committed(tmp_path / "My Shop")
+        git(main, "worktree", "add", "-q", str(tmp_path / "elsewhere" / "login"))
+        git(main, "worktree", "add", "-q", str(main / "trees" / "logout"))
+        deep = tmp_path / "elsewhere" / "login" / "src"
+        deep.mkdir()
+        names = {
+            naming.project_name(str(each))
+            for each in (main, main / "trees", main / "trees" / "logout", deep)
+        }
+        assert names == {"my-shop"}
+
+    def test_worktrees_of_a_bare_repository_share_it(self, tmp_path: Path) -> None:
+        bare = tmp_path / "shop.git"
+        git(tmp_path, "clone", "-q", "--bare", str(committed(tmp_path / "first")), str(bare))
+        git(bare, "worktree", "add", "-q", str(tmp_path / "login"))
+        assert naming.project_name(str(tmp_path / "login")) == "shop"
+
+    def test_a_submodule_is_a_project_of_its_own(self, tmp_path: Path) -> None:
+        submodule = repository(tmp_path / "shop") / "vendor" / "lib"
+        submodule.mkdir(parents=True)
+        (tmp_path / "shop" / ".git" / "modules" / "lib").mkdir(parents=True)
+        (submodule / ".git").write_text("gitdir: ../../.git/modules/lib\n")
+        assert naming.project_name(str(submodule)) == "lib"
+
+    def test_outside_of_a_repository(self, tmp_path: Path) -> None:
+        """It is the name of the folder."""
+        (tmp_path / "notes").mkdir()
+        assert naming.project_name(str(tmp_path / "notes")) == "notes"

@@ -73,7 +73,9 @@ async def test_when_too_much_is_not_indexed_the_newest_is_found(
                 " INSERT INTO message (recipient_id, sender_id, recipient, sender, sent_at)"
                 " SELECT 1, 1, 'b', 'b', i FROM n"
             )
-            world.connection.execute("INSERT INTO mailbox VALUES (1, 'b', 1, 1)")
+            world.connection.execute(
+                "INSERT INTO mailbox (id, name, created_at) VALUES (1, 'b', 1)"
+            )
             world.connection.execute(
                 "INSERT INTO body SELECT id, iif(id IN (7, 8500), 'rare', 'word') FROM message"
             )

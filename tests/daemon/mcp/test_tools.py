@@ -21,11 +21,15 @@ class TestSend:
         self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
     ) -> None:
         """Field by field."""
-        sender = fresh("from")
-        receipt = rpc.call("send", {"from": sender, "to": fresh("to"), "body": "x"}, era=era)
-        other = mail.send(sender, fresh("to"), "x")
+        sender, to = fresh("from"), fresh("to")
+        mail.check(to)
+        receipt = rpc.call("send", {"from": sender, "to": to, "body": "x"}, era=era)
+        mail.check(to)
+        other = mail.send(sender, to, "x")
 
         assert receipt.keys() == other.keys()
+        for each in (receipt, other):
+            each["recipient"].pop("lastSeenAt")
         assert receipt["recipient"] == other["recipient"]
 
     def test_it_wakes_a_watcher(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
@@ -47,6 +51,40 @@ class TestSend:
         receipt = rpc.call("send", {"from": "a", "to": old, "body": "x"}, era=era)
 
         assert (receipt["to"], receipt["forwardedFrom"]) == (new, old)
+
+
+class TestGroups:
+    """``join``, ``leave``, and ``send`` to a group."""
+
+    def test_a_group(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+        """Each call says who belongs to it."""
+        group, one, two = f"@{fresh('team')}", fresh("one"), fresh("two")
+        for name, members in ((one, [one]), (two, [one, two])):
+            answer = rpc.call("join", {"group": group, "name": name}, era=era)
+            assert answer == {"group": group, "members": members, "more": 0}
+        receipt = rpc.call("send", {"from": one, "to": group, "body": "hello"}, era=era)
+        assert [row["name"] for row in receipt["recipients"]] == [two]
+        assert mail.bodies(two) == ["hello"]
+        answer = rpc.call("leave", {"group": group, "name": one}, era=era)
+        assert answer == {"group": group, "members": [two], "more": 0}
+
+    def test_many_members_need_a_confirmation(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
+    ) -> None:
+        """The sentence says how to give it."""
+        group = f"@{fresh('team')}"
+        for _ in range(6):
+            mail.join(fresh("member"), group)
+        message = {"from": fresh("me"), "to": group, "body": "hello"}
+        assert "'confirm' true" in rpc.refuse("send", message, era=era)
+        receipt = rpc.call("send", {**message, "confirm": "true"}, era=era)
+        assert len(receipt["recipients"]) == 6
+
+    def test_a_description_is_listed(self, rpc: Rpc, fresh: Fresh, era: str) -> None:
+        name = fresh("me")
+        rpc.call("describe", {"text": "the login service", "name": name}, era=era)
+        rows = rpc.call("list_mailboxes", {"name": name}, era=era)["mailboxes"]
+        assert [row["description"] for row in rows if row["name"] == name] == ["the login service"]
 
 
 class TestCheck:

@@ -9,6 +9,7 @@ from claude_mailbox.cli import options, tables
 from claude_mailbox.cli.serve import serve as run_daemon
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.mail import commands as mail
+from claude_mailbox.client.mail import held as holding
 from claude_mailbox.client.reach import startup
 from claude_mailbox.client.reach.address import is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
@@ -64,6 +65,9 @@ def status(url: str | None, as_json: bool) -> int:
     else:
         fields["mailboxes"] = len(rows)
         fields["pending"] = sum(n for row in rows if isinstance(n := row.get("pending"), int))
+        held = holding.held(url)
+        if held:
+            fields["held"] = len(held) if as_json else holding.summary(held)
     fields["autostart"] = autostart
     fields["log"] = _log()
     _print(fields, as_json=as_json, title=str(fields["state"]))

@@ -65,6 +65,17 @@ def session_event(if_waiting: bool, url: str | None) -> int:
     return session_hooks.event(if_waiting=if_waiting, url=url)
 
 
+@click.command("session-companion")
+@click.option("--session", required=True, metavar="ID", help="The session to ring.")
+@click.option("--client", metavar="KEY", help="Its client process, as the daemon knows it.")
+@options.url
+def session_companion(session: str, client: str | None, url: str | None) -> int:
+    """Started by session-announce when the daemon is on another machine: ring the session here."""
+    from claude_mailbox.client.hooks.companion import run_companion
+
+    return run_companion(session=session, client=client, url=url)
+
+
 @click.command("client-hook")
 @click.option("--client", required=True, metavar="CLIENT", help="Whose hook it is.")
 @click.option("--moment", required=True, metavar="MOMENT", help="When it runs.")

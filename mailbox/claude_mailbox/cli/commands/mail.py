@@ -1,4 +1,4 @@
-"""The commands that send and receive mail."""
+"""The commands that receive mail, and those about mailboxes."""
 
 import rich_click as click
 
@@ -10,32 +10,7 @@ from claude_mailbox.client.mail import watch as watching
 
 
 @click.command()
-@options.mailbox(
-    "--from",
-    "sender",
-    "Your own mailbox; answers come to it. Else CLAUDE_MAILBOX_NAME, or that of the session whose"
-    " shell this is.",
-    required=False,
-)
-@options.mailbox("--to", "to", "The mailbox that gets the message; it need not exist yet.")
-@click.option("--body", required=True, metavar="TEXT", help="The text; - reads standard input.")
-@options.url
-@options.as_json
-def send(sender: str | None, to: str, body: str, url: str | None, as_json: bool) -> int:
-    """Send a message. It is on disk when the command says that it was sent.
-
-    The output also says whether anybody reads that mailbox.
-
-    \b
-    Examples:
-      claude-mailbox send --from me --to backend-a3f91b2c --body "Hello"
-      git diff | claude-mailbox send --from me --to reviewer --body -
-    """
-    return mail.send(sender=sender, to=to, body=body, url=url, as_json=as_json)
-
-
-@click.command()
-@options.mailbox("--name", "name", "The mailbox.")
+@options.own()
 @click.option("--bodies", is_flag=True, help="Print the messages, too.")
 @options.url
 @options.as_json
@@ -51,7 +26,13 @@ def peek(name: str, bodies: bool, url: str | None, as_json: bool) -> int:
 
 
 @click.command()
-@options.mailbox("--name", "name", "The mailbox; not needed with --hook.", required=False)
+@options.mailbox(
+    "--name",
+    "name",
+    "The mailbox; else CLAUDE_MAILBOX_NAME. Not needed with --hook.",
+    required=False,
+    variable=options.NAME_VARIABLE,
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Take at most N messages.")
 @click.option(
     "--hook",
@@ -90,7 +71,7 @@ def check(
 
 
 @click.command()
-@options.mailbox("--name", "name", "The mailbox.")
+@options.own()
 @click.option("--block", is_flag=True, help="Wait for one message, print it, exit (the default).")
 @click.option("--follow", is_flag=True, help="Keep printing messages until you end it.")
 @click.option(
@@ -127,7 +108,7 @@ def watch(
 
 
 @click.command()
-@options.mailbox("--name", "name", "The present name of the mailbox.")
+@options.own("The present name of the mailbox")
 @click.option("--to", required=True, metavar="NEW", help="The new name.")
 @options.url
 @options.as_json
@@ -142,7 +123,7 @@ def rename(name: str, to: str, url: str | None, as_json: bool) -> int:
 
 
 @click.command()
-@options.mailbox("--name", "name", "The mailbox.")
+@options.own()
 @options.url
 @options.as_json
 def delete(name: str, url: str | None, as_json: bool) -> int:

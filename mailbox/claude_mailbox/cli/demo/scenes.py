@@ -1,5 +1,6 @@
 """What the demo shows, scene by scene: alice and bob write to each other, and the daemon dies."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
 
@@ -32,7 +33,7 @@ def run_scenes(sandbox: Sandbox, print_line: PrintLine) -> list[Scene]:
         DemoFailed: if anything is not as it should be.
     """
     timeline = Timeline(print_line)
-    scenes = (_start, _wake, _drain, _rename, _crash)
+    scenes = (_start, _wake, _ask, _drain, _rename, _crash)
     return [scene(sandbox, timeline) for scene in scenes]
 
 
@@ -57,6 +58,21 @@ def _wake(sandbox: Sandbox, timeline: Timeline) -> Scene:
     timeline.say(f"bob sends; {took:.0f} ms later alice's command has printed it and ended:")
     timeline.say(f"    {lines[0]}")
     return {"scene": "wake", "milliseconds": took}
+
+
+def _ask(sandbox: Sandbox, timeline: Timeline) -> Scene:
+    question = "May I deploy?"
+    asking = sandbox.run("ask", "--from", "alice", "--to", "bob", "--body", question)
+    lines = sandbox.output(sandbox.run("watch", "--block", "--name", "bob", "--json"))
+    number = json.loads(lines[0])["id"]
+    timeline.say(f'alice asks: claude-mailbox ask --from alice --to bob --body "{question}"')
+    began = time.perf_counter()
+    sandbox.output(sandbox.run("reply", "--name", "bob", str(number), "--body", "Yes."))
+    lines = sandbox.output(asking)
+    took = _milliseconds_since(began)
+    _expect(lines, ["Yes."])
+    timeline.say(f"bob replies; {took:.0f} ms later alice's command has printed the answer: Yes.")
+    return {"scene": "ask", "milliseconds": took}
 
 
 def _drain(sandbox: Sandbox, timeline: Timeline) -> Scene:

@@ -7,10 +7,12 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from claude_mailbox import __version__, config, paths, ports
 from claude_mailbox.cli.doctor.clients import check_clients, check_proxy, client_environment
 from claude_mailbox.cli.doctor.database import database_problem
+from claude_mailbox.cli.doctor.disk import disk_problem
 from claude_mailbox.cli.doctor.finding import NOTE, OK, PROBLEM, Finding
 from claude_mailbox.client.reach.address import (
     Address,
@@ -18,21 +20,21 @@ from claude_mailbox.client.reach.address import (
     is_own_daemon,
     parse_url,
 )
-from claude_mailbox.client.reach.api import Daemon, Identity
+from claude_mailbox.client.reach.api import Daemon, Identity, Refused
 from claude_mailbox.client.reach.connection import ConnectionLost, WrongServer
 from claude_mailbox.client.reach.lock_file import running_daemon
 from claude_mailbox.client.reach.own_daemon import running_tcp
-from claude_mailbox.errors import ConfigError, DaemonUnreachable, MailboxError
+from claude_mailbox.errors import ConfigError, DaemonUnreachable, MailboxError, Unavailable
 
 _ANSWER_SECONDS = 5.0
-_FREE_BYTES = 64 * 1024 * 1024
 
 
 def examine(url: str | None) -> Iterator[Finding]:
     """Run all checks, in an order in which the first problem explains later ones."""
     yield check_python()
     yield check_command()
-    yield check_home()
+    home = check_home()
+    yield home
     yield check_config()
     try:
         daemon = Daemon(url, seconds=_ANSWER_SECONDS)
@@ -42,6 +44,8 @@ def examine(url: str | None) -> Iterator[Finding]:
         )
         return
     health, finding = check_daemon(daemon)
+    if health is None and home.state == PROBLEM:
+        finding = replace(finding, remedy=f"see to the home folder first, then {finding.remedy}")
     yield finding
     if is_own_daemon(url):
         yield check_database(health)
@@ -105,17 +109,11 @@ def check_home() -> Finding:
         if status.st_mode & 0o077:
             detail = f"{home} is open to other users (mode {status.st_mode & 0o777:04o})"
             return Finding("Home", PROBLEM, detail, f"chmod 700 {home}")
+    problem = disk_problem(home)
+    if problem is not None:
+        return Finding("Home", PROBLEM, f"{home} {problem[0]}", problem[1])
     if not os.access(home, os.W_OK | os.X_OK):
-        remedy = f"chmod 700 {home}"
-        if hasattr(os, "statvfs") and os.statvfs(home).f_flag & os.ST_RDONLY:
-            remedy = (
-                "its file system is read-only: mount it for writing, or set CLAUDE_MAILBOX_HOME"
-            )
-        return Finding("Home", PROBLEM, f"{home} cannot be written", remedy)
-    free = shutil.disk_usage(home).free
-    if free < _FREE_BYTES:
-        detail = f"{home}: only {free // 1024 // 1024} MB free on its disk"
-        return Finding("Home", PROBLEM, detail, "free some space: without it no mail can be stored")
+        return Finding("Home", PROBLEM, f"{home} cannot be written", f"chmod 700 {home}")
     return Finding("Home", OK, home)
 
 
@@ -168,7 +166,9 @@ def check_database(health: dict[str, object] | None) -> Finding:
         return Finding("Database", NOTE, "not checked: the configuration does not say where it is")
     if not os.path.exists(path):
         return Finding("Database", OK, f"{path} does not exist yet; the first start creates it")
-    problem = database_problem(path, is_in_use=running_daemon() is not None)
+    problem = disk_problem(os.path.dirname(path))
+    if problem is None:
+        problem = database_problem(path, is_in_use=running_daemon() is not None)
     if problem is not None:
         return Finding("Database", PROBLEM, f"{path} {problem[0]}", problem[1])
     return Finding("Database", OK, f"{path} is intact ({_size(path)})")
@@ -222,6 +222,8 @@ def check_round_trip(daemon: Daemon) -> Finding:
         took = (time.perf_counter() - began) * 1000
         daemon.call("DELETE", "/v1/mailbox", identity=me, query=tuple(me.query))
     except MailboxError as error:
+        if isinstance(error, Refused) and error.status == Unavailable.status:
+            remedy = "do what it says; the log of the daemon says more"
         return Finding("Round trip", PROBLEM, str(error), remedy)
     if [delivery.body for delivery in deliveries] != [text]:
         return Finding("Round trip", PROBLEM, "the message did not come back", remedy)

@@ -24,6 +24,8 @@ from claude_mailbox.errors import DaemonUnreachable, MailboxError, OutputLost
 
 # Room for the lines around the messages.
 FRAME_LENGTH = 900
+# What the prompt of a turn begins with that the client starts by itself, as it does for a wake-up.
+_PUSHED_TURN = "<task-notification"
 EXIT_WAKE = 2
 
 
@@ -85,7 +87,10 @@ def _begin(
     if not path:
         return None
     if event == "UserPromptSubmit":
-        unproved = report_event(daemon, session, hook, state="working", beginsTurn=True)
+        is_by_user = not text_field(hook, "prompt").lstrip().startswith(_PUSHED_TURN)
+        unproved = report_event(
+            daemon, session, hook, state="working", beginsTurn=True, byUser=is_by_user
+        )
         if unproved:
             from claude_mailbox.client.transcript.proof import PROMPT, report_arrivals
 

@@ -44,11 +44,13 @@ def frame(
     if shown:
         lines.append(_heading(shown))
         lines += parts
-        peer = shell_word(shown[-1].sender[:128])
-        lines.append(
-            f"To answer: the MCP tool `send`, or: claude-mailbox send --from {own} --to {peer}"
-            " --body TEXT"
-        )
+        numbers = [str(each.id) for each in shown if "notice" not in each.fields]
+        if numbers:
+            number = numbers[0] if len(numbers) == 1 else "ID"
+            lines.append(
+                f"To answer: the MCP tool `send` with `reply_to`, or: claude-mailbox reply {number}"
+                f" --name {own} --body TEXT"
+            )
     if waiting:
         what = "1 message waits" if waiting == 1 else f"{waiting} messages wait"
         lines.append(
@@ -85,6 +87,20 @@ def length(text: str) -> int:
 
 
 def _message(delivery: Delivery) -> str:
-    mark = ", redelivered" if delivery.attempts > 1 else ""
-    sender, sent_at = quoted(delivery.sender), visible(delivery.sent_at)
-    return f"From {sender}, {sent_at}, id {delivery.id}{mark}:\n  {indented(delivery.body)}"
+    fields = delivery.fields
+    group = f" to {quoted(str(fields['to']))}" if "to" in fields else ""
+    sender = f"From {quoted(delivery.sender)}{group}"
+    facts = [sender, visible(delivery.sent_at), f"id {delivery.id}"]
+    if "notice" in fields:
+        facts.append("a notice of the mail system")
+    if "replyTo" in fields:
+        facts.append(f"about message {fields['replyTo']} of thread {fields.get('thread')}")
+    if fields.get("urgency") == "high":
+        facts.append("urgent")
+    if fields.get("final") is False:
+        facts.append("news on the way")
+    if "answerBy" in fields:
+        facts.append(f"a question: answer by {visible(str(fields['answerBy']))}")
+    if delivery.attempts > 1:
+        facts.append("redelivered")
+    return f"{', '.join(facts)}:\n  {indented(delivery.body)}"

@@ -29,7 +29,9 @@ def introduction(
     lines = [
         f"[Claude-Mailbox] This session has the mailbox {name}. Other agent sessions on this"
         f" machine can write to it, and you can write to theirs. Tools ({own}):",
-        f"- {tools}send(to, body): send a message; it is stored safely and wakes the peer",
+        f"- {tools}send(to, body): send a message; it is stored safely and wakes the peer. To answer one:"
+        " with its id as `reply_to`. To be sure of an answer: `ask` with the seconds. News that needs"
+        " none: `urgency` low, which wakes nobody",
         f"- {tools}list_mailboxes: who is there; {tools}check_inbox: take mail;"
         f" {tools}rename(new_name): choose a telling name",
     ]
@@ -63,7 +65,9 @@ def _peer_lines(registration: dict[str, object], minutes: int, shown: str) -> li
     lines = [f"Active in the last {window}, newest first (names are chosen by their owners):"]
     for row in rows:
         seen = visible(str(row.get("lastSeenAt")))[11:16]  # HH:MM of an ISO time
-        lines.append(f"- {quoted(str(row.get('name')))}, seen {seen} UTC")
+        said = row.get("description")
+        about = "" if said is None else f": {quoted(str(said))}"
+        lines.append(f"- {quoted(str(row.get('name')))}, seen {seen} UTC{about}")
     if isinstance(more, int) and more:
         lines.append(f"- and {more} more: {shown}")
     return lines

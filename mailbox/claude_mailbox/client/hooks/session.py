@@ -66,11 +66,19 @@ def announce(
         if source == "resume":
             # Before the session is rung for what it was shown, but may have in its conversation.
             _settle_resumed(daemon, hook)
+        key = client_key()
         registration = register(hook, url, wanted, has_bell=is_attended(), may_start=True)
         bell = registration.get("bell")
         if isinstance(bell, str) and not os.path.exists(bell):
-            # The daemon's file is not on this machine (a container, a forwarded port): no waking.
+            # The daemon's file is not on this machine (a container, a forwarded port).
+            if key is not None:
+                key = f"{key}@{_host()}"  # its number means nothing to the daemon
+            wanted["client"] = key
             registration = register(hook, url, wanted, has_bell=False, may_start=False)
+        if is_attended() and _needs_companion(registration.get("bell"), hook):
+            from claude_mailbox.client.hooks.companion import start_companion
+
+            registration["bell"] = start_companion(text_field(hook, "session_id"), url, key)
         if source != "compact":
             report_start(daemon, hook)
         specific: dict[str, object] = {
@@ -86,6 +94,18 @@ def announce(
     except Exception as error:  # a bug of ours must not fail a session
         _print_hint(f"{type(error).__name__}: {error}", event)
     return 0
+
+
+def _needs_companion(bell: object, hook: dict[str, object]) -> bool:
+    """Return whether a process here has to ring the session, because the daemon cannot."""
+    session = text_field(hook, "session_id")
+    return bool(session) and (
+        not isinstance(bell, str) or os.path.exists(paths.companion_path(session))
+    )
+
+
+def _host() -> str:
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
 
 
 def introduce(hook: dict[str, object], url: str | None) -> str:
@@ -128,6 +148,11 @@ def end(*, url: str | None = None) -> int:
     body: dict[str, object] = {"sessionId": session, "reason": reason}
     try:
         body["client"] = client_key()
+        if os.path.exists(paths.companion_path(session)):
+            from claude_mailbox.client.hooks.companion import registered_key
+
+            body["client"] = registered_key(session)
+            os.unlink(paths.bell_path(session))  # which ends the companion
         daemon = Daemon(url, seconds=END_SECONDS)
         unproved = report_event(daemon, session, hook)
         report_arrivals(daemon, session, unproved, SESSION_END)
@@ -148,6 +173,10 @@ def event(*, if_waiting: bool = False, url: str | None = None) -> int:
     if not session or state is None:
         return 0
     try:
+        if os.path.exists(paths.companion_path(session)):
+            from claude_mailbox.client.hooks.companion import registered_key, start_companion
+
+            start_companion(session, url, registered_key(session))  # unless it still runs
         if if_waiting and not os.path.exists(_waiting_path(session)):
             return 0
         _mark_waiting(session, is_waiting=state == "waiting")
@@ -228,15 +257,7 @@ def register(
 ) -> dict[str, object]:
     """Register the session with the daemon; return what the daemon says of it.
 
-    Args:
-        hook: the hook's JSON.
-        url: address of the daemon.
-        wanted: what it is asked for besides, such as which peers to name.
-        has_bell: whether the session's client can be woken.
-        may_start: whether to start the daemon, if it does not run.
-
-    Raises:
-        MailboxError: if the session cannot be registered now.
+    *wanted* is what it is asked for besides: which peers to name. *key* is that of the client process.
     """
     session = text_field(hook, "session_id") or os.environ.get("CLAUDE_CODE_SESSION_ID", "")
     if not session:

@@ -16,19 +16,47 @@ def mailbox_name(session_id: str, cwd: str | None) -> str:
 
     ``CLAUDE_MAILBOX_PREFIX`` takes the place of the project's name.
     """
-    project = slug(os.environ.get(PREFIX_VARIABLE, "")) or (project_name(cwd) if cwd else "")
+    project = slug(os.environ.get(PREFIX_VARIABLE, "")) or (_place(cwd) if cwd else "")
     suffix = "".join(c for c in session_id.lower() if c.isascii() and c.isalnum())
     return f"{project or NO_PROJECT}-{suffix[:SUFFIX_LENGTH] or 'session'}"
 
 
-def project_name(cwd: str) -> str:
-    """Return the name of the git top level above *cwd*, else of *cwd*, as a slug; maybe empty.
+def _place(cwd: str) -> str:
+    """Return the name of the project, and after it that of the worktree, if it has another one."""
+    project, folder = project_name(cwd), _folder_name(cwd)
+    return folder if folder.startswith(project) else slug(f"{project} {folder}")
 
-    For a worktree it is the name of the repository, then that of the worktree.
+
+def _folder_name(cwd: str) -> str:
+    """Return the name of the git top level above *cwd*, else of *cwd*, as a slug; maybe empty."""
+    return slug(os.path.basename(git_top_level(cwd) or os.path.abspath(cwd)))
+
+
+def project_name(cwd: str) -> str:
+    """Return the name that all worktrees of a repository share, as a slug; maybe empty.
+
+    It is that of the main worktree's folder, or of the bare repository. Outside of a repository it
+    is the name of *cwd*.
     """
-    top = git_top_level(cwd) or os.path.abspath(cwd)
-    own, repository = slug(os.path.basename(top)), slug(_repository_of_worktree(top))
-    return own if own.startswith(repository) else slug(f"{repository} {own}")
+    top = git_top_level(cwd)
+    common = _common_folder(top) if top is not None else None
+    if common is None:
+        return _folder_name(cwd)
+    folder, name = os.path.split(common)
+    return slug(os.path.basename(folder) if name == ".git" else name.removesuffix(".git"))
+
+
+def _common_folder(top: str) -> str | None:
+    """Return the git folder that a linked worktree shares with others; None for anything else."""
+    try:
+        with open(os.path.join(top, ".git"), encoding="utf-8", errors="surrogateescape") as file:
+            gitdir = os.path.join(top, file.read().removeprefix("gitdir:").strip())
+        with open(
+            os.path.join(gitdir, "commondir"), encoding="utf-8", errors="surrogateescape"
+        ) as file:
+            return os.path.normpath(os.path.join(gitdir, file.read().strip()))
+    except (OSError, ValueError):
+        return None  # a folder of its own, as that of a submodule or of the main worktree
 
 
 def git_top_level(cwd: str) -> str | None:
@@ -40,20 +68,6 @@ def git_top_level(cwd: str) -> str | None:
             return None
         folder = parent
     return folder
-
-
-def _repository_of_worktree(top: str) -> str:
-    """Return the name of the repository that a worktree belongs to; empty if it is none."""
-    try:
-        # A worktree has a file: "gitdir: /path/repository/.git/worktrees/name".
-        with open(os.path.join(top, ".git"), encoding="utf-8") as file:
-            target = file.read(4096).strip().removeprefix("gitdir:").strip()
-    except (OSError, ValueError):
-        return ""
-    repository, separator, _ = target.replace("\\", "/").rpartition("/.git/worktrees/")
-    if not separator:
-        return ""
-    return os.path.basename(os.path.normpath(os.path.join(top, repository)))
 
 
 def slug(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The commands that make one request: send, peek, check, rename and list.
+"""The commands that make one request: peek, check, rename and list.
 
 The fast and the full command line call the same functions, with the options as keyword arguments.
 The functions for commands print, and return the exit code.
@@ -8,50 +8,14 @@ Raises, all of them:
     MailboxError: if the daemon answers with an error (exit code 1).
 """
 
-import os
-import sys
-
-from claude_mailbox.client import codec, encoding, output
+from claude_mailbox.client import codec, output
 from claude_mailbox.client.mail.interrupts import Interrupts
-from claude_mailbox.client.mail.own import own_identity
 from claude_mailbox.client.mail.printing import message_lines, print_mail
+from claude_mailbox.client.mail.sending import count
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
-from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.client.text import mail_line
-from claude_mailbox.errors import BadRequest, OutputLost
+from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.text import visible
-
-# What an input may have besides the message: a byte order mark and the end of its last line.
-_INPUT_FRAME = 8
-
-
-def send(
-    *, to: str, body: str, sender: str | None = None, url: str | None = None, as_json: bool = False
-) -> int:
-    """Send a message; the body ``-`` stands for standard input, less one final line feed."""
-    identity = own_identity(sender, "--from")
-    daemon = Daemon(url)
-    if body == "-":
-        body = _standard_input(daemon)
-    try:
-        result = daemon.call(
-            "POST",
-            "/v1/send",
-            identity=identity,
-            # With an idempotency key the request can be repeated when the connection breaks.
-            body={"to": to, "body": body, "idempotencyKey": os.urandom(12).hex()},
-            is_repeatable=True,
-        )
-    except ConnectionLost as error:
-        raise ConnectionLost(f"{error} It is not known whether the message was stored.") from None
-    receipt = result.value
-    if not isinstance(receipt, dict) or not isinstance(receipt.get("recipient"), dict):
-        raise daemon.wrong_server()
-    try:
-        output.write(codec.encode(receipt) + "\n" if as_json else _receipt_line(receipt))
-    except OutputLost as error:
-        raise OutputLost(f"{error} The message was sent all the same.") from None
-    return 0
 
 
 def peek(*, name: str, bodies: bool = False, url: str | None = None, as_json: bool = False) -> int:
@@ -131,7 +95,7 @@ def rename(*, name: str, to: str, url: str | None = None, as_json: bool = False)
     if as_json:
         output.write(codec.encode(renamed) + "\n")
     else:
-        moved = _count(renamed.get("messagesTransferred"), "message")
+        moved = count(renamed.get("messagesTransferred"), "message")
         old, new = visible(str(renamed.get("from"))), visible(str(renamed["to"]))
         output.write(f"'{old}' is now '{new}'; {moved} moved along.\n")
     return 0
@@ -165,53 +129,3 @@ def mailboxes(
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise daemon.wrong_server()
     return rows
-
-
-def _receipt_line(receipt: dict[str, object]) -> str:
-    """Return one line: where the message went, and whether anybody reads that mailbox."""
-    recipient = receipt["recipient"]
-    assert isinstance(recipient, dict)  # noqa: S101  # `send` has checked it
-    to = visible(str(receipt.get("to")))
-    forwarded = receipt.get("forwardedFrom")
-    line = f"Sent message {receipt.get('id')} to '{to}'"
-    if forwarded is not None:
-        line += f" (the new name of '{visible(str(forwarded))}')"
-    if not recipient.get("known"):
-        return f"{line}; nobody has used that mailbox yet: 'claude-mailbox list' shows the names.\n"
-    if recipient.get("watching"):
-        return f"{line}; it is being watched.\n"
-    waiting = _count(recipient.get("pending"), "message")
-    seen = f"{waiting} waiting there, last seen {recipient.get('lastSeenAt')}"
-    state = recipient.get("state")
-    if state not in (None, "unknown"):
-        woken = ", and is woken" if recipient.get("wakes") and state == "idle" else ""
-        seen += f"; its session is {_STATES.get(str(state), str(state))}{woken}"
-    return f"{line}; {seen}.\n"
-
-
-_STATES = {"ended": "over", "waiting": "waiting for its user"}
-
-
-def _count(number: object, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _standard_input(daemon: Daemon) -> str:
-    """Return standard input as text, of which no more is read than *daemon* takes."""
-    limit = daemon.health().get("maxBodyBytes")
-    if not isinstance(limit, int):
-        raise daemon.wrong_server()
-    try:
-        data = sys.stdin.buffer.read(2)
-        room = limit * (2 if encoding.is_utf_16(data) else 1) + _INPUT_FRAME
-        data += sys.stdin.buffer.read(room)
-        if len(data) > room:
-            raise BadRequest(
-                f"Standard input has more than {limit} bytes, the limit of a message"
-                " (maxBodyBytes): send it in parts, or send the path of a file."
-            )
-        return encoding.decode(data).removesuffix("\n").removesuffix("\r")
-    except AttributeError:
-        raise BadRequest("Standard input is closed: give the text with --body.") from None
-    except UnicodeDecodeError:
-        raise BadRequest("Standard input is not UTF-8: convert the text first.") from None

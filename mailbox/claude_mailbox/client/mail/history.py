@@ -74,7 +74,7 @@ def receipt(
             )
             if is_reached or left <= POLL_SECONDS:
                 break
-    output.write((codec.encode(status) if as_json else _status_line(status)) + "\n")
+    output.write((codec.encode(status) if as_json else status_line(status)) + "\n")
     return 0 if is_reached else EXIT_TIMEOUT
 
 
@@ -239,9 +239,14 @@ def _state(status: dict[str, object]) -> str:
     return state
 
 
-def _status_line(status: dict[str, object]) -> str:
+def status_line(status: dict[str, object]) -> str:
+    """Return in one line what became of a message."""
     sender, to = visible(str(status.get("from"))), visible(str(status.get("to")))
     line = f"Message {status.get('id')} from '{sender}' to '{to}': {_state(status)}"
+    if status.get("outcome") is not None:
+        line += f", {visible(str(status['outcome']))}"
+    if status.get("repliedBy") is not None:
+        line += f", replied to by message {status['repliedBy']}"
     if status.get("deliveredAt") is not None:
         line += f" at {visible(times.shown(status['deliveredAt']))}"
     return f"{line}; sent at {visible(times.shown(status.get('sentAt')))}."

@@ -94,7 +94,8 @@ def spawn_daemon() -> "tuple[subprocess.Popen[bytes], int]":
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         raise StartupError(
-            f"Cannot write {path} ({error.strerror}): check the permissions of the home folder."
+            f"Cannot write {path} ({error.strerror}): check the permissions and free space of the"
+            " home folder, or choose another one with CLAUDE_MAILBOX_HOME."
         ) from None
     with os.fdopen(descriptor, "ab") as log:
         start = log.tell()

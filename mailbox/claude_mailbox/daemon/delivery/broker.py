@@ -4,7 +4,7 @@ Whoever takes messages out brings a custodian along, which answers for them unti
 whether they arrived (see handover.py).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
@@ -12,16 +12,21 @@ import trio
 
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.changes import Changes
-from claude_mailbox.daemon.delivery.conversation import parking, sending
+from claude_mailbox.daemon.delivery.conversation import parking
 from claude_mailbox.daemon.delivery.conversation.answers import Answers, Asker
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.conversation.parking import Parking
+from claude_mailbox.daemon.delivery.conversation.sending import ask
 from claude_mailbox.daemon.delivery.conversation.unanswered import Unanswered
 from claude_mailbox.daemon.delivery.custody import Custodian, Follower
 from claude_mailbox.daemon.delivery.expiry import Expiry
+from claude_mailbox.daemon.delivery.groups import Groups
 from claude_mailbox.daemon.delivery.history import History
+from claude_mailbox.daemon.delivery.holding import Holding
+from claude_mailbox.daemon.delivery.limits import Sessions
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.receipts import Receipts
+from claude_mailbox.daemon.delivery.sending import Sending
 from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
@@ -35,6 +40,7 @@ from claude_mailbox.model.mail import (
     Backlog,
     Claim,
     Delivery,
+    GroupReceipt,
     LeaseOutcome,
     Listing,
     Receipt,
@@ -52,10 +58,6 @@ BRIEF_TOKENS = 256
 # How many claims of megabytes may be on their way at once: until they reach the server, nothing
 # else bounds the memory that they take.
 LARGE_CLAIMS = 4
-
-
-# By mailbox; each with the keys of the client processes that run it.
-Sessions = Mapping[str, tuple[SessionFacts, Sequence[str]]]
 
 
 class Broker:
@@ -92,7 +94,10 @@ class Broker:
         self.receipts = Receipts(self.expiry, clock)
         self.unanswered = Unanswered(ledger, clock, self.askers, self.tell)
         self.parking = Parking(ledger, clock, self.announce)
+        self.holding = Holding(ledger, clock, self.askers, self.tell)
         self.history = History(ledger, self.expiry, clock)
+        self.groups = Groups(ledger, presence, clock, config.max_recipients)
+        self._sending = Sending(config, self.groups, self._look_up_presence)
         self.changes = Changes()
 
     def __repr__(self) -> str:
@@ -128,8 +133,9 @@ class Broker:
         """Store a message durably, then wake its receiver; *asker* waits for the answer from then on.
 
         Raises:
-            QuotaFull: if the mailbox is full.
-            NotFound: if it replies to a message that its sender has neither sent nor got.
+            QuotaFull: if the mailbox is full, or gets too many messages from this sender.
+            NotFound: if it replies to a message that its sender has neither sent nor got, or if it
+                is strict and nobody has used the mailbox.
             Unanswerable: if nobody can answer it, or read it.
             MutualAsk: if two would wait for each other's answer.
         """
@@ -137,22 +143,52 @@ class Broker:
 
         def job(transaction: Transaction) -> tuple[Receipt, Sessions, Change]:
             change = Change(transaction, now, self.askers)
-            receipt = sending.send(
-                change,
-                draft,
-                max_pending=self._config.max_pending_per_mailbox,
-                presence=self._look_up_presence,
-            )
-            sessions = transaction.shown.facts(receipt.recipient)
+            receipt, sessions = self._sending.store(change, draft)
             if draft.ask is not None:
                 session = _living(sessions, receipt.recipient)
                 has_ended = session is not None and session.state == "ended"
-                sending.ask(change, receipt, asker, has_ended=has_ended)
+                ask(change, receipt, asker, has_ended=has_ended)
             return receipt, sessions, change
 
         receipt, sessions, change = await self._ledger.run(
             job, brief=len(draft.body) <= BRIEF_CHARACTERS
         )
+        await self._stored(draft, now, change, receipt)
+        if not sessions:
+            return receipt
+        return replace(receipt, session=_living(sessions, receipt.recipient))
+
+    async def send_to_group(self, draft: Draft) -> GroupReceipt | Receipt:
+        """Store a copy for each member of a group in one transaction, then wake them.
+
+        Returns:
+            A `Receipt` if there is a mailbox of that name: older versions made such.
+
+        Raises:
+            QuotaFull: as for ``send``, for any of them; then nobody gets it.
+            EmptyGroup: if nobody would get it.
+            ConfirmationNeeded: if there are many, and the draft does not say that this is meant.
+            BadRequest: if there are too many, or if it is a question.
+        """
+        now = self._clock()
+
+        def job(transaction: Transaction) -> tuple[GroupReceipt | Receipt, Sessions, Change]:
+            change = Change(transaction, now, self.askers)
+            return *self._sending.distribute(change, draft), change
+
+        answer, sessions, change = await self._ledger.run(job)
+        await self._stored(draft, now, change, answer)
+        if isinstance(answer, Receipt):
+            return replace(answer, session=_living(sessions, answer.recipient))
+        copies = [
+            replace(copy, session=_living(sessions, copy.recipient)) for copy in answer.copies
+        ]
+        return replace(answer, copies=copies)
+
+    async def _stored(
+        self, draft: Draft, now: int, change: Change, receipt: GroupReceipt | Receipt
+    ) -> None:
+        """Say what there is to say after the commit of a send."""
         self.presence.note(receipt.sender)
         if not receipt.duplicate:
             self.history.note()
@@ -162,9 +198,6 @@ class Broker:
         if draft.ask is not None:
             self.unanswered.note()
         await self.tell(change)
-        if not sessions:
-            return receipt
-        return replace(receipt, session=_living(sessions, receipt.recipient))
 
     async def ask(
         self, draft: Draft, seconds: float, custodian: Custodian, *, by: str = "watch"
@@ -386,6 +419,13 @@ class Broker:
         if renamed.transferred:
             self.announce([renamed.new])
         return renamed
+
+    async def describe(self, name: str, text: str | None) -> None:
+        """Let a mailbox say what it is for, None for nothing any more."""
+        now = self._clock()
+        await self._ledger.run(
+            lambda transaction: transaction.mailboxes.describe(name, text, now), brief=True
+        )
 
     async def delete(self, name: str) -> bool:
         """Delete a mailbox if nothing pends in either direction; return whether that was done."""

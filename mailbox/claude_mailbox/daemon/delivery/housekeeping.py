@@ -52,6 +52,13 @@ class Housekeeping:
         self._clock = clock
         self._suspects: set[str] = set()
 
+    async def correct_times(self) -> None:
+        """Correct times of an earlier run whose clock was ahead: the clock was set back since."""
+        now = self._clock()
+        await self._ledger.run(
+            lambda transaction: transaction.mailboxes.turn_back(now), durable=False
+        )
+
     async def release_bound(self) -> None:
         """Release every connection-bound lease: at the start, their connections are gone."""
         await self._broker.release(sorted(await self._bound_tokens()))
@@ -75,11 +82,15 @@ class Housekeeping:
         )
 
     async def forget_keys(self) -> None:
-        """Delete idempotency keys that count no more."""
+        """Delete idempotency keys and counts of messages that count no more."""
         before = self._clock() - KEY_MILLISECONDS
-        await self._ledger.run(
-            lambda transaction: transaction.mail.forget_keys(before), durable=False
-        )
+
+        def job(transaction: Transaction) -> None:
+            transaction.mail.forget_keys(before)
+            # Whatever the configuration says, nothing counts for longer than a day.
+            transaction.exchanges.forget(before)
+
+        await self._ledger.run(job, durable=False)
 
     async def sweep(self, spare: Iterable[str] = ()) -> list[str]:
         """Delete mailboxes that nobody used for long and where nothing pends, but not *spare*."""

@@ -35,8 +35,11 @@ class Presence:
         if name not in self._present:
             now = self._clock()
             names = self._present
+            # Nothing is lost with it in a power cut: the next request makes it again.
             present = await self._ledger.run(
-                lambda transaction: transaction.mailboxes.register(name, now), brief=True
+                lambda transaction: transaction.mailboxes.register(name, now),
+                durable=False,
+                brief=True,
             )
             # Into the dict of before the wait: if names were forgotten since, this one is, too.
             names[name] = present

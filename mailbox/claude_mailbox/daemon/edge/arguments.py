@@ -79,3 +79,19 @@ def seconds(arguments: Arguments, key: str, bounds: tuple[float, float]) -> floa
     if arguments.get(key) in (None, ""):
         return None
     return float(in_range(key, number(arguments, key, 0.0), *bounds))
+
+
+def flag(arguments: Arguments, key: str) -> bool:
+    """Return whether something is said to be so, which may be written as text.
+
+    Raises:
+        BadRequest: if it is neither true nor false.
+    """
+    value = arguments.get(key)
+    if isinstance(value, str):
+        value = {"true": True, "false": False, "": False}.get(value.lower(), value)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise BadRequest(f"'{key}' must be true or false.")
+    return value

@@ -7,8 +7,18 @@ from typing import cast
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.drafts import NORMAL
+from claude_mailbox.model.groups import Group
 from claude_mailbox.model.history import HistoryEntry, MessageStatus
-from claude_mailbox.model.mail import Backlog, Delivery, LeaseOutcome, Listing, Receipt, Rename
+from claude_mailbox.model.limits import MINUTE, Guard, Held
+from claude_mailbox.model.mail import (
+    Backlog,
+    Delivery,
+    GroupReceipt,
+    LeaseOutcome,
+    Listing,
+    Receipt,
+    Rename,
+)
 from claude_mailbox.model.names import USER
 from claude_mailbox.model.sessions import Shown
 from claude_mailbox.model.text import visible_in_json
@@ -34,6 +44,8 @@ def delivery_json(delivery: Delivery, *, with_lease: bool) -> shapes.Delivery:
         "attempts": delivery.attempts,
     }
     if delivery.envelope is not None:
+        if delivery.envelope.group is not None:
+            answer["to"] = delivery.envelope.group
         _add_envelope(answer, delivery.envelope)
     if with_lease:
         answer["lease"] = delivery.lease
@@ -90,25 +102,99 @@ def receipt_json(receipt: Receipt, *, quiet: bool = False) -> shapes.Receipt:
         "from": receipt.sender,
         "to": receipt.recipient,
         "sentAt": iso_time(receipt.sent_at),
-        "state": "queued",
+        "state": "held" if receipt.is_held else "queued",
         "recipient": {
             "known": receipt.known,
             "lastSeenAt": iso_time(receipt.last_seen_at),
             "watching": receipt.watching,
             "pending": receipt.pending,
             "state": "unknown" if receipt.session is None else receipt.session.state,
-            "wakes": not quiet and _wakes(receipt),
+            "wakes": _wakes(receipt, is_quiet=quiet),
         },
     }
+    if receipt.suggestions:
+        answer["recipient"]["suggestions"] = list(receipt.suggestions)
     if receipt.forwarded_from is not None:
         answer["forwardedFrom"] = receipt.forwarded_from
+    if receipt.guard is not None:
+        answer["guard"] = _guard_json(receipt.guard, receipt.recipient)
     if receipt.duplicate:
         answer["duplicate"] = True
     return answer
 
 
-def _wakes(receipt: Receipt) -> bool:
+def _wakes(receipt: Receipt, *, is_quiet: bool = False) -> bool:
+    if receipt.is_held or is_quiet:
+        return False
     return receipt.watching or (receipt.session is not None and receipt.session.has_bell)
+
+
+def _guard_json(guard: Guard, recipient: str) -> shapes.Guard:
+    """Return what a session is told that exchanges many messages with another one."""
+    minutes = guard.window // MINUTE
+    note = (
+        f"You and '{recipient}' have exchanged {guard.used} messages within {minutes} minutes"
+        " without a prompt of a user."
+    )
+    if guard.is_held:
+        note += (
+            " So this one is held: it is stored, and delivered when a user enters a prompt in"
+            " either session, or runs 'claude-mailbox held release'. Write no more; end your turn."
+        )
+    elif guard.holds:
+        note += (
+            f" From {guard.limit} on they are held for the user. Write only what the task needs:"
+            " no thanks, no confirmation."
+        )
+    else:
+        note += " Write only what the task needs: no thanks, no confirmation."
+    answer: shapes.Guard = {"used": guard.used, "limit": guard.limit, "note": note}
+    if guard.resets_at is not None:
+        answer["resetsAt"] = iso_time(guard.resets_at)
+    return answer
+
+
+def group_receipt_json(receipt: GroupReceipt) -> shapes.GroupReceipt:
+    """Return the answer to a send to a group."""
+    answer: shapes.GroupReceipt = {
+        "id": receipt.id,
+        "from": receipt.sender,
+        "to": receipt.group,
+        "sentAt": iso_time(receipt.sent_at),
+        "state": "held" if all(copy.is_held for copy in receipt.copies) else "queued",
+        "recipients": [
+            {
+                "id": copy.id,
+                "name": copy.recipient,
+                "state": "unknown" if copy.session is None else copy.session.state,
+                "wakes": _wakes(copy, is_quiet=receipt.is_quiet),
+            }
+            for copy in receipt.copies
+        ],
+    }
+    for copy, row in zip(receipt.copies, answer["recipients"], strict=True):
+        if copy.is_held:
+            row["held"] = True
+    told = max(
+        ((copy.guard, copy.recipient) for copy in receipt.copies if copy.guard is not None),
+        key=lambda pair: pair[0].used,
+        default=None,
+    )
+    if told is not None:
+        answer["guard"] = _guard_json(*told)
+    if receipt.duplicate:
+        answer["duplicate"] = True
+    return answer
+
+
+def held_json(held: Held) -> shapes.Held:
+    """Return a message that is held, without its text: it is for its receiver."""
+    return {
+        "id": held.id,
+        "from": held.sender,
+        "to": held.recipient,
+        "sentAt": iso_time(held.sent_at),
+    }
 
 
 def status_json(status: MessageStatus) -> shapes.MessageStatus:
@@ -126,6 +212,8 @@ def status_json(status: MessageStatus) -> shapes.MessageStatus:
     if status.by is not None:
         answer["by"] = status.by
     if status.envelope is not None:
+        if status.envelope.group is not None:
+            answer["group"] = status.envelope.group
         _add_envelope(answer, status.envelope)
     if status.outcome is not None:
         answer["outcome"] = status.outcome
@@ -166,7 +254,14 @@ def listing_json(listing: Listing, *, watching: bool) -> shapes.Listing:
             row["project"] = session.project
         if session.cwd is not None:
             row["cwd"] = session.cwd
+    if listing.description is not None:
+        row["description"] = listing.description
     return row
+
+
+def group_json(group: Group) -> shapes.Group:
+    """Return a group and its members."""
+    return {"name": group.name, "kind": group.kind, "members": list(group.members)}
 
 
 def rename_json(renamed: Rename) -> shapes.Rename:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from claude_mailbox.daemon.edge.description import Description
 from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.network.grant import check_local
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.http.asgi import App
@@ -25,6 +26,7 @@ class Route:
         handler: turns a request into a response; its errors become responses, too.
         about: what it takes and answers; None for what is not REST.
         with_query: answers requests that have a query, whose response may carry mail; or None.
+        is_local: whether clients on other machines must not use it.
     """
 
     method: str
@@ -32,6 +34,7 @@ class Route:
     handler: Callable[[Request], Awaitable[Response]]
     about: Description | None
     with_query: Callable[[Request, Custody], Awaitable[App]] | None = None
+    is_local: bool = False
 
     def for_mail(self) -> "MailRoute | None":
         """Return the route of requests that have a query, or None."""
@@ -42,6 +45,8 @@ class Route:
     async def respond(self, request: Request) -> Response:
         """Return the response, which tells of the error if there was one."""
         try:
+            if self.is_local:
+                check_local(request.scope)
             return await self.handler(request)
         except MailboxError as error:
             return Response.of_error(error)

@@ -34,6 +34,18 @@ NewName = Annotated[
         " what begins with 'claude-mailbox' belong to the daemon"
     ),
 ]
+GroupName = Annotated[
+    str,
+    Keywords(
+        minLength=2,
+        maxLength=NAME_LIMIT,
+        pattern="^@",
+        description="Name of a group: @ and what a mailbox may be named",
+    ),
+]
+Recipients = Annotated[
+    NewName, Keywords(description="Name of a mailbox; or of a group, which begins with @")
+]
 # A text that is nothing but a number, which some clients send as one; as a name, without a sign.
 Whole = Annotated[int, Keywords(exclusiveMinimum=-(10**20), exclusiveMaximum=10**20)]
 Digits = Annotated[Whole, Keywords(exclusiveMinimum=-1)]
@@ -43,6 +55,7 @@ Time = Annotated[str, Keywords(format="date-time")]
 Count = Annotated[int, Keywords(minimum=0)]
 Id = Annotated[int, Keywords(minimum=1, maximum=2**63 - 1, description="Number of a message")]
 SessionState = Annotated[str, Keywords(enum=list(SESSION_STATES))]
+GroupKind = Annotated[str, Keywords(enum=["joined", "project", "all"])]
 MessageState = Annotated[
     str,
     Keywords(enum=["waiting", "leased", "delivered", "held", "expired", "parked", "deleted"]),
@@ -65,6 +78,7 @@ _Delivery = TypedDict(
     {
         "id": Id,
         "from": Name,
+        "to": NotRequired[GroupName],
         "body": str,
         "sentAt": Time,
         "attempts": Count,
@@ -86,6 +100,16 @@ class Recipient(TypedDict):
     pending: Count
     state: SessionState
     wakes: bool
+    suggestions: NotRequired[list[Name]]
+
+
+class Guard(TypedDict):
+    """How many messages two sessions have exchanged, and what follows from it."""
+
+    used: Count
+    limit: Count
+    resetsAt: NotRequired[Time]
+    note: str
 
 
 Receipt = TypedDict(
@@ -95,14 +119,49 @@ Receipt = TypedDict(
         "from": Name,
         "to": Name,
         "sentAt": Time,
-        "state": Literal["queued"],
+        "state": Literal["queued", "held"],
         "recipient": Recipient,
         "forwardedFrom": NotRequired[Name],
+        "guard": NotRequired[Guard],
         "duplicate": NotRequired[bool],
         "answer": NotRequired[Delivery | None],
         "notice": NotRequired[Delivery],
     },
 )
+
+
+class CopyRecipient(TypedDict):
+    """A member of a group that a message was sent to, and the number of its copy."""
+
+    id: Id
+    name: Name
+    state: SessionState
+    wakes: bool
+    held: NotRequired[bool]
+
+
+GroupReceipt = TypedDict(
+    "GroupReceipt",
+    {
+        "id": Id,
+        "from": Name,
+        "to": GroupName,
+        "sentAt": Time,
+        "state": Literal["queued", "held"],
+        "recipients": list[CopyRecipient],
+        "guard": NotRequired[Guard],
+        "duplicate": NotRequired[bool],
+    },
+)
+
+Held = TypedDict("Held", {"id": Id, "from": Name, "to": Name, "sentAt": Time})
+
+
+class Released(TypedDict):
+    """Numbers of the messages that are held no more."""
+
+    released: list[Id]
+
 
 _MessageStatus = TypedDict(
     "_MessageStatus",
@@ -115,6 +174,7 @@ _MessageStatus = TypedDict(
         "attempts": Count,
         "deliveredAt": NotRequired[Time],
         "by": NotRequired[str],
+        "group": NotRequired[GroupName],
         "outcome": NotRequired[Annotated[str, Keywords(enum=list(OUTCOMES))]],
         "repliedBy": NotRequired[Id],
     },
@@ -152,6 +212,22 @@ class Listing(TypedDict):
     since: NotRequired[Time]
     project: NotRequired[str]
     cwd: NotRequired[str]
+    description: NotRequired[str]
+
+
+class Group(TypedDict):
+    """A group and who belongs to it; ``project`` and ``all`` are those that nobody joins."""
+
+    name: GroupName
+    kind: GroupKind
+    members: list[Name]
+
+
+class MailboxDescription(TypedDict):
+    """What a mailbox says of itself."""
+
+    name: Name
+    description: str | None
 
 
 Rename = TypedDict("Rename", {"from": Name, "to": Name, "messagesTransferred": Count})
@@ -257,6 +333,9 @@ class Error(TypedDict):
     error: str
     reason: str
     to: NotRequired[Name]
+    recipients: NotRequired[list[Name]]
+    suggestions: NotRequired[list[Name]]
+    retryAt: NotRequired[Time]
 
 
 class Token(TypedDict):
@@ -273,6 +352,12 @@ class NewToken(Token):
     """A token that was just made: nobody can see it again."""
 
     token: str
+
+
+class Ring(TypedDict):
+    """Mail waits for the session, which is to be woken."""
+
+    ring: Literal[True]
 
 
 class Revoked(TypedDict):

@@ -24,4 +24,5 @@ def draft_of(sender: str, arguments: Arguments, max_body_bytes: int) -> Draft:
         reply_to=original,
         ask=given.seconds(arguments, "ask", drafts.ASK_RANGE),
         urgency=drafts.urgency(given.text_or_none(arguments, "urgency"), "urgency"),
+        is_confirmed=given.flag(arguments, "confirm"),
     )

@@ -11,6 +11,7 @@ WATCH_LIMIT = 50.0
 # The least that a result may be limited to: below, parts would be mostly frame.
 LEAST_CHARACTERS = 1000
 
+_TEXT = {"type": "string"}
 _NAME = {"type": "string", "description": "Your mailbox"}
 # Without this, Claude Code shows its model only a preview of more than 50,000 characters.
 _LONG = {"anthropic/maxResultSizeChars": 500_000}
@@ -48,19 +49,20 @@ TOOLS = (
         " the peer. 'recipient.known' false: nobody has used that name yet. To answer a message, give"
         " its id as 'reply_to'.",
         {
-            "to": {"type": "string", "description": "The peer's mailbox"},
+            "to": {"type": "string", "description": "The peer's mailbox, or a @group"},
             "body": {"type": "string"},
             "reply_to": {"type": "integer"},
             "ask": {
                 "type": "number",
-                "description": "Makes it a question: within how many seconds you want a reply. You"
-                " get that, or mail that none will come",
+                "description": "Seconds in which you want a reply: you get it, or mail that none"
+                " will come",
             },
             "wait": {"type": "number", "description": "Wait here for the reply; at most 50"},
             "urgency": {
                 "enum": ["low", "normal", "high"],
                 "description": "low: news, wakes nobody",
             },
+            "confirm": {"type": "boolean", "description": "Yes, to more than 5"},
             "from": _NAME,
         },
         ("to", "body"),
@@ -75,8 +77,7 @@ TOOLS = (
             "limit": {"type": "integer", "description": "Most messages to take"},
             "max_chars": {
                 "type": "integer",
-                "description": "Longest result, if your client takes less than usual; at least"
-                f" {LEAST_CHARACTERS}",
+                "description": f"Longest result; at least {LEAST_CHARACTERS}",
             },
             "part": {"type": "integer"},
         },
@@ -121,9 +122,9 @@ TOOLS = (
         {
             "query": {"type": "string", "description": 'Words, "quoted phrases"'},
             "with": {"type": "string", "description": "Only with this mailbox"},
-            "thread": {"type": "integer", "description": "Only this thread"},
+            "thread": {"type": "integer"},
             "before": {"type": "integer"},
-            "name": _NAME,
+            "name": _TEXT,
         },
         is_read_only=True,
         is_idempotent=True,
@@ -131,9 +132,30 @@ TOOLS = (
     Tool(
         "message",
         "Say what became of a message that you sent or got.",
-        {"id": {"type": "integer"}, "name": _NAME},
+        {"id": {"type": "integer"}, "name": _TEXT},
         ("id",),
         is_read_only=True,
+        is_idempotent=True,
+    ),
+    Tool(
+        "join",
+        "Join a group, such as @reviewers, to get its mail.",
+        {"group": _TEXT, "name": _TEXT},
+        ("group",),
+        is_idempotent=True,
+    ),
+    Tool(
+        "leave",
+        "Leave a group.",
+        {"group": _TEXT, "name": _TEXT},
+        ("group",),
+        is_idempotent=True,
+    ),
+    Tool(
+        "describe",
+        "Say in a line what you work on; list_mailboxes shows it.",
+        {"text": _TEXT, "name": _NAME},
+        ("text",),
         is_idempotent=True,
     ),
 )

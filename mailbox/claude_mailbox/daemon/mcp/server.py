@@ -30,14 +30,16 @@ INSTRUCTIONS = (
 
 
 def _described(tool: Tool) -> types.Tool:
+    # What is not said has the default of the protocol, and context costs: false for the first and
+    # the third hint, true for the others; of a tool that only reads, the middle two say nothing.
     return types.Tool(
         name=tool.name,
         description=tool.description,
         input_schema=tool.schema(),
         annotations=types.ToolAnnotations(
-            read_only_hint=tool.is_read_only,
-            destructive_hint=False,
-            idempotent_hint=tool.is_idempotent,
+            read_only_hint=tool.is_read_only or None,
+            destructive_hint=None if tool.is_read_only else False,
+            idempotent_hint=None if tool.is_read_only else tool.is_idempotent or None,
             open_world_hint=False,
         ),
         _meta=dict(tool.meta) if tool.meta else None,

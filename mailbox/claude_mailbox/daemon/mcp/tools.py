@@ -26,6 +26,7 @@ from claude_mailbox.daemon.edge.render import (
     receipt_json,
     rename_json,
 )
+from claude_mailbox.daemon.edge.sending import send
 from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.http.asgi import Scope
 from claude_mailbox.daemon.mcp.arguments import check_keys
@@ -36,7 +37,7 @@ from claude_mailbox.daemon.mcp.history import HistoryTools
 from claude_mailbox.daemon.mcp.parts import HELD_SECONDS, LongMessage, LongMessages, cut, json_size
 from claude_mailbox.daemon.mcp.schemas import LEAST_CHARACTERS, TOOLS, WATCH_DEFAULT, WATCH_LIMIT
 from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
-from claude_mailbox.model.drafts import LOW
+from claude_mailbox.model.groups import Group, check_description, check_group
 from claude_mailbox.model.mail import CHECK_LIMIT, Claim, Delivery
 from claude_mailbox.model.names import check_name
 
@@ -128,6 +129,9 @@ class Tools:
             "watch": self._watch,
             "history": self._history,
             "message": self._message,
+            "join": self._join,
+            "leave": self._leave,
+            "describe": self._describe,
         }
 
     async def call(self, request: ToolRequest, name: str, arguments: Arguments) -> ToolResult:
@@ -191,12 +195,12 @@ class Tools:
         return await self._own_name(request, arguments, "name")
 
     async def _send(self, request: ToolRequest, arguments: Arguments) -> Content:
-        sender = await self._own_name(request, arguments, "from")
+        # The send registers its sender itself.
+        sender = await self._own_name(request, arguments, "from", register=False)
         draft = draft_of(sender, arguments, self._broker.max_body_bytes)
         seconds = given.seconds(arguments, "wait", (0.0, math.inf))
         if seconds is None:
-            receipt = await self._broker.send(draft)
-            return {**receipt_json(receipt, quiet=draft.urgency == LOW)}
+            return {**await send(self._broker, draft)}
         if draft.ask is None:
             raise BadRequest("'wait' is for questions: give 'ask' with the seconds, too.")
         custody = request.custody()
@@ -340,6 +344,30 @@ class Tools:
     async def _message(self, request: ToolRequest, arguments: Arguments) -> Content:
         name = await self._own_name(request, arguments, "name")
         return await self._history_tools.message(name, arguments)
+
+    async def _join(self, request: ToolRequest, arguments: Arguments) -> Content:
+        name = await self._own_name(request, arguments, "name")
+        return _group(await self._broker.groups.join(name, _group_name(arguments)))
+
+    async def _leave(self, request: ToolRequest, arguments: Arguments) -> Content:
+        name = await self._own_name(request, arguments, "name")
+        return _group(await self._broker.groups.leave(name, _group_name(arguments)))
+
+    async def _describe(self, request: ToolRequest, arguments: Arguments) -> Content:
+        name = await self._own_name(request, arguments, "name")
+        text = check_description(given.text(arguments, "text"))
+        await self._broker.describe(name, text)
+        return {"name": await self._callers.present(name), "description": text}
+
+
+def _group_name(arguments: Arguments) -> str:
+    return check_group(given.text(arguments, "group"))
+
+
+def _group(group: Group) -> Content:
+    """Return a group, with as many members as a model may want to know."""
+    shown = group.members[:LIST_LIMIT]
+    return {"group": group.name, "members": shown, "more": len(group.members) - len(shown)}
 
 
 def _content(delivery: Delivery) -> Content:

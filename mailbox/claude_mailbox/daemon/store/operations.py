@@ -16,7 +16,9 @@ from claude_mailbox.model.conversations import (
     Returned,
 )
 from claude_mailbox.model.drafts import Draft
+from claude_mailbox.model.groups import Candidate, Place
 from claude_mailbox.model.history import HistoryPage, HistoryQuery, MessageStatus
+from claude_mailbox.model.limits import Exchange, Held
 from claude_mailbox.model.mail import (
     Backlog,
     Claim,
@@ -62,6 +64,18 @@ class MailboxStore(Protocol):
 
         Also the caller's own, those of senders with mail for the caller, and those named in
         *awake*, however old.
+        """
+        ...
+
+    def describe(self, name: str, text: str | None, now: int) -> None:
+        """Note what a mailbox says of itself, None for nothing any more."""
+        ...
+
+    def turn_back(self, now: int) -> None:
+        """Correct the times of an earlier run whose clock was ahead of the present one.
+
+        What ends or begins at a time moves by as much, so that it lasts as long as it should;
+        sights are now at most.
         """
         ...
 
@@ -328,6 +342,10 @@ class SessionStore(Protocol):
         """
         ...
 
+    def set_bell(self, session_id: str, *, has_bell: bool) -> None:
+        """Write down whether mail can wake a session."""
+        ...
+
     def mailbox_of(self, session_id: str) -> str | None:
         """Return the present name of a session's mailbox, or None when it has none."""
         ...
@@ -398,6 +416,93 @@ class ShownStore(Protocol):
         ...
 
 
+class GroupStore(Protocol):
+    """Who belongs to which group, and who there is to be written to."""
+
+    def join(self, group: str, mailbox: str, now: int) -> None:
+        """Make a mailbox a member, which it may be already."""
+        ...
+
+    def leave(self, group: str, mailbox: str) -> bool:
+        """End a membership; return whether there was one."""
+        ...
+
+    def members(self, group: str | None = None) -> Mapping[str, Sequence[str]]:
+        """Return the members of one group or all, by group, in the order of joining."""
+        ...
+
+    def mark(self, group: str, numbers: Sequence[int]) -> None:
+        """Let messages that were just stored be the copies of one to a group, in one thread."""
+        ...
+
+    def sent_before(self, draft: Draft, now: int) -> int | None:
+        """Return the first copy of what the sender sent to the group with this key, or None.
+
+        Raises:
+            KeyReused: if the key was used for another message.
+        """
+        ...
+
+    def keep_key(self, draft: Draft, first: Receipt) -> None:
+        """Remember the key of a message to a group by the receipt of its *first* copy."""
+        ...
+
+    def copies(self, first: int) -> Sequence[Receipt]:
+        """Return the copies of a message to a group, as far as is known of them now."""
+        ...
+
+    def places(self) -> Sequence[Place]:
+        """Return where the sessions work that have not ended, last active first."""
+        ...
+
+    def candidates(self, limit: int) -> Sequence[Candidate]:
+        """Return the mailboxes that were used last, newest first."""
+        ...
+
+
+class ExchangeStore(Protocol):
+    """What was written to sessions lately, for the limits; and the messages that they hold."""
+
+    def lately(self, number: int, since: int) -> Exchange:
+        """Return what the sender and the recipient of message *number* exchanged after *since*.
+
+        What ``note`` was not called for is not in it, such as that message itself.
+        """
+        ...
+
+    def note(self, number: int) -> None:
+        """Let a message count."""
+        ...
+
+    def hold(self, number: int) -> None:
+        """Take a message that was just stored out of its line, to be held."""
+        ...
+
+    def is_held(self, number: int) -> bool:
+        """Return whether a message is held."""
+        ...
+
+    def held(self, limit: int) -> Sequence[Held]:
+        """Return messages that are held, oldest first."""
+        ...
+
+    def release(
+        self, now: int, mailbox: str | None = None
+    ) -> tuple[Sequence[int], Sequence[Arrival]]:
+        """Put what is held into its place in the line, and let nothing count any more.
+
+        All of it, or what *mailbox* sent and is to get.
+
+        Returns:
+            The numbers of the messages, and those of them that wait now: not the delayed ones.
+        """
+        ...
+
+    def forget(self, before: int) -> None:
+        """Forget what was sent before that time: it counts no more."""
+        ...
+
+
 class TokenStore(Protocol):
     """Tokens of clients on other machines."""
 
@@ -433,4 +538,6 @@ class Transaction:
     history: HistoryStore
     sessions: SessionStore
     shown: ShownStore
+    groups: GroupStore
+    exchanges: ExchangeStore
     tokens: TokenStore

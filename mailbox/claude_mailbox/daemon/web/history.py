@@ -16,11 +16,11 @@ from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.web.mail import WATCH_DEFAULT, WATCH_LIMIT, Timeout
 from claude_mailbox.errors import BadRequest, NotFound
+from claude_mailbox.model.groups import check_group
 from claude_mailbox.model.history import (
     HISTORY_DEFAULT,
     HISTORY_LIMIT,
     WORDS_LIMIT,
-    HistoryPage,
     HistoryQuery,
     check_words,
 )
@@ -103,11 +103,7 @@ class HistoryRoutes:
 
     async def _history(self, request: Request) -> Response:
         _, mailbox = await self._callers.own(request.scope, request.parameter("name"))
-        query = _query(request)
-        if request.has("group"):
-            page = HistoryPage([], has_more=False)
-        else:
-            page = await self._broker.history.page(mailbox, query)
+        page = await self._broker.history.page(mailbox, _query(request))
         return Response(
             [history_json(entry) for entry in page.entries],
             headers=[(b"x-mailbox-more", b"true" if page.has_more else b"false")],
@@ -117,12 +113,14 @@ class HistoryRoutes:
 def _query(request: Request) -> HistoryQuery:
     peer, since = request.parameter("with"), request.parameter("since")
     thread, before = request.parameter("thread"), request.parameter("before")
+    group = request.parameter("group")
     limit = request.number("limit", HISTORY_DEFAULT, 1, math.inf)
     characters = request.number("maxChars", CHECK_BYTES, 0, math.inf)
     return HistoryQuery(
         words=check_words(request.parameter("q"), "q"),
         peer=None if peer is None else check_name(peer, "with"),
         thread=None if thread is None else check_message(thread, "thread"),
+        group=None if group is None else check_group(group, "group"),
         since=None if since is None else parse_time(since, "since"),
         before=None if before is None else check_message(before, "before"),
         limit=int(min(limit, HISTORY_LIMIT)),

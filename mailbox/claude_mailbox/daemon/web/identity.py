@@ -36,7 +36,7 @@ class IdentityRoutes:
 
     def routes(self) -> Iterable[Route]:
         """Return it."""
-        return (Route("GET", "/v1/identity", self._identify, _IDENTITY),)
+        return (Route("GET", "/v1/identity", self._identify, _IDENTITY, is_local=True),)
 
     async def _identify(self, request: Request) -> Response:
         nonce = request.parameter("nonce") or ""

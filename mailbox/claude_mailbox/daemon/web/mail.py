@@ -16,23 +16,27 @@ from claude_mailbox.daemon.edge.render import (
     delivery_json,
     history_json,
     lease_outcome_json,
-    receipt_json,
 )
 from claude_mailbox.daemon.edge.request import Request, in_range
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
+from claude_mailbox.daemon.edge.sending import send
 from claude_mailbox.daemon.web.fields import Tokens, lease_tokens
 from claude_mailbox.errors import (
     BadRequest,
+    ConfirmationNeeded,
+    EmptyGroup,
     KeyReused,
     MutualAsk,
     NotFound,
     QuotaFull,
     Renamed,
     TooLarge,
+    TooManyMessages,
     Unanswerable,
+    UnknownRecipient,
 )
-from claude_mailbox.model.drafts import LOW, URGENCIES, Draft
+from claude_mailbox.model.drafts import URGENCIES, Draft
 from claude_mailbox.model.mail import CHECK_LIMIT, KEY_LIMIT, check_body, check_key
 from claude_mailbox.model.names import check_name
 
@@ -66,7 +70,7 @@ class SendQuery(TypedDict):
 class SendBody(TypedDict):
     """A message to send; a request that is repeated with its key stores it once."""
 
-    to: NotRequired[shapes.NewName | shapes.Digits]
+    to: NotRequired[shapes.Recipients | shapes.Digits]
     body: Annotated[str, Keywords(minLength=1)] | shapes.Whole
     idempotencyKey: NotRequired[
         Annotated[str | None, Keywords(minLength=1, maxLength=KEY_LIMIT)] | shapes.Whole
@@ -77,6 +81,8 @@ class SendBody(TypedDict):
     urgency: NotRequired[Annotated[str | None, Keywords(enum=[*URGENCIES, None])]]
     ttl: NotRequired[Annotated[float | None, _within(drafts.TIME_RANGE)]]
     delay: NotRequired[Annotated[float | None, _within(drafts.TIME_RANGE)]]
+    strict: NotRequired[bool | None]
+    confirm: NotRequired[bool | None]
 
 
 class PeekQuery(TypedDict):
@@ -119,7 +125,7 @@ class ExtendBody(LeasesBody):
 
 _SEND = Description(
     "Store a message",
-    shapes.Receipt,
+    shapes.Receipt | shapes.GroupReceipt,
     identity="required",
     query=SendQuery,
     # A reply needs no address.
@@ -132,7 +138,18 @@ _SEND = Description(
             ]
         ),
     ],
-    errors=(KeyReused, MutualAsk, NotFound, TooLarge, QuotaFull, Unanswerable),
+    errors=(
+        ConfirmationNeeded,
+        EmptyGroup,
+        KeyReused,
+        MutualAsk,
+        NotFound,
+        QuotaFull,
+        TooLarge,
+        TooManyMessages,
+        Unanswerable,
+        UnknownRecipient,
+    ),
 )
 _PEEK = Description(
     "Count the mail that waits, or look at it, without taking any",
@@ -189,16 +206,13 @@ class MailRoutes:
         )
 
     async def _send(self, request: Request) -> Response:
-        draft = await self._draft(request)
-        receipt = await self._broker.send(draft)
-        return Response(receipt_json(receipt, quiet=draft.urgency == LOW))
+        return Response(await send(self._broker, await self._draft(request)))
 
     async def _ask(self, request: Request, custody: Custody) -> Response:
         """Send with a query: ``wait=`` for the answer, perhaps with a ``lease=``."""
         draft = await self._draft(request)
         if not request.has("wait"):
-            receipt = await self._broker.send(draft)
-            return Response(receipt_json(receipt, quiet=draft.urgency == LOW))
+            return Response(await send(self._broker, draft))
         if draft.ask is None:
             raise BadRequest("'wait' is for questions: give 'ask' with the seconds, too.")
         seconds = request.number("wait", WATCH_DEFAULT, -math.inf, math.inf)
@@ -209,7 +223,8 @@ class MailRoutes:
         return Response(answered_json(receipt, delivery, with_lease=with_lease))
 
     async def _draft(self, request: Request) -> Draft:
-        sender = (await self._callers.identify(request.scope)).required()
+        # The send registers its sender itself.
+        sender = (await self._callers.identify(request.scope, register=False)).required()
         content = request.json()
         original = drafts.reply_to(content.get("replyTo"), "replyTo")
         to = given.text(content, "to")
@@ -224,6 +239,8 @@ class MailRoutes:
             drafts.urgency(content.get("urgency"), "urgency"),
             given.seconds(content, "ttl", drafts.TIME_RANGE),
             given.seconds(content, "delay", drafts.TIME_RANGE),
+            is_strict=given.flag(content, "strict"),
+            is_confirmed=given.flag(content, "confirm"),
         )
 
     async def _peek(self, request: Request) -> Response:

@@ -48,9 +48,9 @@ class ParkedRoutes:
     def routes(self) -> Iterable[Route]:
         """Return them."""
         return (
-            Route("GET", "/v1/parked", self._list, _LIST),
-            Route("POST", "/v1/parked/retry", self._retry, _RETRY),
-            Route("POST", "/v1/parked/drop", self._drop, _DROP),
+            Route("GET", "/v1/parked", self._list, _LIST, is_local=True),
+            Route("POST", "/v1/parked/retry", self._retry, _RETRY, is_local=True),
+            Route("POST", "/v1/parked/drop", self._drop, _DROP, is_local=True),
         )
 
     async def _list(self, request: Request) -> Response:

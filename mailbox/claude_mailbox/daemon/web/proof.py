@@ -35,6 +35,7 @@ class EventBody(TypedDict):
     sessionId: Text
     state: NotRequired[Annotated[str | None, Keywords(enum=[*SESSION_STATES, None])]]
     beginsTurn: NotRequired[bool | None]
+    byUser: NotRequired[bool | None]
     transcript: NotRequired[_Path]
     cwd: NotRequired[_Path]
     project: NotRequired[OptionalText]
@@ -90,6 +91,7 @@ class ProofRoutes:
             session_id=text(content, "sessionId"),
             state=_one_of(content, "state", SESSION_STATES, default=None),
             begins_turn=flag(content, "beginsTurn", default=False),
+            is_by_user=flag(content, "byUser", default=False),
             transcript=optional_text(content, "transcript", _PATH_LIMIT),
             cwd=optional_text(content, "cwd", _PATH_LIMIT),
             project=optional_text(content, "project"),

@@ -10,7 +10,7 @@ from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryQuery
 from daemon.delivery.conversation.talk import Talk
 from daemon.delivery.helpers import Watchers
-from daemon.kit import World
+from daemon.kit import World, open_world
 
 
 async def test_delayed_mail_is_seen_by_nobody_but_its_sender(talk: Talk) -> None:
@@ -92,8 +92,7 @@ async def test_a_wait_for_the_delivery_ends_when_there_will_be_none(talk: Talk) 
 
 
 async def test_delayed_mail_counts_for_the_quota(world: World) -> None:
-    broker = world.broker
-    broker._config = type(broker._config)(max_pending_per_mailbox=1)
-    await broker.send(Draft("a", "b", "later", delay=10.0))
-    with pytest.raises(QuotaFull):
-        await broker.send(Draft("a", "b", "now"))
+    async with open_world(world.folder, max_pending_per_mailbox=1) as small:
+        await small.broker.send(Draft("a", "b", "later", delay=10.0))
+        with pytest.raises(QuotaFull):
+            await small.broker.send(Draft("a", "b", "now"))

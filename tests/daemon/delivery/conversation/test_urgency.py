@@ -10,7 +10,9 @@ from daemon.delivery.helpers import Watchers
 async def test_high_goes_first_and_each_is_first_in_first_out(talk: Talk) -> None:
     for number, urgency in enumerate(["normal", "low", "high", "normal", "high", "low"]):
         await talk.send("a", "b", f"{number} {urgency}", urgency=urgency)
-    assert await talk.bodies("b") == [
+    seen = await talk.world.broker.history.waiting("b")
+    assert [entry.body for entry in seen.entries] == (taken := await talk.bodies("b"))
+    assert taken == [
         "2 high",
         "4 high",
         "0 normal",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_mailbox.daemon.delivery.sessions.processes import is_alive
+from claude_mailbox.daemon.delivery.sessions.processes import is_alive, is_surely_alive
 
 
 @pytest.mark.parametrize("key", ["", "x", "-5", "1e3", "99999999999", "999999999", "٣"])
@@ -39,3 +39,9 @@ def test_a_process_that_has_ended_is_not_alive() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         child.wait()
     assert not is_alive(str(child.pid))
+
+
+def test_a_process_on_another_machine_counts_as_alive() -> None:
+    """Until it is told otherwise; but nobody is sure of it."""
+    assert is_alive("123-456@elsewhere")
+    assert not is_surely_alive("123-456@elsewhere")

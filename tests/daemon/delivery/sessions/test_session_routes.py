@@ -326,13 +326,13 @@ class TestOrder:
             pytest.skip("there keys have no time of start")
         first, second = key(os.getpid()), key(os.getppid())
         with ThreadPoolExecutor() as pool:
-            for _ in range(100):
+            for number in range(100):
                 client.start(one, client=first)
                 ends = pool.submit(client.end, one, client=first)
                 bell = client.start(one, client=second)["bell"]
                 ends.result()
                 assert Path(bell).exists()
-                client.send("bob", mailbox(one))
+                client.send(f"bob-{number}", mailbox(one))  # 60 a minute from each
                 assert client.check(X_Mailbox_Session=one) == ["hello"]
                 client.end(one, client=second)
                 assert not Path(bell).exists()

@@ -1,5 +1,6 @@
 """What a send does besides storing the message: replies, and the answers to questions."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from claude_mailbox.daemon.delivery.conversation import questions
@@ -7,12 +8,27 @@ from claude_mailbox.daemon.delivery.conversation.answers import Asker
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.store.operations import LookUpPresence
 from claude_mailbox.errors import NotFound, Unanswerable
-from claude_mailbox.model.drafts import LOW, Draft
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Receipt
 
 
-def send(change: Change, draft: Draft, *, max_pending: int, presence: LookUpPresence) -> Receipt:
+def send(
+    change: Change,
+    draft: Draft,
+    *,
+    max_pending: int,
+    presence: LookUpPresence,
+    admit: Callable[[Receipt], Receipt],
+) -> Receipt:
     """Store a message; a reply comes into the thread of its original, and may answer it.
+
+    Args:
+        change: the job.
+        draft: the message.
+        max_pending: how many may pend in a mailbox.
+        presence: see ``MailStore.send``.
+        admit: completes the receipt of what was stored, or was before; what it raises is raised. A
+            message that it had held does not arrive yet.
 
     Raises:
         NotFound: if the sender has neither sent nor got the original.
@@ -24,9 +40,9 @@ def send(change: Change, draft: Draft, *, max_pending: int, presence: LookUpPres
     receipt = change.transaction.mail.send(
         draft, change.now, thread=thread, max_pending=max_pending, presence=presence
     )
-    if not receipt.duplicate and draft.delay is None:
-        quiet = draft.urgency == LOW
-        arrive(change, receipt.id, draft.reply_to, receipt.recipient, quiet=quiet)
+    receipt = admit(receipt)
+    if not receipt.duplicate and not receipt.is_held and draft.delay is None:
+        arrive(change, receipt.id, draft.reply_to, receipt.recipient, quiet=draft.is_quiet)
     return receipt
 
 

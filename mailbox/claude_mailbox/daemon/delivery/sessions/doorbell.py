@@ -85,6 +85,35 @@ class _Ring:
         self.has_news = False
 
 
+class Listener:
+    """Waits for the rings of one session, to pass them on to the machine that it runs on.
+
+    Attributes:
+        is_closed: whether no more will come.
+    """
+
+    def __init__(self) -> None:
+        self._rung = trio.Event()
+        self.is_closed = False
+
+    def ring(self) -> None:
+        """Have ``wait`` return."""
+        self._rung.set()
+
+    def close(self) -> None:
+        """Have ``wait`` return, now and always."""
+        self.is_closed = True
+        self._rung.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait for a ring for so long; return whether one came."""
+        with trio.move_on_after(seconds):
+            await self._rung.wait()
+        has_rung = self._rung.is_set() and not self.is_closed
+        self._rung = trio.Event()
+        return has_rung
+
+
 class Doorbell(Bell):
     """The bells of all sessions.
 
@@ -101,6 +130,8 @@ class Doorbell(Bell):
         self._rings: dict[str, _Ring] = {}
         self._stirred = trio.Event()
         self._failing: set[str] = set()
+        # Sessions on other machines, which have no file here.
+        self._remote: dict[str, list[Listener]] = {}
 
     def __repr__(self) -> str:
         return f"<Doorbell: {len(self._listeners)} listeners, {len(self._rings)} unanswered>"
@@ -145,6 +176,31 @@ class Doorbell(Bell):
             return None
         self._listeners.add(session_id)
         return path
+
+    def listen(self, session_id: str) -> Listener:
+        """Return what hears the rings of a session on another machine, until ``unlisten``."""
+        listener = Listener()
+        self._remote.setdefault(session_id, []).append(listener)
+        self._listeners.add(session_id)
+        return listener
+
+    def unlisten(self, session_id: str, listener: Listener) -> None:
+        """End what ``listen`` began."""
+        listeners = self._remote[session_id]
+        listeners.remove(listener)
+        if not listeners:
+            del self._remote[session_id]
+            self._listeners.discard(session_id)
+
+    def is_heard(self, session_id: str) -> bool:
+        """Return whether somebody listens for a session on another machine."""
+        return session_id in self._remote
+
+    def close(self) -> None:
+        """End the waits of all listeners."""
+        for listeners in self._remote.values():
+            for listener in listeners:
+                listener.close()
 
     async def remove(self, session_id: str) -> None:
         """Remove a session's file."""
@@ -203,7 +259,11 @@ class Doorbell(Bell):
                 count = ring.count if ring is not None else 0
                 due = now + PAUSES[count] if count < len(PAUSES) else float("inf")
                 self._rings[name] = _Ring(now, due, count + 1)
-                paths += [bell_path(session_id) for session_id in reasons[name]]
+                for session_id in reasons[name]:
+                    if session_id not in self._remote:
+                        paths.append(bell_path(session_id))
+                    for listener in self._remote.get(session_id, ()):
+                        listener.ring()
         if paths:
             for path in await self._run_sync(partial(self._ring, paths)):
                 nursery.start_soon(self._run_sync, partial(bell_commands.run, path, is_alive))

@@ -33,8 +33,11 @@ def is_alive(key: str) -> bool:
 
 
 def is_surely_alive(key: str) -> bool:
-    """Say whether the process runs, and is not another one that got the id of a dead one."""
-    return "-" in key and is_alive(key)
+    """Say whether the process runs, and is not another one that got the id of a dead one.
+
+    Of a process on another machine nobody is sure.
+    """
+    return "-" in key and "@" not in key and is_alive(key)
 
 
 def _start_time(pid: str) -> str | None:

@@ -20,6 +20,8 @@ from dataclasses import replace
 import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.delivery.conversation.change import Change
+from claude_mailbox.daemon.delivery.holding import release
 from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
@@ -49,14 +51,23 @@ class Proofs:
         self._clock = clock
 
     async def note_event(self, event: SessionEvent) -> list[Shown]:
-        """Write down what a hook tells of its session; return what lacks proof there."""
+        """Write down what a hook tells of its session; return what lacks proof there.
+
+        A prompt of the user lets through what is held of his session's mail.
+        """
         now = self._clock()
 
-        def job(transaction: Transaction) -> list[Shown]:
+        def job(transaction: Transaction) -> tuple[list[Shown], Change]:
+            change = Change(transaction, now, self._broker.askers)
             transaction.shown.note_event(event, now)
-            return transaction.shown.unproved(event.session_id)
+            if event.begins_turn and event.is_by_user:
+                mailbox = transaction.sessions.mailbox_of(event.session_id)
+                if mailbox is not None:
+                    release(change, mailbox)
+            return transaction.shown.unproved(event.session_id), change
 
-        unproved = await self._ledger.run(job, durable=False, brief=True)
+        unproved, change = await self._ledger.run(job, durable=False, brief=True)
+        await self._broker.tell(change)
         self._broker.changes.note()
         return unproved
 

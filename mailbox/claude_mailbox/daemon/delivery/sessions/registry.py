@@ -8,14 +8,15 @@ Tool calls come with the key of the client process instead of a session id, and 
 before its session is announced: so a key is looked up at each call.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 
 import trio
 
 from claude_mailbox.daemon.delivery.broker import MINUTE, Broker
 from claude_mailbox.daemon.delivery.sessions import processes
-from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
+from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell, Listener
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError
@@ -122,6 +123,8 @@ class Sessions:
     async def _start(self, session: Start, peer_minutes: float, max_peers: int) -> Welcome:
         now = self._clock()
         bell = await self._doorbell.add(session.session_id) if session.has_bell else None
+        if self._doorbell.is_heard(session.session_id):
+            session = replace(session, has_bell=True)
         started = await self._ledger.run(
             lambda transaction: transaction.sessions.start(
                 session, now, is_alive=processes.is_alive
@@ -171,6 +174,33 @@ class Sessions:
         if deleted:
             self._broker.presence.forget_names()
         return name, deleted
+
+    @asynccontextmanager
+    async def listening(self, session_id: str) -> AsyncIterator[Listener]:
+        """Let somebody hear the rings of a session that runs on another machine.
+
+        For the duration of the block the session has a bell.
+        """
+        listener = self._doorbell.listen(session_id)
+        try:
+            mailbox = await self._set_bell(session_id, has_bell=True)
+            if mailbox is not None:
+                self._doorbell.ring_later(mailbox)
+            yield listener
+        finally:
+            self._doorbell.unlisten(session_id, listener)
+            if not self._doorbell.is_heard(session_id):
+                with trio.CancelScope(shield=True), suppress(MailboxError):
+                    await self._set_bell(session_id, has_bell=False)
+
+    async def _set_bell(self, session_id: str, *, has_bell: bool) -> str | None:
+        """Write down whether a session has a bell; return its mailbox."""
+
+        def job(transaction: Transaction) -> str | None:
+            transaction.sessions.set_bell(session_id, has_bell=has_bell)
+            return transaction.sessions.mailbox_of(session_id)
+
+        return await self._ledger.run(job, durable=False, brief=True)
 
     async def mailbox_of(self, session_id: str) -> str | None:
         """Return the present name of a session's mailbox, or None."""

@@ -66,3 +66,13 @@ def check_allowed(scope: Scope, name: str) -> None:
     grant = grant_of(scope)
     if grant is not None:
         grant.check(name)
+
+
+def check_local(scope: Scope) -> None:
+    """Check that the request comes from this machine.
+
+    Raises:
+        NotAllowed: if it came with a token.
+    """
+    if grant_of(scope) is not None:
+        raise NotAllowed("This is for clients on the daemon's own machine: no token allows it.")

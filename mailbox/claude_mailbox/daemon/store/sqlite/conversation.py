@@ -98,7 +98,7 @@ class SqliteConversation(ConversationStore):
         rows: list[Any] = self._connection.execute(
             f"SELECT id, {_RECIPIENT}, recipient_id, sent_at, answer_by, delivered_at,"
             " EXISTS (SELECT 1 FROM mailbox WHERE mailbox.id = recipient_id)"
-            f" FROM message INDEXED BY message_question WHERE {_IS_OPEN}"
+            f" FROM message INDEXED BY message_question WHERE {_IS_OPEN} ORDER BY id"
         ).fetchall()
         return [self._open_question(*row) for row in rows]
 
@@ -202,7 +202,7 @@ class SqliteConversation(ConversationStore):
         )
         return [
             Arrival(number, recipient, bool(is_quiet), reply_to)
-            for number, recipient, is_quiet, reply_to in rows
+            for number, recipient, is_quiet, reply_to in sorted(rows)
         ]
 
     def take_back(self, now: int) -> Sequence[Returned]:
@@ -211,7 +211,7 @@ class SqliteConversation(ConversationStore):
             f" RETURNING {_RETURNED}",
             (now,),
         )
-        return [_returned(*row) for row in rows]
+        return [_returned(*row) for row in sorted(rows)]
 
     def next_due(self, now: int) -> int | None:
         due = [

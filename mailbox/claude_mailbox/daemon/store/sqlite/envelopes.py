@@ -4,7 +4,7 @@ from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.drafts import HIGH, LOW, NORMAL
 
 # In the order in which `envelope_of` takes them.
-COLUMNS = "thread, reply_to, is_final, urgency, answer_by, notice"
+COLUMNS = "thread, reply_to, is_final, urgency, answer_by, notice, group_name"
 
 URGENCY_NUMBERS = {LOW: -1, NORMAL: 0, HIGH: 1}
 _URGENCIES = {number: urgency for urgency, number in URGENCY_NUMBERS.items()}
@@ -17,8 +17,9 @@ def envelope_of(
     urgency: int,
     answer_by: int | None,
     notice: str | None,
+    group: str | None,
 ) -> Envelope | None:
     """Return what a message has, or None when that is nothing: only replies have a thread."""
     if thread is None and answer_by is None and not urgency:
         return None
-    return Envelope(thread, reply_to, bool(is_final), _URGENCIES[urgency], answer_by, notice)
+    return Envelope(thread, reply_to, bool(is_final), _URGENCIES[urgency], answer_by, notice, group)

@@ -9,7 +9,8 @@ _SENTENCES: tuple[tuple[type[apsw.Error], str], ...] = (
     (apsw.FullError, "The disk is full: free some space."),
     (
         apsw.ReadOnlyError,
-        "The database cannot be written: check the permissions of the home folder.",
+        "The database cannot be written: check its permissions, and that its file system is not"
+        " mounted read-only.",
     ),
     (apsw.CorruptError, "The database is damaged: run 'claude-mailbox doctor'."),
     (apsw.BusyError, "Another program holds the database locked: end it and try again."),

@@ -104,7 +104,8 @@ class SqliteHistory(HistoryStore):
         reply: int | None = self._connection.execute(
             "SELECT min(reply.id) FROM message AS reply JOIN message AS original"
             " ON original.id = reply.reply_to AND original.recipient_id = reply.sender_id"
-            f" WHERE reply.reply_to = ? AND reply.is_final AND reply.state <> {DELAYED}",
+            f" WHERE reply.reply_to = ? AND reply.is_final"
+            f" AND reply.state NOT IN ({DELAYED}, {HELD})",
             (number,),
         ).get
         return reply
@@ -120,23 +121,25 @@ class SqliteHistory(HistoryStore):
         if query.thread is not None:
             # Nothing in a thread is older than its first message.
             low = query.thread
-        if query.words is None and query.thread is not None:
-            return self._page(self._thread(mailbox_id, peer_id, query.thread, high), query)
+        is_related = query.thread is not None or query.group is not None
+        if query.words is None and is_related:
+            return self._page(self._related(mailbox_id, peer_id, query, high), query)
         if query.words is None:
             return self._page(self._all(mailbox_id, peer_id, low, high), query)
         unindexed = self._last_unindexed()
         first = max(low, unindexed + 1)
         words = _expression(query.words, peer_id)
         found = self._search(mailbox_id, words, first, high)
-        if query.thread is not None:
-            members = set(self._thread(mailbox_id, peer_id, query.thread, high))
-            found = (number for number in found if number in members)
+        if is_related:
+            related = set(self._related(mailbox_id, peer_id, query, high))
+            found = (number for number in found if number in related)
         page = self._page(found, query)
         return HistoryPage(page.entries, page.has_more or low <= unindexed)
 
     def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
         found = self._connection.execute(
-            f"SELECT id FROM message WHERE recipient_id = ? AND state = {WAITING} ORDER BY id",
+            f"SELECT id FROM message WHERE recipient_id = ? AND state = {WAITING}"
+            " ORDER BY urgency < 1, id",
             (self._mailboxes.id_of_owner(mailbox),),
         )
         numbers = (number for (number,) in found)
@@ -158,15 +161,23 @@ class SqliteHistory(HistoryStore):
         ):
             yield number
 
-    def _thread(
-        self, mailbox_id: int, peer_id: int | None, thread: int, high: int
+    def _related(
+        self, mailbox_id: int, peer_id: int | None, query: HistoryQuery, high: int
     ) -> Iterable[int]:
-        """Yield the numbers of a thread's messages, newest first."""
+        """Yield the numbers of messages of a thread, to a group, or both, newest first."""
+        in_thread = "TRUE" if query.thread is None else "(thread = :thread OR id = :thread)"
+        to_group = "TRUE" if query.group is None else "group_name = :group"
         for (number,) in self._connection.execute(
-            "SELECT id FROM message WHERE (thread = :thread OR id = :thread) AND id <= :high"
+            f"SELECT id FROM message WHERE {in_thread} AND {to_group} AND id <= :high"
             f" AND (sender_id = :own OR (recipient_id = :own AND NOT ({_IS_HIDDEN})))"
             " AND (:peer IS NULL OR :peer IN (sender_id, recipient_id)) ORDER BY id DESC",
-            {"own": mailbox_id, "peer": peer_id, "thread": thread, "high": high},
+            {
+                "own": mailbox_id,
+                "peer": peer_id,
+                "thread": query.thread,
+                "group": query.group,
+                "high": high,
+            },
         ):
             yield number
 

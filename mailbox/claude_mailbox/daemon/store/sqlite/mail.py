@@ -8,7 +8,7 @@ from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys, digest_of
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELAYED, WAITING
 from claude_mailbox.errors import KeyReused, QuotaFull
-from claude_mailbox.model.drafts import LOW, Draft
+from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Backlog, Receipt
 
 
@@ -70,7 +70,7 @@ class SqliteMail(MailStore):
                 draft.reply_to,
                 draft.is_final,
                 URGENCY_NUMBERS[draft.urgency],
-                draft.urgency == LOW,
+                draft.is_quiet,
                 _after(now, draft.delay),
                 _after(now, draft.ttl),
                 _after(now, draft.ask),

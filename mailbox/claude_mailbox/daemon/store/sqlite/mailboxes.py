@@ -6,9 +6,18 @@ import apsw
 
 from claude_mailbox.daemon.store.operations import MailboxStore
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
+from claude_mailbox.daemon.store.sqlite.schema import DELAYED, HELD, LEASED, WAITING
 from claude_mailbox.errors import BadRequest, NotFound, QuotaFull, TargetExists
 from claude_mailbox.model.mail import Listing, Rename
 from claude_mailbox.model.names import check_new_name
+
+# The times of messages that something ends or begins at, and where they still count.
+_ENDS = {
+    "lease_until": f"state = {LEASED}",
+    "visible_at": f"visible_at IS NOT NULL AND state = {DELAYED}",
+    "expires_at": f"expires_at IS NOT NULL AND state IN ({WAITING}, {LEASED}, {DELAYED}, {HELD})",
+    "answer_by": "answer_by IS NOT NULL AND outcome IS NULL",
+}
 
 
 class SqliteMailboxes(MailboxStore):
@@ -108,6 +117,12 @@ class SqliteMailboxes(MailboxStore):
                     (at, found[0]),
                 )
 
+    def describe(self, name: str, text: str | None, now: int) -> None:
+        mailbox_id, _ = self.find_or_make(name, now)
+        self._connection.execute(
+            "UPDATE mailbox SET description = ? WHERE id = ?", (text, mailbox_id)
+        )
+
     def listings(
         self, caller: str | None, seen_since: int, awake: Iterable[str] = ()
     ) -> list[Listing]:
@@ -118,13 +133,13 @@ class SqliteMailboxes(MailboxStore):
             "SELECT mailbox.id, name, created_at, last_seen_at,"
             " coalesce((SELECT sum(waiting) FROM backlog WHERE recipient_id = mailbox.id), 0),"
             " coalesce((SELECT waiting FROM backlog"
-            " WHERE recipient_id = ? AND sender_id = mailbox.id), 0)"
+            " WHERE recipient_id = ? AND sender_id = mailbox.id), 0), description"
             " FROM mailbox ORDER BY coalesce(last_seen_at, created_at) DESC, mailbox.id",
             (caller_id,),
         )
         return [
-            Listing(name, last_seen_at, pending, for_caller)
-            for mailbox_id, name, created_at, last_seen_at, pending, for_caller in rows
+            Listing(name, last_seen_at, pending, for_caller, description)
+            for mailbox_id, name, created_at, last_seen_at, pending, for_caller, description in rows
             if mailbox_id == caller_id
             or for_caller
             or name in keep
@@ -137,6 +152,23 @@ class SqliteMailboxes(MailboxStore):
             for mailbox_id in mailbox_ids
         )
         return [name for name in names if name is not None]
+
+    def turn_back(self, now: int) -> None:
+        latest: int = self._connection.execute(
+            "SELECT max(coalesce((SELECT max(last_seen_at) FROM mailbox), 0),"
+            " coalesce((SELECT sent_at FROM message ORDER BY id DESC LIMIT 1), 0))"
+        ).get
+        if latest <= now:
+            return
+        for column, is_ahead in _ENDS.items():
+            self._connection.execute(
+                f"UPDATE message SET {column} = {column} - ? WHERE {is_ahead}", (latest - now,)
+            )
+        self._connection.execute(
+            "UPDATE mailbox SET created_at = min(created_at, :now),"
+            " last_seen_at = min(last_seen_at, :now)",
+            {"now": now},
+        )
 
     def rename(self, current: str, to: str, now: int) -> Rename:
         if self.find(current) is None:

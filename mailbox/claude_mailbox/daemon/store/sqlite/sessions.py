@@ -170,6 +170,11 @@ class SqliteSessions(SessionStore):
             ).get
         )
 
+    def set_bell(self, session_id: str, *, has_bell: bool) -> None:
+        self._connection.execute(
+            "UPDATE session SET has_bell = ? WHERE id = ?", (has_bell, session_id)
+        )
+
     def mailbox_of(self, session_id: str) -> str | None:
         found = self._mailbox(session_id)
         return None if found is None else found[1]

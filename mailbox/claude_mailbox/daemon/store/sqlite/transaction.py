@@ -4,6 +4,8 @@ import apsw
 
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.conversation import SqliteConversation
+from claude_mailbox.daemon.store.sqlite.exchanges import SqliteExchanges
+from claude_mailbox.daemon.store.sqlite.groups import SqliteGroups
 from claude_mailbox.daemon.store.sqlite.history import SqliteHistory
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.leases import SqliteLeases
@@ -29,5 +31,7 @@ def create_transaction(
         history=history,
         sessions=SqliteSessions(connection, mailboxes),
         shown=SqliteShown(connection, mailboxes),
+        groups=SqliteGroups(connection, mailboxes, keys),
+        exchanges=SqliteExchanges(connection, mailboxes),
         tokens=SqliteTokens(connection),
     )

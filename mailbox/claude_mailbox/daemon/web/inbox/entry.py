@@ -84,8 +84,8 @@ class EntryRoutes:
     def routes(self) -> Iterable[Route]:
         """Return them."""
         return (
-            Route("POST", "/v1/inbox", self._enter, _INBOX),
-            Route("POST", "/v1/recent", self._recent, _RECENT),
+            Route("POST", "/v1/inbox", self._enter, _INBOX, is_local=True),
+            Route("POST", "/v1/recent", self._recent, _RECENT, is_local=True),
         )
 
     async def _enter(self, request: Request) -> Response:

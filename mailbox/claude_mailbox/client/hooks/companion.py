@@ -1,0 +1,175 @@
+"""Rings a session whose daemon is on another machine: one small process beside the session.
+
+The daemon cannot write a file here, so this process follows the session's rings and writes the bell
+that the client watches. It starts with the session and ends with it or with its client, whichever
+comes first; if it dies, the daemon knows at once that nothing wakes the session, and the next hook
+starts another one. There is never more than one for a session: it holds a lock.
+"""
+
+import contextlib
+import os
+import select
+import sys
+import time
+
+from claude_mailbox import isolation, paths
+from claude_mailbox.client.identity.client_process import client_key
+from claude_mailbox.client.reach.api import Daemon, Identity
+from claude_mailbox.client.reach.connection import Connection
+from claude_mailbox.client.reach.http1 import ChunkDecoder, quote
+from claude_mailbox.errors import DaemonUnreachable, MailboxError
+
+_CHECK_SECONDS = 1.0
+# The daemon sends at least an empty line every 15 seconds.
+SILENCE_SECONDS = 45.0
+FIRST_PAUSE_SECONDS = 0.2
+LAST_PAUSE_SECONDS = 5.0
+_FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+
+
+def start_companion(session: str, url: str | None, key: str | None) -> str | None:
+    """Start the session's companion, unless it runs; return the bell for the client to watch.
+
+    None if there can be none: then the session gets its mail at its prompts.
+
+    Args:
+        session: id of the session.
+        url: address of the daemon.
+        key: that of the client process, as the daemon knows it.
+    """
+    if sys.platform == "win32":
+        return None
+    import subprocess
+
+    bell = paths.bell_path(session)
+    own_key = client_key()
+    try:
+        os.makedirs(paths.bells_path(), mode=0o700, exist_ok=True)
+        _write(bell)
+        subprocess.Popen(
+            [
+                *(sys.executable, *isolation.python_arguments()),
+                *("session-companion", "--session", session),
+                *(() if key is None else ("--client", key)),
+                *(() if url is None else ("--url", url)),
+            ],
+            env={**os.environ, **({} if own_key is None else {"CLAUDE_PID": _pid(own_key)})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ).returncode = 0  # it outlives us
+    except OSError:
+        return None
+    return bell
+
+
+def registered_key(session: str) -> str | None:
+    """Return the key of the client process as the daemon knows it, from the companion's file."""
+    try:
+        with open(paths.companion_path(session), encoding="utf-8") as file:
+            return file.read().strip() or None
+    except OSError:
+        return None
+
+
+def run_companion(*, session: str, client: str | None = None, url: str | None = None) -> int:
+    """Ring the session until it is over, or its client is gone."""
+    import fcntl
+
+    lock_path = paths.companion_path(session)
+    lock = os.open(lock_path, _FLAGS, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return 0
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{client or ''}\n".encode())
+    companion = _Companion(session, client, url)
+    try:
+        companion.run()
+    finally:
+        os.unlink(lock_path)
+    return 0
+
+
+class _Companion:
+    def __init__(self, session: str, client: str | None, url: str | None) -> None:
+        self._session = session
+        self._client = client
+        self._url = url
+        self._bell = paths.bell_path(session)
+        self._key = client_key()
+
+    def run(self) -> None:
+        """Follow the rings, and connect again whenever that ends."""
+        pause = FIRST_PAUSE_SECONDS
+        while self._goes_on():
+            began = time.monotonic()
+            with contextlib.suppress(MailboxError):  # the daemon is away, or knows no such session
+                self._follow()
+            if time.monotonic() - began > LAST_PAUSE_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            if self._goes_on():
+                time.sleep(pause)
+            pause = min(pause * 2, LAST_PAUSE_SECONDS)
+        if os.path.exists(self._bell):
+            # The client was killed: nobody else will say so.
+            os.unlink(self._bell)
+            self._tell_end()
+
+    def _goes_on(self) -> bool:
+        # A client key names the process and when it started: for another one, it is another key.
+        is_same = self._key is None or (client_key() == self._key and _is_alive(self._key))
+        return is_same and os.path.exists(self._bell)
+
+    def _follow(self) -> None:
+        daemon = Daemon(self._url)
+        query = (f"id={quote(self._session)}",)
+        identity = Identity(session=self._session)
+        connection = daemon.stream("/v1/session/rings", identity=identity, query=query)
+        try:
+            self._read(connection)
+        finally:
+            connection.close()
+
+    def _read(self, connection: Connection) -> None:
+        decoder = ChunkDecoder()
+        heard_at = time.monotonic()
+        while not decoder.done and self._goes_on():
+            payload = connection.read_some(decoder, seconds=0)
+            if payload:
+                heard_at = time.monotonic()
+                if b"ring" in payload:
+                    _write(self._bell)
+            elif time.monotonic() - heard_at > SILENCE_SECONDS:
+                raise DaemonUnreachable("The daemon is silent.")
+            elif not decoder.done:
+                select.select([connection], [], [], _CHECK_SECONDS)
+
+    def _tell_end(self) -> None:
+        body = {"sessionId": self._session, "reason": "other", "client": self._client}
+        with contextlib.suppress(MailboxError):
+            Daemon(self._url).call("POST", "/v1/session/end", body=body)
+
+
+def _pid(key: str) -> str:
+    return key.partition("-")[0]
+
+
+def _is_alive(key: str) -> bool:
+    try:
+        os.kill(int(_pid(key)), 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _write(bell: str) -> None:
+    descriptor = os.open(bell, _FLAGS | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, b"%d\n" % time.time_ns())
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,59 @@
+"""The commands about messages that are held for the user."""
+
+from claude_mailbox.client import codec, output
+from claude_mailbox.client.reach.api import Daemon
+from claude_mailbox.model.text import visible
+
+
+def held(url: str | None = None) -> "list[dict[str, object]]":
+    """Return the messages that are held, oldest first."""
+    daemon = Daemon(url)
+    rows = daemon.call("GET", "/v1/held", is_repeatable=True).value
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise daemon.wrong_server()
+    return rows
+
+
+def list_held(*, url: str | None = None, as_json: bool = False) -> int:
+    """Print the messages that are held, without their texts."""
+    rows = held(url)
+    if as_json:
+        output.write(codec.encode(rows) + "\n")
+    elif rows:
+        output.write("".join(_line(row) for row in rows))
+    elif output.is_terminal():
+        output.write("No messages are held.\n")
+    return 0
+
+
+def _line(row: "dict[str, object]") -> str:
+    sender, to = visible(str(row.get("from"))), visible(str(row.get("to")))
+    return f"{row.get('id')} from '{sender}' to '{to}', sent at {row.get('sentAt')}\n"
+
+
+def release(*, name: str | None = None, url: str | None = None, as_json: bool = False) -> int:
+    """Let held messages through: all, or those that a mailbox sent and is to get."""
+    daemon = Daemon(url)
+    body = {} if name is None else {"name": name}
+    value = daemon.call("POST", "/v1/held/release", body=body, is_repeatable=True).value
+    released = value.get("released") if isinstance(value, dict) else None
+    if not isinstance(released, list):
+        raise daemon.wrong_server()
+    count = len(released)
+    sentence = (
+        "1 message was let through.\n" if count == 1 else f"{count} messages were let through.\n"
+    )
+    output.write(codec.encode(value) + "\n" if as_json else sentence)
+    return 0
+
+
+def summary(rows: "list[dict[str, object]]") -> str:
+    """Return in a sentence who is kept from writing to whom, and what to do about it."""
+    pairs = sorted({tuple(sorted((str(row.get("from")), str(row.get("to"))))) for row in rows})
+    between = "; ".join(visible(f"'{one}' and '{other}'") for one, other in pairs[:3])
+    more = f", and {len(pairs) - 3} more pairs" if len(pairs) > 3 else ""
+    noun = "1 message" if len(rows) == 1 else f"{len(rows)} messages"
+    return (
+        f"{noun} between {between}{more}: they write to each other without a prompt by you. Enter a"
+        " prompt in either session, or run 'claude-mailbox held release'"
+    )

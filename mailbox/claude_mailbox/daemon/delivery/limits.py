@@ -1,0 +1,131 @@
+"""Limits on what is written to sessions: so many messages a minute, and no loops.
+
+Two models that answer each message with thanks would go on for ever. So what two sessions write to
+each other is counted until a user enters a prompt in one of them::
+
+             guard_after                 hold_after
+    quiet ---------------> told once ---------------> held
+      ^                        |                        |
+      |    a prompt of a user, |                        | a prompt of a user,
+      +---- or the time -------+                        | or the user releases it
+      +-------------------------------------------------+
+
+What is held is stored, and goes back into its place in the line when it is released. While some is
+held between two sessions, all that follows is, too: nothing overtakes it.
+
+The functions decide, and know no database.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.errors import TooManyMessages
+from claude_mailbox.model.limits import MINUTE, Exchange, Guard, Limits
+from claude_mailbox.model.mail import Receipt
+from claude_mailbox.model.names import is_reserved
+from claude_mailbox.model.sessions import SessionFacts
+from claude_mailbox.model.times import iso_time
+
+# By mailbox; each with the keys of the client processes that run it.
+Sessions = Mapping[str, tuple[SessionFacts, Sequence[str]]]
+
+
+def count(
+    limits: Limits, transaction: Transaction, receipt: Receipt, sessions: Sessions, now: int
+) -> Guard | None:
+    """Let a message count that was just stored, and hold it if there are too many.
+
+    Of one that no session gets nothing is counted, nor of what the daemon or its user writes.
+
+    Args:
+        limits: how many are too many.
+        transaction: that of the job which stored it.
+        receipt: of the message.
+        sessions: those of the recipient.
+        now: milliseconds since the epoch.
+
+    Returns:
+        What the sender is told, None for nothing.
+
+    Raises:
+        TooManyMessages: if it is one too many for this minute.
+    """
+    sender, recipient = receipt.sender, receipt.recipient
+    if not _is_running(sessions, recipient) or sender == recipient or is_reserved(sender):
+        return None
+    exchange = transaction.exchanges.lately(receipt.id, look_back(limits, now))
+    check_rate(limits, exchange, now, recipient)
+    transaction.exchanges.note(receipt.id)
+    if not _is_running(transaction.shown.facts(sender), sender):
+        return None
+    told = guard(limits, exchange, now)
+    if told is not None and told.is_held:
+        transaction.exchanges.hold(receipt.id)
+    return told
+
+
+def _is_running(sessions: Sessions, mailbox: str) -> bool:
+    return mailbox in sessions and sessions[mailbox][0].state != "ended"
+
+
+def look_back(limits: Limits, now: int) -> int:
+    """Return since when messages must be known in order to decide, in milliseconds."""
+    # Twice: what counts now depends on what was told before.
+    return now - max(2 * limits.window, MINUTE)
+
+
+def check_rate(limits: Limits, exchange: Exchange, now: int, recipient: str) -> None:
+    """Check that the sender may write one more message to *recipient*.
+
+    Raises:
+        TooManyMessages: if there were too many in the last minute.
+    """
+    if not limits.per_minute:
+        return
+    own = [each.at for each in exchange.messages if each.is_own and each.at > now - MINUTE]
+    if len(own) < limits.per_minute:
+        return
+    free_at = own[-limits.per_minute] + MINUTE
+    seconds = -(-(free_at - now) // 1000)
+    raise TooManyMessages(
+        f"{len(own)} messages went to '{recipient}' within a minute (the limit is"
+        f" {limits.per_minute}, maxPerMinute). Nothing was stored: wait {seconds} s, until"
+        f" {iso_time(free_at)}, and put what you have to say into one message.",
+        iso_time(free_at),
+        seconds,
+    )
+
+
+def guard(limits: Limits, exchange: Exchange, now: int) -> Guard | None:
+    """Return what the sender of one more message is told, None for nothing.
+
+    A sender is told once when there are enough messages to tell of, and again when that has passed
+    and comes again; and of each message that is held.
+    """
+    used = _count(exchange, len(exchange.messages), now, limits.window) + 1
+    is_held = exchange.is_held or 0 < limits.hold_after <= used
+    if not is_held and not (
+        0 < limits.guard_after <= used and _last_used(limits, exchange) < limits.guard_after
+    ):
+        return None
+    return Guard(
+        used=used,
+        limit=limits.hold_after or limits.guard_after,
+        window=limits.window,
+        resets_at=None if is_held else now + limits.window,
+        holds=limits.hold_after > 0,
+    )
+
+
+def _count(exchange: Exchange, end: int, now: int, window: int) -> int:
+    """Return how many of the first *end* messages count at that time."""
+    return sum(each.at > now - window for each in exchange.messages[:end])
+
+
+def _last_used(limits: Limits, exchange: Exchange) -> int:
+    """Return how many messages counted when the sender wrote the last time, that one included."""
+    for index in range(len(exchange.messages) - 1, -1, -1):
+        each = exchange.messages[index]
+        if each.is_own:
+            return _count(exchange, index, each.at, limits.window) + 1
+    return 0

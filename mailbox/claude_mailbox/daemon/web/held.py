@@ -1,0 +1,55 @@
+"""The REST routes of messages that are held, until a user lets them through."""
+
+from collections.abc import Iterable
+from typing import NotRequired, TypedDict
+
+from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.edge import shapes
+from claude_mailbox.daemon.edge.callers import Callers
+from claude_mailbox.daemon.edge.description import Description
+from claude_mailbox.daemon.edge.render import held_json
+from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.routing import Route
+from claude_mailbox.errors import Forbidden
+from claude_mailbox.model.names import check_name
+
+
+class ReleaseBody(TypedDict):
+    """Whose messages are let through, those that it sent and is to get; without it, all."""
+
+    name: NotRequired[shapes.GivenName | None]
+
+
+_HELD = Description("List the messages that are held for the user", list[shapes.Held])
+_RELEASE = Description("Let held messages through", shapes.Released, body=ReleaseBody)
+
+
+class HeldRoutes:
+    """The routes of held messages.
+
+    Args:
+        broker: does what they say.
+        callers: finds out who calls.
+    """
+
+    def __init__(self, broker: Broker, callers: Callers) -> None:
+        self._broker = broker
+        self._callers = callers
+
+    def routes(self) -> Iterable[Route]:
+        """Return them."""
+        return (
+            Route("GET", "/v1/held", self._list, _HELD),
+            Route("POST", "/v1/held/release", self._release, _RELEASE),
+        )
+
+    async def _list(self, request: Request) -> Response:
+        return Response([held_json(held) for held in await self._broker.holding.held()])
+
+    async def _release(self, request: Request) -> Response:
+        if (await self._callers.identify(request.scope, register=False)).is_bound:
+            raise Forbidden("Only a user lets held messages through, not a session.")
+        name = request.json().get("name")
+        mailbox = None if name is None else check_name(name)
+        return Response({"released": list(await self._broker.holding.release(mailbox))})

@@ -1,0 +1,87 @@
+"""Groups of mailboxes, who may be meant by a name, and the rules for names of groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from claude_mailbox.errors import BadRequest, InvalidName
+from claude_mailbox.model.drafts import ALL
+from claude_mailbox.model.names import NAME_LIMIT, check_name, check_new_name
+
+PREFIX = "@"
+DESCRIPTION_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group.
+
+    Attributes:
+        name: begins with ``@``.
+        kind: ``joined``, or ``project`` or ``all``, which nobody joins.
+        members: names of mailboxes.
+    """
+
+    name: str
+    kind: str
+    members: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a session that has not ended works.
+
+    Attributes:
+        mailbox: name of its mailbox.
+        project: name of its project, or None.
+        active_at: when it was active last, in milliseconds since the epoch.
+        clients: keys of the client processes that run it.
+    """
+
+    mailbox: str
+    project: str | None
+    active_at: int
+    clients: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A mailbox that somebody uses: its name, and the project of its session, or None."""
+
+    name: str
+    project: str | None
+
+
+def is_group(name: str) -> bool:
+    """Return whether that is the name of a group."""
+    return name.startswith(PREFIX)
+
+
+def check_group(value: object, what: str = "group") -> str:
+    """Return the name of a group.
+
+    Raises:
+        InvalidName: if it is none; *what* names the field in the sentence.
+    """
+    name = check_name(value, what)
+    if not is_group(name):
+        raise InvalidName(
+            f"'{what}' must be the name of a group, such as @{name[: NAME_LIMIT - 1]}."
+        )
+    if len(name) == 1:
+        raise InvalidName(f"'{what}' has nothing after the @: give the group a name.")
+    if name != ALL:
+        check_new_name(name.removeprefix(PREFIX))
+    return name
+
+
+def check_description(value: object) -> str | None:
+    """Return what a mailbox says of itself, None for an empty text.
+
+    Raises:
+        BadRequest: if it is no text of one line, or too long.
+    """
+    if not isinstance(value, str) or len(text := value.strip()) > DESCRIPTION_LIMIT:
+        raise BadRequest(f"'text' must be a string of at most {DESCRIPTION_LIMIT} characters.")
+    if text and not text.isprintable():
+        raise BadRequest("'text' must be one line without control characters.")
+    return text or None

@@ -1,0 +1,167 @@
+"""send with its options, reply, ask and parked, as processes against a real daemon."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claude_mailbox.client.reach.api import Identity
+from support.commandline import CommandLine, until
+from support.daemon import DaemonProcess
+
+
+def take(shared: CommandLine, name: str) -> list[dict[str, Any]]:
+    """Take all mail for good, by the command."""
+    messages = json.loads(shared.run("check", "--name", name, "--json").stdout)
+    assert isinstance(messages, list)
+    return messages
+
+
+def question_to(shared: CommandLine, name: str) -> int:
+    """Wait for a message; return its number."""
+    done = shared.run("watch", "--name", name, "--timeout", "30", "--json")
+    number = json.loads(done.stdout)["id"]
+    assert isinstance(number, int)
+    return number
+
+
+class TestSend:
+    def test_a_message_with_everything(self, shared: CommandLine) -> None:
+        first = json.loads(shared.run("send", "--from", "c1", "--to", "c1b", "x", "--json").stdout)
+        done = shared.run(
+            "send",
+            "--from",
+            "c1b",
+            "--reply-to",
+            str(first["id"]),
+            "--ask",
+            "60",
+            "--urgency",
+            "high",
+            "--ttl",
+            "50",
+            "--key",
+            "k",
+            "--body",
+            "really?",
+            "--json",
+        )
+        again = shared.run(
+            "send",
+            "--from",
+            "c1b",
+            "--reply-to",
+            str(first["id"]),
+            "--ask",
+            "60",
+            "--urgency",
+            "high",
+            "--ttl",
+            "50",
+            "--key",
+            "k",
+            "--body",
+            "really?",
+            "--json",
+        )
+        receipt = json.loads(done.stdout)
+        assert receipt["to"] == "c1"
+        assert json.loads(again.stdout)["duplicate"] is True
+        (message,) = take(shared, "c1")
+        assert (message["replyTo"], message["urgency"]) == (first["id"], "high")
+        assert "answerBy" in message
+
+    def test_the_name_comes_from_the_environment(self, shared: CommandLine) -> None:
+        environment = {"CLAUDE_MAILBOX_NAME": "c2"}
+        shared.run("send", "--to", "c2", "from me to me", environment=environment)
+        done = shared.run("check", environment=environment)
+        assert done.stdout == "[Claude-Mailbox] Mail from c2: from me to me\n"
+
+    def test_the_text_is_an_argument_or_comes_on_standard_input(self, shared: CommandLine) -> None:
+        shared.run("send", "--from", "a", "--to", "c3", "argument")
+        shared.run("send", "--from", "a", "--to", "c3", text="standard input\n")
+        both = shared.run("send", "--from", "a", "--to", "c3", "x", "--body", "y")
+        assert both.returncode == 1
+        assert shared.bodies("c3") == ["argument", "standard input"]
+
+    def test_delayed_mail_is_not_there_yet(self, shared: CommandLine) -> None:
+        shared.run("send", "--from", "a", "--to", "c4", "--delay", "600", "later")
+        assert shared.bodies("c4") == []
+
+    def test_no_receiver(self, shared: CommandLine) -> None:
+        done = shared.run("send", "--from", "a", "x")
+        assert (done.returncode, "'--to'" in done.stderr) == (1, True)
+
+
+class TestAsk:
+    def test_prints_the_answer_and_nothing_else(self, shared: CommandLine) -> None:
+        """It is delivered then."""
+        asking = shared.spawn("ask", "--from", "a1", "--to", "a1b", "--body", "why?")
+        number = question_to(shared, "a1b")
+        news = shared.run("reply", "--name", "a1b", str(number), "--news", "a moment")
+        assert news.returncode == 0
+        shared.run("reply", "--name", "a1b", str(number), "--body", "two\nlines")
+        out, err = asking.communicate(timeout=30)
+        assert (asking.returncode, out, err) == (0, "two\nlines\n", "")
+        assert [message["body"] for message in take(shared, "a1")] == ["a moment"]
+        receipt = shared.run("receipt", str(number), "--name", "a1", "--wait-for", "replied")
+        assert ", answered, replied to by message" in receipt.stdout
+
+    def test_exits_with_3_while_the_question_is_open(self, shared: CommandLine) -> None:
+        """The answer comes as mail."""
+        done = shared.run("ask", "--from", "a2", "--to", "a2b", "why?", "--timeout", "0")
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "No answer yet" in done.stderr
+        shared.run("reply", "--name", "a2b", str(question_to(shared, "a2b")), "because")
+        assert shared.bodies("a2") == ["because"]
+
+    def test_says_why_there_will_be_no_answer(self, shared: CommandLine) -> None:
+        asking = shared.spawn("ask", "--from", "a3", "--to", "a3b", "--body", "why?")
+        question_to(shared, "a3b")
+        assert shared.run("delete", "--name", "a3b").returncode == 0
+        out, err = asking.communicate(timeout=60)
+        assert (asking.returncode, out) == (1, "")
+        assert "that mailbox was deleted" in err
+        assert shared.bodies("a3") == []
+
+    def test_json_is_the_answer_of_the_daemon(self, shared: CommandLine) -> None:
+        """Without the lease, which is over."""
+        asking = shared.spawn("ask", "--from", "a4", "--to", "a4b", "why?", "--json")
+        shared.run("reply", "--name", "a4b", str(question_to(shared, "a4b")), "because")
+        out, _ = asking.communicate(timeout=30)
+        answer = json.loads(out)["answer"]
+        assert answer["body"] == "because"
+        assert "lease" not in answer
+
+    def test_an_answer_that_cannot_be_printed_stays(self, shared: CommandLine) -> None:
+        if not Path("/dev/full").exists():
+            pytest.skip("there is no full disk to write to")
+        with open("/dev/full", "w") as full:
+            asking = shared.spawn("ask", "--from", "a5", "--to", "a5b", "why?", stdout=full)
+            shared.run("reply", "--name", "a5b", str(question_to(shared, "a5b")), "because")
+            assert asking.wait(timeout=30) == 1
+        until(lambda: shared.bodies("a5") == ["because"], "the answer to come as mail")
+
+
+def test_parked_messages_are_listed_retried_and_dropped() -> None:
+    """What is not parked is named, and the exit code tells."""
+    with DaemonProcess({"maxAttempts": 1}) as process, CommandLine(process) as own:
+        numbers = [
+            json.loads(own.run("send", "--from", "a", "--to", "b", str(n), "--json").stdout)["id"]
+            for n in range(2)
+        ]
+        with own.client() as daemon:
+            deliveries, _ = daemon.claim(Identity("b"))
+            daemon.release([delivery.lease for delivery in deliveries], Identity("b"))
+        assert own.run("check", "--name", "b").stdout == ""
+        listed = own.run("parked", "list").stdout.splitlines()
+        assert len(listed) == 2
+        assert f"Message {numbers[0]} from 'a' to 'b': parked" in listed[0]
+        assert json.loads(own.run("parked", "--json", "--name", "nobody").stdout) == []
+        done = own.run("parked", "retry", str(numbers[0]), "999")
+        assert (done.returncode, done.stdout) == (1, f"Waiting again: {numbers[0]}\n")
+        assert "Not parked: 999." in done.stderr
+        assert own.run("parked", "drop", str(numbers[1])).returncode == 0
+        assert own.bodies("b") == ["0"]
+        assert own.run("parked", "retry").returncode == 1
