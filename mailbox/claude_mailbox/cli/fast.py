@@ -32,7 +32,7 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
             "--confirm": ("confirm", "flag"),
             **_COMMON,
         },
-        ("sender", "to", "body"),
+        ("to", "body"),
     ),
     "peek": (
         "claude_mailbox.client.mail.commands",
