@@ -30,6 +30,8 @@ class Config:
         max_mailboxes: mailboxes that there may be.
         max_waiters_per_mailbox: open watches on one mailbox.
         max_attempts: how often a message is handed out before it is parked; 0 for no limit.
+        keep_days: how long the text of mail that is not on its way any more is kept; 0 for ever.
+        log_format: ``text``, or ``json`` for one object a line.
         max_per_minute: messages a minute from one mailbox to a session.
         guard_after: messages between two sessions, after which they are told that they are many.
         hold_after: messages between two sessions, from which on they are held for the user.
@@ -55,6 +57,8 @@ class Config:
     max_mailboxes: int = 10_000
     max_waiters_per_mailbox: int = 1024
     max_attempts: int = 25
+    keep_days: int = 0
+    log_format: str = "text"
     max_per_minute: int = 60
     guard_after: int = 12
     hold_after: int = 40
@@ -88,6 +92,7 @@ _RANGES = {
     "maxMailboxes": (1, 10**9),
     "maxWaitersPerMailbox": (1, 10**6),
     "maxAttempts": (0, 10**6),
+    "keepDays": (0, 36_500),
     "maxPerMinute": (0, 10**4),
     "guardAfter": (0, 10**4),
     "holdAfter": (0, 10**4),
@@ -97,6 +102,7 @@ _RANGES = {
     "deleteAfterMinutes": (0, 10**9),
     "sweepIntervalMinutes": (0, 10**9),
 }
+LOG_FORMATS = ("text", "json")
 # A relative one is relative to the file that names it.
 _PATHS = ("dbPath", "tlsCert", "tlsKey", "tokenFile")
 KEYS = {camel_case(field.name): field.name for field in fields(Config)}
@@ -205,6 +211,8 @@ def _check(key: str, value: object, where: str) -> object:
         if not isinstance(value, bool):
             raise ConfigError(f"'{key}' {where} must be true or false.")
         return value
+    if key == "logFormat" and value not in LOG_FORMATS:
+        raise ConfigError(f"'{key}' {where} must be one of: {', '.join(LOG_FORMATS)}.")
     if not isinstance(value, str) or not value:
         raise ConfigError(f"'{key}' {where} must be a string that is not empty.")
     if key == "databaseUrl" and not value.startswith(("postgresql://", "postgres://")):

@@ -19,6 +19,7 @@ from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.inbox.entry import EntryRoutes
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
+from claude_mailbox.daemon.web.metrics import MetricsRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
 from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
@@ -59,6 +60,7 @@ def route_tables() -> list[Any]:
         TokenRoutes(nothing),
         ParkedRoutes(nothing),
         IdentityRoutes(nothing),
+        MetricsRoutes(nothing, nothing),
         EntryRoutes(nothing, nothing, nothing, nothing),
         Follow(nothing, nothing),
         McpEndpoint(nothing, nothing, nothing),

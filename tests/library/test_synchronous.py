@@ -121,6 +121,28 @@ def test_history_finds_by_words_peer_and_time(home: DaemonProcess) -> None:
         assert [entry.id for entry in alice.history(before=2)] == [1]
 
 
+def test_ask_waits_for_the_reply(home: DaemonProcess) -> None:
+    """The answer is a leased message; without one in time it comes as mail."""
+    with Mailbox("alice") as alice, Mailbox("bob") as bob:
+
+        def answer() -> None:
+            (question,) = iter([bob.watch(20)])
+            assert question is not None
+            with question:
+                bob.reply(question, "soon", final=False)
+                bob.reply(question, "yes")
+
+        asked = threading.Thread(target=answer)
+        asked.start()
+        found = alice.ask("bob", "Is it ready?", 20)
+        asked.join()
+        assert found is not None
+        assert (found.body, found.fields["replyTo"]) == ("yes", 1)
+        found.ack()
+        assert [message.body for message in alice.check()] == ["soon"]
+        assert alice.ask("bob", "Are you there?", 0) is None
+
+
 def test_names_beyond_ascii(home: DaemonProcess) -> None:
     """They travel in a header."""
     with Mailbox("Zoë Ünal") as zoe, Mailbox("日本") as nihon:

@@ -95,6 +95,8 @@ def test_nobody_elsewhere_is_the_user(network: NetworkDaemon) -> None:
     [
         ("POST", "/v1/inbox", {}),
         ("POST", "/v1/recent", {}),
+        ("GET", "/v1/held", None),
+        ("POST", "/v1/held/release", {}),
         ("GET", "/v1/parked", None),
         ("POST", "/v1/parked/retry", {"ids": []}),
         ("POST", "/v1/parked/drop", {"ids": []}),

@@ -46,6 +46,12 @@ PANELS = {
         "top": "top.command:top",
         "statusline": "commands.hooks:statusline",
     },
+    "Copies": {
+        "backup": "copies.command:backup",
+        "restore": "copies.command:restore",
+        "export": "copies.command:export",
+        "import": "copies.command:import_",
+    },
     "Daemon": {
         "status": "commands.daemon:status",
         "start": "commands.daemon:start",

@@ -32,7 +32,7 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
             "--confirm": ("confirm", "flag"),
             **_COMMON,
         },
-        ("sender", "to", "body"),
+        ("to", "body"),
     ),
     "peek": (
         "claude_mailbox.client.mail.commands",
@@ -122,6 +122,7 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
             "--bind": ("bind", "text"),
             "--tls-cert": ("tls_cert", "text"),
             "--tls-key": ("tls_key", "text"),
+            "--log-format": ("log_format", "text"),
             "--db-path": ("db_path", "text"),
             "--database": ("database_url", "text"),
             "--config": ("config_path", "text"),

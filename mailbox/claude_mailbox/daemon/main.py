@@ -41,6 +41,7 @@ from claude_mailbox.daemon.http.server import Server
 from claude_mailbox.daemon.http.sockets import Listener
 from claude_mailbox.daemon.listening import Listening
 from claude_mailbox.daemon.lock import HomeLock
+from claude_mailbox.daemon.logs import log_formatter
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
 from claude_mailbox.daemon.secret import Secret
 from claude_mailbox.daemon.store.ledger import Ledger
@@ -56,6 +57,7 @@ from claude_mailbox.daemon.web.inbox.events import EventStream
 from claude_mailbox.daemon.web.inbox.pages import Pages
 from claude_mailbox.daemon.web.mail import MailRoutes
 from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
+from claude_mailbox.daemon.web.metrics import MetricsRoutes
 from claude_mailbox.daemon.web.openapi import OpenApiRoutes
 from claude_mailbox.daemon.web.parked import ParkedRoutes
 from claude_mailbox.daemon.web.proof import ProofRoutes
@@ -88,9 +90,9 @@ def run(config: Config, on_ready: OnReady) -> int:
         StartupError: if it cannot start; nothing was changed then.
         DiskFailed: if a flush failed; the next start recovers.
     """
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(log_formatter(config.log_format))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for noisy in ("mcp", "quart"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # All mail ever sent stays in the database, which may lie outside of the home folder.
@@ -235,6 +237,7 @@ async def _serve(
         *ProofRoutes(proofs, callers).routes(),
         *RingRoutes(sessions, callers).routes(),
         *TokenRoutes(tokens).routes(),
+        *MetricsRoutes(ledger, lines.total).routes(),
         *ParkedRoutes(broker.parking).routes(),
         *IdentityRoutes(secret.proof).routes(),
         *EntryRoutes(broker, access, listening.tcp_address, secret.proof).routes(),
@@ -266,6 +269,7 @@ async def _serve(
             lambda: [*handover.held(), *follow.held(), *endpoint.held()],
         )
         background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
+        background.start_soon(housekeeping.forget_texts)
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
         if news is not None and database.notices is not None:

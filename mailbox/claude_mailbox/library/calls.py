@@ -17,6 +17,7 @@ T = TypeVar("T")
 Fields = Mapping[str, Any]
 
 WATCH_SECONDS = 25.0
+ASK_SECONDS = 300.0
 LEASE_SECONDS = 60.0
 # What a long-poll's answer may take beyond the time that it waits for.
 _MARGIN_SECONDS = 10.0
@@ -96,6 +97,18 @@ def send(to: str | None, body: str, key: str | None, **fields: Any) -> Call[Rece
     """Return the call that sends a message; one without a key gets one, so that it can be repeated."""
     content = {"to": to, "body": body, "idempotencyKey": key or uuid.uuid4().hex, **fields}
     return Call("POST", "/v1/send", Receipt.of, body=content, is_repeatable=True)
+
+
+def ask(read: Callable[[Fields], T], to: str, body: str, timeout: float) -> Call[T | None]:
+    """Return the call that asks a question and waits for its answer."""
+    return Call(
+        "POST",
+        "/v1/send",
+        lambda found: None if found["answer"] is None else read(found["answer"]),
+        query={"wait": timeout, "lease": LEASE_SECONDS},
+        body={"to": to, "body": body, "ask": max(timeout, 1.0)},
+        wait=timeout,
+    )
 
 
 def check(read: Callable[[Fields], T], limit: int | None, lease: float) -> Call[list[T]]:

@@ -1,6 +1,5 @@
 """Where the library finds the daemon, and how it says who calls."""
 
-import os
 import ssl
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,8 @@ from urllib.parse import quote
 
 from claude_mailbox.client.reach.address import explicit_address, own_socket
 from claude_mailbox.client.reach.own_daemon import connect_own
+from claude_mailbox.client.reach.tls import trusted
+from claude_mailbox.client.reach.token import token_for
 from claude_mailbox.errors import InvalidName
 
 _SECONDS = 5.0
@@ -42,25 +43,22 @@ def find_endpoint(
     """Return where the daemon is: at *url*, at ``CLAUDE_MAILBOX_URL``, or in the home folder.
 
     Raises:
-        ConfigError: if the URL is malformed.
+        ConfigError: if the URL is malformed, or a token would be sent for everybody to read.
         DaemonUnreachable: if our own daemon has no Unix socket and does not run.
     """
     headers = identity(name)
-    token = token or os.environ.get("CLAUDE_MAILBOX_TOKEN")
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    given = (url or os.environ.get("CLAUDE_MAILBOX_URL", "")).strip()
-    if given.startswith("https://"):
-        return Endpoint(given.rstrip("/"), None, headers, verify)
-    address = explicit_address(url)
-    if address is None:
-        address = own_socket()
+    address = explicit_address(url) or own_socket()
     if address is None:
         # No Unix socket here: TCP, once the server has proved that it knows our home folder.
         connection = connect_own(_SECONDS)
         address = connection.address
         connection.close()
-    return Endpoint(f"http://{address.authority}", address.path, headers, verify)
+    if address.path is None and (secret := token or token_for(address)):
+        headers["Authorization"] = f"Bearer {secret}"
+    if address.is_tls and verify is True:
+        verify = trusted()
+    scheme = "https" if address.is_tls else "http"
+    return Endpoint(f"{scheme}://{address.authority}", address.path, headers, verify)
 
 
 def identity(name: str) -> dict[str, str]:

@@ -12,7 +12,14 @@ import httpx
 
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.library import calls
-from claude_mailbox.library.calls import LEASE_SECONDS, WATCH_SECONDS, Call, Fields, unreachable
+from claude_mailbox.library.calls import (
+    ASK_SECONDS,
+    LEASE_SECONDS,
+    WATCH_SECONDS,
+    Call,
+    Fields,
+    unreachable,
+)
 from claude_mailbox.library.endpoint import find_endpoint, identity
 from claude_mailbox.library.retrying import Retry
 from claude_mailbox.library.values import (
@@ -130,15 +137,46 @@ class Mailbox:
         """Close the connections."""
         self._client.close()
 
-    def send(self, to: str, body: str, *, key: str | None = None) -> Receipt:
+    def send(
+        self,
+        to: str,
+        body: str,
+        *,
+        key: str | None = None,
+        urgency: str | None = None,
+        ttl: float | None = None,
+        delay: float | None = None,
+    ) -> Receipt:
         """Send a message. It is on the disk of the daemon's machine when this returns.
 
         Args:
             to: name of a mailbox.
             body: the text.
             key: idempotency key: a message is stored once, however often it is sent with it.
+            urgency: ``low``, ``normal`` or ``high``.
+            ttl: not delivered by then, in seconds, it is returned.
+            delay: for so many seconds nobody sees it.
         """
-        return self.run(calls.send(to, body, key))
+        return self.run(calls.send(to, body, key, urgency=urgency, ttl=ttl, delay=delay))
+
+    def reply(self, message: MessageFields | int, body: str, *, final: bool = True) -> Receipt:
+        """Reply to a message, in its thread.
+
+        Args:
+            message: the message, or its number.
+            body: the text.
+            final: whether this answers a question; if not, it stays open.
+        """
+        number = message if isinstance(message, int) else message.id
+        return self.run(calls.send(None, body, None, replyTo=number, final=final))
+
+    def ask(self, to: str, body: str, timeout: float = ASK_SECONDS) -> Message | None:
+        """Ask a question and wait for its answer, for up to *timeout* seconds (300 at most).
+
+        None means that there is no answer yet: it comes as mail, and so does the notice that none
+        will come. The answer is leased as the messages of `watch` are.
+        """
+        return self.run(calls.ask(self._message, to, body, timeout))
 
     def check(self, *, limit: int | None = None, lease: float = LEASE_SECONDS) -> Deliveries:
         """Take the messages that wait, oldest first; they are leased for *lease* seconds."""

@@ -143,6 +143,16 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """What there is in all mailboxes together, and how many messages were ever sent."""
+
+    mailboxes: int
+    waiting: int
+    leased: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rename:
     """A rename that happened: the names, and how many pending messages moved along."""
 

@@ -1,12 +1,16 @@
 """The hooks of Codex, Gemini CLI, Qwen Code, Copilot CLI and OpenCode, as processes."""
 
 import json
+import os
+import select
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from claude_mailbox.client.hooks.other_clients import CLIENTS
+from claude_mailbox.daemon.delivery.sessions.doorbell import PAUSES
 from support.daemon import DaemonProcess
 from wire.connection import Connection
 
@@ -14,7 +18,14 @@ from wire.connection import Connection
 each_form = pytest.mark.parametrize("client", ["codex", "copilot"])
 
 
-def hook(daemon: DaemonProcess, client: str, moment: str, session: str, event: str = "E") -> str:
+def hook(
+    daemon: DaemonProcess,
+    client: str,
+    moment: str,
+    session: str,
+    event: str = "E",
+    **variables: str,
+) -> str:
     """Run a hook; return the text that the model gets."""
     content = {CLIENTS[client][0]: session, "cwd": "/srv/shop", "transcript_path": "/nowhere"}
     result = subprocess.run(
@@ -28,7 +39,7 @@ def hook(daemon: DaemonProcess, client: str, moment: str, session: str, event: s
             "--moment",
             moment,
         ],
-        env=daemon.environment,
+        env=daemon.environment | variables,
         input=json.dumps({**content, "hook_event_name": event}),
         capture_output=True,
         text=True,
@@ -111,3 +122,39 @@ def test_unknown_words_are_refused(daemon: DaemonProcess) -> None:
 
     assert result.returncode == 1
     assert "--client one of codex" in result.stderr
+
+
+def test_mail_runs_the_command_that_wakes_an_idle_session(
+    daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    """Not while a turn runs, not twice for mail that was seen, and not after the session's end."""
+    pipe = tmp_path / "rung"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(pipe, os.O_WRONLY)  # so that the reader never finds the end
+    bell = {"CLAUDE_MAILBOX_BELL": f"echo $CLAUDE_MAILBOX_SESSION >> {pipe}"}
+
+    def rung(seconds: float) -> bytes:
+        ready, _, _ = select.select([reader], [], [], seconds)
+        return os.read(reader, 100) if ready else b""
+
+    assert "it wakes you" in hook(daemon, "qwen", "start", "abc", **bell)
+    send(daemon, "shop-abc", "one")
+    assert rung(20) == b"abc\n"
+    # The doorbell repeats a ring after 2 seconds; a command is not run again so soon.
+    assert rung(PAUSES[0] + 0.5) == b""
+    assert "one" in hook(daemon, "qwen", "prompt", "abc", **bell)
+
+    send(daemon, "shop-abc", "while it works")
+    assert rung(0.5) == b""
+    assert "while it works" in hook(daemon, "qwen", "tool", "abc", **bell)
+    hook(daemon, "qwen", "stop", "abc", **bell)
+    send(daemon, "shop-abc", "two")
+    assert rung(20) == b"abc\n"
+
+    hook(daemon, "qwen", "end", "abc", **bell)
+    send(daemon, "shop-abc", "three")
+    assert rung(0.5) == b""
+    assert not list((daemon.home / "bells").iterdir())
+    os.close(reader)
+    os.close(writer)

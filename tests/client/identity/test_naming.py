@@ -42,7 +42,7 @@ class TestMailboxName:
         folder.mkdir()
         assert naming.mailbox_name(SESSION, str(folder)) == "notes-a3f91b2c"
 
-    def test_in_a_worktree_has_the_name_of_the_worktree(self, tmp_path: Path) -> None:
+    def test_worktrees_of_one_repository_have_different_names(self, tmp_path: Path) -> None:
         """Sessions in parallel worktrees of one repository have different names."""
         worktree = repository(tmp_path / "shop") / "trees" / "login"
         worktree.mkdir(parents=True)
@@ -125,6 +125,17 @@ def committed(folder: Path) -> Path:
     git(folder, "init", "-q")
     git(folder, "commit", "-q", "--allow-empty", "-m", "first")
     return folder
+
+
+def test_a_session_in_a_worktree_is_named_after_its_repository_first(tmp_path: Path) -> None:
+    """Once, if the worktree's name begins with that of the repository."""
+    main = committed(tmp_path / "Shop")
+    for name in ("fix-cart", "shop-two"):
+        git(main, "worktree", "add", "-q", str(tmp_path / name))
+
+    assert naming.mailbox_name(SESSION, str(main)) == "shop-a3f91b2c"
+    assert naming.mailbox_name(SESSION, str(tmp_path / "fix-cart")) == "shop-fix-cart-a3f91b2c"
+    assert naming.mailbox_name(SESSION, str(tmp_path / "shop-two")) == "shop-two-a3f91b2c"
 
 
 class TestProjectName:

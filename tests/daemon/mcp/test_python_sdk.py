@@ -51,7 +51,7 @@ async def test_all_tools(daemon: DaemonProcess, fresh: Fresh, mode: str) -> None
         history = content(await client.call_tool("history", {"name": new}))
         status = content(await client.call_tool("message", {"id": sent["id"], "name": peer}))
 
-    assert len(tools.tools) == 8
+    assert len(tools.tools) == 11
     assert sent["recipient"]["known"] is False
     assert peeked == {"pending": 1, "oldestAt": sent["sentAt"]}
     assert listed["you"] == me

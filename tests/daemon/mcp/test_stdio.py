@@ -48,7 +48,7 @@ async def test_all_tools(daemon: DaemonProcess, fresh: Fresh, mode: str) -> None
         watched = content(await client.call_tool("watch", {"timeout": 0, "name": new}))
         refused = await client.call_tool("send", {"to": me})
 
-    assert len(tools.tools) == 8
+    assert len(tools.tools) == 11
     assert peeked == {"pending": 1, "oldestAt": sent["sentAt"]}
     assert listed["you"] == me
     assert renamed == {"from": me, "to": new, "messagesTransferred": 1}

@@ -104,7 +104,7 @@ def test_all_tools(
     """One conversation through all six, with the identity in a header."""
     me, peer, new = fresh("me"), fresh("peer"), fresh("new")
     with connected(node, packages, daemon, sdk, mode, **{"X-Mailbox": me}) as client:
-        assert len(client.do("list")["tools"]) == 8
+        assert len(client.do("list")["tools"]) == 11
         sent = client.call("send", **{"from": peer, "to": me, "body": "žluť"})
         assert client.call("peek_inbox") == {"pending": 1, "oldestAt": sent["sentAt"]}
         assert client.call("list_mailboxes")["you"] == me

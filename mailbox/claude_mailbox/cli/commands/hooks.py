@@ -10,7 +10,6 @@ from claude_mailbox.cli import options
 from claude_mailbox.cli.program import hook_program
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.hooks import session as session_hooks
-from claude_mailbox.client.hooks.other_clients import CLIENTS, MOMENTS
 from claude_mailbox.client.hooks.other_clients import client_hook as run_client_hook
 from claude_mailbox.client.hooks.statusline import statusline as show_statusline
 from claude_mailbox.client.hooks.tool_call import tool_call
@@ -78,8 +77,8 @@ def session_companion(session: str, client: str | None, url: str | None) -> int:
 
 
 @click.command("client-hook")
-@click.option("--client", required=True, type=click.Choice(list(CLIENTS)), help="Whose hook it is.")
-@click.option("--moment", required=True, type=click.Choice(MOMENTS), help="When it runs.")
+@click.option("--client", required=True, metavar="CLIENT", help="Whose hook it is.")
+@click.option("--moment", required=True, metavar="MOMENT", help="When it runs.")
 @options.url
 def client_hook(client: str, moment: str, url: str | None) -> int:
     """For the hooks of other clients than Claude Code: give the session a mailbox and show mail.

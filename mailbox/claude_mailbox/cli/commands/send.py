@@ -10,7 +10,14 @@ _SENDER = options.own("Your own mailbox, which answers come to", "--from", "send
 
 
 @click.command()
-@_SENDER
+@options.mailbox(
+    "--from",
+    "sender",
+    "Your own mailbox, which answers come to; else CLAUDE_MAILBOX_NAME, or that of the session whose"
+    " shell this is.",
+    required=False,
+    variable=options.NAME_VARIABLE,
+)
 @options.mailbox(
     "--to",
     "to",
@@ -42,7 +49,7 @@ _SENDER = options.own("Your own mailbox, which answers come to", "--from", "send
 @options.url
 @options.as_json
 def send(
-    sender: str,
+    sender: str | None,
     to: str | None,
     body: str | None,
     text: str | None,

@@ -4,16 +4,20 @@ The exit code is always 0. There is no proof that the model of such a client has
 counts as delivered when it is printed.
 """
 
+import os
+
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.hooks.check import FRAME_LENGTH
 from claude_mailbox.client.hooks.hook_io import OUTPUT_LIMIT, read_input, text_field
 from claude_mailbox.client.hooks.patience import complaint, seconds_to_wait
 from claude_mailbox.client.hooks.session_events import report_event
+from claude_mailbox.client.identity.bell_command import mark_busy
 from claude_mailbox.client.identity.client_process import ancestor_key
 from claude_mailbox.client.mail.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.api import Daemon, Identity, Refused
 from claude_mailbox.client.reach.connection import NoAnswer
 from claude_mailbox.errors import BadRequest, DaemonUnreachable, MailboxError, OutputLost
+from claude_mailbox.paths import bell_path
 
 # Client -> how its hooks call the session's id, whether they take text as those of Claude Code do,
 # under "hookSpecificOutput", and what the names of our tools begin with there.
@@ -41,6 +45,7 @@ class ClientHook:
 
     def __init__(self, client: str, moment: str, url: str | None) -> None:
         field, self._is_like_claude, self._tools = CLIENTS[client]
+        self._client = client
         self._url = url
         self._moment = moment
         hook = read_input()
@@ -60,6 +65,7 @@ class ClientHook:
         if self._moment == "start":
             self.tell(self._introduce())
         elif self._moment == "stop":
+            mark_busy(bell_path(self._session), is_busy=False)
             report_event(self._daemon(), self._session, self._hook, state="idle")
         elif self._moment == "end":
             body = {"sessionId": self._session, "reason": "other", "client": ancestor_key()}
@@ -85,9 +91,16 @@ class ClientHook:
         """Register the session, and return what its model is told about its mailbox."""
         from claude_mailbox.client.hooks.introduction import introduction
         from claude_mailbox.client.hooks.session import PEER_MINUTES, register, report_start
+        from claude_mailbox.client.identity.bell_command import bell_command, write_bell_command
 
+        command = bell_command(self._client, self._session)
         wanted: dict[str, object] = {"client": ancestor_key()}
-        registration = register(self._hook, self._url, wanted, has_bell=False, may_start=True)
+        registration = register(
+            self._hook, self._url, wanted, has_bell=command is not None, may_start=True
+        )
+        bell = registration.get("bell")
+        if command is not None and isinstance(bell, str) and os.path.exists(bell):
+            write_bell_command(bell, command, self._session)
         report_start(self._daemon(), self._hook)
         return introduction(registration, PEER_MINUTES, self._tools)
 
@@ -95,6 +108,8 @@ class ClientHook:
         """Show the mail that waits; introduce a session that was never announced."""
         identity = Identity(None, self._session)
         greeting = ""
+        if self._moment == "prompt":
+            mark_busy(bell_path(self._session), is_busy=True)
         with Interrupts() as interrupts:
             daemon = self._daemon()
             if self._moment == "prompt":

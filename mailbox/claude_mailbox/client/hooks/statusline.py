@@ -5,6 +5,7 @@ import os
 from claude_mailbox import paths
 from claude_mailbox.client import output
 from claude_mailbox.client.hooks.hook_io import read_input, text_field
+from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.names import USER
 
 
@@ -14,6 +15,13 @@ def statusline(*, name: str | None = None) -> int:
     Args:
         name: the mailbox; if None, that of the session in the client's JSON on standard input.
     """
+    try:
+        return _print(name)
+    except MailboxError:
+        return 0  # a status line is no place for errors
+
+
+def _print(name: str | None) -> int:
     session = "" if name is not None else text_field(read_input(), "session_id")
     session = session or os.environ.get("CLAUDE_CODE_SESSION_ID", "")
     unread = for_user = 0

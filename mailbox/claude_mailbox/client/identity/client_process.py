@@ -23,6 +23,14 @@ def ancestor_key() -> str | None:
     return _key(_ancestor())
 
 
+def ancestor_program() -> str | None:
+    """Return the path of the program that runs us, through shells or not; None if unknown."""
+    try:
+        return os.readlink(f"/proc/{_ancestor()}/exe")
+    except OSError:
+        return None
+
+
 def _key(pid: str | None) -> str | None:
     if pid is None or not (pid.isascii() and pid.isdigit()):
         return None

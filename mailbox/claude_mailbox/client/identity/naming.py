@@ -16,9 +16,15 @@ def mailbox_name(session_id: str, cwd: str | None) -> str:
 
     ``CLAUDE_MAILBOX_PREFIX`` takes the place of the project's name.
     """
-    project = slug(os.environ.get(PREFIX_VARIABLE, "")) or (_folder_name(cwd) if cwd else "")
+    project = slug(os.environ.get(PREFIX_VARIABLE, "")) or (_place(cwd) if cwd else "")
     suffix = "".join(c for c in session_id.lower() if c.isascii() and c.isalnum())
     return f"{project or NO_PROJECT}-{suffix[:SUFFIX_LENGTH] or 'session'}"
+
+
+def _place(cwd: str) -> str:
+    """Return the name of the project, and after it that of the worktree, if it has another one."""
+    project, folder = project_name(cwd), _folder_name(cwd)
+    return folder if folder.startswith(project) else slug(f"{project} {folder}")
 
 
 def _folder_name(cwd: str) -> str:

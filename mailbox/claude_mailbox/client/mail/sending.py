@@ -7,7 +7,8 @@ import os
 import sys
 
 from claude_mailbox.client import codec, encoding, output
-from claude_mailbox.client.reach.api import Daemon, Identity
+from claude_mailbox.client.mail.own import own_identity
+from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.errors import BadRequest, OutputLost
 from claude_mailbox.model.text import visible
@@ -18,7 +19,7 @@ _INPUT_FRAME = 8
 
 def send(
     *,
-    sender: str,
+    sender: str | None = None,
     to: str = "",
     body: str | None = None,
     reply_to: int | None = None,
@@ -36,7 +37,7 @@ def send(
     """Send a message.
 
     Args:
-        sender: the sender's mailbox.
+        sender: the sender's mailbox; if None, that of the session whose shell this is.
         to: the receiver's; empty for the other side of the message that it replies to.
         body: the text; None or ``-`` stands for standard input, less one final line feed.
         reply_to: number of the message that it replies to.
@@ -51,6 +52,7 @@ def send(
         url: address of the daemon.
         as_json: print what the daemon says.
     """
+    identity = own_identity(sender, "--from")
     daemon = Daemon(url)
     message: dict[str, object] = {"body": text_of(daemon, body)}
     if to:
@@ -64,7 +66,7 @@ def send(
     message["idempotencyKey"] = os.urandom(12).hex() if key is None else key
     try:
         result = daemon.call(
-            "POST", "/v1/send", identity=Identity(sender), body=message, is_repeatable=True
+            "POST", "/v1/send", identity=identity, body=message, is_repeatable=True
         )
     except ConnectionLost as error:
         raise ConnectionLost(f"{error} It is not known whether the message was stored.") from None

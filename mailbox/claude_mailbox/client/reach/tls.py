@@ -55,7 +55,7 @@ def wrap(raw: "_socket.socket", address: "Address") -> TlsSocket:
     plain = socket.socket(fileno=raw.detach())
     plain.settimeout(seconds)
     try:
-        return TlsSocket(_context().wrap_socket(plain, server_hostname=address.host))
+        return TlsSocket(trusted().wrap_socket(plain, server_hostname=address.host))
     except ssl.SSLCertVerificationError as error:
         plain.close()
         raise DaemonUnreachable(
@@ -74,8 +74,12 @@ def wrap(raw: "_socket.socket", address: "Address") -> TlsSocket:
         raise
 
 
-def _context() -> ssl.SSLContext:
-    """Return the trust in the system's authorities, or in that of ``CLAUDE_MAILBOX_CA`` alone."""
+def trusted() -> ssl.SSLContext:
+    """Return the trust in the system's authorities, or in that of ``CLAUDE_MAILBOX_CA`` alone.
+
+    Raises:
+        ConfigError: if ``CLAUDE_MAILBOX_CA`` cannot be read.
+    """
     given = os.environ.get("CLAUDE_MAILBOX_CA", "").strip()
     path = os.path.expanduser(given) if given else None
     try:

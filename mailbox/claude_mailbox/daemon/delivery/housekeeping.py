@@ -21,6 +21,9 @@ from claude_mailbox.model.mail import KEY_MILLISECONDS
 logger = logging.getLogger(__name__)
 
 TIDY_SECONDS = 30
+DAY = 24 * 3600 * 1000
+# Between the small jobs of a long work, for everybody else's.
+PAUSE_SECONDS = 0.01
 
 
 class Housekeeping:
@@ -136,6 +139,24 @@ class Housekeeping:
                 await self.forget_keys()
             except MailboxError as error:
                 logger.warning("could not tidy up: %s", error)
+
+    async def forget_texts(self) -> None:
+        """Delete the texts of old messages, if that is configured, once a day until cancelled."""
+        while self._config.keep_days:
+            sent_before = self._clock() - self._config.keep_days * DAY
+            position: int | None = 0
+            try:
+                while position is not None:
+                    position = await self._forget_some(position, sent_before)
+                    await trio.sleep(PAUSE_SECONDS)
+            except MailboxError as error:
+                logger.warning("could not delete old texts: %s", error)
+            await trio.sleep(DAY / 1000)
+
+    async def _forget_some(self, after: int, sent_before: int) -> int | None:
+        return await self._ledger.run(
+            lambda transaction: transaction.history.forget_texts(after, sent_before), durable=False
+        )
 
     async def sweep_mailboxes(self, living: Callable[[], Awaitable[Iterable[str]]]) -> None:
         """Delete idle mailboxes, once at the start and then at the interval of the configuration.

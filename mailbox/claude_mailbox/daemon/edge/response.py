@@ -37,6 +37,14 @@ class Response:
             self.headers.append((b"content-length", str(len(self.body)).encode()))
 
     @classmethod
+    def of_text(cls, body: bytes, media_type: str) -> "Response":
+        """Return a response of text."""
+        response = cls(headers=[(b"content-type", media_type.encode())])
+        response.body = body
+        response.headers[-1] = (b"content-length", str(len(body)).encode())
+        return response
+
+    @classmethod
     def of_error(cls, error: MailboxError) -> "Response":
         """Return the response that tells of an error."""
         return cls(error_body(error), status=error.status, headers=error_headers(error))

@@ -27,6 +27,7 @@ from typing import TypeVar
 
 import trio
 
+from claude_mailbox.daemon.store.durations import Durations
 from claude_mailbox.daemon.store.engine import Engine
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import (
@@ -82,6 +83,8 @@ class Ledger:
         self._has_failed = False
         self.jobs = 0
         """How many jobs it has been given."""
+        self.flushes = Durations()
+        """How long the flushed commits took."""
         self.drained = trio.Event()
         """Set when ``serve`` has ended: everybody who ran a job has its outcome."""
 
@@ -240,7 +243,9 @@ class Ledger:
             started = time.perf_counter()
             self._engine.commit()
             if flush:
-                self._note_flush(time.perf_counter() - started)
+                took = time.perf_counter() - started
+                self._note_flush(took)
+                self.flushes.note(took)
 
     def _run_alone(self, transaction: Transaction, job: Job) -> None:
         """Run the only job of a transaction, which is over when the job fails."""

@@ -27,6 +27,7 @@ from claude_mailbox.model.mail import (
     Listing,
     Receipt,
     Rename,
+    Totals,
     shown_characters,
 )
 from claude_mailbox.model.sessions import SessionEvent, SessionFacts, Shown, Start, Started
@@ -65,6 +66,10 @@ class MailboxStore(Protocol):
         Also the caller's own, those of senders with mail for the caller, and those named in
         *awake*, however old.
         """
+        ...
+
+    def totals(self) -> Totals:
+        """Return what there is, all together."""
         ...
 
     def describe(self, name: str, text: str | None, now: int) -> None:
@@ -299,6 +304,17 @@ class HistoryStore(Protocol):
         """Return messages that wait in *mailbox*, in the order in which they are handed out.
 
         They are whole; only the first one may be cut.
+        """
+        ...
+
+    def forget_texts(self, after: int, sent_before: int) -> int | None:
+        """Delete the texts of some messages above *after* that are not on their way any more.
+
+        Only of those sent before that time, and only what the search has: the facts about the
+        messages stay.
+
+        Returns:
+            Where to go on, or None when there is nothing more to look at.
         """
         ...
 

@@ -40,8 +40,8 @@ class HeldRoutes:
     def routes(self) -> Iterable[Route]:
         """Return them."""
         return (
-            Route("GET", "/v1/held", self._list, _HELD),
-            Route("POST", "/v1/held/release", self._release, _RELEASE),
+            Route("GET", "/v1/held", self._list, _HELD, is_local=True),
+            Route("POST", "/v1/held/release", self._release, _RELEASE, is_local=True),
         )
 
     async def _list(self, request: Request) -> Response:

@@ -18,7 +18,8 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from claude_mailbox.daemon.delivery.sessions import bell_files
+from claude_mailbox.daemon.delivery.sessions import bell_commands, bell_files
+from claude_mailbox.daemon.delivery.sessions.processes import is_alive
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.paths import bell_path, bells_path
 
@@ -204,7 +205,9 @@ class Doorbell(Bell):
     async def remove(self, session_id: str) -> None:
         """Remove a session's file."""
         self._listeners.discard(session_id)
-        await self._run_sync(partial(bell_files.remove, bell_path(session_id)))
+        path = bell_path(session_id)
+        await self._run_sync(partial(bell_files.remove, path))
+        await self._run_sync(partial(bell_commands.remove, path))
 
     async def restore(self, sessions: Iterable[str]) -> None:
         """Listen for these sessions again after a start of the daemon.
@@ -216,11 +219,16 @@ class Doorbell(Bell):
         await self._run_sync(partial(self._restore, keep))
 
     def _restore(self, keep: AbstractSet[str]) -> None:
-        bell_files.keep_only(keep)
+        beside = {path + suffix for path in keep for suffix in bell_commands.SUFFIXES}
+        bell_files.keep_only(keep | beside)
         self._write([path for path in keep if not os.path.lexists(path)])
 
     async def serve(self) -> None:
         """Ring whenever there is reason to, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await self._serve(nursery)
+
+    async def _serve(self, nursery: trio.Nursery) -> None:
         while True:
             due = min((ring.due for ring in self._rings.values()), default=float("inf"))
             with trio.move_on_at(due):
@@ -228,9 +236,9 @@ class Doorbell(Bell):
             self._stirred = trio.Event()
             if self._news:
                 await trio.sleep(RING_DELAY_SECONDS)
-            await self._ring_due()
+            await self._ring_due(nursery)
 
-    async def _ring_due(self) -> None:
+    async def _ring_due(self, nursery: trio.Nursery) -> None:
         now = trio.current_time()
         news, self._news = self._news, set()
         # Mail that came while we asked for whom to ring the last time counts with that ring.
@@ -257,7 +265,12 @@ class Doorbell(Bell):
                     for listener in self._remote.get(session_id, ()):
                         listener.ring()
         if paths:
-            await self._run_sync(partial(self._write, paths))
+            for path in await self._run_sync(partial(self._ring, paths)):
+                nursery.start_soon(self._run_sync, partial(bell_commands.run, path, is_alive))
+
+    def _ring(self, paths: Sequence[str]) -> Sequence[str]:
+        """Write the files, on a thread; return those that have a command beside them."""
+        return [path for path in self._write(paths) if bell_commands.is_beside(path)]
 
     def _write(self, paths: Sequence[str]) -> Sequence[str]:
         """Write the files, on a thread, each for itself; return those that were written."""

@@ -248,6 +248,30 @@ class PostgresHistory(HistoryStore):
         ]
         return HistoryPage(entries, has_more=len(rows) > limit)
 
+    def forget_texts(self, after: int, sent_before: int) -> int | None:
+        execute = self._connection.execute
+        row = execute(
+            "SELECT max(id) FROM (SELECT id FROM message WHERE id > %s AND sent_at < %s"
+            " AND NOT EXISTS (SELECT 1 FROM unindexed WHERE message_id = id)"
+            " ORDER BY id LIMIT %s) AS next",
+            (after, sent_before, _INDEX_MESSAGES),
+        ).fetchone()
+        if row is None or row[0] is None:
+            return None
+        last: int = row[0]
+        old = [
+            number
+            for (number,) in execute(
+                "SELECT id FROM message WHERE id > %s AND id <= %s AND sent_at < %s"
+                f" AND state IN ({DELIVERED}, {EXPIRED}, {DELETED})"
+                " AND NOT EXISTS (SELECT 1 FROM unindexed WHERE message_id = id)",
+                (after, last, sent_before),
+            )
+        ]
+        execute("DELETE FROM search WHERE message_id = ANY(%s)", (old,))
+        execute("UPDATE body SET text = '' WHERE message_id = ANY(%s) AND text <> ''", (old,))
+        return last
+
     def index(self) -> bool:
         # What another daemon indexes at this moment is left to it.
         sizes = self._connection.execute(

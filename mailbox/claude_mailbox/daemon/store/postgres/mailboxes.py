@@ -7,7 +7,7 @@ from claude_mailbox.daemon.store.postgres.keys import PostgresKeys
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.schema import Connection
 from claude_mailbox.errors import BadRequest, NotFound, QuotaFull, TargetExists
-from claude_mailbox.model.mail import Listing, Rename
+from claude_mailbox.model.mail import Listing, Rename, Totals
 from claude_mailbox.model.names import check_new_name
 
 Row = tuple[int, str, int | None]
@@ -142,6 +142,15 @@ class PostgresMailboxes(MailboxStore):
                 "UPDATE mailbox SET last_seen_at = greatest(last_seen_at, %s) WHERE id = %s",
                 (at, mailbox_id),
             )
+
+    def totals(self) -> Totals:
+        row = self._connection.execute(
+            "SELECT (SELECT count(*) FROM mailbox), coalesce(sum(waiting), 0)::bigint,"
+            " coalesce(sum(leased), 0)::bigint, (SELECT coalesce(max(id), 0) FROM message)"
+            " FROM backlog"
+        ).fetchone()
+        assert row is not None  # noqa: S101  # sums always have a row
+        return Totals(*row)
 
     def describe(self, name: str, text: str | None, now: int) -> None:
         mailbox_id = self.find_or_make(name, now, locked=True)[0]

@@ -243,6 +243,33 @@ class SqliteHistory(HistoryStore):
         entries = [HistoryEntry(self.status_of(number), *body) for number, *body in rows[:limit]]
         return HistoryPage(entries, has_more=len(rows) > limit)
 
+    def forget_texts(self, after: int, sent_before: int) -> int | None:
+        execute = self._connection.execute
+        last = execute(
+            "SELECT max(id) FROM (SELECT id FROM message WHERE id > ? AND sent_at < ?"
+            " AND NOT EXISTS (SELECT 1 FROM search_gap WHERE id > above AND id <= upto)"
+            " ORDER BY id LIMIT ?)",
+            (after, sent_before, _INDEX_MESSAGES),
+        ).get
+        if last is None:
+            return None
+        old: list[Any] = execute(
+            "SELECT id, recipient_id, sender_id, text FROM message JOIN body ON message_id = id"
+            " WHERE id > ? AND id <= ? AND sent_at < ? AND text <> ''"
+            f" AND state IN ({DELIVERED}, {EXPIRED}, {DELETED})",
+            (after, last, sent_before),
+        ).fetchall()
+        for number, recipient_id, sender_id, text in old:
+            # The index has no texts: to take a message out, it has to be told what is in it.
+            rows = {(recipient_id, sender_id), (sender_id, recipient_id)}
+            for mailbox_id, peer_id in rows:
+                execute(
+                    "INSERT INTO search (search, rowid, text, peer) VALUES ('delete', ?, ?, ?)",
+                    ((mailbox_id << _MESSAGE_BITS) | number, text, f"p{peer_id}"),
+                )
+            execute("UPDATE body SET text = '' WHERE message_id = ?", (number,))
+        return int(str(last))
+
     def index(self) -> bool:
         self._note_new_messages()
         gap = self._connection.execute(

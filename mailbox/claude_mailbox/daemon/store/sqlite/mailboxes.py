@@ -8,7 +8,7 @@ from claude_mailbox.daemon.store.operations import MailboxStore
 from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.schema import DELAYED, HELD, LEASED, WAITING
 from claude_mailbox.errors import BadRequest, NotFound, QuotaFull, TargetExists
-from claude_mailbox.model.mail import Listing, Rename
+from claude_mailbox.model.mail import Listing, Rename, Totals
 from claude_mailbox.model.names import check_new_name
 
 # The times of messages that something ends or begins at, and where they still count.
@@ -152,6 +152,14 @@ class SqliteMailboxes(MailboxStore):
             for mailbox_id in mailbox_ids
         )
         return [name for name in names if name is not None]
+
+    def totals(self) -> Totals:
+        counts: tuple[int, int, int, int] = self._connection.execute(
+            "SELECT (SELECT count(*) FROM mailbox), coalesce(sum(waiting), 0),"
+            " coalesce(sum(leased), 0),"
+            " coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0) FROM backlog"
+        ).get
+        return Totals(*counts)
 
     def turn_back(self, now: int) -> None:
         latest: int = self._connection.execute(

@@ -1,0 +1,27 @@
+"""Whose mailbox a command is for, when its options do not say it."""
+
+import os
+
+from claude_mailbox.client.reach.api import Identity
+from claude_mailbox.errors import BadRequest
+
+NAME_VARIABLE = "CLAUDE_MAILBOX_NAME"
+# What clients set in the shells of their sessions.
+SESSION_VARIABLES = ("CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID")
+
+
+def own_identity(name: "str | None", option: str) -> Identity:
+    """Return who a command acts for: *name*, ``CLAUDE_MAILBOX_NAME``, or the session of its shell.
+
+    Raises:
+        BadRequest: if nothing says it, or more than one client does; *option* would.
+    """
+    name = name or os.environ.get(NAME_VARIABLE)
+    if name:
+        return Identity(name)
+    found = [os.environ[key] for key in SESSION_VARIABLES if os.environ.get(key)]
+    if not found:
+        raise BadRequest(f"Say which mailbox is yours: give {option}, or set {NAME_VARIABLE}.")
+    if len(found) > 1:
+        raise BadRequest(f"Two clients run this shell, one in the other: give {option}.")
+    return Identity(None, found[0])
