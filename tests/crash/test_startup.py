@@ -354,7 +354,7 @@ class TestFullDisk:
 
     def test_at_the_start(self, stopped: DaemonProcess) -> None:
         """It says so, and does not begin."""
-        with small_disk(stopped.home, 300_000):
+        with small_disk(stopped.home, 600_000):
             (stopped.home / "mailbox.json").write_text("x" * 200)
             fill(stopped.home)
             assert "free space" in refusal(stopped)

@@ -175,6 +175,7 @@ class Mail(CheckedStore):
                     draft,
                     max_pending=LIMIT,
                     presence=lambda name: (None, False),
+                    admit=lambda receipt: receipt,
                 )
             )
         except NotFound:
@@ -446,7 +447,9 @@ class Mail(CheckedStore):
         numbers = [message.id for message in self.model.messages]
         before = data.draw(st.none() | st.sampled_from([*numbers, 10**9]))
         since = None if ago is None else self.now - ago
-        query = HistoryQuery(words, peer, None, since, before, limit, room)
+        query = HistoryQuery(
+            words, peer, since=since, before=before, limit=limit, max_characters=room
+        )
         while words is not None and self.commit(lambda transaction: transaction.history.index()):
             pass
         page = self.commit(lambda transaction: transaction.history.history(name, query))
@@ -516,6 +519,7 @@ class Mail(CheckedStore):
             "normal" if message.notice else message.urgency,
             message.answer_by,
             message.notice,
+            group=None,
         )
 
     @rule()

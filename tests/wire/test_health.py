@@ -82,7 +82,7 @@ def test_json_is_compact_utf_8(mail: Mail, fresh: Fresh) -> None:
 class TestNoSuchThing:
     """404 and 405."""
 
-    @pytest.mark.parametrize("target", ["/", "/v1", "/v1/", "/v2/send", "/favicon.ico", "/mcp/x"])
+    @pytest.mark.parametrize("target", ["/v1", "/v1/", "/v2/send", "/favicon.ico", "/mcp/x"])
     def test_an_unknown_path(self, connect: Connect, target: str) -> None:
         """The sentence names it."""
         sentence = connect().request("GET", target).error(404, "not-found")

@@ -19,9 +19,12 @@ def samples(daemon: DaemonProcess) -> dict[tuple[str, str], float]:
     }
 
 
-def test_counts_what_there_is(daemon: DaemonProcess) -> None:
+def test_counts_what_there_is() -> None:
     """Messages by state, mailboxes, and how long commits take; and no name of anybody."""
-    with httpx.Client(base_url=daemon.url, headers={"X-Mailbox": "me"}, timeout=30) as client:
+    with (
+        DaemonProcess() as daemon,
+        httpx.Client(base_url=daemon.url, headers={"X-Mailbox": "me"}, timeout=30) as client,
+    ):
         for body in ("one", "two"):
             client.post("/v1/send", json={"to": "you", "body": body}).raise_for_status()
         before = samples(daemon)

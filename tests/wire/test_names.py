@@ -118,7 +118,7 @@ class TestList:
 class TestNewNames:
     """What a new mailbox may be called; those of older versions go on to work."""
 
-    @pytest.mark.parametrize("name", ["a;b", 'a"b', "User", "claude-mailbox", "@all", "-x", "🙂"])
+    @pytest.mark.parametrize("name", ["a;b", 'a"b', "User", "claude-mailbox", "-x", "🙂"])
     def test_are_refused_wherever_they_would_be_made(
         self, mail: Mail, fresh: Fresh, name: str
     ) -> None:
@@ -136,6 +136,17 @@ class TestNewNames:
             reply.error(400, "invalid-name")
 
         assert name not in mail.rows()
+
+    def test_a_group_is_no_mailbox(self, mail: Mail, fresh: Fresh) -> None:
+        """Nobody can be one, though all can write to one."""
+        me = mail.register(fresh("me"))
+        header: dict[str, str | bytes] = {"X-Mailbox": "@all"}
+        for reply in (
+            mail.request("POST", "/v1/rename", me, content={"to": "@all"}),
+            mail.request("GET", "/v1/list", headers=header),
+            mail.request("POST", "/v1/send", content={"to": me, "body": "x"}, headers=header),
+        ):
+            reply.error(400, "invalid-name")
         assert mail.peek(me)["pending"] == 0
 
     def test_have_one_form(self, mail: Mail, fresh: Fresh) -> None:

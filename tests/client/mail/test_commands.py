@@ -88,7 +88,7 @@ class TestSend:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (["--from", "", "--to", "b", "--body", "x"], "empty"),
+            (["--from", "", "--to", "b", "--body", "x"], "--from"),
             (["--from", "a\nX-Evil: 1", "--to", "b", "--body", "x"], "control character"),
             (["--from", "a", "--to", "b\x1b", "--body", "x"], "control character"),
             (["--from", "a", "--to", "", "--body", "x"], "'to'"),

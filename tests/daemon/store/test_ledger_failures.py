@@ -123,7 +123,7 @@ class TestFailingCommit:
 
     async def test_a_database_that_is_read_only(self, harness: Harness) -> None:
         harness.connection.pragma("query_only", True)
-        with pytest.raises(Unavailable, match="cannot be written: check the permissions"):
+        with pytest.raises(Unavailable, match="cannot be written: check its permissions"):
             await harness.ledger.run(add("a"))
         harness.connection.pragma("query_only", False)
         assert await harness.ledger.run(add("a")) == "a"

@@ -68,6 +68,6 @@ def describe(text: str, name: str, url: str | None, as_json: bool) -> int:
 
     \b
     Example:
-      claude-mailbox describe --name backend-a3f91b2c "the login service, all night"
+      claude-mailbox describe --name backend-a3f91b2c "the login service"
     """
     return grouping.describe(name=name, text=text, url=url, as_json=as_json)

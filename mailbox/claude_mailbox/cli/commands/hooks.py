@@ -100,6 +100,10 @@ def statusline(name: str | None) -> int:
     """Print one short line for the client's status line: what waits for the session and for you.
 
     The client's JSON comes on standard input. It reads a file that the daemon keeps, and asks nobody.
+
+    \b
+    Example:
+      claude-mailbox statusline --name backend
     """
     return show_statusline(name=name)
 

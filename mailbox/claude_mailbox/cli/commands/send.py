@@ -70,7 +70,7 @@ def send(
 
     \b
     Examples:
-      claude-mailbox send --from me --to backend-a3f91b2c --body "Tests are green."
+      claude-mailbox send --from me --to backend-a3f91b2c --body "Hello"
       git diff | claude-mailbox send --from me --to reviewer
     """
     if to is None and reply_to is None:
@@ -154,7 +154,7 @@ def ask(
 
     \b
     Example:
-      claude-mailbox ask --from ci --to backend-1a2b3c4d --body "May I deploy?" --timeout 600
+      claude-mailbox ask --from ci --to backend-1a2b3c4d --body "May I deploy?"
     """
     return conversation.ask(
         sender=sender,

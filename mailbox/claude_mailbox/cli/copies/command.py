@@ -38,7 +38,9 @@ def restore(file: str, as_json: bool) -> int:
 
     \b
     Example:
-      claude-mailbox stop && claude-mailbox restore ~/mail-backup.db && claude-mailbox start
+      claude-mailbox stop
+      claude-mailbox restore ~/mail-backup.db
+      claude-mailbox start
     """
     from claude_mailbox.daemon.lock import DatabaseLock
 
@@ -96,7 +98,9 @@ def import_(file: str, as_json: bool) -> int:
 
     \b
     Example:
-      claude-mailbox stop && claude-mailbox import mail.jsonl && claude-mailbox start
+      claude-mailbox stop
+      claude-mailbox import mail.jsonl
+      claude-mailbox start
     """
     from claude_mailbox.cli.copies.importing import import_messages
 

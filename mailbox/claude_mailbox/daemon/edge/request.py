@@ -53,8 +53,8 @@ class Request:
         Raises:
             BadRequest: if it is not a number, or out of range.
         """
-        text = self.parameter(key)
-        if text is None:
+        text = self.parameter(key) or ""
+        if key not in self._parameters():
             return default
         try:
             # On its own, float() takes underscores and the digits of other scripts, too.

@@ -307,6 +307,5 @@ class MailRoutes:
 
 def lease_asked_for(request: Request, custody: Custody) -> bool:
     """Return whether the request asks for an explicit lease, and tell *custody* for how long."""
-    if request.has("lease"):
-        custody.lease_seconds = request.number("lease", LEASE_DEFAULT, *LEASE_RANGE)
+    custody.lease_seconds = request.number("lease", 0.0, *LEASE_RANGE) or None
     return custody.lease_seconds is not None

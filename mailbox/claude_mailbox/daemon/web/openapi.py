@@ -119,17 +119,21 @@ def _identity(about: Description) -> list[Schema]:
 def _parameters(query: type | None, components: dict[str, Schema]) -> list[Schema]:
     if query is None:
         return []
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": name in query.__required_keys__,  # type: ignore[attr-defined]
-            # One that is empty says nothing.
-            "allowEmptyValue": name not in query.__required_keys__,  # type: ignore[attr-defined]
-            "schema": schema_of(kind, components),
-        }
-        for name, kind in get_type_hints(query, include_extras=True).items()
-    ]
+    parameters = []
+    for name, kind in get_type_hints(query, include_extras=True).items():
+        is_required = name in query.__required_keys__  # type: ignore[attr-defined]
+        schema = schema_of(kind, components)
+        parameters.append(
+            {
+                "name": name,
+                "in": "query",
+                "required": is_required,
+                # A text that is empty says nothing; a number cannot be.
+                "allowEmptyValue": not is_required and schema.get("type") == "string",
+                "schema": schema,
+            }
+        )
+    return parameters
 
 
 def _responses(about: Description, components: dict[str, Schema]) -> Schema:
