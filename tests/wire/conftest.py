@@ -43,8 +43,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     ways = [(transport, SQLITE) for transport in transports]
     if is_of_mail:
         ways.append(("tcp", POSTGRESQL))
-    if len(ways) > 1:
-        metafunc.parametrize(("transport", "engine"), ways, scope="session")
+    # Also where there is one way alone: otherwise a test would take over the daemon of the last one.
+    metafunc.parametrize(("transport", "engine"), ways, scope="session")
 
 
 @pytest.fixture(scope="session")
