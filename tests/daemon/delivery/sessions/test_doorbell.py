@@ -3,7 +3,8 @@
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -25,11 +26,13 @@ class Bells:
     Attributes:
         mail: mailboxes in which mail waits, with the sessions that they belong to.
         failures: how often the question who has mail still fails.
+        meanwhile: what happens while that question is answered.
     """
 
     def __init__(self) -> None:
         self.mail: dict[str, list[str]] = {}
         self.failures = 0
+        self.meanwhile: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self.doorbell = Doorbell(self._waiting, self._run_inline)
         self._log: list[tuple[float, str]] = []
         self._contents: dict[str, str] = {}
@@ -52,7 +55,9 @@ class Bells:
         if self.failures:
             self.failures -= 1
             raise Unavailable("The disk is full.")
-        return [(name, session) for name, sessions in self.mail.items() for session in sessions]
+        waiting = [(name, session) for name, sessions in self.mail.items() for session in sessions]
+        await self.meanwhile()
+        return waiting
 
     async def listen(self) -> None:
         """Let both sessions begin to listen; that their files are made is no ring."""
@@ -128,6 +133,13 @@ async def bells(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 
 class TestRinging:
+    async def test_a_session_that_ends_before_its_ring_leaves_no_file(self, bells: Bells) -> None:
+        """It ends after the store has named it as one to ring."""
+        bells.meanwhile = partial(bells.doorbell.remove, "shop")
+        bells.send("shop")
+        await trio.sleep(1)
+        assert read("shop") == ""
+
     async def test_is_prompt(self, bells: Bells) -> None:
         """A ring comes as soon as a running check had its chance, to that session alone."""
         bells.send("shop")

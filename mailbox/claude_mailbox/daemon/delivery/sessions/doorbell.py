@@ -130,6 +130,8 @@ class Doorbell(Bell):
         self._rings: dict[str, _Ring] = {}
         self._stirred = trio.Event()
         self._failing: set[str] = set()
+        # Sessions that ended since somebody asked last for whom to ring.
+        self._ended: set[str] = set()
         # Sessions on other machines, which have no file here.
         self._remote: dict[str, list[Listener]] = {}
 
@@ -172,6 +174,7 @@ class Doorbell(Bell):
         None when the home folder cannot be written: then the session gets its mail at its prompts.
         """
         path = bell_path(session_id)
+        self._ended.discard(session_id)
         if not await self._run_sync(partial(self._write, [path])):
             return None
         self._listeners.add(session_id)
@@ -205,6 +208,7 @@ class Doorbell(Bell):
     async def remove(self, session_id: str) -> None:
         """Remove a session's file."""
         self._listeners.discard(session_id)
+        self._ended.add(session_id)
         path = bell_path(session_id)
         await self._run_sync(partial(bell_files.remove, path))
         await self._run_sync(partial(bell_commands.remove, path))
@@ -246,6 +250,7 @@ class Doorbell(Bell):
         names |= {name for name, ring in self._rings.items() if ring.due <= now}
         if not names:
             return
+        self._ended.clear()
         try:
             reasons = _by_mailbox(await self._waiting())
         except MailboxError as error:
@@ -265,7 +270,10 @@ class Doorbell(Bell):
                     for listener in self._remote.get(session_id, ()):
                         listener.ring()
         if paths:
-            for path in await self._run_sync(partial(self._ring, paths)):
+            commands = await self._run_sync(partial(self._ring, paths))
+            for path in {bell_path(session_id) for session_id in self._ended} & set(paths):
+                await self._run_sync(partial(bell_files.remove, path))
+            for path in commands:
                 nursery.start_soon(self._run_sync, partial(bell_commands.run, path, is_alive))
 
     def _ring(self, paths: Sequence[str]) -> Sequence[str]:
