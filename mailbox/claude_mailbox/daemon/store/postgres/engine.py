@@ -21,8 +21,8 @@ from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.peers import Round
 from claude_mailbox.daemon.store.postgres.database import connect, end_former, open_database
 from claude_mailbox.daemon.store.postgres.errors import CONFLICTS, away, translate
-from claude_mailbox.daemon.store.postgres.leases import PostgresLeases
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
+from claude_mailbox.daemon.store.postgres.messages.leases import PostgresLeases
 from claude_mailbox.daemon.store.postgres.nonces import Nonces
 from claude_mailbox.daemon.store.postgres.schema import Connection
 from claude_mailbox.daemon.store.postgres.transaction import create_transaction

@@ -1,20 +1,20 @@
 """What jobs can do, on a PostgreSQL connection."""
 
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.daemon.store.postgres.conversation import PostgresConversation
-from claude_mailbox.daemon.store.postgres.exchanges import PostgresExchanges
-from claude_mailbox.daemon.store.postgres.groups import PostgresGroups
-from claude_mailbox.daemon.store.postgres.history import PostgresHistory
-from claude_mailbox.daemon.store.postgres.keys import PostgresKeys
-from claude_mailbox.daemon.store.postgres.leases import PostgresLeases
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
-from claude_mailbox.daemon.store.postgres.mail import PostgresMail
-from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.messages.conversation import PostgresConversation
+from claude_mailbox.daemon.store.postgres.messages.history import PostgresHistory
+from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys
+from claude_mailbox.daemon.store.postgres.messages.leases import PostgresLeases
+from claude_mailbox.daemon.store.postgres.messages.mail import PostgresMail
+from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.nonces import Nonces
+from claude_mailbox.daemon.store.postgres.people.exchanges import PostgresExchanges
+from claude_mailbox.daemon.store.postgres.people.groups import PostgresGroups
+from claude_mailbox.daemon.store.postgres.people.sessions import PostgresSessions
+from claude_mailbox.daemon.store.postgres.people.shown import PostgresShown
+from claude_mailbox.daemon.store.postgres.people.tokens import PostgresTokens
 from claude_mailbox.daemon.store.postgres.schema import Connection
-from claude_mailbox.daemon.store.postgres.sessions import PostgresSessions
-from claude_mailbox.daemon.store.postgres.shown import PostgresShown
-from claude_mailbox.daemon.store.postgres.tokens import PostgresTokens
 
 
 def create_transaction(

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
-from claude_mailbox.daemon.store.operations import ConversationStore
-from claude_mailbox.daemon.store.postgres.history import PostgresHistory
+from claude_mailbox.daemon.store.operations.conversation import ConversationStore
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
-from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.messages.history import PostgresHistory
+from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.nonces import Nonces
 from claude_mailbox.daemon.store.postgres.schema import (
     DELAYED,

@@ -10,9 +10,9 @@ the message went. It counts once the message is delivered.
 from collections.abc import Callable, Iterable, Sequence
 
 from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
-from claude_mailbox.daemon.store.operations import LeaseStore
+from claude_mailbox.daemon.store.operations.mail import LeaseStore
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
-from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.nonces import Nonces
 from claude_mailbox.daemon.store.postgres.schema import DELIVERED, LEASED, WAITING, Connection
 from claude_mailbox.errors import Renamed
