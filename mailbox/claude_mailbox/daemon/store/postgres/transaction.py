@@ -14,11 +14,11 @@ from claude_mailbox.daemon.store.postgres.people.groups import PostgresGroups
 from claude_mailbox.daemon.store.postgres.people.sessions import PostgresSessions
 from claude_mailbox.daemon.store.postgres.people.shown import PostgresShown
 from claude_mailbox.daemon.store.postgres.people.tokens import PostgresTokens
-from claude_mailbox.daemon.store.postgres.schema import Connection
+from claude_mailbox.daemon.store.postgres.pipeline import PipelinedConnection
 
 
 def create_transaction(
-    connection: Connection,
+    connection: PipelinedConnection,
     *,
     daemon_id: str,
     locks: MailboxLocks | None = None,
@@ -28,7 +28,7 @@ def create_transaction(
     """Return the operations; one such object serves all transactions of the connection.
 
     Args:
-        connection: in autocommit mode; whoever owns it begins and ends the transactions.
+        connection: whoever owns it begins and ends the transactions.
         daemon_id: the daemon whose connections hold the leases that are made.
         locks: told of the beginnings and ends, if there are transactions.
         nonces: the same.
@@ -41,7 +41,7 @@ def create_transaction(
     history = PostgresHistory(connection, mailboxes)
     return Transaction(
         mailboxes=mailboxes,
-        mail=PostgresMail(connection, mailboxes, keys),
+        mail=PostgresMail(connection, locks, mailboxes, keys),
         leases=PostgresLeases(connection, locks, mailboxes, nonces, daemon_id),
         conversation=PostgresConversation(connection, locks, mailboxes, history, nonces, daemon_id),
         history=history,

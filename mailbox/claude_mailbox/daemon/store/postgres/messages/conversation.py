@@ -13,6 +13,7 @@ from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.history import PostgresHistory
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.nonces import Nonces
+from claude_mailbox.daemon.store.postgres.pipeline import PipelinedConnection
 from claude_mailbox.daemon.store.postgres.schema import (
     DELAYED,
     DELETED,
@@ -21,7 +22,6 @@ from claude_mailbox.daemon.store.postgres.schema import (
     LEASED,
     PARKED,
     WAITING,
-    Connection,
 )
 from claude_mailbox.model.conversations import (
     ANSWERED,
@@ -52,7 +52,7 @@ _RETURNED = f"id, {_RECIPIENT}, attempts, {_IS_OPEN}, notice IS NOT NULL"
 class PostgresConversation(ConversationStore):
     def __init__(
         self,
-        connection: Connection,
+        connection: PipelinedConnection,
         locks: MailboxLocks,
         mailboxes: PostgresMailboxes,
         history: PostgresHistory,

@@ -6,7 +6,7 @@ deleted and made again. A mailbox takes the keys of its old name along when it i
 
 from hashlib import sha256
 
-from claude_mailbox.daemon.store.postgres.schema import Connection
+from claude_mailbox.daemon.store.postgres.pipeline import PipelinedConnection
 from claude_mailbox.model.drafts import NORMAL, Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Receipt
 
@@ -20,12 +20,20 @@ _REPLACE = (
     + ")"
 )
 
+# Keeps it of the message of `receipt`, within the statement that stores it, under all `names`.
+KEEP_RECEIPT = (
+    f"INSERT INTO idempotency_key (sender, key, digest, {_RECEIPT})"
+    " SELECT name, %(key)s, %(digest)s, id, %(recipient)s, %(now)s, last_seen_at IS NOT NULL,"
+    " last_seen_at, %(watching)s, pending, %(forwarded_from)s"
+    f" FROM receipt, unnest(%(names)s::text[]) AS name {_REPLACE}"
+)
+
 # What a message has besides its text, if it has nothing else: then its digest is that of its text.
 _PLAIN = (None, True, None, NORMAL, None, None)
 
 
 class PostgresKeys:
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: PipelinedConnection) -> None:
         self._connection = connection
 
     def find(self, sender: str, key: str, now: int) -> tuple[Receipt, bytes] | None:

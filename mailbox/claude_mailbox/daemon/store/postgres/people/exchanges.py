@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from claude_mailbox.daemon.store.operations.people import ExchangeStore
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
-from claude_mailbox.daemon.store.postgres.schema import DELAYED, HELD, WAITING, Connection
+from claude_mailbox.daemon.store.postgres.pipeline import PipelinedConnection
+from claude_mailbox.daemon.store.postgres.schema import DELAYED, HELD, WAITING
 from claude_mailbox.model.conversations import Arrival
 from claude_mailbox.model.limits import Exchange, Exchanged, Held
 
@@ -14,7 +15,7 @@ _IS_OF = "(%(id)s::bigint IS NULL OR %(id)s IN (sender_id, recipient_id))"
 
 class PostgresExchanges(ExchangeStore):
     def __init__(
-        self, connection: Connection, locks: MailboxLocks, mailboxes: PostgresMailboxes
+        self, connection: PipelinedConnection, locks: MailboxLocks, mailboxes: PostgresMailboxes
     ) -> None:
         self._connection = connection
         self._locks = locks
