@@ -197,8 +197,9 @@ CREATE INDEX shown_session ON shown (session_id);
 """
 
 # History. What a mailbox sent and got is found by two indexes of `message`; words in it by `search`,
-# which history.py fills behind the sends: `search_gap` has the ranges of messages that are not in it
-# yet, the open one above all others included. Deleted mailboxes that exchanged mail keep their id.
+# which messages/history.py fills behind the sends: `search_gap` has the ranges of messages that are
+# not in it yet, the open one above all others included. Deleted mailboxes that exchanged mail keep
+# their id.
 _HISTORY = """
 CREATE INDEX message_received ON message (recipient_id, id, sender_id);
 CREATE INDEX message_sent ON message (sender_id, id, recipient_id);

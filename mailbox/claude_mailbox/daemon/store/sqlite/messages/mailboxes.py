@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import apsw
 
-from claude_mailbox.daemon.store.operations import MailboxStore
-from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
+from claude_mailbox.daemon.store.operations.mail import MailboxStore
+from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.schema import DELAYED, HELD, LEASED, NOTED, WAITING
 from claude_mailbox.errors import BadRequest, NotFound, QuotaFull, TargetExists
 from claude_mailbox.model.mail import Listing, Rename, Totals
