@@ -73,6 +73,7 @@ class SqliteEngine(Engine):
     errors = (apsw.Error, DatabaseGone)
     works_in_place = True
     has_quick_savepoints = True
+    is_shared = False
 
     def __init__(
         self,
