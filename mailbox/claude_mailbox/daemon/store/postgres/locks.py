@@ -12,6 +12,7 @@ when it began, and so it sees all that those did who had the lock before.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from psycopg import errors as pg
 
@@ -66,15 +67,33 @@ class MailboxLocks:
         return self.by_name_then(name)[0]
 
     def by_name_then(
-        self, name: str, *statements: Statement, ahead: Statement | None = None
+        self, name: str, *statements: Statement
     ) -> tuple[tuple[int, str, int | None] | None, list[Cursor]]:
         """Lock the mailbox of that name, if there is one, and execute *statements* after that.
 
         Returns:
             The mailbox's id, name and when it was last seen; and the statements' results.
         """
-        rows, cursors = self._lock("name = %s", name, *statements, names={name}, ahead=ahead)
+        rows, cursors = self._lock("name = %s", name, *statements, names={name})
         return (rows[0] if rows else None), cursors
+
+    def by_function(self, name: str, statement: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Call a function of the database that locks the mailbox of that name, if there is one.
+
+        Its last argument is whether it may wait for the lock, and comes from here.
+
+        Returns:
+            Its row, which begins with the mailbox's id or None.
+        """
+        try:
+            row = self._connection.execute(statement, (*values, self._may_wait)).fetchone()
+        except pg.LockNotAvailable:
+            self._want(names=[name])
+            raise
+        assert row is not None  # noqa: S101  # such a function returns one
+        if row[0] is not None:
+            self._hold([row[0]])
+        return row
 
     def of_messages_then(self, numbers: Iterable[int], *statements: Statement) -> list[Cursor]:
         """Lock the mailboxes of messages, execute *statements* after that; return their results."""
@@ -103,7 +122,6 @@ class MailboxLocks:
         ids: Iterable[int] = (),
         names: Iterable[str] = (),
         messages: Iterable[int] = (),
-        ahead: Statement | None = None,
     ) -> tuple[list[tuple[int, str, int | None]], list[Cursor]]:
         wait = "" if self._may_wait else " NOWAIT"
         lock = (
@@ -111,17 +129,24 @@ class MailboxLocks:
             f" ORDER BY id FOR NO KEY UPDATE{wait}",
             (value,),
         )
-        is_alone = not self._connection.in_transaction
         try:
-            locked, *cursors = self._connection.execute_together(lock, *statements, ahead=ahead)
+            locked, *cursors = self._connection.execute_together(lock, *statements)
         except pg.LockNotAvailable:
-            self._wanted_ids.update(self._held, ids)
-            self._wanted_names.update(names)
-            self._wanted_messages.update(messages)
+            self._want(ids, names, messages)
             raise
         rows = [(row[0], row[1], row[2]) for row in locked]
         if rows:
-            self._held.update(row[0] for row in rows)
-            # What is no transaction frees its locks at its end, and so may always wait.
-            self._may_wait = is_alone
+            self._hold(row[0] for row in rows)
         return rows, cursors
+
+    def _want(
+        self, ids: Iterable[int] = (), names: Iterable[str] = (), messages: Iterable[int] = ()
+    ) -> None:
+        self._wanted_ids.update(self._held, ids)
+        self._wanted_names.update(names)
+        self._wanted_messages.update(messages)
+
+    def _hold(self, mailbox_ids: Iterable[int]) -> None:
+        self._held.update(mailbox_ids)
+        # What is no transaction frees its locks at its end, and so may always wait.
+        self._may_wait = not self._connection.in_transaction

@@ -25,12 +25,12 @@ class PipelinedConnection:
     def __init__(self, raw: psycopg.Connection[tuple[Any, ...]]) -> None:
         self.raw = raw
         self._opening: tuple[str, ...] = ()
-        self._ahead: tuple[Statement, Cursor] | None = None
+        self._empty: Statement | None = None
 
     def begin(self, *opening: str) -> None:
         """Begin a transaction, by statements that go together with its first one."""
         self._opening = opening
-        self._ahead = None
+        self._empty = None
 
     def end(self, statement: str) -> None:
         """End the transaction, if anything was done in it."""
@@ -48,32 +48,31 @@ class PipelinedConnection:
         )
 
     def execute(self, sql: str, values: Any = None) -> Cursor:
-        """Execute a statement, unless it was read ahead."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[0] == (sql, values):
-            return ahead[1]
+        """Execute a statement."""
+        self._empty = None
         if self._opening:
             return self.execute_together((sql, values))[0]
         return self.raw.execute(sql, values)
 
-    def execute_together(
-        self, *statements: Statement, ahead: Statement | None = None
-    ) -> list[Cursor]:
+    def execute_together(self, *statements: Statement) -> list[Cursor]:
         """Execute statements on one way to the server, and return their results.
 
-        Args:
-            statements: SQL and values of each. If one fails, those after it are not executed.
-            ahead: a statement that is executed after them, to be there if the next one is the same.
+        If one fails, those after it are not executed.
         """
+        self._empty = None
         opening, self._opening = self._opening, ()
         execute = self.raw.execute
-        if not opening and ahead is None and len(statements) == 1:
+        if not opening and len(statements) == 1:
             return [execute(*statements[0])]
         with self.raw.pipeline():
             for each in opening:
                 execute(each)
-            self._ahead = None
-            cursors = [execute(sql, values) for sql, values in statements]
-            if ahead is not None:
-                self._ahead = ahead, execute(*ahead)
-        return cursors
+            return [execute(sql, values) for sql, values in statements]
+
+    def note_empty(self, statement: Statement) -> None:
+        """Note that *statement* would find nothing, which holds until the next is executed."""
+        self._empty = statement
+
+    def is_empty(self, statement: Statement) -> bool:
+        """Return whether it is known that *statement* would find nothing."""
+        return self._empty == statement

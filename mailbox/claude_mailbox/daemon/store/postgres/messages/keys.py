@@ -20,14 +20,6 @@ _REPLACE = (
     + ")"
 )
 
-# Keeps it of the message of `receipt`, within the statement that stores it, under all `names`.
-KEEP_RECEIPT = (
-    f"INSERT INTO idempotency_key (sender, key, digest, {_RECEIPT})"
-    " SELECT name, %(key)s, %(digest)s, id, %(recipient)s, %(now)s, last_seen_at IS NOT NULL,"
-    " last_seen_at, %(watching)s, pending, %(forwarded_from)s"
-    f" FROM receipt, unnest(%(names)s::text[]) AS name {_REPLACE}"
-)
-
 # What a message has besides its text, if it has nothing else: then its digest is that of its text.
 _PLAIN = (None, True, None, NORMAL, None, None)
 

@@ -3,11 +3,7 @@
 from claude_mailbox.daemon.store.envelopes import URGENCY_NUMBERS
 from claude_mailbox.daemon.store.operations.mail import LookUpPresence, MailStore
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
-from claude_mailbox.daemon.store.postgres.messages.keys import (
-    KEEP_RECEIPT,
-    PostgresKeys,
-    digest_of,
-)
+from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys, digest_of
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.people.shown import facts_statement
 from claude_mailbox.daemon.store.postgres.pipeline import PipelinedConnection
@@ -16,30 +12,8 @@ from claude_mailbox.errors import KeyReused, QuotaFull
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Backlog, Receipt
 
-# Who is unknown, has another name, or was never seen, and a message that may not be stored, make no
-# row. The counts are those before the message: its trigger comes at the end of the statement.
-_SEND = (
-    "WITH message AS (INSERT INTO message"
-    " (recipient_id, sender_id, recipient, sender, sent_at, state,"
-    " thread, reply_to, is_final, urgency, is_quiet, visible_at, expires_at, answer_by)"
-    " SELECT mailbox.id, sender.id, mailbox.name, sender.name, %(now)s, %(state)s, %(thread)s,"
-    " %(reply_to)s, %(is_final)s, %(urgency)s, %(is_quiet)s, %(visible_at)s, %(expires_at)s,"
-    " %(answer_by)s FROM mailbox, mailbox AS sender WHERE mailbox.name = %(recipient)s"
-    " AND sender.name = %(sender)s AND sender.last_seen_at IS NOT NULL"
-    " AND (SELECT coalesce(sum(waiting + leased + hidden), 0) FROM backlog"
-    " WHERE recipient_id = mailbox.id) < %(max_pending)s"
-    " AND NOT EXISTS (SELECT FROM idempotency_key"
-    " WHERE sender = %(sender)s AND key = %(key)s AND sent_at > %(remembered)s)"
-    " RETURNING id, recipient_id),"
-    " unindexed AS (INSERT INTO unindexed (message_id) SELECT id FROM message),"
-    " body AS (INSERT INTO body (message_id, text) SELECT id, %(body)b FROM message),"
-    " receipt AS (SELECT message.id,"
-    " coalesce(%(last_seen_at)s, mailbox.last_seen_at) AS last_seen_at,"
-    " (SELECT coalesce(sum(waiting), 0)::int FROM backlog WHERE recipient_id = mailbox.id)"
-    " + (%(visible_at)s IS NULL)::int AS pending"
-    " FROM message JOIN mailbox ON mailbox.id = recipient_id)"
-)
-_RECEIPT = " SELECT id, last_seen_at, pending FROM receipt"
+_SEND = f"SELECT * FROM send_message({', '.join(['%s'] * 22)})"
+_MAX_PENDING = 2**62
 
 
 class PostgresMail(MailStore):
@@ -98,41 +72,39 @@ class PostgresMail(MailStore):
         """Store a message, and its key, unless something speaks against it."""
         seen_at, watching = presence(recipient)
         forwarded_from = draft.to if recipient != draft.to else None
-        values = {
-            "sender": sender,
-            "recipient": recipient,
-            "now": now,
-            "state": WAITING if draft.delay is None else DELAYED,
-            "thread": thread,
-            "reply_to": draft.reply_to,
-            "is_final": draft.is_final,
-            "urgency": URGENCY_NUMBERS[draft.urgency],
-            "is_quiet": draft.is_quiet,
-            "visible_at": _after(now, draft.delay),
-            "expires_at": _after(now, draft.ttl),
-            "answer_by": _after(now, draft.ask),
-            "body": draft.body.encode(),
-            "max_pending": max_pending,
-            "key": None if draft.key is None else draft.key.encode(),
-            "remembered": now - KEY_MILLISECONDS,
-            "last_seen_at": seen_at,
-        }
-        statement = _SEND + _RECEIPT
-        if draft.key is not None:
-            statement = f"{_SEND}, key AS ({KEEP_RECEIPT}){_RECEIPT}"
-            values |= {
-                "names": sorted({draft.sender, sender}),
-                "digest": digest_of(draft),
-                "watching": watching,
-                "forwarded_from": forwarded_from,
-            }
-        _, (stored,) = self._locks.by_name_then(
-            recipient, (statement, values), ahead=facts_statement(recipient)
+        has_key = draft.key is not None
+        row = self._locks.by_function(
+            recipient,
+            _SEND,
+            (
+                sender,
+                recipient,
+                draft.body.encode(),
+                now,
+                WAITING if draft.delay is None else DELAYED,
+                thread,
+                draft.reply_to,
+                draft.is_final,
+                URGENCY_NUMBERS[draft.urgency],
+                draft.is_quiet,
+                _after(now, draft.delay),
+                _after(now, draft.ttl),
+                _after(now, draft.ask),
+                min(max_pending, _MAX_PENDING),
+                seen_at,
+                watching,
+                forwarded_from,
+                draft.key.encode() if draft.key is not None else None,
+                sorted({draft.sender, sender}) if has_key else None,
+                digest_of(draft) if has_key else None,
+                now - KEY_MILLISECONDS,
+            ),
         )
-        row = stored.fetchone()
-        if row is None:
+        _, number, last_seen_at, pending, has_session = row
+        if number is None:
             return None
-        number, last_seen_at, pending = row
+        if not has_session:
+            self._connection.note_empty(facts_statement(recipient))
         return Receipt(
             id=number,
             sender=sender,

@@ -12,7 +12,7 @@ from claude_mailbox.model.sessions import SessionEvent, SessionFacts, Shown
 
 
 def facts_statement(mailbox: str | None) -> Statement:
-    """Return what ``facts`` executes, for others to read it ahead."""
+    """Return what ``facts`` executes."""
     condition = "" if mailbox is None else " WHERE mailbox.name = %s"
     return (
         "SELECT mailbox.name, session.id, state, state_since, project, cwd, has_bell, ended_at"
@@ -173,7 +173,10 @@ class PostgresShown(ShownStore):
 
     def facts(self, mailbox: str | None = None) -> Mapping[str, tuple[SessionFacts, Sequence[str]]]:
         # The last row of a mailbox counts: the session that lives, else the one that ended last.
-        rows = self._connection.execute(*facts_statement(mailbox)).fetchall()
+        statement = facts_statement(mailbox)
+        if self._connection.is_empty(statement):
+            return {}
+        rows = self._connection.execute(*statement).fetchall()
         found: dict[str, tuple[SessionFacts, Sequence[str]]] = {}
         for name, session_id, state, since, project, cwd, has_bell, ended_at in rows:
             if ended_at is None:
