@@ -130,6 +130,8 @@ class Broker:
         self.changes.note()
         self.announce(change.mailboxes)
         self.receipts.changed(change.messages)
+        if not change.answers:
+            return
         lost = [
             delivery.lease
             for question, delivery in change.answers.items()
