@@ -12,9 +12,14 @@ from wire.connection import Connection
 
 def send(daemon: DaemonProcess, *arguments: str, **variables: str) -> "subprocess.CompletedProcess":
     """Run ``send --to bob`` with these variables alone."""
+    return run(daemon, "send", "--to", "bob", "--body", "x", *arguments, **variables)
+
+
+def run(daemon: DaemonProcess, *arguments: str, **variables: str) -> "subprocess.CompletedProcess":
+    """Run a command with these variables alone."""
     inherited = {k: v for k, v in daemon.environment.items() if k not in SESSION_VARIABLES}
     return subprocess.run(
-        [sys.executable, "-m", "claude_mailbox", "send", "--to", "bob", "--body", "x", *arguments],
+        [sys.executable, "-m", "claude_mailbox", *arguments],
         env=inherited | variables,
         capture_output=True,
         text=True,
@@ -44,6 +49,22 @@ def test_the_session_of_the_shell_sends(daemon: DaemonProcess) -> None:
     send(daemon, CODEX_THREAD_ID="id-1", CLAUDE_MAILBOX_NAME="me")
     send(daemon, "--from", "other", CODEX_THREAD_ID="id-1", CLAUDE_MAILBOX_NAME="me")
     assert senders(daemon) == ["me", "other"]
+
+
+def test_the_session_of_the_shell_asks_and_replies(daemon: DaemonProcess) -> None:
+    """So the id is enough for a reply."""
+    with Connection(("127.0.0.1", daemon.port)) as connection:
+        body = {"sessionId": "id", "name": "shop"}
+        assert connection.request("POST", "/v1/session", content=body).status == 200
+        content = {"to": "shop", "body": "Ready?", "ask": 60}
+        question = connection.request("POST", "/v1/send", "bob", content=content).json()["id"]
+    shell = {"CLAUDE_CODE_SESSION_ID": "id"}
+    assert run(daemon, "reply", str(question), "Yes.", **shell).returncode == 0
+    asking = run(daemon, "ask", "--to", "bob", "--timeout", "0", "May I?", **shell)
+    assert asking.returncode == 3
+    assert asking.stderr.rstrip().endswith("it will come to 'shop'.")
+    assert senders(daemon) == ["shop", "shop"]
+    assert "give --name" in run(daemon, "reply", str(question), "Yes.").stderr
 
 
 @pytest.mark.parametrize(

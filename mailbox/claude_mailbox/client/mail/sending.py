@@ -33,6 +33,7 @@ def send(
     confirm: bool = False,
     url: str | None = None,
     as_json: bool = False,
+    option: str = "--from",
 ) -> int:
     """Send a message.
 
@@ -51,8 +52,9 @@ def send(
         confirm: also to many members of a group.
         url: address of the daemon.
         as_json: print what the daemon says.
+        option: which one gives the sender.
     """
-    identity = own_identity(sender, "--from")
+    identity = own_identity(sender, option)
     daemon = Daemon(url)
     message: dict[str, object] = {"body": text_of(daemon, body)}
     if to:
