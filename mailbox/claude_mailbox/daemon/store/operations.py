@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from claude_mailbox.daemon.store.overview import OverviewStore
 from claude_mailbox.model.conversations import (
     Arrival,
     Notice,
@@ -284,22 +285,6 @@ class HistoryStore(Protocol):
         """
         ...
 
-    def recent(
-        self,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        thread: int | None = None,
-        limit: int,
-        excerpt: int,
-    ) -> HistoryPage:
-        """Return messages of all mailboxes, newest first, whoever asks: for the user of the inbox.
-
-        Those with numbers above *after* and below *before*, and of a *thread*; of each body at most
-        *excerpt* characters.
-        """
-        ...
-
     def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
         """Return messages that wait in *mailbox*, in the order in which they are handed out.
 
@@ -503,11 +488,11 @@ class ExchangeStore(Protocol):
         ...
 
     def release(
-        self, now: int, mailbox: str | None = None
+        self, now: int, mailbox: str | None = None, peer: str | None = None
     ) -> tuple[Sequence[int], Sequence[Arrival]]:
         """Put what is held into its place in the line, and let nothing count any more.
 
-        All of it, or what *mailbox* sent and is to get.
+        All of it, or what *mailbox* sent and is to get, or of that what it exchanged with *peer*.
 
         Returns:
             The numbers of the messages, and those of them that wait now: not the delayed ones.
@@ -557,3 +542,4 @@ class Transaction:
     groups: GroupStore
     exchanges: ExchangeStore
     tokens: TokenStore
+    overview: OverviewStore

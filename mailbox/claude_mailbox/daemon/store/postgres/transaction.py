@@ -10,6 +10,7 @@ from claude_mailbox.daemon.store.postgres.leases import PostgresLeases
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.mail import PostgresMail
 from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.overview import PostgresOverview
 from claude_mailbox.daemon.store.postgres.schema import Connection
 from claude_mailbox.daemon.store.postgres.sessions import PostgresSessions
 from claude_mailbox.daemon.store.postgres.shown import PostgresShown
@@ -46,4 +47,5 @@ def create_transaction(
         tokens=PostgresTokens(connection),
         groups=PostgresGroups(connection, mailboxes, keys, daemon_id),
         exchanges=PostgresExchanges(connection, locks, mailboxes),
+        overview=PostgresOverview(connection, history),
     )

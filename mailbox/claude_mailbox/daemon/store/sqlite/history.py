@@ -43,9 +43,11 @@ _STATES = {
 
 # Room for a million million messages, and eight million mailboxes.
 _MESSAGE_BITS = 40
-_LAST_MESSAGE = (1 << _MESSAGE_BITS) - 1
+LAST_MESSAGE = (1 << _MESSAGE_BITS) - 1
+# In the place of a mailbox in the index: it has no number 0.
+_ALL_MAIL = 0
 # The end of the gap that new messages come into.
-_OPEN_END = 2**63 - 1
+OPEN_END = 2**63 - 1
 
 # What one job of the ledger indexes: two milliseconds of work, or a single large message.
 _INDEX_MESSAGES = 100
@@ -102,7 +104,8 @@ class SqliteHistory(HistoryStore):
 
     def _replied_by(self, number: int) -> int | None:
         reply: int | None = self._connection.execute(
-            "SELECT min(reply.id) FROM message AS reply JOIN message AS original"
+            "SELECT min(reply.id) FROM message AS reply INDEXED BY message_reply"
+            " JOIN message AS original"
             " ON original.id = reply.reply_to AND original.recipient_id = reply.sender_id"
             f" WHERE reply.reply_to = ? AND reply.is_final"
             f" AND reply.state NOT IN ({DELAYED}, {HELD})",
@@ -115,7 +118,7 @@ class SqliteHistory(HistoryStore):
         peer_id = None if query.peer is None else self._mailboxes.id_of_owner(query.peer)
         if mailbox_id is None or (query.peer is not None and peer_id is None):
             return HistoryPage([], has_more=False)
-        low, high = 1, _LAST_MESSAGE
+        low, high = 1, LAST_MESSAGE
         if query.before is not None:
             high = min(high, query.before - 1)
         if query.thread is not None:
@@ -126,9 +129,9 @@ class SqliteHistory(HistoryStore):
             return self._page(self._related(mailbox_id, peer_id, query, high), query)
         if query.words is None:
             return self._page(self._all(mailbox_id, peer_id, low, high), query)
-        unindexed = self._last_unindexed()
+        unindexed = self.last_unindexed()
         first = max(low, unindexed + 1)
-        words = _expression(query.words, peer_id)
+        words = expression(query.words, peer_id)
         found = self._search(mailbox_id, words, first, high)
         if is_related:
             related = set(self._related(mailbox_id, peer_id, query, high))
@@ -194,7 +197,7 @@ class SqliteHistory(HistoryStore):
             " ORDER BY rowid DESC",
             (words, base | low, base | high),
         ):
-            number = row & _LAST_MESSAGE
+            number = row & LAST_MESSAGE
             if number not in hidden:
                 yield number
 
@@ -218,31 +221,6 @@ class SqliteHistory(HistoryStore):
             entries.append(HistoryEntry(status, shown, len(body)))
         return HistoryPage(entries, has_more=False)
 
-    def recent(
-        self,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        thread: int | None = None,
-        limit: int,
-        excerpt: int,
-    ) -> HistoryPage:
-        in_thread = "" if thread is None else " AND (thread = :thread OR id = :thread)"
-        rows: list[Any] = self._connection.execute(
-            "SELECT id, substr(text, 1, :excerpt), length(text)"
-            " FROM message JOIN body ON message_id = id"
-            f" WHERE id > :after AND id < :before{in_thread} ORDER BY id DESC LIMIT :limit",
-            {
-                "excerpt": excerpt,
-                "after": after,
-                "before": _OPEN_END if before is None else before,
-                "thread": thread,
-                "limit": limit + 1,
-            },
-        ).fetchall()
-        entries = [HistoryEntry(self.status_of(number), *body) for number, *body in rows[:limit]]
-        return HistoryPage(entries, has_more=len(rows) > limit)
-
     def forget_texts(self, after: int, sent_before: int) -> int | None:
         execute = self._connection.execute
         last = execute(
@@ -262,10 +240,11 @@ class SqliteHistory(HistoryStore):
         for number, recipient_id, sender_id, text in old:
             # The index has no texts: to take a message out, it has to be told what is in it.
             rows = {(recipient_id, sender_id), (sender_id, recipient_id)}
-            for mailbox_id, peer_id in rows:
+            peers = [(mailbox_id, f"p{peer_id}") for mailbox_id, peer_id in rows]
+            for mailbox_id, peer in [*peers, (_ALL_MAIL, "")]:
                 execute(
                     "INSERT INTO search (search, rowid, text, peer) VALUES ('delete', ?, ?, ?)",
-                    ((mailbox_id << _MESSAGE_BITS) | number, text, f"p{peer_id}"),
+                    ((mailbox_id << _MESSAGE_BITS) | number, text, peer),
                 )
             execute("UPDATE body SET text = '' WHERE message_id = ?", (number,))
         return int(str(last))
@@ -274,7 +253,7 @@ class SqliteHistory(HistoryStore):
         self._note_new_messages()
         gap = self._connection.execute(
             "SELECT above, upto FROM search_gap WHERE upto < ? ORDER BY upto DESC LIMIT 1",
-            (_OPEN_END,),
+            (OPEN_END,),
         ).get
         if gap is None:
             return False
@@ -282,14 +261,15 @@ class SqliteHistory(HistoryStore):
         low = self._first_of_batch(above, upto)
         self._connection.execute(
             "INSERT INTO search (rowid, text, peer)"
-            " SELECT (mailbox_id << :bits) | message_id, text, 'p' || peer_id FROM ("
-            " SELECT recipient_id AS mailbox_id, id, sender_id AS peer_id FROM message"
+            " SELECT (mailbox_id << :bits) | message_id, text, peer FROM ("
+            " SELECT recipient_id AS mailbox_id, id, 'p' || sender_id AS peer FROM message"
             " WHERE id BETWEEN :low AND :upto UNION ALL"
-            " SELECT sender_id, id, recipient_id FROM message"
-            " WHERE id BETWEEN :low AND :upto AND sender_id <> recipient_id)"
+            " SELECT sender_id, id, 'p' || recipient_id FROM message"
+            " WHERE id BETWEEN :low AND :upto AND sender_id <> recipient_id UNION ALL"
+            " SELECT :all_mail, id, '' FROM message WHERE id BETWEEN :low AND :upto)"
             # In the order of rows: each step back would cost a segment of the index.
             " JOIN body ON message_id = id ORDER BY 1",
-            {"bits": _MESSAGE_BITS, "low": low, "upto": upto},
+            {"bits": _MESSAGE_BITS, "low": low, "upto": upto, "all_mail": _ALL_MAIL},
         )
         if low > above + 1:
             self._connection.execute(
@@ -297,12 +277,12 @@ class SqliteHistory(HistoryStore):
             )
         else:
             self._connection.execute("DELETE FROM search_gap WHERE upto = ?", (upto,))
-        return self._last_unindexed() > 0
+        return self.last_unindexed() > 0
 
     def _note_new_messages(self) -> None:
         """Make a gap of the messages that came since the last time."""
         above = self._connection.execute(
-            "SELECT above FROM search_gap WHERE upto = ?", (_OPEN_END,)
+            "SELECT above FROM search_gap WHERE upto = ?", (OPEN_END,)
         ).get
         last = self._connection.execute("SELECT max(id) FROM message").get
         if last is not None and last > above:
@@ -310,7 +290,7 @@ class SqliteHistory(HistoryStore):
                 "INSERT INTO search_gap (upto, above) VALUES (?, ?)", (last, above)
             )
             self._connection.execute(
-                "UPDATE search_gap SET above = ? WHERE upto = ?", (last, _OPEN_END)
+                "UPDATE search_gap SET above = ? WHERE upto = ?", (last, OPEN_END)
             )
 
     def _first_of_batch(self, above: int, upto: int) -> int:
@@ -327,15 +307,15 @@ class SqliteHistory(HistoryStore):
             first, count = number, count + 1
         return above + 1
 
-    def _last_unindexed(self) -> int:
+    def last_unindexed(self) -> int:
         """Return the newest of the messages that are known not to be indexed; 0 if all are."""
         last: int = self._connection.execute(
-            "SELECT coalesce(max(upto), 0) FROM search_gap WHERE upto < ?", (_OPEN_END,)
+            "SELECT coalesce(max(upto), 0) FROM search_gap WHERE upto < ?", (OPEN_END,)
         ).get
         return last
 
 
-def _expression(words: str, peer_id: int | None) -> str:
+def expression(words: str, peer_id: int | None) -> str:
     """Return the words in the language of FTS5: all of them, each quoted, as it is a text."""
     parts = [phrase or word for phrase, word in _PART.findall(words.replace("\0", " "))]
     text = " ".join(f'"{part}"' for part in parts) or '""'

@@ -327,6 +327,13 @@ CREATE INDEX exchange_recipient ON exchange (recipient_id);
 CREATE INDEX exchange_age ON exchange (sent_at);
 """
 
+# The search in all mail has rows of its own: everything is indexed anew, newest first.
+_SEARCH_IN_ALL_MAIL = """
+INSERT INTO search (search) VALUES ('delete-all');
+DELETE FROM search_gap;
+INSERT INTO search_gap (upto, above) VALUES (9223372036854775807, 0);
+"""
+
 # Appended to, never edited: each entry takes the database from its index to the next number.
 MIGRATIONS = (
     _FIRST,
@@ -337,6 +344,7 @@ MIGRATIONS = (
     _NORMAL_NAMES,
     _TOKENS,
     _GROUPS,
+    _SEARCH_IN_ALL_MAIL,
 )
 
 

@@ -11,6 +11,7 @@ from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.leases import SqliteLeases
 from claude_mailbox.daemon.store.sqlite.mail import SqliteMail
 from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.sqlite.overview import SqliteOverview
 from claude_mailbox.daemon.store.sqlite.sessions import SqliteSessions
 from claude_mailbox.daemon.store.sqlite.shown import SqliteShown
 from claude_mailbox.daemon.store.sqlite.tokens import SqliteTokens
@@ -33,5 +34,6 @@ def create_transaction(
         shown=SqliteShown(connection, mailboxes),
         groups=SqliteGroups(connection, mailboxes, keys),
         exchanges=SqliteExchanges(connection, mailboxes),
+        overview=SqliteOverview(connection, history),
         tokens=SqliteTokens(connection),
     )
