@@ -135,15 +135,15 @@ class Sharing:
             with trio.fail_after(PATIENCE_SECONDS * 2):
                 await self.book.progress()
 
-    def check(self, *, in_order: Sequence[str] = ("checked", "followed")) -> None:
-        """Check what must hold whatever happened; *in_order* are mailboxes that nothing overtakes."""
+    def check(self) -> None:
+        """Check what must hold whatever happened."""
         book = self.book
         assert book.mistakes == []
         assert book.missing == set()
         assert book.acked
         for sent in book.answered.values():
             assert all(first < second for first, second in pairwise(sent)), "sent in order"
-        for mailbox in in_order:
+        for mailbox in ("checked", "followed"):
             # These leases end with the daemon, so nothing is ever overtaken.
             order = book.first_deliveries(mailbox)
             assert order == sorted(order), f"{mailbox} came out of order"

@@ -57,9 +57,10 @@ class PostgresServer:
 
     Args:
         durable: whether it flushes what it commits.
+        settings: further ones of the server.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, **settings: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="cmb-pg-", ignore_cleanup_errors=True)
         self._as_user = _unprivileged()
         os.chmod(self._folder.name, 0o755)
@@ -69,6 +70,7 @@ class PostgresServer:
         self._settings = {
             **_SETTINGS,
             **({} if durable else _QUICK),
+            **settings,
             "unix_socket_directories": self._folder.name,
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -132,6 +134,11 @@ class PostgresServer:
         self._process = None
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{self._data}/postmaster.pid")
+
+    @property
+    def socket_folder(self) -> str:
+        """Where its Unix socket is."""
+        return self._folder.name
 
     def url(self, database: str = "postgres") -> str:
         """Return the address of a database."""

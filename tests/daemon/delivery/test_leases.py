@@ -34,6 +34,31 @@ class TestLeases:
         claim = await world.broker.check("b", custody())
         assert [(d.body, d.attempts) for d in claim.deliveries] == [("1", 2), ("3", 1)]
 
+    async def test_what_could_not_be_given_back_is_not_overtaken(self, world: World) -> None:
+        """The client has gone while nothing could be written: the next claim begins with its mail."""
+        for body in "12":
+            await world.broker.send(Draft("a", "b", body))
+        custodian = custody()
+        await world.broker.check("b", custodian, limit=1)
+        with world.read_only():
+            await world.broker.give_back(custodian.tokens)
+        claim = await world.broker.check("b", custody())
+        assert [(d.body, d.attempts) for d in claim.deliveries] == [("1", 2), ("2", 1)]
+
+    async def test_what_could_not_be_given_back_wakes_who_waits(
+        self, world: World, watchers: Watchers
+    ) -> None:
+        """As soon as anybody claims, also from another mailbox."""
+        await world.broker.send(Draft("a", "b", "1"))
+        custodian = custody()
+        await world.broker.check("b", custodian)
+        await watchers.add("x")
+        with world.read_only():
+            await world.broker.give_back(custodian.tokens)
+        await world.broker.check("other", custody())
+        await wait_all_tasks_blocked()
+        assert watchers.got == [("x", "1")]
+
     async def test_release_wakes_the_front(self, world: World, watchers: Watchers) -> None:
         """What comes back goes to who waits."""
         await world.broker.send(Draft("a", "b", "1"))

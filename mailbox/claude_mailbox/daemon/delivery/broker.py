@@ -4,6 +4,7 @@ Whoever takes messages out brings a custodian along, which answers for them unti
 whether they arrived (see handover.py).
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -33,7 +34,7 @@ from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.delivery.waiters import Waiter, WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import BadRequest, DatabaseAway, OutcomeUnknown, Renamed
+from claude_mailbox.errors import BadRequest, DatabaseAway, MailboxError, OutcomeUnknown, Renamed
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import (
     CHECK_BYTES,
@@ -48,6 +49,8 @@ from claude_mailbox.model.mail import (
     shown_characters,
 )
 from claude_mailbox.model.names import USER
+
+logger = logging.getLogger(__name__)
 
 # What a brief job of the ledger may have to do at most.
 BRIEF_CHARACTERS = 64 * 1024
@@ -89,6 +92,7 @@ class Broker:
         self._bell = bell
         self._peers = peers or NoPeers()
         self._followers: set[Follower] = set()
+        self._given_back: set[str] = set()
         self._large_claims = trio.Semaphore(LARGE_CLAIMS)
         self.presence = presence
         self.askers = Answers()
@@ -131,7 +135,7 @@ class Broker:
         if lost:
             # The asker left in between; whoever is cancelled now still has to say so.
             with trio.CancelScope(shield=True):
-                await self.release(lost)
+                await self.give_back(lost)
 
     async def look_for_answers(self) -> None:
         """Lease for the askers who wait what another daemon has stored for them."""
@@ -351,7 +355,10 @@ class Broker:
         until = None if seconds is None else now + round(seconds * 1000)
         self._bell.looking(name)
 
-        def job(transaction: Transaction) -> tuple[Claim, Change | None]:
+        def job(
+            transaction: Transaction,
+        ) -> tuple[Claim, Change | None, tuple[Sequence[str], Sequence[str]] | None]:
+            given_back = self._release_first(transaction) if self._given_back else None
             claim = transaction.leases.claim(
                 name,
                 now,
@@ -367,17 +374,17 @@ class Broker:
                 thread=thread,
             )
             if not claim.worn:
-                return claim, None
+                return claim, None, given_back
             change = Change(transaction, now, self.askers)
             for number in claim.worn:
                 parking.park(change, number)
-            return claim, change
+            return claim, change, given_back
 
         # A lease is never half made: either the ledger was not asked, or its custodian knows the
         # tokens. From the answer to ``take`` there is nothing that could be cancelled.
         is_brief = limit == 1 or max_characters is not None
         async with nullcontext() if is_brief else self._large_claims:
-            claim, change = await self.expiry.run_after(
+            claim, change, given_back = await self.expiry.run_after(
                 now,
                 job,
                 # Otherwise it may read megabytes.
@@ -390,9 +397,18 @@ class Broker:
             self.changes.note()
             if until is not None:
                 self.expiry.note(until)
+        if given_back is not None:
+            tokens, mailboxes = given_back
+            self._given_back.difference_update(tokens)
+            self.announce(mailboxes)
         if change is not None:
             await self.tell(change)
         return claim
+
+    def _release_first(self, transaction: Transaction) -> tuple[Sequence[str], Sequence[str]]:
+        """Release what was given back; return the tokens, and the mailboxes that got some."""
+        tokens = tuple(self._given_back)
+        return tokens, transaction.leases.release(tokens)[1]
 
     async def peek(self, name: str) -> Backlog:
         """Count what waits, without touching it."""
@@ -479,6 +495,20 @@ class Broker:
         self.changes.note()
         self.announce(mailboxes)
         return outcome
+
+    async def give_back(self, tokens: Sequence[str]) -> None:
+        """Release the leases of a client that has gone.
+
+        If that cannot be done now, the next claim does it first: otherwise later messages would
+        overtake these.
+        """
+        self._given_back.update(tokens)
+        try:
+            await self.release(tokens)
+        except MailboxError as error:
+            logger.warning("could not release: %s", error)
+        else:
+            self._given_back.difference_update(tokens)
 
     @contextmanager
     def following(self, follower: Follower) -> Iterator[None]:

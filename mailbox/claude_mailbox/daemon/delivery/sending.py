@@ -14,7 +14,7 @@ from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.groups import Groups
 from claude_mailbox.daemon.delivery.limits import Sessions
 from claude_mailbox.daemon.delivery.suggestions import Suggestions
-from claude_mailbox.daemon.store.operations import LookUpPresence
+from claude_mailbox.daemon.store.operations.mail import LookUpPresence
 from claude_mailbox.errors import BadRequest, UnknownRecipient
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.groups import is_group

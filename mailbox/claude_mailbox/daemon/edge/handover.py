@@ -49,8 +49,8 @@ class LeaseKeeper(Protocol):
         """Mark leased messages delivered."""
         ...
 
-    async def release(self, tokens: Sequence[str]) -> LeaseOutcome:
-        """Put leased messages back."""
+    async def give_back(self, tokens: Sequence[str]) -> None:
+        """Put leased messages back, now or before the next claim."""
         ...
 
 
@@ -135,17 +135,15 @@ class Handover:
     async def _conclude(self, custody: Custody, *, arrived: bool) -> None:
         if arrived and custody.lease_seconds is not None:
             return
+        if not arrived:
+            await self._keeper.give_back(custody.tokens)
+            return
         try:
-            if arrived:
-                await self._keeper.settle(custody.tokens)
-            else:
-                await self._keeper.release(custody.tokens)
+            await self._keeper.settle(custody.tokens)
         except MailboxError as error:
-            # The store cannot write now. Housekeeping makes up for a release: it frees what nobody
-            # holds. A settlement must be remembered, or the mail would come twice.
-            logger.warning("could not %s: %s", "settle" if arrived else "release", error)
-            if arrived:
-                self._unsettled.extend(custody.tokens)
+            # The store cannot write now. This must be remembered, or the mail would come twice.
+            logger.warning("could not settle: %s", error)
+            self._unsettled.extend(custody.tokens)
 
     async def settle_late(self) -> None:
         """Settle what could not be settled when its response left."""

@@ -265,7 +265,7 @@ class Tools:
     async def _put_back(self, custody: Custody) -> None:
         """Release what a call took that was given up: a claim under way is not cancelled."""
         if custody.tokens:
-            await self._broker.release(custody.tokens)
+            await self._broker.give_back(custody.tokens)
             custody.drop()
 
     async def _handed_out(
@@ -308,7 +308,7 @@ class Tools:
         """Put a message back whose parts were not all asked for: it is the next to be read."""
         lease = self.long_messages.give_up(await self._callers.present(name))
         if lease is not None:
-            await self._broker.release([lease])
+            await self._broker.give_back([lease])
 
     async def _peek(self, request: ToolRequest, arguments: Arguments) -> Content:
         name = await self._own_name(request, arguments, "name", register=False)

@@ -190,17 +190,10 @@ class Follow:
         finally:
             self._readers.discard(reader)
             with trio.CancelScope(shield=True):
-                await self._release(reader)
+                await self._broker.give_back(reader.tokens())
         if last is not None:
             # Outside of the nursery: some servers tell of the disconnect from inside the last send.
             await send({"type": "http.response.body", "body": last, "more_body": False})
-
-    async def _release(self, reader: Reader) -> None:
-        try:
-            await self._broker.release(reader.tokens())
-        except MailboxError:
-            # Housekeeping, or the next start of the daemon, frees what nobody holds.
-            return
 
     async def _stream(self, name: str, reader: Reader, send: Send) -> bytes | None:
         """Send all lines but the last; return that, or None when the response is complete."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from claude_mailbox.daemon.delivery.conversation import questions
 from claude_mailbox.daemon.delivery.conversation.answers import Asker
 from claude_mailbox.daemon.delivery.conversation.change import Change
-from claude_mailbox.daemon.store.operations import LookUpPresence
+from claude_mailbox.daemon.store.operations.mail import LookUpPresence
 from claude_mailbox.errors import NotFound, Unanswerable
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Receipt

@@ -1,5 +1,6 @@
 """Connecting to the database: it is examined, then its schema is migrated. No trio."""
 
+from hashlib import sha256
 from typing import Any
 
 import psycopg
@@ -42,8 +43,10 @@ class _Text(StrDumper):
         return super().dump(obj.replace("\0", "\ufffd"))
 
 
-def open_database(url: str) -> Connection:
+def open_database(url: str, daemon_id: str | None = None) -> Connection:
     """Connect, check and migrate the database; other daemons may do so at the same time.
+
+    With *daemon_id* it is for that daemon's work (see ``end_former``).
 
     Raises:
         StartupError: if that cannot be done. The database is left as it was.
@@ -57,6 +60,8 @@ def open_database(url: str) -> Connection:
         ) from None
     try:
         _prepare(connection, url)
+        if daemon_id is not None:
+            end_former(connection, daemon_id)
     except psycopg.Error as error:
         connection.close()
         raise StartupError(
@@ -86,6 +91,26 @@ def connect(url: str) -> Connection:
     if connection.execute("SHOW synchronous_commit").fetchone() == ("off",):
         connection.execute("SET synchronous_commit = on")
     return connection
+
+
+def end_former(connection: Connection, daemon_id: str) -> None:
+    """End what this daemon left behind: its former connection, on which a commit may be under way.
+
+    Each connection that a daemon works on holds a lock with its id for as long as it lasts.
+
+    Raises:
+        psycopg.Error: if it does not end in time.
+    """
+    key = int.from_bytes(sha256(daemon_id.encode()).digest()[:8], "big", signed=True)
+    if connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone() == (True,):
+        return
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE locktype = 'advisory' AND granted AND datname = current_database()"
+        " AND usename = current_user AND classid::bigint = %s AND objid::bigint = %s",
+        (key >> 32 & 0xFFFFFFFF, key & 0xFFFFFFFF),
+    )
+    connection.execute("SELECT pg_advisory_lock(%s)", (key,))
 
 
 def problem(url: str) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 What was begun on a lost connection is undone by the server, so it may be done again on the next
 one. Only when the connection is lost during a commit does nobody know whether that was stored.
+A new connection is used when the server has ended the one before: so nothing comes after it.
 """
 
 import logging
@@ -18,10 +19,11 @@ from claude_mailbox.daemon.clock import SteadyClock, elapsed
 from claude_mailbox.daemon.store.engine import Engine
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.peers import Round
-from claude_mailbox.daemon.store.postgres.database import connect, open_database
+from claude_mailbox.daemon.store.postgres.database import connect, end_former, open_database
 from claude_mailbox.daemon.store.postgres.errors import CONFLICTS, away, translate
-from claude_mailbox.daemon.store.postgres.leases import PostgresLeases
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
+from claude_mailbox.daemon.store.postgres.messages.leases import PostgresLeases
+from claude_mailbox.daemon.store.postgres.nonces import Nonces
 from claude_mailbox.daemon.store.postgres.schema import Connection
 from claude_mailbox.daemon.store.postgres.transaction import create_transaction
 from claude_mailbox.errors import DatabaseAway, MailboxError, OutcomeUnknown
@@ -90,11 +92,12 @@ class PostgresEngine(Engine):
         self._clock = clock
         self._worker = worker
         self._max_mailboxes = max_mailboxes
+        self._nonces = Nonces()
         self._has_savepoint = False
         self._beat_at = float("-inf")
         self._tried_at = float("-inf")
         self._away: DatabaseAway | None = None
-        self._use(open_database(url))
+        self._use(open_database(url, daemon_id))
         self._beat()
 
     @classmethod
@@ -124,8 +127,11 @@ class PostgresEngine(Engine):
             connection,
             daemon_id=self._daemon_id,
             locks=self._locks,
+            nonces=self._nonces,
             max_mailboxes=self._max_mailboxes,
         )
+        assert isinstance(self._transaction.leases, PostgresLeases)  # noqa: S101  # made there
+        self._leases = self._transaction.leases
 
     async def on_thread(self, function: Callable[[], T]) -> T:
         return await self._worker.run(function)
@@ -139,7 +145,10 @@ class PostgresEngine(Engine):
             # It was lost since the last transaction: that is nobody's failure.
             self._begin(flush=flush)
         self._has_savepoint = False
+        self._nonces.begin()
         self._locks.begin()
+        if self._nonces.doubtful:
+            self._leases.give_up(self._nonces.doubtful)
         return self._transaction
 
     def _begin(self, *, flush: bool) -> None:
@@ -154,14 +163,19 @@ class PostgresEngine(Engine):
         now = time.monotonic()
         if self._away is not None and now - self._tried_at < _RECONNECT_SECONDS:
             raise self._away
+        connection = None
         try:
-            self._use(connect(self._url))
+            connection = connect(self._url)
+            end_former(connection, self._daemon_id)
         except psycopg.Error as error:
+            if connection is not None:
+                connection.close()
             self._tried_at = time.monotonic()
             if self._away is None:
                 logger.warning("%s", away(error))
             self._away = away(error)
             raise self._away from None
+        self._use(connection)
         if self._away is not None:
             logger.info("the database server is back")
         self._away = None
@@ -207,12 +221,14 @@ class PostgresEngine(Engine):
         except psycopg.Error as error:
             if not self.connection.closed:
                 raise
+            self._nonces.lost()
             raise OutcomeUnknown(
                 f"The connection to the database was lost ({translate(error)}) and nobody knows"
                 " whether this was stored: look, or try again. A send with the same idempotencyKey"
                 " is stored only once."
             ) from error
         self._locks.end()
+        self._nonces.committed()
 
     def rollback(self) -> None:
         if self.in_transaction:
@@ -257,8 +273,7 @@ class PostgresEngine(Engine):
             (self._daemon_id, DEAD_SECONDS * 1000),
         )
         daemons = [name for (name,) in execute("SELECT name FROM daemon ORDER BY name")]
-        leases = self._transaction.leases
-        put_back = leases.give_up_abandoned() if isinstance(leases, PostgresLeases) else ()
+        put_back = self._leases.give_up_abandoned()
         to_call = execute(
             "SELECT watched FROM unnest(%s::text[]) AS watched"
             " LEFT JOIN mailbox ON mailbox.name = watched WHERE mailbox.id IS NULL OR EXISTS"

@@ -1,20 +1,21 @@
 """What jobs can do, on a PostgreSQL connection."""
 
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.daemon.store.postgres.conversation import PostgresConversation
-from claude_mailbox.daemon.store.postgres.exchanges import PostgresExchanges
-from claude_mailbox.daemon.store.postgres.groups import PostgresGroups
-from claude_mailbox.daemon.store.postgres.history import PostgresHistory
-from claude_mailbox.daemon.store.postgres.keys import PostgresKeys
-from claude_mailbox.daemon.store.postgres.leases import PostgresLeases
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
-from claude_mailbox.daemon.store.postgres.mail import PostgresMail
-from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
-from claude_mailbox.daemon.store.postgres.overview import PostgresOverview
+from claude_mailbox.daemon.store.postgres.messages.conversation import PostgresConversation
+from claude_mailbox.daemon.store.postgres.messages.history import PostgresHistory
+from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys
+from claude_mailbox.daemon.store.postgres.messages.leases import PostgresLeases
+from claude_mailbox.daemon.store.postgres.messages.mail import PostgresMail
+from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.nonces import Nonces
+from claude_mailbox.daemon.store.postgres.people.exchanges import PostgresExchanges
+from claude_mailbox.daemon.store.postgres.people.groups import PostgresGroups
+from claude_mailbox.daemon.store.postgres.people.overview import PostgresOverview
+from claude_mailbox.daemon.store.postgres.people.sessions import PostgresSessions
+from claude_mailbox.daemon.store.postgres.people.shown import PostgresShown
+from claude_mailbox.daemon.store.postgres.people.tokens import PostgresTokens
 from claude_mailbox.daemon.store.postgres.schema import Connection
-from claude_mailbox.daemon.store.postgres.sessions import PostgresSessions
-from claude_mailbox.daemon.store.postgres.shown import PostgresShown
-from claude_mailbox.daemon.store.postgres.tokens import PostgresTokens
 
 
 def create_transaction(
@@ -22,6 +23,7 @@ def create_transaction(
     *,
     daemon_id: str,
     locks: MailboxLocks | None = None,
+    nonces: Nonces | None = None,
     max_mailboxes: int | None = None,
 ) -> Transaction:
     """Return the operations; one such object serves all transactions of the connection.
@@ -30,17 +32,19 @@ def create_transaction(
         connection: in autocommit mode; whoever owns it begins and ends the transactions.
         daemon_id: the daemon whose connections hold the leases that are made.
         locks: told of the beginnings and ends, if there are transactions.
+        nonces: the same.
         max_mailboxes: how many there may be.
     """
     locks = locks or MailboxLocks(connection)
+    nonces = nonces or Nonces()
     keys = PostgresKeys(connection)
     mailboxes = PostgresMailboxes(connection, locks, keys, max_mailboxes, daemon_id)
     history = PostgresHistory(connection, mailboxes)
     return Transaction(
         mailboxes=mailboxes,
         mail=PostgresMail(connection, mailboxes, keys),
-        leases=PostgresLeases(connection, locks, mailboxes, daemon_id),
-        conversation=PostgresConversation(connection, locks, mailboxes, history, daemon_id),
+        leases=PostgresLeases(connection, locks, mailboxes, nonces, daemon_id),
+        conversation=PostgresConversation(connection, locks, mailboxes, history, nonces, daemon_id),
         history=history,
         sessions=PostgresSessions(connection, mailboxes, daemon_id),
         shown=PostgresShown(connection, locks, mailboxes, daemon_id),

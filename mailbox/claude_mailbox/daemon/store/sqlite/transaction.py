@@ -3,18 +3,18 @@
 import apsw
 
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.daemon.store.sqlite.conversation import SqliteConversation
-from claude_mailbox.daemon.store.sqlite.exchanges import SqliteExchanges
-from claude_mailbox.daemon.store.sqlite.groups import SqliteGroups
-from claude_mailbox.daemon.store.sqlite.history import SqliteHistory
-from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
-from claude_mailbox.daemon.store.sqlite.leases import SqliteLeases
-from claude_mailbox.daemon.store.sqlite.mail import SqliteMail
-from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
-from claude_mailbox.daemon.store.sqlite.overview import SqliteOverview
-from claude_mailbox.daemon.store.sqlite.sessions import SqliteSessions
-from claude_mailbox.daemon.store.sqlite.shown import SqliteShown
-from claude_mailbox.daemon.store.sqlite.tokens import SqliteTokens
+from claude_mailbox.daemon.store.sqlite.messages.conversation import SqliteConversation
+from claude_mailbox.daemon.store.sqlite.messages.history import SqliteHistory
+from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys
+from claude_mailbox.daemon.store.sqlite.messages.leases import SqliteLeases
+from claude_mailbox.daemon.store.sqlite.messages.mail import SqliteMail
+from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.sqlite.people.exchanges import SqliteExchanges
+from claude_mailbox.daemon.store.sqlite.people.groups import SqliteGroups
+from claude_mailbox.daemon.store.sqlite.people.overview import SqliteOverview
+from claude_mailbox.daemon.store.sqlite.people.sessions import SqliteSessions
+from claude_mailbox.daemon.store.sqlite.people.shown import SqliteShown
+from claude_mailbox.daemon.store.sqlite.people.tokens import SqliteTokens
 
 
 def create_transaction(

@@ -5,8 +5,8 @@ from typing import Any
 
 import apsw
 
-from claude_mailbox.daemon.store.operations import ShownStore
-from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.operations.people import ShownStore
+from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELIVERED, LEASED, WAITING
 from claude_mailbox.model.mail import LeaseOutcome, parse_token
 from claude_mailbox.model.sessions import SessionEvent, SessionFacts, Shown

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from claude_mailbox.daemon.store.operations import ExchangeStore
+from claude_mailbox.daemon.store.operations.people import ExchangeStore
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
-from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.schema import DELAYED, HELD, WAITING, Connection
 from claude_mailbox.model.conversations import Arrival
 from claude_mailbox.model.limits import Exchange, Exchanged, Held

@@ -5,8 +5,8 @@ from typing import Any
 
 import apsw
 
-from claude_mailbox.daemon.store.operations import ExchangeStore
-from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.operations.people import ExchangeStore
+from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELAYED, HELD, WAITING
 from claude_mailbox.model.conversations import Arrival
 from claude_mailbox.model.limits import Exchange, Exchanged, Held

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import apsw
 
-from claude_mailbox.daemon.store.operations import GroupStore
-from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys, digest_of
-from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.operations.people import GroupStore
+from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys, digest_of
+from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import HELD
 from claude_mailbox.errors import KeyReused
 from claude_mailbox.model.drafts import Draft

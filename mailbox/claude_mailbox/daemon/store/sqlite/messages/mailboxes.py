@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 
 import apsw
 
-from claude_mailbox.daemon.store.operations import MailboxStore
-from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys
-from claude_mailbox.daemon.store.sqlite.schema import DELAYED, HELD, LEASED, WAITING
+from claude_mailbox.daemon.store.operations.mail import MailboxStore
+from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys
+from claude_mailbox.daemon.store.sqlite.schema import DELAYED, HELD, LEASED, NOTED, WAITING
 from claude_mailbox.errors import BadRequest, NotFound, QuotaFull, TargetExists
 from claude_mailbox.model.mail import Listing, Rename, Totals
 from claude_mailbox.model.names import check_new_name
@@ -157,7 +157,7 @@ class SqliteMailboxes(MailboxStore):
         counts: tuple[int, int, int, int] = self._connection.execute(
             "SELECT (SELECT count(*) FROM mailbox), coalesce(sum(waiting), 0),"
             " coalesce(sum(leased), 0),"
-            " coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0) FROM backlog"
+            " coalesce((SELECT max(id) FROM message), 0) FROM backlog"
         ).get
         return Totals(*counts)
 
@@ -218,8 +218,9 @@ class SqliteMailboxes(MailboxStore):
         execute(
             "INSERT OR REPLACE INTO deleted_mailbox (name, mailbox_id)"
             " SELECT name, id FROM mailbox WHERE id = ? AND ("
-            " EXISTS (SELECT 1 FROM message WHERE recipient_id = mailbox.id)"
-            " OR EXISTS (SELECT 1 FROM message WHERE sender_id = mailbox.id))",
+            " EXISTS (SELECT 1 FROM correspondence WHERE mailbox_id = mailbox.id)"
+            f" OR EXISTS (SELECT 1 FROM message WHERE id > ({NOTED})"
+            " AND mailbox.id IN (recipient_id, sender_id)))",
             (mailbox_id,),
         )
         execute("DELETE FROM mailbox WHERE id = ?", (mailbox_id,))

@@ -4,15 +4,15 @@ All that waits for a time is found by partial indexes, which have no rows of pla
 daemon looks for it; each such thing happens once, on the first that finds it.
 """
 
-import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
-from claude_mailbox.daemon.store.operations import ConversationStore
-from claude_mailbox.daemon.store.postgres.history import PostgresHistory
+from claude_mailbox.daemon.store.operations.conversation import ConversationStore
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
-from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.messages.history import PostgresHistory
+from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.nonces import Nonces
 from claude_mailbox.daemon.store.postgres.schema import (
     DELAYED,
     DELETED,
@@ -56,12 +56,14 @@ class PostgresConversation(ConversationStore):
         locks: MailboxLocks,
         mailboxes: PostgresMailboxes,
         history: PostgresHistory,
+        nonces: Nonces,
         daemon_id: str,
     ) -> None:
         self._connection = connection
         self._locks = locks
         self._mailboxes = mailboxes
         self._history = history
+        self._nonces = nonces
         self._daemon_id = daemon_id
 
     def original(self, number: int, mailbox: str) -> Original | None:
@@ -181,7 +183,7 @@ class PostgresConversation(ConversationStore):
         if row is None:
             return None
         number, sender, body, sent_at, attempts, *more = row
-        nonce = secrets.token_hex(6)
+        nonce = self._nonces.new()
         self._connection.execute(
             f"UPDATE message SET state = {LEASED}, attempts = attempts + 1, lease = %s,"
             " lease_until = %s, holder = %s, delivered_by = %s WHERE id = %s",

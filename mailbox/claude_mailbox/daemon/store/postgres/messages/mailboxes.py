@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from claude_mailbox.daemon.store.operations import MailboxStore
-from claude_mailbox.daemon.store.postgres.keys import PostgresKeys
+from claude_mailbox.daemon.store.operations.mail import MailboxStore
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
+from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys
 from claude_mailbox.daemon.store.postgres.schema import Connection
 from claude_mailbox.errors import BadRequest, NotFound, QuotaFull, TargetExists
 from claude_mailbox.model.mail import Listing, Rename, Totals

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from claude_mailbox.daemon.store.operations import ShownStore
+from claude_mailbox.daemon.store.operations.people import ShownStore
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
-from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.schema import DELIVERED, LEASED, WAITING, Connection
 from claude_mailbox.model.mail import LeaseOutcome, parse_token
 from claude_mailbox.model.sessions import SessionEvent, SessionFacts, Shown

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from claude_mailbox.daemon.store.overview import OverviewStore
-from claude_mailbox.daemon.store.postgres.history import LAST_MESSAGE, PostgresHistory
+from claude_mailbox.daemon.store.operations.overview import OverviewStore
+from claude_mailbox.daemon.store.postgres.messages.history import LAST_MESSAGE, PostgresHistory
+from claude_mailbox.daemon.store.postgres.messages.words import phrases
 from claude_mailbox.daemon.store.postgres.schema import HELD, Connection
-from claude_mailbox.daemon.store.postgres.words import phrases
 from claude_mailbox.model.history import HistoryEntry, HistoryPage, HistoryQuery
 from claude_mailbox.model.mail import Listing
 

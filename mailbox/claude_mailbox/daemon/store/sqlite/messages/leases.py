@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 import apsw
 
 from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
-from claude_mailbox.daemon.store.operations import LeaseStore
-from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.operations.mail import LeaseStore
+from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELIVERED, LEASED, WAITING
 from claude_mailbox.errors import Renamed
 from claude_mailbox.model.mail import Claim, Delivery, LeaseOutcome, parse_token, shown_characters

@@ -10,9 +10,9 @@ from typing import Any
 import apsw
 
 from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
-from claude_mailbox.daemon.store.operations import ConversationStore
-from claude_mailbox.daemon.store.sqlite.history import SqliteHistory
-from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.operations.conversation import ConversationStore
+from claude_mailbox.daemon.store.sqlite.messages.history import SqliteHistory
+from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import (
     DELAYED,
     DELETED,

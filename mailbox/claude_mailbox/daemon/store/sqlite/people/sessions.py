@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import apsw
 
-from claude_mailbox.daemon.store.operations import SessionStore
-from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.operations.people import SessionStore
+from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.errors import InvalidName
 from claude_mailbox.model.names import check_new_name
 from claude_mailbox.model.sessions import Start, Started

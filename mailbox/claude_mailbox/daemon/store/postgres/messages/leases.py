@@ -7,13 +7,13 @@ that was frozen while its leases went to others has old nonces, and settles noth
 the message went. It counts once the message is delivered.
 """
 
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 
 from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
-from claude_mailbox.daemon.store.operations import LeaseStore
+from claude_mailbox.daemon.store.operations.mail import LeaseStore
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
-from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.nonces import Nonces
 from claude_mailbox.daemon.store.postgres.schema import DELIVERED, LEASED, WAITING, Connection
 from claude_mailbox.errors import Renamed
 from claude_mailbox.model.mail import Claim, Delivery, LeaseOutcome, parse_token, shown_characters
@@ -31,11 +31,13 @@ class PostgresLeases(LeaseStore):
         connection: Connection,
         locks: MailboxLocks,
         mailboxes: PostgresMailboxes,
+        nonces: Nonces,
         daemon_id: str,
     ) -> None:
         self._connection = connection
         self._locks = locks
         self._mailboxes = mailboxes
+        self._nonces = nonces
         self._daemon_id = daemon_id
 
     def claim(
@@ -57,7 +59,7 @@ class PostgresLeases(LeaseStore):
         mailbox_id, present, _ = self._mailboxes.find_or_make(name, now, locked=True)
         if present_name_only and present != name:
             raise Renamed(name, present)
-        nonce = secrets.token_hex(6)
+        nonce = self._nonces.new()
         deliveries: list[Delivery] = []
         characters = 0
         for number, sender, body, sent_at, attempts, *more in self._connection.execute(
@@ -136,6 +138,8 @@ class PostgresLeases(LeaseStore):
         self, tokens: Iterable[str], mailbox: str | None = None
     ) -> tuple[LeaseOutcome, Sequence[str]]:
         tokens, mailbox_id = list(tokens), self._id_of(mailbox)
+        # A crash of the server must not bring a lease back of which the daemon knows no more.
+        self._connection.execute("SET LOCAL synchronous_commit = on")
         self._lock_mailboxes_of(tokens)
         done: list[str] = []
         lost: list[str] = []
@@ -190,7 +194,12 @@ class PostgresLeases(LeaseStore):
     def expire(self, now: int) -> Sequence[str]:
         return self._put_back(f"state = {LEASED} AND lease_until <= %s", now)
 
+    def give_up(self, nonces: Sequence[str]) -> None:
+        """Put messages back of whose leases nobody may have heard."""
+        self._put_back(f"state = {LEASED} AND lease = ANY(%s)", list(nonces))
+
     def give_up_abandoned(self) -> Sequence[str]:
+        """Put messages back that daemons held which are gone; return the mailboxes that got some."""
         return self._put_back(
             f"state = {LEASED} AND lease_until IS NULL AND holder <> %s"
             " AND NOT EXISTS (SELECT 1 FROM daemon WHERE daemon.id = holder)",

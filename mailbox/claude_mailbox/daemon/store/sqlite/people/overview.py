@@ -10,14 +10,13 @@ from typing import Any
 
 import apsw
 
-from claude_mailbox.daemon.store.overview import OverviewStore
-from claude_mailbox.daemon.store.sqlite.history import (
+from claude_mailbox.daemon.store.operations.overview import OverviewStore
+from claude_mailbox.daemon.store.sqlite.messages.history import (
     LAST_MESSAGE,
-    OPEN_END,
     SqliteHistory,
     expression,
 )
-from claude_mailbox.daemon.store.sqlite.schema import HELD
+from claude_mailbox.daemon.store.sqlite.schema import HELD, OPEN_END
 from claude_mailbox.model.history import HistoryEntry, HistoryPage, HistoryQuery
 from claude_mailbox.model.mail import Listing
 

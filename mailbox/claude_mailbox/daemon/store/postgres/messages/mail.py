@@ -1,9 +1,9 @@
 """SQL of sending, and of looking at what waits."""
 
 from claude_mailbox.daemon.store.envelopes import URGENCY_NUMBERS
-from claude_mailbox.daemon.store.operations import LookUpPresence, MailStore
-from claude_mailbox.daemon.store.postgres.keys import PostgresKeys, digest_of
-from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.operations.mail import LookUpPresence, MailStore
+from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys, digest_of
+from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.schema import DELAYED, WAITING, Connection
 from claude_mailbox.errors import KeyReused, QuotaFull
 from claude_mailbox.model.drafts import Draft

@@ -5,7 +5,8 @@ mailbox in the upper bits of the row's number and the message in the lower ones.
 mailbox stand together, in the order of time, and a search reads only those, backwards, until it
 has enough: other mailboxes cost it nothing, however much mail there is.
 
-Messages are indexed some time after they were sent, newest first.
+Messages are indexed some time after they were sent, newest first. So are they noted in the table of
+who exchanged which; those that are not yet are looked through one by one.
 """
 
 import re
@@ -15,8 +16,8 @@ from typing import Any
 import apsw
 
 from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
-from claude_mailbox.daemon.store.operations import HistoryStore
-from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.operations.conversation import HistoryStore
+from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import (
     DELAYED,
     DELETED,
@@ -24,6 +25,8 @@ from claude_mailbox.daemon.store.sqlite.schema import (
     EXPIRED,
     HELD,
     LEASED,
+    NOTED,
+    OPEN_END,
     PARKED,
     WAITING,
 )
@@ -46,9 +49,8 @@ _MESSAGE_BITS = 40
 LAST_MESSAGE = (1 << _MESSAGE_BITS) - 1
 # In the place of a mailbox in the index: it has no number 0.
 _ALL_MAIL = 0
-# The end of the gap that new messages come into.
-OPEN_END = 2**63 - 1
-
+# How many messages one job notes: a millisecond of work.
+_NOTED_MESSAGES = 500
 # What one job of the ledger indexes: two milliseconds of work, or a single large message.
 _INDEX_MESSAGES = 100
 _INDEX_BYTES = 64 * 1024
@@ -150,16 +152,17 @@ class SqliteHistory(HistoryStore):
 
     def _all(self, mailbox_id: int, peer_id: int | None, low: int, high: int) -> Iterable[int]:
         """Yield the numbers of messages, newest first."""
-        is_from_peer = is_to_peer = "TRUE"
+        with_peer, is_own = "TRUE", ":own IN (recipient_id, sender_id)"
         if peer_id is not None:
-            is_from_peer, is_to_peer = "sender_id = :peer", "recipient_id = :peer"
+            with_peer = "peer_id = :peer"
+            is_own = "(recipient_id, sender_id) IN (VALUES (:own, :peer), (:peer, :own))"
         for (number,) in self._connection.execute(
-            "SELECT id FROM message INDEXED BY message_received"
-            f" WHERE recipient_id = :own AND id BETWEEN :low AND :high AND {is_from_peer}"
-            f" AND id NOT IN ({_HIDDEN_FROM})"
-            " UNION ALL SELECT id FROM message INDEXED BY message_sent"
-            f" WHERE sender_id = :own AND id BETWEEN :low AND :high AND {is_to_peer}"
-            " AND recipient_id <> :own ORDER BY id DESC",
+            "SELECT message_id AS id FROM correspondence WHERE mailbox_id = :own"
+            f" AND message_id BETWEEN :low AND :high AND {with_peer}"
+            f" AND message_id NOT IN ({_HIDDEN_FROM})"
+            f" UNION ALL SELECT id FROM message WHERE id > max(({NOTED}), :low - 1) AND id <= :high"
+            f" AND {is_own}"
+            f" AND id NOT IN ({_HIDDEN_FROM}) ORDER BY id DESC",
             {"own": mailbox_id, "peer": peer_id, "low": low, "high": high},
         ):
             yield number
@@ -280,18 +283,24 @@ class SqliteHistory(HistoryStore):
         return self.last_unindexed() > 0
 
     def _note_new_messages(self) -> None:
-        """Make a gap of the messages that came since the last time."""
-        above = self._connection.execute(
-            "SELECT above FROM search_gap WHERE upto = ?", (OPEN_END,)
-        ).get
-        last = self._connection.execute("SELECT max(id) FROM message").get
-        if last is not None and last > above:
-            self._connection.execute(
-                "INSERT INTO search_gap (upto, above) VALUES (?, ?)", (last, above)
-            )
-            self._connection.execute(
-                "UPDATE search_gap SET above = ? WHERE upto = ?", (last, OPEN_END)
-            )
+        """Note messages that came since the last time, the first of them."""
+        execute = self._connection.execute
+        above, last = execute(f"SELECT ({NOTED}), (SELECT max(id) FROM message)").get
+        if last is None or last <= above:
+            return
+        last = min(last, above + _NOTED_MESSAGES)
+        execute(
+            "INSERT INTO correspondence (mailbox_id, message_id, peer_id)"
+            " SELECT recipient_id, id, sender_id FROM message WHERE id > :above AND id <= :last"
+            " UNION ALL SELECT sender_id, id, recipient_id FROM message"
+            " WHERE id > :above AND id <= :last AND sender_id <> recipient_id",
+            {"above": above, "last": last},
+        )
+        # They are a gap in the index, or the new end of one.
+        execute("UPDATE search_gap SET upto = ? WHERE upto = ?", (last, above))
+        if not self._connection.changes():
+            execute("INSERT INTO search_gap (upto, above) VALUES (?, ?)", (last, above))
+        execute("UPDATE search_gap SET above = ? WHERE upto = ?", (last, OPEN_END))
 
     def _first_of_batch(self, above: int, upto: int) -> int:
         """Return where to begin, in order to index not too much up to *upto*."""
@@ -308,9 +317,11 @@ class SqliteHistory(HistoryStore):
         return above + 1
 
     def last_unindexed(self) -> int:
-        """Return the newest of the messages that are known not to be indexed; 0 if all are."""
+        """Return the newest of the messages that are not indexed; 0 if all are."""
         last: int = self._connection.execute(
-            "SELECT coalesce(max(upto), 0) FROM search_gap WHERE upto < ?", (OPEN_END,)
+            f"SELECT max(CASE WHEN last > ({NOTED}) THEN last ELSE 0 END,"
+            f" coalesce((SELECT max(upto) FROM search_gap WHERE upto < {OPEN_END}), 0))"
+            " FROM (SELECT coalesce(max(id), 0) AS last FROM message)"
         ).get
         return last
 

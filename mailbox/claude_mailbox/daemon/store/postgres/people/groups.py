@@ -6,9 +6,9 @@ Whoever is deleted leaves his groups.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from claude_mailbox.daemon.store.operations import GroupStore
-from claude_mailbox.daemon.store.postgres.keys import PostgresKeys, digest_of
-from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.operations.people import GroupStore
+from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys, digest_of
+from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.schema import HELD, Connection
 from claude_mailbox.errors import KeyReused
 from claude_mailbox.model.drafts import Draft

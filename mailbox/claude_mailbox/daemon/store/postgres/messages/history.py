@@ -8,8 +8,10 @@ were sent, newest first; `unindexed` has those that are not yet. Several daemons
 from collections.abc import Iterable
 
 from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
-from claude_mailbox.daemon.store.operations import HistoryStore
-from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.operations.conversation import HistoryStore
+from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.postgres.messages.words import query as words_query
+from claude_mailbox.daemon.store.postgres.messages.words import vector
 from claude_mailbox.daemon.store.postgres.schema import (
     DELAYED,
     DELETED,
@@ -21,8 +23,6 @@ from claude_mailbox.daemon.store.postgres.schema import (
     WAITING,
     Connection,
 )
-from claude_mailbox.daemon.store.postgres.words import query as words_query
-from claude_mailbox.daemon.store.postgres.words import vector
 from claude_mailbox.model.history import HistoryEntry, HistoryPage, HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import FRAME_CHARACTERS
 

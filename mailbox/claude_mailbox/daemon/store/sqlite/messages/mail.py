@@ -3,9 +3,9 @@
 import apsw
 
 from claude_mailbox.daemon.store.envelopes import URGENCY_NUMBERS
-from claude_mailbox.daemon.store.operations import LookUpPresence, MailStore
-from claude_mailbox.daemon.store.sqlite.keys import SqliteKeys, digest_of
-from claude_mailbox.daemon.store.sqlite.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.operations.mail import LookUpPresence, MailStore
+from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys, digest_of
+from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELAYED, WAITING
 from claude_mailbox.errors import KeyReused, QuotaFull
 from claude_mailbox.model.drafts import Draft

@@ -5,7 +5,7 @@ from typing import Any
 
 import apsw
 
-from claude_mailbox.daemon.store.operations import TokenStore
+from claude_mailbox.daemon.store.operations.people import TokenStore
 from claude_mailbox.model.tokens import Token
 
 _COLUMNS = "id, digest, patterns, created_at, expires_at, last_used_at"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from claude_mailbox.daemon.store.operations import TokenStore
+from claude_mailbox.daemon.store.operations.people import TokenStore
 from claude_mailbox.daemon.store.postgres.schema import Connection
 from claude_mailbox.model.tokens import Token
 

@@ -7,8 +7,8 @@ whether its client lives.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from claude_mailbox.daemon.store.operations import SessionStore
-from claude_mailbox.daemon.store.postgres.mailboxes import PostgresMailboxes
+from claude_mailbox.daemon.store.operations.people import SessionStore
+from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.schema import Connection
 from claude_mailbox.errors import InvalidName
 from claude_mailbox.model.names import check_new_name
