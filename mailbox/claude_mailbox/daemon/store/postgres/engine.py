@@ -18,12 +18,12 @@ from claude_mailbox.daemon.clock import SteadyClock, elapsed
 from claude_mailbox.daemon.store.engine import Engine
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.peers import Round
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.database import connect, end_former, open_database
 from claude_mailbox.daemon.store.postgres.errors import CONFLICTS, away, translate
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.leases import PostgresLeases
 from claude_mailbox.daemon.store.postgres.nonces import Nonces
-from claude_mailbox.daemon.store.postgres.pipeline import PipelinedConnection
 from claude_mailbox.daemon.store.postgres.schema import Connection
 from claude_mailbox.daemon.store.postgres.transaction import create_transaction
 from claude_mailbox.errors import DatabaseAway, MailboxError, OutcomeUnknown
@@ -123,10 +123,10 @@ class PostgresEngine(Engine):
 
     def _use(self, connection: Connection) -> None:
         self.connection = connection
-        self._pipelined = PipelinedConnection(connection)
-        self._locks = MailboxLocks(self._pipelined)
+        self._sql = StoreConnection(connection)
+        self._locks = MailboxLocks(self._sql)
         self._transaction = create_transaction(
-            self._pipelined,
+            self._sql,
             daemon_id=self._daemon_id,
             locks=self._locks,
             nonces=self._nonces,
@@ -143,7 +143,7 @@ class PostgresEngine(Engine):
             self._connect()
         if time.monotonic() - self._beat_at >= BEAT_SECONDS:
             self._beat()
-        self._pipelined.begin("BEGIN", *(() if flush else ("SET LOCAL synchronous_commit = off",)))
+        self._sql.begin("BEGIN; " if flush else "BEGIN; SET LOCAL synchronous_commit = off; ")
         self._nonces.begin()
         self._locks.begin()
         if self._nonces.doubtful:
@@ -189,22 +189,22 @@ class PostgresEngine(Engine):
 
     @property
     def in_transaction(self) -> bool:
-        return self._pipelined.in_transaction
+        return self._sql.in_transaction
 
     def savepoint(self) -> None:
-        self._pipelined.execute("SAVEPOINT job")
+        self._sql.execute("SAVEPOINT job")
         self._locks.savepoint()
 
     def rollback_to_savepoint(self) -> None:
-        self._pipelined.execute("ROLLBACK TO job")
+        self._sql.execute("ROLLBACK TO job")
         self._locks.rollback_to_savepoint()
 
     def release_savepoint(self) -> None:
-        self._pipelined.execute("RELEASE job")
+        self._sql.execute("RELEASE job")
 
     def commit(self) -> None:
         try:
-            self._pipelined.end("COMMIT")
+            self._sql.end("COMMIT")
         except psycopg.Error as error:
             if not self.connection.closed:
                 raise
@@ -220,7 +220,7 @@ class PostgresEngine(Engine):
     def rollback(self) -> None:
         if self.in_transaction:
             try:
-                self._pipelined.end("ROLLBACK")
+                self._sql.end("ROLLBACK")
             except psycopg.Error:
                 self.connection.close()
 
@@ -258,7 +258,7 @@ class PostgresEngine(Engine):
             return found
 
     def _round(self, watched: Sequence[str]) -> Round:
-        execute = self._pipelined.execute
+        execute = self._sql.execute
         execute(
             f"DELETE FROM daemon WHERE id <> %s AND beat_at < {_NOW} - %s",
             (self._daemon_id, DEAD_SECONDS * 1000),

@@ -9,8 +9,8 @@ mailbox it sees all that those did who had the lock before.
 # the key is remembered: then it is for the caller to find out which.
 SEND = """
 CREATE FUNCTION send_message(
-    p_sender TEXT, p_recipient TEXT, p_body BYTEA, p_now BIGINT, p_state SMALLINT, p_thread BIGINT,
-    p_reply_to BIGINT, p_is_final BOOLEAN, p_urgency SMALLINT, p_is_quiet BOOLEAN,
+    p_sender TEXT, p_recipient TEXT, p_body BYTEA, p_now BIGINT, p_state INTEGER, p_thread BIGINT,
+    p_reply_to BIGINT, p_is_final BOOLEAN, p_urgency INTEGER, p_is_quiet BOOLEAN,
     p_visible_at BIGINT, p_expires_at BIGINT, p_answer_by BIGINT, p_max_pending BIGINT,
     p_last_seen_at BIGINT, p_watching BOOLEAN, p_forwarded_from TEXT, p_key BYTEA, p_names TEXT[],
     p_digest BYTEA, p_remembered BIGINT, p_may_wait BOOLEAN,
@@ -71,5 +71,94 @@ BEGIN
         );
     END IF;
     has_session := EXISTS (SELECT FROM session WHERE session.mailbox_id = send_message.mailbox_id);
+END $$;
+"""
+
+# Leases the first messages of a mailbox, if there is one of that name. There is always a row: the
+# mailbox, what still waits there and which of these were handed out too often are in each.
+CLAIM = """
+CREATE FUNCTION claim_messages(
+    p_mailbox TEXT, p_now BIGINT, p_limit BIGINT, p_bytes BIGINT, p_at_least_one BOOLEAN,
+    p_max_attempts INTEGER, p_thread BIGINT, p_nonce TEXT, p_lease_until BIGINT, p_holder TEXT,
+    p_by TEXT, p_may_wait BOOLEAN
+) RETURNS TABLE (
+    mailbox_id BIGINT, seen_at BIGINT, remaining INTEGER, worn BIGINT[], number BIGINT,
+    from_name TEXT, body_text BYTEA, sent BIGINT, tries INTEGER, thread BIGINT, reply_to BIGINT,
+    is_final BOOLEAN, urgency SMALLINT, answer_by BIGINT, notice TEXT, group_name TEXT
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_mailbox_id BIGINT;
+    v_seen_at BIGINT;
+    v_remaining INTEGER;
+    v_worn BIGINT[] := '{}';
+    v_claimed BIGINT[];
+BEGIN
+    IF p_may_wait THEN
+        SELECT id, last_seen_at INTO v_mailbox_id, v_seen_at FROM mailbox
+            WHERE name = p_mailbox FOR NO KEY UPDATE;
+    ELSE
+        SELECT id, last_seen_at INTO v_mailbox_id, v_seen_at FROM mailbox
+            WHERE name = p_mailbox FOR NO KEY UPDATE NOWAIT;
+    END IF;
+    -- Sizes first, so that no more texts are read than will be taken.
+    SELECT array_agg(id) INTO v_claimed FROM (
+        SELECT id, sum(size) OVER line AS upto, row_number() OVER line AS place FROM (
+            SELECT id, urgency, octet_length(text) AS size
+            FROM message JOIN body ON message_id = id
+            WHERE recipient_id = v_mailbox_id AND state = 0
+                AND (expires_at IS NULL OR expires_at > p_now)
+                AND (p_max_attempts = 0 OR attempts < p_max_attempts)
+                AND (p_thread IS NULL OR p_thread IN (thread, id))
+            ORDER BY urgency < 1, id LIMIT p_limit
+        ) AS first WINDOW line AS (ORDER BY urgency < 1, id)
+    ) AS first WHERE upto <= p_bytes OR (p_at_least_one AND place = 1);
+    UPDATE message SET state = 1, attempts = attempts + 1, lease = p_nonce,
+        lease_until = p_lease_until, holder = p_holder, delivered_by = p_by
+        WHERE id = ANY(v_claimed);
+    SELECT coalesce(sum(waiting), 0) INTO v_remaining FROM backlog
+        WHERE recipient_id = v_mailbox_id;
+    IF p_max_attempts > 0 AND v_remaining > 0 THEN
+        SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO v_worn FROM message
+            WHERE recipient_id = v_mailbox_id AND state = 0
+                AND (expires_at IS NULL OR expires_at > p_now)
+                AND attempts >= p_max_attempts
+                AND (p_thread IS NULL OR p_thread IN (thread, id));
+    END IF;
+    RETURN QUERY SELECT v_mailbox_id, v_seen_at, v_remaining, v_worn, claimed.* FROM (SELECT)
+        AS one LEFT JOIN (
+            SELECT id, coalesce((SELECT name FROM mailbox WHERE mailbox.id = sender_id), sender),
+                text, sent_at, attempts, thread, reply_to, is_final, urgency, answer_by, notice,
+                group_name
+            FROM message JOIN body ON message_id = id WHERE id = ANY(v_claimed)
+            ORDER BY urgency < 1, id
+        ) AS claimed ON TRUE;
+END $$;
+"""
+
+# Marks leased messages delivered; returns which leases were held.
+SETTLE = """
+CREATE FUNCTION settle_messages(
+    p_numbers BIGINT[], p_nonces TEXT[], p_mailbox TEXT, p_now BIGINT, p_may_wait BOOLEAN
+) RETURNS TABLE (mailbox_id BIGINT, number BIGINT, nonce TEXT) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    IF p_may_wait THEN
+        PERFORM FROM mailbox
+            WHERE id IN (SELECT recipient_id FROM message WHERE id = ANY(p_numbers))
+            ORDER BY id FOR NO KEY UPDATE;
+    ELSE
+        PERFORM FROM mailbox
+            WHERE id IN (SELECT recipient_id FROM message WHERE id = ANY(p_numbers))
+            ORDER BY id FOR NO KEY UPDATE NOWAIT;
+    END IF;
+    RETURN QUERY UPDATE message SET state = 2, lease_until = NULL, holder = NULL,
+        delivered_at = CASE state WHEN 1 THEN p_now ELSE delivered_at END
+        FROM unnest(p_numbers, p_nonces) AS token (token_number, token_nonce)
+        WHERE id = token_number AND lease = token_nonce AND state IN (1, 2)
+            AND (p_mailbox IS NULL OR recipient_id = coalesce(
+                (SELECT id FROM mailbox WHERE name = p_mailbox),
+                (SELECT alias.mailbox_id FROM alias WHERE name = p_mailbox)))
+        RETURNING recipient_id, id, lease;
 END $$;
 """

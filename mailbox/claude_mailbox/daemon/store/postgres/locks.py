@@ -12,11 +12,10 @@ when it began, and so it sees all that those did who had the lock before.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 from psycopg import errors as pg
 
-from claude_mailbox.daemon.store.postgres.pipeline import Cursor, PipelinedConnection, Statement
+from claude_mailbox.daemon.store.postgres.connection import Row, Statement, StoreConnection
 
 _OF_MESSAGES = "id IN (SELECT recipient_id FROM message WHERE id = ANY(%s))"
 
@@ -24,7 +23,7 @@ _OF_MESSAGES = "id IN (SELECT recipient_id FROM message WHERE id = ANY(%s))"
 class MailboxLocks:
     """What the present transaction has locked, and what its next try needs from the start."""
 
-    def __init__(self, connection: PipelinedConnection) -> None:
+    def __init__(self, connection: StoreConnection) -> None:
         self._connection = connection
         self._held: set[int] = set()
         self._held_at_savepoint: set[int] = set()
@@ -64,38 +63,28 @@ class MailboxLocks:
 
     def by_name(self, name: str) -> tuple[int, str, int | None] | None:
         """Lock the mailbox of that name; return id, name and when it was last seen."""
-        return self.by_name_then(name)[0]
+        rows, _ = self._lock("name = %s", name, names={name})
+        return rows[0] if rows else None
 
-    def by_name_then(
-        self, name: str, *statements: Statement
-    ) -> tuple[tuple[int, str, int | None] | None, list[Cursor]]:
-        """Lock the mailbox of that name, if there is one, and execute *statements* after that.
-
-        Returns:
-            The mailbox's id, name and when it was last seen; and the statements' results.
-        """
-        rows, cursors = self._lock("name = %s", name, *statements, names={name})
-        return (rows[0] if rows else None), cursors
-
-    def by_function(self, name: str, statement: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Call a function of the database that locks the mailbox of that name, if there is one.
+    def by_function(
+        self, statement: str, values: Row, *, name: str = "", messages: Iterable[int] = ()
+    ) -> list[Row]:
+        """Call a function of the database that locks the mailbox of that name, or of messages.
 
         Its last argument is whether it may wait for the lock, and comes from here.
 
         Returns:
-            Its row, which begins with the mailbox's id or None.
+            Its rows, each of which begins with the id of a mailbox or None.
         """
         try:
-            row = self._connection.execute(statement, (*values, self._may_wait)).fetchone()
+            rows = self._connection.execute(statement, (*values, self._may_wait)).fetchall()
         except pg.LockNotAvailable:
-            self._want(names=[name])
+            self._want(names={name}, messages=messages)
             raise
-        assert row is not None  # noqa: S101  # such a function returns one
-        if row[0] is not None:
-            self._hold([row[0]])
-        return row
+        self._hold(row[0] for row in rows if row[0] is not None)
+        return rows
 
-    def of_messages_then(self, numbers: Iterable[int], *statements: Statement) -> list[Cursor]:
+    def of_messages_then(self, numbers: Iterable[int], *statements: Statement) -> list[list[Row]]:
         """Lock the mailboxes of messages, execute *statements* after that; return their results."""
         numbers = list(numbers)
         return self._lock(_OF_MESSAGES, numbers, *statements, messages=numbers)[1]
@@ -122,7 +111,7 @@ class MailboxLocks:
         ids: Iterable[int] = (),
         names: Iterable[str] = (),
         messages: Iterable[int] = (),
-    ) -> tuple[list[tuple[int, str, int | None]], list[Cursor]]:
+    ) -> tuple[list[tuple[int, str, int | None]], list[list[Row]]]:
         wait = "" if self._may_wait else " NOWAIT"
         lock = (
             f"SELECT id, name, last_seen_at FROM mailbox WHERE {condition}"
@@ -130,14 +119,14 @@ class MailboxLocks:
             (value,),
         )
         try:
-            locked, *cursors = self._connection.execute_together(lock, *statements)
+            locked, *results = self._connection.execute_together(lock, *statements)
         except pg.LockNotAvailable:
             self._want(ids, names, messages)
             raise
         rows = [(row[0], row[1], row[2]) for row in locked]
         if rows:
             self._hold(row[0] for row in rows)
-        return rows, cursors
+        return rows, results
 
     def _want(
         self, ids: Iterable[int] = (), names: Iterable[str] = (), messages: Iterable[int] = ()

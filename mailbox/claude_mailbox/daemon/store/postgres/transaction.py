@@ -1,6 +1,7 @@
 """What jobs can do, on a PostgreSQL connection."""
 
 from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.conversation import PostgresConversation
 from claude_mailbox.daemon.store.postgres.messages.history import PostgresHistory
@@ -15,11 +16,10 @@ from claude_mailbox.daemon.store.postgres.people.overview import PostgresOvervie
 from claude_mailbox.daemon.store.postgres.people.sessions import PostgresSessions
 from claude_mailbox.daemon.store.postgres.people.shown import PostgresShown
 from claude_mailbox.daemon.store.postgres.people.tokens import PostgresTokens
-from claude_mailbox.daemon.store.postgres.pipeline import PipelinedConnection
 
 
 def create_transaction(
-    connection: PipelinedConnection,
+    connection: StoreConnection,
     *,
     daemon_id: str,
     locks: MailboxLocks | None = None,

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
 from claude_mailbox.daemon.store.operations.conversation import HistoryStore
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.messages.words import query as words_query
 from claude_mailbox.daemon.store.postgres.messages.words import vector
-from claude_mailbox.daemon.store.postgres.pipeline import PipelinedConnection
 from claude_mailbox.daemon.store.postgres.schema import (
     DELAYED,
     DELETED,
@@ -51,7 +51,7 @@ _IS_RELATED = (
 
 
 class PostgresHistory(HistoryStore):
-    def __init__(self, connection: PipelinedConnection, mailboxes: PostgresMailboxes) -> None:
+    def __init__(self, connection: StoreConnection, mailboxes: PostgresMailboxes) -> None:
         self._connection = connection
         self._mailboxes = mailboxes
 

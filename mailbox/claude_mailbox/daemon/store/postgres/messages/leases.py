@@ -7,45 +7,20 @@ that was frozen while its leases went to others has old nonces, and settles noth
 the message went. It counts once the message is delivered.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
+from claude_mailbox.daemon.store.envelopes import envelope_of
 from claude_mailbox.daemon.store.operations.mail import LeaseStore
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
-from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes, Row
+from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.nonces import Nonces
-from claude_mailbox.daemon.store.postgres.pipeline import PipelinedConnection
-from claude_mailbox.daemon.store.postgres.schema import DELIVERED, LEASED, WAITING
+from claude_mailbox.daemon.store.postgres.schema import LEASED, WAITING
 from claude_mailbox.errors import Renamed
 from claude_mailbox.model.mail import Claim, Delivery, LeaseOutcome, parse_token, shown_characters
 
-_IN_LINE = (
-    "recipient_id = (SELECT id FROM mailbox WHERE name = %(mailbox)s)"
-    f" AND state = {WAITING} AND (expires_at IS NULL OR expires_at > %(now)s)"
-    " AND (%(thread)s::bigint IS NULL OR %(thread)s IN (thread, id))"
-)
-# Sizes first, so that no more bodies are read than will be taken.
-_CLAIM = (
-    f"UPDATE message SET state = {LEASED}, attempts = attempts + 1, lease = %(nonce)s,"
-    " lease_until = %(lease_until)s, holder = %(holder)s, delivered_by = %(by)s"
-    " FROM (SELECT first.*, sum(size) OVER place AS upto, row_number() OVER place AS place"
-    " FROM (SELECT id, urgency, octet_length(text) AS size"
-    f" FROM message JOIN body ON message_id = id WHERE {_IN_LINE}"
-    " AND (%(worn)s = 0 OR attempts < %(worn)s)"
-    " ORDER BY urgency < 1, id LIMIT %(limit)s) AS first"
-    " WINDOW place AS (ORDER BY urgency < 1, id)) AS line JOIN body ON message_id = line.id"
-    " WHERE message.id = line.id AND (upto <= %(bytes)s OR (%(one)s AND place = 1))"
-    " RETURNING place, message.id,"
-    " coalesce((SELECT name FROM mailbox WHERE mailbox.id = sender_id), sender), text, sent_at,"
-    f" attempts, {', '.join(f'message.{column}' for column in COLUMNS.split(', '))}"
-)
-# Those that were handed out too often.
-_WORN = f"SELECT id FROM message WHERE {_IN_LINE} AND attempts >= %(worn)s ORDER BY id"
-_REMAINING = (
-    "SELECT coalesce(sum(waiting), 0)::int FROM backlog"
-    " WHERE recipient_id = (SELECT id FROM mailbox WHERE name = %(mailbox)s)"
-)
+_CLAIM = f"SELECT * FROM claim_messages({', '.join(['%s'] * 12)})"
+_SETTLE = "SELECT * FROM settle_messages(%s, %s, %s, %s, %s)"
 _PUT_BACK = f"state = {WAITING}, lease = NULL, lease_until = NULL, holder = NULL"
 # Those of the leases in question that are there; with a mailbox, only on messages to it.
 _HELD = (
@@ -60,7 +35,7 @@ _RETURNING = " RETURNING number, nonce, recipient_id"
 class PostgresLeases(LeaseStore):
     def __init__(
         self,
-        connection: PipelinedConnection,
+        connection: StoreConnection,
         locks: MailboxLocks,
         mailboxes: PostgresMailboxes,
         nonces: Nonces,
@@ -88,31 +63,26 @@ class PostgresLeases(LeaseStore):
         max_attempts: int = 0,
         thread: int | None = None,
     ) -> Claim:
-        values = {
-            "now": now,
-            "worn": max_attempts,
-            "limit": limit,
-            "bytes": max_bytes,
-            "one": at_least_one,
-            "thread": thread,
-            "nonce": self._nonces.new(),
-            "lease_until": lease_until,
-            "holder": None if lease_until is not None else self._daemon_id,
-            "by": by,
-        }
-        row, found = self._take(name, values)
-        present = name
-        if row is None or row[2] is None:
+        nonce = self._nonces.new()
+        holder = None if lease_until is not None else self._daemon_id
+        bounds = limit, max_bytes, at_least_one, max_attempts, thread
+        lease = nonce, lease_until, holder, by
+        rows = self._locks.by_function(_CLAIM, (name, now, *bounds, *lease), name=name)
+        present, (mailbox_id, seen_at, *_) = name, rows[0]
+        if mailbox_id is None or seen_at is None:
             present = self._mailboxes.find_or_make(name, now, locked=True)[1]
             if present_name_only and present != name:
                 raise Renamed(name, present)
-            if row is None:
-                _, found = self._take(present, values)
-        rows, waiting, worn = found
+            if mailbox_id is None:
+                rows = self._locks.by_function(
+                    _CLAIM, (present, now, *bounds, *lease), name=present
+                )
+        _, _, waiting, worn, *_ = rows[0]
         deliveries: list[Delivery] = []
         characters = 0
-        for _, number, sender, body, sent_at, attempts, *more in rows:
-            token = f"{number}-{values['nonce']}"
+        claimed = [row[4:] for row in rows if row[4] is not None]
+        for number, sender, body, sent_at, attempts, *more in claimed:
+            token = f"{number}-{nonce}"
             delivery = Delivery(
                 number, sender, body.decode(), sent_at, attempts, token, envelope_of(*more)
             )
@@ -121,7 +91,7 @@ class PostgresLeases(LeaseStore):
                 if characters > max_characters and (deliveries or not at_least_one):
                     break
             deliveries.append(delivery)
-        too_many = [row[1] for row in rows[len(deliveries) :]]
+        too_many = [row[0] for row in claimed[len(deliveries) :]]
         if too_many:
             self._connection.execute(
                 f"UPDATE message SET {_PUT_BACK}, attempts = attempts - 1 WHERE id = ANY(%s)",
@@ -129,34 +99,15 @@ class PostgresLeases(LeaseStore):
             )
         return Claim(present, deliveries, waiting + len(too_many) - len(worn), worn)
 
-    def _take(
-        self, mailbox: str, values: Mapping[str, object]
-    ) -> tuple[Row | None, tuple[list[Any], int, list[int]]]:
-        """Lease what waits in a mailbox, if there is one of that name.
-
-        Returns:
-            The mailbox; and the messages, the count of those that still wait, and which of these
-            were handed out too often.
-        """
-        values = {**values, "mailbox": mailbox}
-        statements = [(_CLAIM, values), (_REMAINING, values)]
-        if values["worn"]:
-            statements.append((_WORN, values))
-        row, (claimed, remaining, *worn) = self._locks.by_name_then(mailbox, *statements)
-        (waiting,) = remaining.fetchone() or (0,)
-        return row, (
-            sorted(claimed, key=lambda row: row[0]),
-            waiting,
-            [number for cursor in worn for (number,) in cursor],
-        )
-
     def settle(self, tokens: Iterable[str], now: int, mailbox: str | None = None) -> LeaseOutcome:
-        statement = (
-            f"UPDATE message SET state = {DELIVERED}, lease_until = NULL, holder = NULL,"
-            f" delivered_at = CASE state WHEN {LEASED} THEN %(now)s ELSE delivered_at END{_HELD}"
-            f" AND state IN ({LEASED}, {DELIVERED}){_RETURNING}"
-        )
-        return self._change(statement, tokens, mailbox, now=now)[0]
+        tokens = list(tokens)
+        leases = [parse_token(token) for token in tokens]
+        numbers, nonces = [number for number, _ in leases], [nonce for _, nonce in leases]
+        rows = self._locks.by_function(_SETTLE, (numbers, nonces, mailbox, now), messages=numbers)
+        settled = {(number, nonce) for _, number, nonce in rows}
+        done = [token for token, lease in zip(tokens, leases, strict=True) if lease in settled]
+        lost = [token for token, lease in zip(tokens, leases, strict=True) if lease not in settled]
+        return LeaseOutcome(done, lost)
 
     def release(
         self, tokens: Iterable[str], mailbox: str | None = None

@@ -2,11 +2,11 @@
 
 from claude_mailbox.daemon.store.envelopes import URGENCY_NUMBERS
 from claude_mailbox.daemon.store.operations.mail import LookUpPresence, MailStore
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys, digest_of
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.people.shown import facts_statement
-from claude_mailbox.daemon.store.postgres.pipeline import PipelinedConnection
 from claude_mailbox.daemon.store.postgres.schema import DELAYED, WAITING
 from claude_mailbox.errors import KeyReused, QuotaFull
 from claude_mailbox.model.drafts import Draft
@@ -19,7 +19,7 @@ _MAX_PENDING = 2**62
 class PostgresMail(MailStore):
     def __init__(
         self,
-        connection: PipelinedConnection,
+        connection: StoreConnection,
         locks: MailboxLocks,
         mailboxes: PostgresMailboxes,
         keys: PostgresKeys,
@@ -73,8 +73,7 @@ class PostgresMail(MailStore):
         seen_at, watching = presence(recipient)
         forwarded_from = draft.to if recipient != draft.to else None
         has_key = draft.key is not None
-        row = self._locks.by_function(
-            recipient,
+        [(_, number, last_seen_at, pending, has_session)] = self._locks.by_function(
             _SEND,
             (
                 sender,
@@ -99,8 +98,8 @@ class PostgresMail(MailStore):
                 digest_of(draft) if has_key else None,
                 now - KEY_MILLISECONDS,
             ),
+            name=recipient,
         )
-        _, number, last_seen_at, pending, has_session = row
         if number is None:
             return None
         if not has_session:

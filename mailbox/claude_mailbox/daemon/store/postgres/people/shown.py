@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from claude_mailbox.daemon.store.operations.people import ShownStore
+from claude_mailbox.daemon.store.postgres.connection import Statement, StoreConnection
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
-from claude_mailbox.daemon.store.postgres.pipeline import PipelinedConnection, Statement
 from claude_mailbox.daemon.store.postgres.schema import DELIVERED, LEASED, WAITING
 from claude_mailbox.model.mail import LeaseOutcome, parse_token
 from claude_mailbox.model.sessions import SessionEvent, SessionFacts, Shown
@@ -25,7 +25,7 @@ def facts_statement(mailbox: str | None) -> Statement:
 class PostgresShown(ShownStore):
     def __init__(
         self,
-        connection: PipelinedConnection,
+        connection: StoreConnection,
         locks: MailboxLocks,
         mailboxes: PostgresMailboxes,
         daemon_id: str,
