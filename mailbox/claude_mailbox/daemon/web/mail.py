@@ -293,12 +293,12 @@ class MailRoutes:
 
     async def _ack(self, request: Request) -> Response:
         holder = (await self._callers.identify(request.scope)).required()
-        outcome = await self._broker.ack(lease_tokens(request.json(), "leases"), holder)
+        outcome = await self._broker.leases.ack(lease_tokens(request.json(), "leases"), holder)
         return Response(lease_outcome_json(outcome))
 
     async def _release(self, request: Request) -> Response:
         holder = (await self._callers.identify(request.scope)).required()
-        outcome = await self._broker.release(lease_tokens(request.json(), "leases"), holder)
+        outcome = await self._broker.leases.release(lease_tokens(request.json(), "leases"), holder)
         return Response(lease_outcome_json(outcome))
 
     async def _extend(self, request: Request) -> Response:
@@ -306,7 +306,9 @@ class MailRoutes:
         content = request.json()
         seconds = given.number(content, "seconds", LEASE_DEFAULT)
         in_range("seconds", seconds, *LEASE_RANGE)
-        outcome = await self._broker.extend(lease_tokens(content, "leases"), float(seconds), holder)
+        outcome = await self._broker.leases.extend(
+            lease_tokens(content, "leases"), float(seconds), holder
+        )
         return Response(lease_outcome_json(outcome))
 
 
