@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery import limits
 from claude_mailbox.daemon.delivery.conversation import sending
 from claude_mailbox.daemon.delivery.conversation.change import Change
-from claude_mailbox.daemon.delivery.groups import Groups
-from claude_mailbox.daemon.delivery.limits import Sessions
-from claude_mailbox.daemon.delivery.suggestions import Suggestions
+from claude_mailbox.daemon.delivery.sending import limits
+from claude_mailbox.daemon.delivery.sending.groups import Groups
+from claude_mailbox.daemon.delivery.sending.limits import Sessions
+from claude_mailbox.daemon.delivery.sending.suggestions import Suggestions
 from claude_mailbox.daemon.store.operations.mail import LookUpPresence
 from claude_mailbox.errors import BadRequest, UnknownRecipient
 from claude_mailbox.model.drafts import Draft
