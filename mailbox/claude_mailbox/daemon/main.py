@@ -219,7 +219,7 @@ async def _serve(
         )
 
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
-    handover = Handover(broker)
+    handover = Handover(broker.leases)
     subagents = SubagentCalls()
     endpoint = McpEndpoint(broker, callers, subagents)
     follow = Follow(broker, callers)

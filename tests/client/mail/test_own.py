@@ -1,5 +1,6 @@
 """Whose mailbox a command is for when its options do not say it."""
 
+import json
 import subprocess
 import sys
 
@@ -10,16 +11,21 @@ from support.daemon import DaemonProcess
 from wire.connection import Connection
 
 
-def send(daemon: DaemonProcess, *arguments: str, **variables: str) -> "subprocess.CompletedProcess":
-    """Run ``send --to bob`` with these variables alone."""
+def run(daemon: DaemonProcess, *arguments: str, **variables: str) -> "subprocess.CompletedProcess":
+    """Run a command with these variables alone."""
     inherited = {k: v for k, v in daemon.environment.items() if k not in SESSION_VARIABLES}
     return subprocess.run(
-        [sys.executable, "-m", "claude_mailbox", "send", "--to", "bob", "--body", "x", *arguments],
+        [sys.executable, "-m", "claude_mailbox", *arguments],
         env=inherited | variables,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def send(daemon: DaemonProcess, *arguments: str, **variables: str) -> "subprocess.CompletedProcess":
+    """Run ``send --to bob`` with these variables alone."""
+    return run(daemon, "send", "--to", "bob", "--body", "x", *arguments, **variables)
 
 
 def senders(daemon: DaemonProcess) -> list[str]:
@@ -39,11 +45,30 @@ def test_the_session_of_the_shell_sends(daemon: DaemonProcess) -> None:
             assert connection.request("POST", "/v1/session", content=body).status == 200
     for number, variable in enumerate(SESSION_VARIABLES):
         assert send(daemon, **{variable: f"id-{number}"}).returncode == 0
-    assert senders(daemon) == ["shop-0", "shop-1"]
+    assert senders(daemon) == ["shop-0", "shop-1", "shop-2"]
 
     send(daemon, CODEX_THREAD_ID="id-1", CLAUDE_MAILBOX_NAME="me")
     send(daemon, "--from", "other", CODEX_THREAD_ID="id-1", CLAUDE_MAILBOX_NAME="me")
     assert senders(daemon) == ["me", "other"]
+
+
+def test_the_session_of_the_shell_asks_and_replies(daemon: DaemonProcess) -> None:
+    """Each side by its own variable."""
+    asker, answerer = {"CLAUDE_CODE_SESSION_ID": "a"}, {"CLAUDE_MAILBOX_SESSION": "b"}
+    with Connection(("127.0.0.1", daemon.port)) as connection:
+        for session in "ab":
+            body = {"sessionId": session, "name": f"shop-{session}"}
+            assert connection.request("POST", "/v1/session", content=body).status == 200
+    asked = run(daemon, "ask", "--to", "shop-b", "--timeout", "0", "May I?", **asker)
+    assert asked.returncode == 3
+    assert "it will come to 'shop-a'" in asked.stderr
+    question = json.loads(run(daemon, "check", "--name", "shop-b", "--json").stdout)[0]["id"]
+    assert run(daemon, "reply", str(question), "Yes.", **answerer).returncode == 0
+    (answer,) = json.loads(run(daemon, "check", "--name", "shop-a", "--json").stdout)
+
+    assert (answer["from"], answer["body"], answer["replyTo"]) == ("shop-b", "Yes.", question)
+    refused = run(daemon, "reply", str(question), "Yes.")
+    assert "give --name, or set CLAUDE_MAILBOX_NAME" in refused.stderr
 
 
 @pytest.mark.parametrize(

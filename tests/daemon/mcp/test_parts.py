@@ -192,7 +192,7 @@ class TestResponsesThatDoNotArrive:
                 assert list(world.states().values()) == ["leased"]
             assert message["parts"] == 3
 
-            await world.broker.release(custody.tokens)
+            await world.broker.leases.release(custody.tokens)
 
             assert list(world.states().values()) == ["waiting"]
             _, message = await self.part(tools, 1)

@@ -47,7 +47,7 @@ class Site:
             return None
 
         callers = Callers(world.presence, nobody, nobody)
-        self.handover = Handover(world.broker)
+        self.handover = Handover(world.broker.leases)
         self.follow = Follow(world.broker, callers)
         self.app = MailboxApp(
             [

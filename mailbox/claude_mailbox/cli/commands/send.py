@@ -6,18 +6,11 @@ from claude_mailbox.cli import options
 from claude_mailbox.client.mail import conversation, sending
 
 _NUMBER = click.IntRange(1, 2**63 - 1)
-_SENDER = options.own("Your own mailbox, which answers come to", "--from", "sender")
+_SENDER = options.own_or_session("Your own mailbox, which answers come to", "--from", "sender")
 
 
 @click.command()
-@options.mailbox(
-    "--from",
-    "sender",
-    "Your own mailbox, which answers come to; else CLAUDE_MAILBOX_NAME, or that of the session whose"
-    " shell this is.",
-    required=False,
-    variable=options.NAME_VARIABLE,
-)
+@_SENDER
 @options.mailbox(
     "--to",
     "to",
@@ -94,14 +87,14 @@ def send(
 
 @click.command()
 @click.argument("number", metavar="ID", type=_NUMBER)
-@options.own("Your own mailbox")
+@options.own_or_session("Your own mailbox", "--name", "name")
 @options.body
 @click.option("--news", is_flag=True, help="News on the way: if that is a question, it stays open.")
 @options.url
 @options.as_json
 def reply(
     number: int,
-    name: str,
+    name: str | None,
     body: str | None,
     text: str | None,
     news: bool,
@@ -117,6 +110,7 @@ def reply(
     """
     return sending.send(
         sender=name,
+        option="--name",
         body=options.one_body(body, text),
         reply_to=number,
         news=news,
@@ -138,7 +132,7 @@ def reply(
 @options.url
 @options.as_json
 def ask(
-    sender: str,
+    sender: str | None,
     to: str,
     body: str | None,
     text: str | None,

@@ -5,6 +5,7 @@ import time
 
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.mail.interrupts import Interrupts
+from claude_mailbox.client.mail.own import own_identity
 from claude_mailbox.client.mail.printing import print_mail
 from claude_mailbox.client.mail.sending import text_of
 from claude_mailbox.client.reach.api import ANSWER_SECONDS, LEASE_SECONDS, Daemon, Identity, Result
@@ -22,7 +23,7 @@ EXIT_TIMEOUT = 3
 
 def ask(
     *,
-    sender: str,
+    sender: str | None = None,
     to: str,
     body: str | None = None,
     timeout: float | None = None,
@@ -32,7 +33,7 @@ def ask(
     """Send a question, wait for the answer and print its text.
 
     Args:
-        sender: the asker's mailbox.
+        sender: the asker's mailbox; if None, that of the session whose shell this is.
         to: the mailbox that is asked.
         body: the question; None or ``-`` stands for standard input.
         timeout: how many seconds to wait; 300 if None.
@@ -45,7 +46,7 @@ def ask(
     seconds = DEFAULT_SECONDS if timeout is None else timeout
     if not 0 <= seconds < float("inf"):
         raise BadRequest("'--timeout' must be a number of seconds, 0 or more.")
-    daemon, identity = Daemon(url), Identity(sender)
+    daemon, identity = Daemon(url), own_identity(sender, "--from")
     message = {
         "to": to,
         "body": text_of(daemon, body),
@@ -83,8 +84,9 @@ def ask(
     if as_json:
         output.write(codec.encode(receipt) + "\n")
     else:
+        asker = visible(str(receipt.get("from")))
         output.report_error(
-            f"No answer yet to message {receipt.get('id')}: it will come to '{visible(sender)}'."
+            f"No answer yet to message {receipt.get('id')}: it will come to '{asker}'."
         )
     return EXIT_TIMEOUT
 

@@ -20,6 +20,7 @@ _INPUT_FRAME = 8
 def send(
     *,
     sender: str | None = None,
+    option: str = "--from",
     to: str = "",
     body: str | None = None,
     reply_to: int | None = None,
@@ -38,6 +39,7 @@ def send(
 
     Args:
         sender: the sender's mailbox; if None, that of the session whose shell this is.
+        option: the option that says so.
         to: the receiver's; empty for the other side of the message that it replies to.
         body: the text; None or ``-`` stands for standard input, less one final line feed.
         reply_to: number of the message that it replies to.
@@ -52,7 +54,7 @@ def send(
         url: address of the daemon.
         as_json: print what the daemon says.
     """
-    identity = own_identity(sender, "--from")
+    identity = own_identity(sender, option)
     daemon = Daemon(url)
     message: dict[str, object] = {"body": text_of(daemon, body)}
     if to:

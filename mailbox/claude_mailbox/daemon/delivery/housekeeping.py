@@ -65,7 +65,7 @@ class Housekeeping:
 
     async def release_bound(self) -> None:
         """Release every connection-bound lease: at the start, their connections are gone."""
-        await self._broker.release(sorted(await self._bound_tokens()))
+        await self._broker.leases.release(sorted(await self._bound_tokens()))
 
     async def release_orphans(self, held: Iterable[str]) -> None:
         """Release connection-bound leases that are not *held*.
@@ -78,7 +78,7 @@ class Housekeeping:
         orphans = self._suspects & bound - held
         self._suspects = bound - held - orphans
         if orphans:
-            await self._broker.release(sorted(orphans))
+            await self._broker.leases.release(sorted(orphans))
 
     async def _bound_tokens(self) -> set[str]:
         return await self._ledger.run(

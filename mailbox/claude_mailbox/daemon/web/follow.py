@@ -184,13 +184,13 @@ class Follow:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._cancel_on_disconnect, receive, nursery.cancel_scope)
                 nursery.start_soon(self._cancel_when_stalled, reader, nursery.cancel_scope)
-                with self._broker.following(reader):
+                with self._broker.leases.following(reader):
                     last = await self._stream(name, reader, send)
                 nursery.cancel_scope.cancel()
         finally:
             self._readers.discard(reader)
             with trio.CancelScope(shield=True):
-                await self._broker.give_back(reader.tokens())
+                await self._broker.leases.give_back(reader.tokens())
         if last is not None:
             # Outside of the nursery: some servers tell of the disconnect from inside the last send.
             await send({"type": "http.response.body", "body": last, "more_body": False})

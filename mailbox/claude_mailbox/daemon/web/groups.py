@@ -77,5 +77,5 @@ class GroupRoutes:
     async def _describe(self, request: Request) -> Response:
         mailbox = (await self._callers.identify(request.scope)).required()
         text = check_description(request.json().get("text"))
-        await self._broker.describe(mailbox, text)
+        await self._broker.mailboxes.describe(mailbox, text)
         return Response({"name": mailbox, "description": text})

@@ -91,9 +91,9 @@ class MailboxRoutes:
         current = (await self._callers.identify(request.scope, register=False)).required()
         to = check_name(given.text(request.json(), "to"), "to")
         check_allowed(request.scope, to)
-        return Response(rename_json(await self._broker.rename(current, to)))
+        return Response(rename_json(await self._broker.mailboxes.rename(current, to)))
 
     async def _delete(self, request: Request) -> Response:
         name = request.parameter("name")
         _, own = await self._callers.own(request.scope, name, register=False)
-        return Response({"deleted": await self._broker.delete(own)})
+        return Response({"deleted": await self._broker.mailboxes.delete(own)})

@@ -28,7 +28,7 @@ class Talk:
         """Take all mail for good."""
         custody = Custody()
         claim = await self.world.broker.check(name, custody)
-        await self.world.broker.settle(custody.tokens)
+        await self.world.broker.leases.settle(custody.tokens)
         return list(claim.deliveries)
 
     async def bodies(self, name: str) -> list[str]:

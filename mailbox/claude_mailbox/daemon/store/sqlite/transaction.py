@@ -5,6 +5,7 @@ import apsw
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.messages.conversation import SqliteConversation
 from claude_mailbox.daemon.store.sqlite.messages.history import SqliteHistory
+from claude_mailbox.daemon.store.sqlite.messages.indexing import SearchIndex
 from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.messages.leases import SqliteLeases
 from claude_mailbox.daemon.store.sqlite.messages.mail import SqliteMail
@@ -23,7 +24,8 @@ def create_transaction(
     """Return the operations; one such object serves all transactions of the connection."""
     keys = SqliteKeys(connection)
     mailboxes = SqliteMailboxes(connection, keys, max_mailboxes)
-    history = SqliteHistory(connection, mailboxes)
+    index = SearchIndex(connection)
+    history = SqliteHistory(connection, mailboxes, index)
     return Transaction(
         mailboxes=mailboxes,
         mail=SqliteMail(connection, mailboxes, keys),
@@ -34,6 +36,6 @@ def create_transaction(
         shown=SqliteShown(connection, mailboxes),
         groups=SqliteGroups(connection, mailboxes, keys),
         exchanges=SqliteExchanges(connection, mailboxes),
-        overview=SqliteOverview(connection, history),
+        overview=SqliteOverview(connection, history, index),
         tokens=SqliteTokens(connection),
     )

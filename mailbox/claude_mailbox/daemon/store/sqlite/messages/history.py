@@ -1,22 +1,21 @@
 """SQL of history: what a mailbox sent and got, what became of it, and the search by words.
 
-The index of words has a row for the sender and one for the recipient of each message, with the
-mailbox in the upper bits of the row's number and the message in the lower ones. So the rows of one
-mailbox stand together, in the order of time, and a search reads only those, backwards, until it
-has enough: other mailboxes cost it nothing, however much mail there is.
-
-Messages are indexed some time after they were sent, newest first. So are they noted in the table of
-who exchanged which; those that are not yet are looked through one by one.
+What has not come into the table of who exchanged which (see indexing.py) is looked through, message
+by message.
 """
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import apsw
 
 from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
 from claude_mailbox.daemon.store.operations.conversation import HistoryStore
+from claude_mailbox.daemon.store.sqlite.messages.indexing import (
+    LAST_MESSAGE,
+    MESSAGE_BITS,
+    SearchIndex,
+)
 from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import (
     DELAYED,
@@ -26,7 +25,6 @@ from claude_mailbox.daemon.store.sqlite.schema import (
     HELD,
     LEASED,
     NOTED,
-    OPEN_END,
     PARKED,
     WAITING,
 )
@@ -44,17 +42,6 @@ _STATES = {
     DELETED: "deleted",
 }
 
-# Room for a million million messages, and eight million mailboxes.
-_MESSAGE_BITS = 40
-LAST_MESSAGE = (1 << _MESSAGE_BITS) - 1
-# In the place of a mailbox in the index: it has no number 0.
-_ALL_MAIL = 0
-# How many messages one job notes: a millisecond of work.
-_NOTED_MESSAGES = 500
-# What one job of the ledger indexes: two milliseconds of work, or a single large message.
-_INDEX_MESSAGES = 100
-_INDEX_BYTES = 64 * 1024
-
 _IS_HIDDEN = f"state IN ({DELAYED}, {HELD})"
 # Messages to a mailbox that it must not see yet: few, if any.
 _HIDDEN_FROM = (
@@ -65,9 +52,12 @@ _PART = re.compile(r'"([^"]*)"?|([^\s"]+)')
 
 
 class SqliteHistory(HistoryStore):
-    def __init__(self, connection: apsw.Connection, mailboxes: SqliteMailboxes) -> None:
+    def __init__(
+        self, connection: apsw.Connection, mailboxes: SqliteMailboxes, index: SearchIndex
+    ) -> None:
         self._connection = connection
         self._mailboxes = mailboxes
+        self._index = index
 
     def status(self, number: int, mailbox: str) -> MessageStatus | None:
         mailbox_id = self._mailboxes.id_of_owner(mailbox)
@@ -131,7 +121,7 @@ class SqliteHistory(HistoryStore):
             return self._page(self._related(mailbox_id, peer_id, query, high), query)
         if query.words is None:
             return self._page(self._all(mailbox_id, peer_id, low, high), query)
-        unindexed = self.last_unindexed()
+        unindexed = self._index.last_missing()
         first = max(low, unindexed + 1)
         words = expression(query.words, peer_id)
         found = self._search(mailbox_id, words, first, high)
@@ -191,7 +181,7 @@ class SqliteHistory(HistoryStore):
         """Yield the numbers of messages that have the words, newest first."""
         if low > high:
             return
-        base = mailbox_id << _MESSAGE_BITS
+        base = mailbox_id << MESSAGE_BITS
         hidden = {
             number for (number,) in self._connection.execute(_HIDDEN_FROM, {"own": mailbox_id})
         }
@@ -225,105 +215,10 @@ class SqliteHistory(HistoryStore):
         return HistoryPage(entries, has_more=False)
 
     def forget_texts(self, after: int, sent_before: int) -> int | None:
-        execute = self._connection.execute
-        last = execute(
-            "SELECT max(id) FROM (SELECT id FROM message WHERE id > ? AND sent_at < ?"
-            " AND NOT EXISTS (SELECT 1 FROM search_gap WHERE id > above AND id <= upto)"
-            " ORDER BY id LIMIT ?)",
-            (after, sent_before, _INDEX_MESSAGES),
-        ).get
-        if last is None:
-            return None
-        old: list[Any] = execute(
-            "SELECT id, recipient_id, sender_id, text FROM message JOIN body ON message_id = id"
-            " WHERE id > ? AND id <= ? AND sent_at < ? AND text <> ''"
-            f" AND state IN ({DELIVERED}, {EXPIRED}, {DELETED})",
-            (after, last, sent_before),
-        ).fetchall()
-        for number, recipient_id, sender_id, text in old:
-            # The index has no texts: to take a message out, it has to be told what is in it.
-            rows = {(recipient_id, sender_id), (sender_id, recipient_id)}
-            peers = [(mailbox_id, f"p{peer_id}") for mailbox_id, peer_id in rows]
-            for mailbox_id, peer in [*peers, (_ALL_MAIL, "")]:
-                execute(
-                    "INSERT INTO search (search, rowid, text, peer) VALUES ('delete', ?, ?, ?)",
-                    ((mailbox_id << _MESSAGE_BITS) | number, text, peer),
-                )
-            execute("UPDATE body SET text = '' WHERE message_id = ?", (number,))
-        return int(str(last))
+        return self._index.forget_texts(after, sent_before)
 
     def index(self) -> bool:
-        self._note_new_messages()
-        gap = self._connection.execute(
-            "SELECT above, upto FROM search_gap WHERE upto < ? ORDER BY upto DESC LIMIT 1",
-            (OPEN_END,),
-        ).get
-        if gap is None:
-            return False
-        above, upto = gap
-        low = self._first_of_batch(above, upto)
-        self._connection.execute(
-            "INSERT INTO search (rowid, text, peer)"
-            " SELECT (mailbox_id << :bits) | message_id, text, peer FROM ("
-            " SELECT recipient_id AS mailbox_id, id, 'p' || sender_id AS peer FROM message"
-            " WHERE id BETWEEN :low AND :upto UNION ALL"
-            " SELECT sender_id, id, 'p' || recipient_id FROM message"
-            " WHERE id BETWEEN :low AND :upto AND sender_id <> recipient_id UNION ALL"
-            " SELECT :all_mail, id, '' FROM message WHERE id BETWEEN :low AND :upto)"
-            # In the order of rows: each step back would cost a segment of the index.
-            " JOIN body ON message_id = id ORDER BY 1",
-            {"bits": _MESSAGE_BITS, "low": low, "upto": upto, "all_mail": _ALL_MAIL},
-        )
-        if low > above + 1:
-            self._connection.execute(
-                "UPDATE search_gap SET upto = ? WHERE upto = ?", (low - 1, upto)
-            )
-        else:
-            self._connection.execute("DELETE FROM search_gap WHERE upto = ?", (upto,))
-        return self.last_unindexed() > 0
-
-    def _note_new_messages(self) -> None:
-        """Note messages that came since the last time, the first of them."""
-        execute = self._connection.execute
-        above, last = execute(f"SELECT ({NOTED}), (SELECT max(id) FROM message)").get
-        if last is None or last <= above:
-            return
-        last = min(last, above + _NOTED_MESSAGES)
-        execute(
-            "INSERT INTO correspondence (mailbox_id, message_id, peer_id)"
-            " SELECT recipient_id, id, sender_id FROM message WHERE id > :above AND id <= :last"
-            " UNION ALL SELECT sender_id, id, recipient_id FROM message"
-            " WHERE id > :above AND id <= :last AND sender_id <> recipient_id",
-            {"above": above, "last": last},
-        )
-        # They are a gap in the index, or the new end of one.
-        execute("UPDATE search_gap SET upto = ? WHERE upto = ?", (last, above))
-        if not self._connection.changes():
-            execute("INSERT INTO search_gap (upto, above) VALUES (?, ?)", (last, above))
-        execute("UPDATE search_gap SET above = ? WHERE upto = ?", (last, OPEN_END))
-
-    def _first_of_batch(self, above: int, upto: int) -> int:
-        """Return where to begin, in order to index not too much up to *upto*."""
-        first, count, size = upto + 1, 0, 0
-        for number, length in self._connection.execute(
-            "SELECT message_id, octet_length(text) FROM body"
-            " WHERE message_id > ? AND message_id <= ? ORDER BY message_id DESC",
-            (above, upto),
-        ):
-            size += length
-            if count and (count == _INDEX_MESSAGES or size > _INDEX_BYTES):
-                return first
-            first, count = number, count + 1
-        return above + 1
-
-    def last_unindexed(self) -> int:
-        """Return the newest of the messages that are not indexed; 0 if all are."""
-        last: int = self._connection.execute(
-            f"SELECT max(CASE WHEN last > ({NOTED}) THEN last ELSE 0 END,"
-            f" coalesce((SELECT max(upto) FROM search_gap WHERE upto < {OPEN_END}), 0))"
-            " FROM (SELECT coalesce(max(id), 0) AS last FROM message)"
-        ).get
-        return last
+        return self._index.fill()
 
 
 def expression(words: str, peer_id: int | None) -> str:

@@ -1,6 +1,6 @@
 """SQL of what the person at this machine sees: all mailboxes, and everybody's mail.
 
-The index of words (see history.py) has a row of each message in the place of mailbox 0, which nobody
+The index of words (see indexing.py) has a row of each message in the place of mailbox 0, which nobody
 has: so a search in all mail reads as little as one in a single mailbox.
 """
 
@@ -11,12 +11,9 @@ from typing import Any
 import apsw
 
 from claude_mailbox.daemon.store.operations.overview import OverviewStore
-from claude_mailbox.daemon.store.sqlite.messages.history import (
-    LAST_MESSAGE,
-    SqliteHistory,
-    expression,
-)
-from claude_mailbox.daemon.store.sqlite.schema import HELD, OPEN_END
+from claude_mailbox.daemon.store.sqlite.messages.history import SqliteHistory, expression
+from claude_mailbox.daemon.store.sqlite.messages.indexing import LAST_MESSAGE, SearchIndex
+from claude_mailbox.daemon.store.sqlite.schema import HELD
 from claude_mailbox.model.history import HistoryEntry, HistoryPage, HistoryQuery
 from claude_mailbox.model.mail import Listing
 
@@ -27,9 +24,12 @@ _COLUMNS = (
 
 
 class SqliteOverview(OverviewStore):
-    def __init__(self, connection: apsw.Connection, history: SqliteHistory) -> None:
+    def __init__(
+        self, connection: apsw.Connection, history: SqliteHistory, index: SearchIndex
+    ) -> None:
         self._connection = connection
         self._history = history
+        self._index = index
 
     def mailboxes(
         self,
@@ -90,7 +90,7 @@ class SqliteOverview(OverviewStore):
             f"{source} ORDER BY id DESC LIMIT :limit",
             {
                 "after": after,
-                "before": OPEN_END if before is None else before,
+                "before": LAST_MESSAGE if before is None else before,
                 "thread": thread,
                 "group": group,
                 "limit": limit + 1,
@@ -99,7 +99,7 @@ class SqliteOverview(OverviewStore):
         return self._page([number for (number,) in rows], limit, excerpt)
 
     def search(self, query: HistoryQuery, excerpt: int) -> HistoryPage:
-        first = self._history.last_unindexed() + 1
+        first = self._index.last_missing() + 1
         high = LAST_MESSAGE if query.before is None else query.before - 1
         numbers: list[int] = []
         for number, sent_at in self._connection.execute(
