@@ -42,9 +42,9 @@ def filter_case(context: Any, case: Any) -> bool:
     """
     if case.operation.path == "/v1/send" and "wait" in (case.query or {}):
         return isinstance(case.body, dict) and bool(case.body.get("ask"))
-    name = case.query.get("name") if isinstance(case.query, dict) else None
+    parameters = list(case.query.values()) if isinstance(case.query, dict) else []
     fields = list(case.body.values()) if isinstance(case.body, dict) else []
-    texts = [name, *(case.headers or {}).values(), *fields]
+    texts = [*parameters, *(case.headers or {}).values(), *fields]
     return not any(
         unicodedata.category(character) == "Cn"
         for text in texts

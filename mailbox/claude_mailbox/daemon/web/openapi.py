@@ -19,7 +19,7 @@ from claude_mailbox.daemon.edge.description import Description
 from claude_mailbox.daemon.edge.request import Request
 from claude_mailbox.daemon.edge.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
-from claude_mailbox.daemon.edge.shapes import Error, NewName
+from claude_mailbox.daemon.edge.shapes import Error, GivenName, NewName
 from claude_mailbox.errors import (
     BadRequest,
     Forbidden,
@@ -111,7 +111,7 @@ def _identity(about: Description) -> list[Schema]:
             "in": "header",
             "required": about.identity == "required",
             "description": "The caller's own mailbox; beyond ASCII, percent-encoded UTF-8",
-            "schema": schema_of(NewName, {}),
+            "schema": schema_of(GivenName if about.is_existing else NewName, {}),
         }
     ]
 
