@@ -61,6 +61,11 @@ class TestFrame:
         )
         assert "claude-mailbox reply ID --name me --body TEXT" in text
 
+    def test_a_session_replies_with_the_id_alone(self) -> None:
+        """Its shell says which mailbox is its own."""
+        text, _ = frame([delivery(3, "x")], 0, None, MAX_CHARS)
+        assert text.endswith("or: claude-mailbox reply 3 --body TEXT")
+
     def test_nobody_is_told_to_answer_a_notice(self) -> None:
         notice = delivery(9, "Nobody answered.", sender="claude-mailbox")
         notice.fields |= {"thread": 7, "replyTo": 7, "notice": "timed-out"}

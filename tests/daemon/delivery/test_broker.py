@@ -133,7 +133,7 @@ class TestCheck:
         await world.broker.rename("old", "new")
         claim = await world.broker.check("old", custody())
         assert (claim.mailbox, bodies(claim)) == ("new", ["1"])
-        rows = await world.broker.list_mailboxes()
+        rows = await world.broker.listings.all()
         assert {row.name for row, _ in rows} == {"new", "a"}
 
     async def test_the_senders_present_name_is_shown(self, world: World) -> None:
@@ -157,7 +157,7 @@ class TestListAndDelete:
         await watchers.add("w", "watched", seconds=10**7)
         await trio.sleep(1440 * 60 - 5)
         await world.broker.send(Draft("fresh", "mailed", "2"))
-        rows = await world.broker.list_mailboxes("mine")
+        rows = await world.broker.listings.all("mine")
         found = {row.name: (row.pending, row.pending_for_you, watched) for row, watched in rows}
         assert found == {
             "fresh": (0, 0, False),
@@ -173,8 +173,8 @@ class TestListAndDelete:
         await trio.sleep(9)
         world.presence.note("b")
         with world.read_only(), pytest.raises(Exception, match="cannot be written"):
-            await world.broker.list_mailboxes()
-        ((row, _),) = await world.broker.list_mailboxes()
+            await world.broker.listings.all()
+        ((row, _),) = await world.broker.listings.all()
         assert row.last_seen_at == EPOCH + 9000
 
     @pytest.mark.parametrize("name", ["a", "b"])
@@ -196,7 +196,7 @@ class TestListAndDelete:
         await world.presence.touch("b")
         await world.broker.delete("b")
         await world.presence.touch("b")
-        assert [row.name for row, _ in await world.broker.list_mailboxes()] == ["b"]
+        assert [row.name for row, _ in await world.broker.listings.all()] == ["b"]
 
     async def test_a_watch_survives_the_deletion(self, world: World, watchers: Watchers) -> None:
         """The next message makes the mailbox again, and the watcher gets it."""
@@ -278,5 +278,5 @@ class TestRename:
         world.presence.note("old")
         await world.presence.touch("old")
         await world.broker.rename("old", "new")
-        ((listing, _),) = await world.broker.list_mailboxes()
+        ((listing, _),) = await world.broker.listings.all()
         assert (listing.name, listing.last_seen_at) == ("new", EPOCH + 3000)

@@ -220,7 +220,7 @@ class TestRename:
             watcher = await after(Watcher, trial)
             async with trial.operation():
                 await trial.world.broker.rename("b", "new")
-            rows = await trial.world.broker.list_mailboxes()
+            rows = await trial.world.broker.listings.all()
             is_done = "new" in {row.name for row, _ in rows}
             done.add(is_done)
             assert watcher.outcome == ("renamed to new" if is_done else "")

@@ -131,5 +131,5 @@ async def test_a_description_is_listed_until_it_is_taken_back(world: World) -> N
     for text in ("the login service", None):
         if text is None:
             await world.broker.describe("z", None)
-        ((listing, _),) = await world.broker.list_mailboxes()
+        ((listing, _),) = await world.broker.listings.all()
         assert (listing.name, listing.description) == ("z", text)

@@ -195,5 +195,5 @@ class TestUnknownReceivers:
         with pytest.raises(UnknownRecipient, match="nothing was stored") as refused:
             await pair.broker.send(Draft("a", "shop-1a2b", "x", is_strict=True))
         assert refused.value.suggestions == ["shop-1a2b3c4d"]
-        assert "shop-1a2b" not in [row.name for row, _ in await pair.broker.list_mailboxes()]
+        assert "shop-1a2b" not in [row.name for row, _ in await pair.broker.listings.all()]
         assert (await pair.broker.send(Draft("a", "b", "x", is_strict=True))).known

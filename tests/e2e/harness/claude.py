@@ -55,24 +55,26 @@ class Claude:
         self._projects = self.home / "projects"
         for new in (self.home / ".claude", self._projects, scratch):
             new.mkdir(parents=True)
-        # The answers to what the client asks at its first start.
+        self.trust(self._projects)
+        settings = {"skipDangerousModePermissionPrompt": True}
+        (self.home / ".claude" / "settings.json").write_text(json.dumps(settings))
+
+    def trust(self, *folders: Path) -> None:
+        """Answer what the client asks at its first start, and in a new folder; before any start.
+
+        Folders in a trusted one are trusted, but not a git repository.
+        """
+        trusted = {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}
         state = {
             "hasCompletedOnboarding": True,
             "theme": "dark",
             "customApiKeyResponses": {"approved": [API_KEY[-20:]]},
-            "projects": {
-                str(self._projects): {
-                    "hasTrustDialogAccepted": True,
-                    "hasCompletedProjectOnboarding": True,
-                }
-            },
+            "projects": {str(folder): trusted for folder in {self._projects, *folders}},
         }
         (self.home / ".claude.json").write_text(json.dumps(state))
-        settings = {"skipDangerousModePermissionPrompt": True}
-        (self.home / ".claude" / "settings.json").write_text(json.dumps(settings))
 
     def project(self, name: str) -> Path:
-        """Return the folder of a project, which the client already trusts."""
+        """Return the folder of a project, which the client trusts unless it is a git repository."""
         folder = self._projects / name
         folder.mkdir(exist_ok=True)
         return folder

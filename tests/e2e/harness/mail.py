@@ -62,6 +62,11 @@ class Mail:
             "CLAUDE_MAILBOX_URL": self.url,
         }
 
+    @property
+    def process_environment(self) -> dict[str, str]:
+        """Environment for a process of the test that talks to the daemon."""
+        return os.environ | self.env
+
     def run(self, *arguments: str) -> str:
         """Run ``claude-mailbox`` and return what it prints.
 
@@ -70,7 +75,7 @@ class Mail:
         """
         done = subprocess.run(
             ["claude-mailbox", *arguments],
-            env=os.environ | self.env,
+            env=self.process_environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -82,9 +87,9 @@ class Mail:
             raise CommandFailed(done.returncode, message)
         return done.stdout
 
-    def send(self, to: str, body: str) -> dict[str, Any]:
+    def send(self, to: str, body: str, *options: str) -> dict[str, Any]:
         """Send a message that comes from no session, and return the receipt."""
-        words = ("send", "--from", "outside", "--to", to, "--body", body, "--json")
+        words = ("send", "--from", "outside", "--to", to, "--body", body, *options, "--json")
         receipt: dict[str, Any] = json.loads(self.run(*words))
         return receipt
 

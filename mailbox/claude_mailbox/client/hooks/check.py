@@ -116,6 +116,10 @@ def _deliver(
     from claude_mailbox.client.hooks.framing import frame
     from claude_mailbox.client.mail.printing import print_mail
 
+    if wake:
+        from claude_mailbox.client.hooks.gathering import gather
+
+        deliveries, pending = gather(interrupts, daemon, identity, deliveries, pending, max_chars)
     text, shown = frame(deliveries, pending, name, max_chars, with_marks=proving is not None)
     rest = deliveries[len(shown) :]
     if rest:

@@ -39,7 +39,7 @@ def frame(
         parts.append(part)
     shown = deliveries[: len(parts)]
     waiting = pending + len(deliveries) - len(shown)
-    own = shell_word(name[:128]) if name else "YOUR-MAILBOX"
+    own = f" --name {shell_word(name[:128])}" if name else ""  # a session need not give it
     lines = []
     if shown:
         lines.append(_heading(shown))
@@ -49,13 +49,13 @@ def frame(
             number = numbers[0] if len(numbers) == 1 else "ID"
             lines.append(
                 f"To answer: the MCP tool `send` with `reply_to`, or: claude-mailbox reply {number}"
-                f" --name {own} --body TEXT"
+                f"{own} --body TEXT"
             )
     if waiting:
         what = "1 message waits" if waiting == 1 else f"{waiting} messages wait"
         lines.append(
             f"[Claude-Mailbox] {what} that did not fit here. To read: the MCP tool `check_inbox`,"
-            f" or: claude-mailbox check --name {own}"
+            f" or: claude-mailbox check{own or ' --name YOUR-MAILBOX'}"
         )
     return "\n".join(lines), shown
 

@@ -6,7 +6,7 @@ whether they arrived (see handover.py).
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 
 import trio
@@ -25,11 +25,11 @@ from claude_mailbox.daemon.delivery.groups import Groups
 from claude_mailbox.daemon.delivery.history import History
 from claude_mailbox.daemon.delivery.holding import Holding
 from claude_mailbox.daemon.delivery.limits import Sessions
+from claude_mailbox.daemon.delivery.listings import Listings, living_session
 from claude_mailbox.daemon.delivery.peers import NoPeers, Peers
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.receipts import Receipts
 from claude_mailbox.daemon.delivery.sending import Sending
-from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.delivery.waiters import Waiter, WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
@@ -44,17 +44,13 @@ from claude_mailbox.model.mail import (
     Delivery,
     GroupReceipt,
     LeaseOutcome,
-    Listing,
     Receipt,
     Rename,
     shown_characters,
 )
 from claude_mailbox.model.names import USER
-from claude_mailbox.model.sessions import SessionFacts
 
 logger = logging.getLogger(__name__)
-
-MINUTE = 60_000
 
 # What a brief job of the ledger may have to do at most.
 BRIEF_CHARACTERS = 64 * 1024
@@ -106,6 +102,7 @@ class Broker:
         self.parking = Parking(ledger, clock, self.announce)
         self.holding = Holding(ledger, clock, self.askers, self.tell)
         self.history = History(ledger, self.expiry, clock)
+        self.listings = Listings(ledger, lines, presence, config, clock)
         self.groups = Groups(ledger, presence, clock, config.max_recipients)
         self._sending = Sending(config, self.groups, self._look_up_presence)
         self.changes = Changes()
@@ -130,6 +127,8 @@ class Broker:
         self.changes.note()
         self.announce(change.mailboxes)
         self.receipts.changed(change.messages)
+        if not change.answers:
+            return
         lost = [
             delivery.lease
             for question, delivery in change.answers.items()
@@ -171,7 +170,7 @@ class Broker:
             change = Change(transaction, now, self.askers)
             receipt, sessions = self._sending.store(change, draft)
             if draft.ask is not None:
-                session = _living(sessions, receipt.recipient)
+                session = living_session(sessions, receipt.recipient)
                 has_ended = session is not None and session.state == "ended"
                 ask(change, receipt, asker, has_ended=has_ended)
             return receipt, sessions, change
@@ -182,7 +181,7 @@ class Broker:
         await self._stored(draft, now, change, receipt)
         if not sessions:
             return receipt
-        return replace(receipt, session=_living(sessions, receipt.recipient))
+        return replace(receipt, session=living_session(sessions, receipt.recipient))
 
     async def send_to_group(self, draft: Draft) -> GroupReceipt | Receipt:
         """Store a copy for each member of a group in one transaction, then wake them.
@@ -205,9 +204,10 @@ class Broker:
         answer, sessions, change = await self._ledger.run(job)
         await self._stored(draft, now, change, answer)
         if isinstance(answer, Receipt):
-            return replace(answer, session=_living(sessions, answer.recipient))
+            return replace(answer, session=living_session(sessions, answer.recipient))
         copies = [
-            replace(copy, session=_living(sessions, copy.recipient)) for copy in answer.copies
+            replace(copy, session=living_session(sessions, copy.recipient))
+            for copy in answer.copies
         ]
         return replace(answer, copies=copies)
 
@@ -385,13 +385,12 @@ class Broker:
         # A lease is never half made: either the ledger was not asked, or its custodian knows the
         # tokens. From the answer to ``take`` there is nothing that could be cancelled.
         is_brief = limit == 1 or max_characters is not None
-        async with nullcontext() if is_brief else self._large_claims:
-            claim, change, given_back = await self.expiry.run_after(
-                now,
-                job,
-                # Otherwise it may read megabytes.
-                brief=is_brief,
-            )
+        if is_brief:
+            claim, change, given_back = await self.expiry.run_after(now, job)
+        else:
+            # It may read megabytes.
+            async with self._large_claims:
+                claim, change, given_back = await self.expiry.run_after(now, job, brief=False)
         self._bell.looked(claim.mailbox)
         self.presence.note(claim.mailbox)
         if claim.deliveries:
@@ -417,33 +416,6 @@ class Broker:
         return await self.expiry.run_after(
             self._clock(), lambda transaction: transaction.mail.peek(name)
         )
-
-    async def list_mailboxes(
-        self, caller: str | None = None, *, show_all: bool = False
-    ) -> list[tuple[Listing, bool]]:
-        """Return the mailboxes that are not hidden, each with whether somebody watches it."""
-        age = 0 if show_all else self._config.hide_after_minutes * MINUTE
-        seen_since = self._clock() - age if age else 0
-        watched = self._lines.watched()
-        seen = self.presence.take()
-
-        def job(transaction: Transaction) -> tuple[list[Listing], Sessions]:
-            transaction.mailboxes.mark_seen(seen)
-            listings = transaction.mailboxes.listings(caller, seen_since, watched)
-            return listings, transaction.shown.facts()
-
-        try:
-            listings, sessions = await self._ledger.run(job, durable=False)
-        except BaseException:
-            self.presence.restore(seen)
-            raise
-        return [
-            (
-                replace(listing, session=_living(sessions, listing.name)),
-                self._lines.count(listing.name) > 0,
-            )
-            for listing in listings
-        ]
 
     async def rename(self, current: str, to: str) -> Rename:
         """Give a mailbox a new name; its mail comes along, its waiters leave with ``Renamed``.
@@ -574,13 +546,3 @@ async def _leaves(custodian: Custodian, waiter: Waiter) -> bool:
         return True
     waiter.call()
     return False
-
-
-def _living(sessions: Sessions, mailbox: str) -> SessionFacts | None:
-    """Return the session of a mailbox; one whose client was killed has ended."""
-    if mailbox not in sessions:
-        return None
-    facts, clients = sessions[mailbox]
-    if clients and not any(processes.is_alive(key) for key in clients):
-        return replace(facts, state="ended", has_bell=False)
-    return facts

@@ -50,12 +50,19 @@ class History:
     async def page(self, mailbox: str, query: HistoryQuery) -> HistoryPage:
         """Return messages that *mailbox* sent or got, newest first."""
         if query.words is not None:
-            jobs = 0
-            while jobs < _CATCH_UP_JOBS and await self._index():
-                jobs += 1
+            await self._catch_up()
         return await self._expiry.run_after(
             self._clock(),
             lambda transaction: transaction.history.history(mailbox, query),
+            brief=False,
+        )
+
+    async def search(self, query: HistoryQuery, *, excerpt: int) -> HistoryPage:
+        """Return messages of all mailboxes that have the words, newest first."""
+        await self._catch_up()
+        return await self._expiry.run_after(
+            self._clock(),
+            lambda transaction: transaction.overview.search(query, excerpt),
             brief=False,
         )
 
@@ -65,14 +72,20 @@ class History:
         after: int = 0,
         before: int | None = None,
         thread: int | None = None,
+        group: str | None = None,
         limit: int,
         excerpt: int,
     ) -> HistoryPage:
         """Return messages of all mailboxes, newest first, with the beginnings of their bodies."""
         return await self._expiry.run_after(
             self._clock(),
-            lambda transaction: transaction.history.recent(
-                after=after, before=before, thread=thread, limit=limit, excerpt=excerpt
+            lambda transaction: transaction.overview.recent(
+                after=after,
+                before=before,
+                thread=thread,
+                group=group,
+                limit=limit,
+                excerpt=excerpt,
             ),
             brief=False,
         )
@@ -84,6 +97,11 @@ class History:
             lambda transaction: transaction.history.waiting(mailbox, CHECK_LIMIT, CHECK_BYTES),
             brief=False,
         )
+
+    async def _catch_up(self) -> None:
+        jobs = 0
+        while jobs < _CATCH_UP_JOBS and await self._index():
+            jobs += 1
 
     async def _index(self) -> bool:
         """Index some messages; return whether some remain."""

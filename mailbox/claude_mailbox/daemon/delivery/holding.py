@@ -7,6 +7,7 @@ from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.conversation.sending import arrive
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.model.history import HistoryPage
 from claude_mailbox.model.limits import Held
 
 # How many are listed.
@@ -41,8 +42,15 @@ class Holding:
             lambda transaction: transaction.exchanges.held(LIMIT), durable=False
         )
 
-    async def release(self, mailbox: str | None = None) -> Sequence[int]:
-        """Put what is held back in line, or what *mailbox* sent and is to get.
+    async def entries(self, *, limit: int, excerpt: int) -> HistoryPage:
+        """Return the messages that are held, newest first, with the beginnings of their texts."""
+        return await self._ledger.run(
+            lambda transaction: transaction.overview.held(limit=limit, excerpt=excerpt),
+            durable=False,
+        )
+
+    async def release(self, mailbox: str | None = None, peer: str | None = None) -> Sequence[int]:
+        """Put what is held back in line, or what *mailbox* sent and is to get, or with *peer* alone.
 
         Returns:
             The numbers of the messages.
@@ -51,16 +59,16 @@ class Holding:
 
         def job(transaction: Transaction) -> tuple[Sequence[int], Change]:
             change = Change(transaction, now, self._askers)
-            return release(change, mailbox), change
+            return release(change, mailbox, peer), change
 
         numbers, change = await self._ledger.run(job)
         await self._tell(change)
         return numbers
 
 
-def release(change: Change, mailbox: str | None) -> Sequence[int]:
+def release(change: Change, mailbox: str | None, peer: str | None = None) -> Sequence[int]:
     """Put what is held back in line, within a job of the ledger, and let nothing count any more."""
-    numbers, arrivals = change.transaction.exchanges.release(change.now, mailbox)
+    numbers, arrivals = change.transaction.exchanges.release(change.now, mailbox, peer)
     for each in arrivals:
         arrive(change, each.number, each.reply_to, each.recipient, quiet=each.is_quiet)
     return numbers

@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Iterable
 import trio
 
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery.broker import MINUTE, Broker
+from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.presence import Presence
 from claude_mailbox.daemon.delivery.waiters import WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError
+from claude_mailbox.model.limits import MINUTE
 from claude_mailbox.model.mail import KEY_MILLISECONDS
 
 logger = logging.getLogger(__name__)

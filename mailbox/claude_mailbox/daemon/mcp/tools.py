@@ -138,7 +138,7 @@ class Tools:
         """Carry out one call; whatever is wrong with it is told in the result."""
         try:
             content = await self._run(request, name, arguments)
-            return ToolResult(compact(content), content)
+            return ToolResult(compact(content).decode(), content)
         except MailboxError as error:
             sentence = str(error)
         except Exception:
@@ -320,7 +320,7 @@ class Tools:
         if caller.name is not None or given.name(arguments, "name") is not None:
             name = await self._acting_as(request, caller, arguments, "name")
             own = await self._callers.present(name)
-        rows = await self._broker.list_mailboxes(own)
+        rows = await self._broker.listings.all(own)
         room = characters_for(request.client) - _ENVELOPE - json_size(own)
         shown: list[Content] = []
         for listing, watching in rows[:LIST_LIMIT]:

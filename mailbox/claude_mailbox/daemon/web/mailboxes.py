@@ -85,7 +85,7 @@ class MailboxRoutes:
 
     async def _list(self, request: Request) -> Response:
         caller = await self._callers.identify(request.scope)
-        rows = await self._broker.list_mailboxes(caller.name, show_all=request.flag("all"))
+        rows = await self._broker.listings.all(caller.name, show_hidden=request.flag("all"))
         return Response([listing_json(listing, watching=watching) for listing, watching in rows])
 
     async def _rename(self, request: Request) -> Response:

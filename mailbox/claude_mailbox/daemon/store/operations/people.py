@@ -192,11 +192,11 @@ class ExchangeStore(Protocol):
         ...
 
     def release(
-        self, now: int, mailbox: str | None = None
+        self, now: int, mailbox: str | None = None, peer: str | None = None
     ) -> tuple[Sequence[int], Sequence[Arrival]]:
         """Put what is held into its place in the line, and let nothing count any more.
 
-        All of it, or what *mailbox* sent and is to get.
+        All of it, or what *mailbox* sent and is to get, or of that what it exchanged with *peer*.
 
         Returns:
             The numbers of the messages, and those of them that wait now: not the delayed ones.
