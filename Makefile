@@ -92,7 +92,7 @@ picture: $(STAMP)  ## Draw the picture in the README again, from a real run.
 inbox-pictures: $(DEV_STAMP)  ## Photograph the web inbox for the README again; needs Chromium.
 	$(BIN)/python docs/inbox_pictures.py
 
-e2e: $(DEV_STAMP)  ## Drive the real Claude Code client, offline.
+e2e: $(DEV_STAMP)  ## Drive Claude Code and other real clients, offline.
 	tests/e2e/run
 
 clean:  ## Remove what was made here.

@@ -43,3 +43,14 @@ def _in_order() -> list[str]:
     titles = [row["Client"] for row in table(PAGE, "Client", "Files").rows]
     keys = {client.title: key for key, client in CLIENTS.items()}
     return [keys[title] for title in titles]
+
+
+def test_the_versions_are_those_that_make_e2e_runs() -> None:
+    """Of each client that it installs."""
+    lines = (DOCS.parent / "tests" / "e2e" / "packages.txt").read_text().splitlines()
+    packages = {word: version for word, _, version in map(str.split, lines)}
+    versions = {code_of(row["`CLIENT`"])[0]: row["Version"] for row in CAN.rows}
+
+    assert {word: versions[word] for word in packages} == packages
+    run = {word for word, row in zip(versions, CAN.rows, strict=True) if "run" in row.values()}
+    assert run == {*packages, "claude-code"}

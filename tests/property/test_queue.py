@@ -5,14 +5,18 @@ import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from claude_mailbox.daemon.delivery.conversation import parking, sending, timing
+from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery.conversation import parking, timing
 from claude_mailbox.daemon.delivery.conversation.answers import Answers
 from claude_mailbox.daemon.delivery.conversation.change import Change
+from claude_mailbox.daemon.delivery.groups import Groups
+from claude_mailbox.daemon.delivery.sending import Sending
 from claude_mailbox.errors import (
     BadRequest,
     KeyReused,
@@ -46,6 +50,10 @@ bodies = st.text("aé🙂\n\x00", min_size=1, max_size=12)
 seconds = st.sampled_from([1, 30, 100])
 spans = st.sampled_from([1.0, 30.0, 100.0])
 LIMIT = 5
+# No step sends to a group.
+SENDING = Sending(
+    Config(max_pending_per_mailbox=LIMIT), cast("Groups", None), lambda name: (None, False)
+)
 
 
 def has_words(body: str, words: str) -> bool:
@@ -170,13 +178,9 @@ class Mail(CheckedStore):
         is_full = target is not None and self.model.pending(target) >= LIMIT
         try:
             receipt = self.commit(
-                lambda transaction: sending.send(
-                    Change(transaction, self.now, Answers()),
-                    draft,
-                    max_pending=LIMIT,
-                    presence=lambda name: (None, False),
-                    admit=lambda receipt: receipt,
-                )
+                lambda transaction: SENDING.store(Change(transaction, self.now, Answers()), draft)[
+                    0
+                ]
             )
         except NotFound:
             assert number is not None

@@ -54,15 +54,10 @@ def own(what: str = "The mailbox", option: str = "--name", keyword: str = "name"
     return mailbox(option, keyword, f"{what}; else {NAME_VARIABLE}.", variable=NAME_VARIABLE)
 
 
-def own_or_of_shell(what: str, option: str, keyword: str) -> "Decorator":
-    """Return the option for the caller's own mailbox, which a session need not give."""
-    return mailbox(
-        option,
-        keyword,
-        f"{what}; else {NAME_VARIABLE}, or that of the session whose shell this is.",
-        required=False,
-        variable=NAME_VARIABLE,
-    )
+def own_or_session(what: str, option: str, keyword: str) -> "Decorator":
+    """Return the option for the caller's own mailbox, not needed in the shell of a session."""
+    text = f"{what}; else {NAME_VARIABLE}, or that of the session whose shell this is."
+    return mailbox(option, keyword, text, required=False, variable=NAME_VARIABLE)
 
 
 def body(command: "Callable[..., Any]") -> "Callable[..., Any]":

@@ -11,6 +11,7 @@ import pytest
 
 from claude_mailbox.client.hooks.other_clients import CLIENTS
 from claude_mailbox.daemon.delivery.sessions.doorbell import PAUSES
+from support.commandline import until
 from support.daemon import DaemonProcess
 from wire.connection import Connection
 
@@ -18,16 +19,16 @@ from wire.connection import Connection
 each_form = pytest.mark.parametrize("client", ["codex", "copilot"])
 
 
-def hook(
+def answer(
     daemon: DaemonProcess,
     client: str,
     moment: str,
     session: str,
     event: str = "E",
     **variables: str,
-) -> str:
-    """Run a hook; return the text that the model gets."""
-    content = {CLIENTS[client][0]: session, "cwd": "/srv/shop", "transcript_path": "/nowhere"}
+) -> dict[str, str]:
+    """Run a hook; return what it says to its client."""
+    given = {CLIENTS[client][0]: session, "cwd": "/srv/shop", "transcript_path": "/nowhere"}
     result = subprocess.run(
         [
             sys.executable,
@@ -40,19 +41,30 @@ def hook(
             moment,
         ],
         env=daemon.environment | variables,
-        input=json.dumps({**content, "hook_event_name": event}),
+        input=json.dumps({**given, "hook_event_name": event}),
         capture_output=True,
         text=True,
         check=True,
     )
     assert result.stderr == ""
-    if not result.stdout:
-        return ""
-    answer = json.loads(result.stdout)
-    if "hookSpecificOutput" in answer:
-        answer = answer["hookSpecificOutput"]
-        assert answer["hookEventName"] == event
-    return answer["additionalContext"]
+    content: dict = json.loads(result.stdout or "{}")
+    if "hookSpecificOutput" in content:
+        content = content["hookSpecificOutput"]
+        assert content["hookEventName"] == event
+    return content
+
+
+def hook(
+    daemon: DaemonProcess,
+    client: str,
+    moment: str,
+    session: str,
+    event: str = "E",
+    **variables: str,
+) -> str:
+    """Run a hook; return the text that the model gets."""
+    content = answer(daemon, client, moment, session, event, **variables)
+    return content.get("additionalContext", "")
 
 
 def rows(daemon: DaemonProcess) -> dict[str, dict]:
@@ -99,6 +111,40 @@ def test_a_session_that_was_never_announced_is_introduced_at_its_prompt(
 
     assert 'This session has the mailbox "shop-99999999".' in told
     assert hook(daemon, client, "tool", "99999999") == ""
+
+
+def test_opencode_is_told_which_bell_to_watch(daemon: DaemonProcess) -> None:
+    """It rings when mail comes, and only the user's own command takes its place."""
+    first = answer(daemon, "opencode", "start", "ses_1")
+    bell = Path(first["bell"])
+    assert "it wakes you" in first["additionalContext"]
+    before = bell.read_bytes()
+    send(daemon, "shop-ses1", "Hello")
+    until(lambda: bell.read_bytes() != before, "a ring")
+
+    own = answer(daemon, "opencode", "start", "ses_2", CLAUDE_MAILBOX_BELL="true")
+    assert "it wakes you" in own["additionalContext"]
+    assert "bell" not in own
+
+
+def test_a_process_with_many_sessions_says_which_one_calls(daemon: DaemonProcess) -> None:
+    """The last one that was announced, or that said so."""
+
+    code = "from claude_mailbox.client.identity import client_process as c; print(c.ancestor_key())"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    def caller() -> str:
+        with Connection(("127.0.0.1", daemon.port)) as connection:
+            path = f"/v1/session?client={shown.stdout.strip()}"
+            name = connection.request("GET", path).json()["name"]
+            assert isinstance(name, str)
+            return name
+
+    for session in ("ses_1", "ses_2"):
+        hook(daemon, "opencode", "start", session)
+    assert caller() == "shop-ses2"
+    assert hook(daemon, "opencode", "call", "ses_1") == ""
+    assert caller() == "shop-ses1"
 
 
 def test_without_a_daemon_a_prompt_says_so_in_one_line(daemon: DaemonProcess) -> None:

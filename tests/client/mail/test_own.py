@@ -1,5 +1,6 @@
 """Whose mailbox a command is for when its options do not say it."""
 
+import json
 import subprocess
 import sys
 
@@ -8,11 +9,6 @@ import pytest
 from claude_mailbox.client.mail.own import SESSION_VARIABLES
 from support.daemon import DaemonProcess
 from wire.connection import Connection
-
-
-def send(daemon: DaemonProcess, *arguments: str, **variables: str) -> "subprocess.CompletedProcess":
-    """Run ``send --to bob`` with these variables alone."""
-    return run(daemon, "send", "--to", "bob", "--body", "x", *arguments, **variables)
 
 
 def run(daemon: DaemonProcess, *arguments: str, **variables: str) -> "subprocess.CompletedProcess":
@@ -25,6 +21,11 @@ def run(daemon: DaemonProcess, *arguments: str, **variables: str) -> "subprocess
         text=True,
         check=False,
     )
+
+
+def send(daemon: DaemonProcess, *arguments: str, **variables: str) -> "subprocess.CompletedProcess":
+    """Run ``send --to bob`` with these variables alone."""
+    return run(daemon, "send", "--to", "bob", "--body", "x", *arguments, **variables)
 
 
 def senders(daemon: DaemonProcess) -> list[str]:
@@ -44,7 +45,7 @@ def test_the_session_of_the_shell_sends(daemon: DaemonProcess) -> None:
             assert connection.request("POST", "/v1/session", content=body).status == 200
     for number, variable in enumerate(SESSION_VARIABLES):
         assert send(daemon, **{variable: f"id-{number}"}).returncode == 0
-    assert senders(daemon) == ["shop-0", "shop-1"]
+    assert senders(daemon) == ["shop-0", "shop-1", "shop-2"]
 
     send(daemon, CODEX_THREAD_ID="id-1", CLAUDE_MAILBOX_NAME="me")
     send(daemon, "--from", "other", CODEX_THREAD_ID="id-1", CLAUDE_MAILBOX_NAME="me")
@@ -52,19 +53,22 @@ def test_the_session_of_the_shell_sends(daemon: DaemonProcess) -> None:
 
 
 def test_the_session_of_the_shell_asks_and_replies(daemon: DaemonProcess) -> None:
-    """So the id is enough for a reply."""
+    """Each side by its own variable."""
+    asker, answerer = {"CLAUDE_CODE_SESSION_ID": "a"}, {"CLAUDE_MAILBOX_SESSION": "b"}
     with Connection(("127.0.0.1", daemon.port)) as connection:
-        body = {"sessionId": "id", "name": "shop"}
-        assert connection.request("POST", "/v1/session", content=body).status == 200
-        content = {"to": "shop", "body": "Ready?", "ask": 60}
-        question = connection.request("POST", "/v1/send", "bob", content=content).json()["id"]
-    shell = {"CLAUDE_CODE_SESSION_ID": "id"}
-    assert run(daemon, "reply", str(question), "Yes.", **shell).returncode == 0
-    asking = run(daemon, "ask", "--to", "bob", "--timeout", "0", "May I?", **shell)
-    assert asking.returncode == 3
-    assert asking.stderr.rstrip().endswith("it will come to 'shop'.")
-    assert senders(daemon) == ["shop", "shop"]
-    assert "give --name" in run(daemon, "reply", str(question), "Yes.").stderr
+        for session in "ab":
+            body = {"sessionId": session, "name": f"shop-{session}"}
+            assert connection.request("POST", "/v1/session", content=body).status == 200
+    asked = run(daemon, "ask", "--to", "shop-b", "--timeout", "0", "May I?", **asker)
+    assert asked.returncode == 3
+    assert "it will come to 'shop-a'" in asked.stderr
+    question = json.loads(run(daemon, "check", "--name", "shop-b", "--json").stdout)[0]["id"]
+    assert run(daemon, "reply", str(question), "Yes.", **answerer).returncode == 0
+    (answer,) = json.loads(run(daemon, "check", "--name", "shop-a", "--json").stdout)
+
+    assert (answer["from"], answer["body"], answer["replyTo"]) == ("shop-b", "Yes.", question)
+    refused = run(daemon, "reply", str(question), "Yes.")
+    assert "give --name, or set CLAUDE_MAILBOX_NAME" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ class TestNotArrived:
             await world.broker.check("b", claimed := Custody())
             await world.broker.ack(claimed.tokens)
             assert world.states() == {"hello": "delivered"}
-            world.connection.execute("DELETE FROM message")
+            world.connection.execute("DELETE FROM message; DELETE FROM body")
 
     async def test_who_left_before_the_request_was_read(self, world: World) -> None:
         """The application does not even run."""

@@ -6,7 +6,7 @@ from claude_mailbox.cli import options
 from claude_mailbox.client.mail import conversation, sending
 
 _NUMBER = click.IntRange(1, 2**63 - 1)
-_SENDER = options.own_or_of_shell("Your own mailbox, which answers come to", "--from", "sender")
+_SENDER = options.own_or_session("Your own mailbox, which answers come to", "--from", "sender")
 
 
 @click.command()
@@ -87,7 +87,7 @@ def send(
 
 @click.command()
 @click.argument("number", metavar="ID", type=_NUMBER)
-@options.own_or_of_shell("Your own mailbox", "--name", "name")
+@options.own_or_session("Your own mailbox", "--name", "name")
 @options.body
 @click.option("--news", is_flag=True, help="News on the way: if that is a question, it stays open.")
 @options.url
@@ -110,12 +110,12 @@ def reply(
     """
     return sending.send(
         sender=name,
+        option="--name",
         body=options.one_body(body, text),
         reply_to=number,
         news=news,
         url=url,
         as_json=as_json,
-        option="--name",
     )
 
 

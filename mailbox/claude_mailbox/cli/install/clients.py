@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from claude_mailbox.cli.install.edits import Edit, Hooks, JsonEntry, OwnFile, TomlEntry
-from claude_mailbox.cli.install.opencode import PLUGIN, PLUGIN_MARK
+from claude_mailbox.cli.install.opencode import PLUGIN_MARK, plugin
 from claude_mailbox.cli.install.yaml_entry import YamlEntry
 from claude_mailbox.cli.program import hook_program
 from claude_mailbox.client.settings.handlers import Handler, handlers_by_event
@@ -174,10 +174,10 @@ def _opencode() -> Edits:
         "opencode.json",
     )
     server = {"type": "local", "command": _command(), "enabled": True}
-    plugin = PLUGIN.replace("PROGRAM", json.dumps(_command()[: -len(_ARGUMENTS)]))
+    text = plugin(json.dumps(_command()[: -len(_ARGUMENTS)]))
     return [
         (os.path.join(folder, name), JsonEntry(["mcp", SERVER], server)),
-        (os.path.join(folder, "plugin", "claude-mailbox.js"), OwnFile(plugin, PLUGIN_MARK)),
+        (os.path.join(folder, "plugin", "claude-mailbox.js"), OwnFile(text, PLUGIN_MARK)),
     ]
 
 

@@ -1,13 +1,31 @@
-"""The plugin for OpenCode, which runs our command at the moments at which others run hooks."""
+"""The plugin for OpenCode, which does what hooks do elsewhere, and wakes sessions that are idle."""
+
+from claude_mailbox.client.identity.bell_command import TEXT
 
 PLUGIN_MARK = "// claude-mailbox: mail between agent sessions."
-PLUGIN = (
+
+
+def plugin(program: str) -> str:
+    """Return the plugin's text; *program* is our command as a list in JSON."""
+    return _PLUGIN.replace("PROGRAM", program).replace("TEXT", TEXT)
+
+
+_PLUGIN = (
     PLUGIN_MARK
     + """
 // 'claude-mailbox install opencode' writes this file, and 'uninstall opencode' removes it.
-const program = PROGRAM
+import { watch } from "node:fs"
+import { basename, dirname } from "node:path"
 
-export const ClaudeMailbox = async ({ directory }) => {
+const program = PROGRAM
+// A prompt looks like the user's own, so it is always the same and has no mail in it.
+const prompt = "TEXT"
+
+export const ClaudeMailbox = async ({ client, directory }) => {
+  const sessions = new Map() // by id; subagents' sessions have no mailbox: null
+  let caller // the session whose calls the daemon takes this process's calls for
+  let watcher
+
   const run = async (moment, sessionID) => {
     const child = Bun.spawn([...program, "client-hook", "--client", "opencode", "--moment", moment], {
       stdin: new Blob([JSON.stringify({ sessionID, cwd: directory })]),
@@ -16,27 +34,93 @@ export const ClaudeMailbox = async ({ directory }) => {
     })
     const text = await new Response(child.stdout).text()
     try {
-      return JSON.parse(text).additionalContext
+      return JSON.parse(text)
     } catch {
-      return undefined
+      return {}
     }
   }
+
+  const begin = async (id) => {
+    const { data } = await client.session.get({ path: { id } })
+    if (data?.parentID) {
+      sessions.set(id, null)
+      return ""
+    }
+    const { bell, additionalContext } = await run("start", id)
+    sessions.set(id, { bell, isBusy: true, isRung: false })
+    caller = id
+    if (bell) watcher ??= watch(dirname(bell), (_, name) => rung(name))
+    return additionalContext ?? ""
+  }
+
+  const rung = (name) => {
+    for (const [id, session] of sessions) {
+      if (!session?.bell || basename(session.bell) !== name) continue
+      session.isRung = true
+      wake(id, session)
+    }
+  }
+
+  const wake = (id, session) => {
+    if (session.isBusy || !session.isRung) return
+    session.isBusy = true
+    const { agent, model, variant } = session
+    const parts = [{ type: "text", text: prompt }]
+    client.session.promptAsync({ path: { id }, body: { agent, model, variant, parts } })
+  }
+
+  // Mail that comes after a look is rung for again.
+  const look = async (moment, id, session) => {
+    session.isRung = false
+    return (await run(moment, id)).additionalContext
+  }
+
   return {
-    "chat.message": async (input, output) => {
-      const text = await run("prompt", input.sessionID)
-      if (text) {
-        const { messageID, sessionID } = output.parts[0] ?? { sessionID: input.sessionID }
-        const id = "prt_" + Date.now().toString(16) + "mailbox"
-        output.parts.push({ id, messageID, sessionID, type: "text", text, synthetic: true })
-      }
+    "chat.message": async ({ sessionID, variant }, { message, parts }) => {
+      const introduction = sessions.has(sessionID) ? "" : await begin(sessionID)
+      const session = sessions.get(sessionID)
+      if (!session) return
+      const { agent, model } = message
+      Object.assign(session, { agent, model, variant, isBusy: true })
+      const mail = await look("prompt", sessionID, session)
+      const text = [introduction, mail].filter(Boolean).join("\\n\\n")
+      const last = parts.at(-1)
+      if (text && last) parts.push({ ...last, id: last.id + "m", type: "text", text, synthetic: true })
     },
-    "tool.execute.after": async (input, output) => {
-      const text = await run("tool", input.sessionID)
-      if (text && typeof output.output === "string") output.output += "\\n\\n" + text
+    "tool.execute.before": async ({ tool, sessionID }) => {
+      if (!tool.startsWith("mailbox_") || caller === sessionID || !sessions.get(sessionID)) return
+      await run("call", sessionID)
+      caller = sessionID
+    },
+    "tool.execute.after": async ({ sessionID }, output) => {
+      const session = sessions.get(sessionID)
+      const hasText = typeof output?.output === "string"
+      if (!session || !(hasText || Array.isArray(output?.content))) return
+      const text = await look("tool", sessionID, session)
+      if (!text) return
+      if (hasText) output.output += "\\n\\n" + text
+      else output.content.push({ type: "text", text })
+    },
+    "shell.env": async ({ sessionID }, { env }) => {
+      if (sessions.get(sessionID)) env.CLAUDE_MAILBOX_SESSION = sessionID
     },
     event: async ({ event }) => {
-      if (event.type === "session.idle") await run("stop", event.properties.sessionID)
-      if (event.type === "session.deleted") await run("end", event.properties.info.id)
+      const id = event.properties?.sessionID ?? event.properties?.info?.id
+      const session = sessions.get(id)
+      if (!session) return
+      if (event.type === "session.idle") {
+        session.isBusy = false
+        wake(id, session)
+        if (!session.isBusy) await run("stop", id)
+      } else if (event.type === "session.deleted") {
+        sessions.delete(id)
+        await run("end", id)
+      }
+    },
+    dispose: async () => {
+      watcher?.close()
+      const ids = [...sessions].filter(([, session]) => session).map(([id]) => id)
+      await Promise.all(ids.map((id) => run("end", id)))
     },
   }
 }

@@ -28,7 +28,10 @@ CLIENTS = {
     "opencode": ("sessionID", False, "mailbox_"),
     "qwen": ("session_id", True, "mcp__mailbox__"),
 }
-MOMENTS = ("start", "prompt", "tool", "stop", "end")
+# "call" is before a call of one of our tools, where one process may run many sessions.
+MOMENTS = ("start", "prompt", "call", "tool", "stop", "end")
+# What watches the session's bell itself, as Claude Code does.
+_WATCHERS = frozenset({"opencode"})
 
 
 class ClientHook:
@@ -53,6 +56,7 @@ class ClientHook:
         self._session = text_field(hook, field)
         # There is no transcript that we can read.
         self._hook: dict[str, object] = {"session_id": self._session, "cwd": hook.get("cwd")}
+        self._bell: str | None = None
 
     def run(self) -> None:
         """Do what is to be done at that moment.
@@ -64,6 +68,8 @@ class ClientHook:
             raise MailboxError("The hook's JSON on standard input has no session id.")
         if self._moment == "start":
             self.tell(self._introduce())
+        elif self._moment == "call":
+            self._register()
         elif self._moment == "stop":
             mark_busy(bell_path(self._session), is_busy=False)
             report_event(self._daemon(), self._session, self._hook, state="idle")
@@ -82,6 +88,8 @@ class ClientHook:
         content: dict[str, object] = {"additionalContext": text}
         if self._is_like_claude:
             content = {"hookSpecificOutput": {"hookEventName": self._event, **content}}
+        elif self._bell is not None:
+            content["bell"] = self._bell
         return codec.encode(content) + "\n"
 
     def _daemon(self) -> Daemon:
@@ -90,19 +98,30 @@ class ClientHook:
     def _introduce(self) -> str:
         """Register the session, and return what its model is told about its mailbox."""
         from claude_mailbox.client.hooks.introduction import introduction
-        from claude_mailbox.client.hooks.session import PEER_MINUTES, register, report_start
+        from claude_mailbox.client.hooks.session import PEER_MINUTES, report_start
+
+        registration = self._register()
+        report_start(self._daemon(), self._hook)
+        return introduction(registration, PEER_MINUTES, self._tools)
+
+    def _register(self) -> dict[str, object]:
+        """Register the session for its process, with what wakes it."""
+        from claude_mailbox.client.hooks.session import register
         from claude_mailbox.client.identity.bell_command import bell_command, write_bell_command
 
         command = bell_command(self._client, self._session)
+        can_wake = command is not None or self._client in _WATCHERS
         wanted: dict[str, object] = {"client": ancestor_key()}
-        registration = register(
-            self._hook, self._url, wanted, has_bell=command is not None, may_start=True
-        )
+        registration = register(self._hook, self._url, wanted, has_bell=can_wake, may_start=True)
         bell = registration.get("bell")
-        if command is not None and isinstance(bell, str) and os.path.exists(bell):
+        if isinstance(bell, str) and not os.path.exists(bell):
+            # The daemon's file is not on this machine (a container, a forwarded port).
+            return register(self._hook, self._url, wanted, has_bell=False, may_start=False)
+        if isinstance(bell, str) and command is not None:
             write_bell_command(bell, command, self._session)
-        report_start(self._daemon(), self._hook)
-        return introduction(registration, PEER_MINUTES, self._tools)
+        elif isinstance(bell, str):
+            self._bell = bell
+        return registration
 
     def _show_mail(self) -> None:
         """Show the mail that waits; introduce a session that was never announced."""

@@ -49,7 +49,7 @@ def ask(
     """Send a question, wait for the answer and print its text.
 
     Args:
-        sender: the asker's mailbox; None for ``CLAUDE_MAILBOX_NAME`` or that of the shell's session.
+        sender: the asker's mailbox; if None, that of the session whose shell this is.
         to: the mailbox that is asked.
         body: the question; None or ``-`` stands for standard input.
         timeout: how many seconds to wait; 300 if None.

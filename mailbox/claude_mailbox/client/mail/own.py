@@ -6,8 +6,8 @@ from claude_mailbox.client.reach.api import Identity
 from claude_mailbox.errors import BadRequest
 
 NAME_VARIABLE = "CLAUDE_MAILBOX_NAME"
-# What clients set in the shells of their sessions.
-SESSION_VARIABLES = ("CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID")
+# What clients set in the shells of their sessions; our plugin for OpenCode sets the last one.
+SESSION_VARIABLES = ("CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID", "CLAUDE_MAILBOX_SESSION")
 
 
 def own_identity(name: "str | None", option: str) -> Identity:

@@ -20,6 +20,7 @@ _INPUT_FRAME = 8
 def send(
     *,
     sender: str | None = None,
+    option: str = "--from",
     to: str = "",
     body: str | None = None,
     reply_to: int | None = None,
@@ -39,6 +40,7 @@ def send(
 
     Args:
         sender: the sender's mailbox; if None, that of the session whose shell this is.
+        option: the option that says so.
         to: the receiver's; empty for the other side of the message that it replies to.
         body: the text; None or ``-`` stands for standard input, less one final line feed.
         reply_to: number of the message that it replies to.

@@ -6,7 +6,7 @@ whether they arrived (see handover.py).
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 
 import trio
@@ -130,6 +130,8 @@ class Broker:
         self.changes.note()
         self.announce(change.mailboxes)
         self.receipts.changed(change.messages)
+        if not change.answers:
+            return
         lost = [
             delivery.lease
             for question, delivery in change.answers.items()
@@ -385,13 +387,12 @@ class Broker:
         # A lease is never half made: either the ledger was not asked, or its custodian knows the
         # tokens. From the answer to ``take`` there is nothing that could be cancelled.
         is_brief = limit == 1 or max_characters is not None
-        async with nullcontext() if is_brief else self._large_claims:
-            claim, change, given_back = await self.expiry.run_after(
-                now,
-                job,
-                # Otherwise it may read megabytes.
-                brief=is_brief,
-            )
+        if is_brief:
+            claim, change, given_back = await self.expiry.run_after(now, job)
+        else:
+            # It may read megabytes.
+            async with self._large_claims:
+                claim, change, given_back = await self.expiry.run_after(now, job, brief=False)
         self._bell.looked(claim.mailbox)
         self.presence.note(claim.mailbox)
         if claim.deliveries:

@@ -64,6 +64,9 @@ class Expiry:
         """Let happen what is due by *now*, then *look*, all in one transaction."""
         if not self._knows_next or (self._next is not None and self._next <= now):
             return await self._advance(now, look)
+        if not self._ledger.is_shared:
+            return await self._ledger.run(look, durable=False, brief=brief)
+        # What another daemon has leased is noted there.
         expired, seen = await self._ledger.run(
             lambda transaction: (transaction.leases.expire(now), look(transaction)),
             durable=False,

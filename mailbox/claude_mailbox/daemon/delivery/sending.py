@@ -57,16 +57,20 @@ class Sending:
                 " of the group ('claude-mailbox groups' lists them), or leave 'ask' out; whoever"
                 " answers then replies to you."
             )
-        sessions: Sessions = {}
-
-        def admit(receipt: Receipt) -> Receipt:
-            nonlocal sessions
-            sessions = change.transaction.shown.facts(receipt.recipient)
-            return self._admit(change, draft, receipt, sessions)
-
-        receipt = sending.send(
-            change, draft, max_pending=self._max_pending, presence=self._presence, admit=admit
+        thread = None
+        if draft.reply_to is not None:
+            thread, draft = sending.address(change, draft, draft.reply_to)
+        transaction = change.transaction
+        receipt = transaction.mail.send(
+            draft, change.now, thread=thread, max_pending=self._max_pending, presence=self._presence
         )
+        sessions = transaction.shown.facts(receipt.recipient)
+        if sessions or receipt.duplicate or not receipt.known:
+            receipt = self._admit(change, draft, receipt, sessions)
+        if not receipt.duplicate and not receipt.is_held and draft.delay is None:
+            sending.arrive(
+                change, receipt.id, draft.reply_to, receipt.recipient, quiet=draft.is_quiet
+            )
         return receipt, sessions
 
     def distribute(self, change: Change, draft: Draft) -> tuple[GroupReceipt | Receipt, Sessions]:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
+import orjson
+
 from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.drafts import NORMAL
@@ -25,13 +27,13 @@ from claude_mailbox.model.text import visible_in_json
 from claude_mailbox.model.times import iso_time
 from claude_mailbox.model.tokens import Token
 
-# Made once: ``json.dumps`` would make one for every call that is not by default.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
-
-def compact(content: object) -> str:
+def compact(content: object) -> bytes:
     """Return JSON without spaces, in which no character is escaped that need not be."""
-    return _ENCODER.encode(content)
+    try:
+        return orjson.dumps(content)
+    except TypeError:  # such as for a number of more than 64 bits
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def delivery_json(delivery: Delivery, *, with_lease: bool) -> shapes.Delivery:

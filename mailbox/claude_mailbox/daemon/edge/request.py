@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
+import orjson
+
 from claude_mailbox.daemon.http.asgi import Scope
 from claude_mailbox.errors import BadRequest
 
@@ -83,13 +85,20 @@ class Request:
             BadRequest: if the body is not JSON, or not an object.
         """
         try:
-            # Left to itself, json guesses the encoding and lets half surrogates pass.
-            content = json.loads(self.body.decode("utf-8-sig"))
-        except (ValueError, RecursionError) as error:
-            raise BadRequest(f"The body is not valid JSON: {str(error)[:200]}.") from None
+            content = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            content = self._lenient_json()
         if not isinstance(content, dict):
             raise BadRequest("The body must be one JSON object.")
         return content
+
+    def _lenient_json(self) -> object:
+        """Parse what is not quite JSON, such as with a byte order mark or with NaN."""
+        try:
+            # Left to itself, json guesses the encoding.
+            return json.loads(self.body.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            raise BadRequest(f"The body is not valid JSON: {str(error)[:200]}.") from None
 
 
 # A client asks the same again and again.

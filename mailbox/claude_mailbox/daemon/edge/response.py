@@ -31,7 +31,7 @@ class Response:
         self.headers: list[Header] = list(headers)
         self.body = b""
         if content is not None:
-            self.body = compact(content).encode()
+            self.body = compact(content)
             self.headers.append((b"content-type", JSON_TYPE))
         if status != 204:
             self.headers.append((b"content-length", str(len(self.body)).encode()))

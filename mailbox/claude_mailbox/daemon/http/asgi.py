@@ -1,7 +1,7 @@
 """ASGI: its types, and the few pieces that every layer above the server shares."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from claude_mailbox.errors import MailboxError, MethodNotAllowed
@@ -16,6 +16,8 @@ JSON_TYPE = b"application/json"
 
 # Scope key under which our own server puts the request's `Connection`.
 CONNECTION_KEY = "claude_mailbox.connection"
+# Scope key of the headers by name, once somebody has asked for one.
+_BY_NAME_KEY = "claude_mailbox.headers"
 
 
 class Connection(Protocol):
@@ -34,9 +36,23 @@ class Connection(Protocol):
         ...
 
 
-def headers_named(scope: Scope, name: bytes) -> list[bytes]:
+def headers_named(scope: Scope, name: bytes) -> Sequence[bytes]:
     """Return the values of all headers of that (lower-case) name."""
-    return [value for key, value in scope["headers"] if key == name]
+    by_name: Mapping[bytes, Sequence[bytes]] | None = scope.get(_BY_NAME_KEY)
+    if by_name is None:
+        by_name = scope[_BY_NAME_KEY] = _by_name(scope["headers"])
+    return by_name.get(name, ())
+
+
+def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, Sequence[bytes]]:
+    """Return the headers by name: a request is asked for half a dozen of them."""
+    found: dict[bytes, list[bytes]] = {}
+    for key, value in headers:
+        if key in found:
+            found[key].append(value)
+        else:
+            found[key] = [value]
+    return found
 
 
 def is_local_socket(scope: Scope) -> bool:

@@ -143,6 +143,8 @@ class Connection:
 
     async def is_alive(self) -> bool:
         """Return whether the client is still there, as far as has arrived by now."""
+        if self._stream.is_silent():
+            return True
         for _ in range(_PEEKS):
             if self._parser.is_far_ahead or not self._stream.has_input():
                 break

@@ -124,8 +124,10 @@ class Parser:
     @property
     def size(self) -> int:
         """Roughly the memory that all requests take."""
-        requests = self.requests
-        return requests[0].size if len(requests) == 1 else sum(each.size for each in requests)
+        size = 0
+        for request in self.requests:
+            size += request.size
+        return size
 
     @property
     def is_far_ahead(self) -> bool:

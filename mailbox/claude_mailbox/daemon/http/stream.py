@@ -24,6 +24,8 @@ STALL_SECONDS = 30.0
 # and out of everybody else's reach. A modem is slower, but nobody is on this machine by modem.
 LEAST_BYTES_PER_SECOND = 4 * 1024
 
+_HANG_UP = getattr(select, "POLLRDHUP", 0)
+
 
 class ClientGone(Exception):
     """What was to be sent cannot reach the client any more."""
@@ -39,6 +41,7 @@ class Stream:
     def __init__(self, stream: trio.SocketStream) -> None:
         self._socket = socket.socket(fileno=stream.socket.detach())
         self._socket.setblocking(False)
+        self._has_poll = hasattr(select, "poll")
         self.peer = peer_of(self._socket)
 
     @property
@@ -64,6 +67,15 @@ class Stream:
             await trio.lowlevel.cancel_shielded_checkpoint()
         return data
 
+    def is_silent(self) -> bool:
+        """Return whether nothing has come, not even the end; one call, where the system can tell."""
+        return self._has_poll and not self._look(select.POLLIN | _HANG_UP)
+
+    def _look(self, events: int) -> bool:
+        poll = select.poll()
+        poll.register(self._socket, events)
+        return bool(poll.poll(0))
+
     def has_input(self) -> bool:
         """Return whether ``receive`` would return at once, even if only with the end."""
         try:
@@ -79,11 +91,7 @@ class Stream:
 
         Windows does not tell, and macOS only when both ends are closed.
         """
-        if not hasattr(select, "poll"):
-            return False
-        poll = select.poll()
-        poll.register(self._socket, getattr(select, "POLLRDHUP", 0))
-        return bool(poll.poll(0))
+        return self._has_poll and self._look(_HANG_UP)
 
     async def send(self, data: bytes) -> None:
         """Send all of *data*.

@@ -111,7 +111,7 @@ class LongMessages:
 
 def json_size(content: object) -> int:
     """Return how many bytes *content* takes in JSON."""
-    return len(compact(content).encode())
+    return len(compact(content))
 
 
 def cut(text: str, room: int) -> list[str]:

@@ -138,7 +138,7 @@ class Tools:
         """Carry out one call; whatever is wrong with it is told in the result."""
         try:
             content = await self._run(request, name, arguments)
-            return ToolResult(compact(content), content)
+            return ToolResult(compact(content).decode(), content)
         except MailboxError as error:
             sentence = str(error)
         except Exception:

@@ -23,10 +23,12 @@ class Engine(Protocol):
         errors: what the calls raise when the database cannot be read or written; anything else
             is a bug.
         works_in_place: whether a short transaction is quick enough for the event loop.
+        is_shared: whether other daemons work with the same database.
     """
 
     errors: tuple[type[Exception], ...]
     works_in_place: bool
+    is_shared: bool
 
     def on_thread(self, function: Callable[[], T]) -> Awaitable[T]:
         """Run *function* where it may block; wait for its end, whatever is cancelled meanwhile."""

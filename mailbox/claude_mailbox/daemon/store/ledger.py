@@ -85,6 +85,8 @@ class Ledger:
         """How many jobs it has been given."""
         self.flushes = Durations()
         """How long the flushed commits took."""
+        self.is_shared = engine.is_shared
+        """Whether other daemons change what is in the database."""
         self.drained = trio.Event()
         """Set when ``serve`` has ended: everybody who ran a job has its outcome."""
 
@@ -190,11 +192,14 @@ class Ledger:
                 job.done.set()
 
     async def _commit_where_it_suits(self, batch: Sequence[Job]) -> None:
-        flush = any(job.durable for job in batch)
+        flush, is_brief = False, True
+        for job in batch:
+            flush = flush or job.durable
+            is_brief = is_brief and job.brief
         in_place = (
             self._engine.works_in_place
+            and is_brief
             and len(batch) <= _IN_PLACE_JOBS
-            and all(job.brief for job in batch)
             and not (flush and self._flush_seconds > _QUICK_SECONDS)
         )
         if not (in_place and self._commit(batch, flush=flush, wait=False)):
@@ -239,13 +244,16 @@ class Ledger:
         else:
             for job in batch:
                 self._run_in_savepoint(transaction, job)
-        if self._engine.in_transaction:
-            started = time.perf_counter()
+        if not self._engine.in_transaction:
+            return
+        if not flush:
             self._engine.commit()
-            if flush:
-                took = time.perf_counter() - started
-                self._note_flush(took)
-                self.flushes.note(took)
+            return
+        started = time.perf_counter()
+        self._engine.commit()
+        took = time.perf_counter() - started
+        self._note_flush(took)
+        self.flushes.note(took)
 
     def _run_alone(self, transaction: Transaction, job: Job) -> None:
         """Run the only job of a transaction, which is over when the job fails."""

@@ -61,6 +61,11 @@ class MailboxApp(QuartTrio):
             self.add_url_rule(route.path, view_func=_view(route), methods=[route.method])
         self.register_blueprint(pages)
         self.plain_routes = self._find_plain_routes()
+        self.routes_with_query = {
+            target: for_mail
+            for target, route in self.plain_routes.items()
+            if isinstance(route, Route) and (for_mail := route.for_mail()) is not None
+        }
         self.mail_pages = {
             rule.rule
             for rule in self.url_map.iter_rules()
@@ -106,9 +111,10 @@ class _Connection(TrioASGIHTTPConnection):
     scope: Any
 
     async def __call__(self, receive: Any, send: Any) -> None:
-        route = self.app.plain_routes.get((self.scope["method"], self.scope["path"]))
-        if self.scope["query_string"] and isinstance(route, Route):
-            route = route.for_mail() or route
+        target = self.scope["method"], self.scope["path"]
+        route = self.app.plain_routes.get(target)
+        if self.scope["query_string"]:
+            route = self.app.routes_with_query.get(target, route)
         if isinstance(route, MailRoute):
 
             async def handle(custody: Custody, receive: Receive, send: Send) -> None:

@@ -239,4 +239,4 @@ class Follow:
 
 
 def _line(content: object) -> bytes:
-    return compact(content).encode() + b"\n"
+    return compact(content) + b"\n"

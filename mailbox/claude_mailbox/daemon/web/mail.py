@@ -180,6 +180,9 @@ _EXTEND = Description(
     "Let leases last longer", shapes.LeaseOutcome, identity="required", body=ExtendBody
 )
 
+# What a send has that is nothing but a message.
+_PLAIN = frozenset({"to", "body"})
+
 
 class MailRoutes:
     """The routes of mail.
@@ -226,22 +229,24 @@ class MailRoutes:
         # The send registers its sender itself.
         sender = (await self._callers.identify(request.scope, register=False)).required()
         content = request.json()
-        original = drafts.reply_to(content.get("replyTo"), "replyTo")
         to = given.text(content, "to")
-        return Draft(
+        is_addressed = to is not None or content.get("replyTo") is None
+        draft = Draft(
             sender,
-            "" if to is None and original is not None else check_name(to, "to"),
+            check_name(to, "to") if is_addressed else "",
             check_body(given.text(content, "body"), self._broker.max_body_bytes),
-            check_key(given.text(content, "idempotencyKey")),
-            original,
-            drafts.is_final(content.get("final"), "final"),
-            given.seconds(content, "ask", drafts.ASK_RANGE),
-            drafts.urgency(content.get("urgency"), "urgency"),
-            given.seconds(content, "ttl", drafts.TIME_RANGE),
-            given.seconds(content, "delay", drafts.TIME_RANGE),
-            is_strict=given.flag(content, "strict"),
-            is_confirmed=given.flag(content, "confirm"),
         )
+        if not content.keys() <= _PLAIN:
+            draft.key = check_key(given.text(content, "idempotencyKey"))
+            draft.reply_to = drafts.reply_to(content.get("replyTo"), "replyTo")
+            draft.is_final = drafts.is_final(content.get("final"), "final")
+            draft.ask = given.seconds(content, "ask", drafts.ASK_RANGE)
+            draft.urgency = drafts.urgency(content.get("urgency"), "urgency")
+            draft.ttl = given.seconds(content, "ttl", drafts.TIME_RANGE)
+            draft.delay = given.seconds(content, "delay", drafts.TIME_RANGE)
+            draft.is_strict = given.flag(content, "strict")
+            draft.is_confirmed = given.flag(content, "confirm")
+        return draft
 
     async def _peek(self, request: Request) -> Response:
         if request.flag("bodies"):

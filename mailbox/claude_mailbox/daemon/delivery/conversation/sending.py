@@ -1,53 +1,22 @@
 """What a send does besides storing the message: replies, and the answers to questions."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from claude_mailbox.daemon.delivery.conversation import questions
 from claude_mailbox.daemon.delivery.conversation.answers import Asker
 from claude_mailbox.daemon.delivery.conversation.change import Change
-from claude_mailbox.daemon.store.operations.mail import LookUpPresence
 from claude_mailbox.errors import NotFound, Unanswerable
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Receipt
 
 
-def send(
-    change: Change,
-    draft: Draft,
-    *,
-    max_pending: int,
-    presence: LookUpPresence,
-    admit: Callable[[Receipt], Receipt],
-) -> Receipt:
-    """Store a message; a reply comes into the thread of its original, and may answer it.
-
-    Args:
-        change: the job.
-        draft: the message.
-        max_pending: how many may pend in a mailbox.
-        presence: see ``MailStore.send``.
-        admit: completes the receipt of what was stored, or was before; what it raises is raised. A
-            message that it had held does not arrive yet.
+def address(change: Change, draft: Draft, number: int) -> tuple[int, Draft]:
+    """Return the thread of a reply to message *number*, and the reply as it is addressed.
 
     Raises:
         NotFound: if the sender has neither sent nor got the original.
         Unanswerable: if the daemon wrote that, and the reply is for nobody else.
     """
-    thread = None
-    if draft.reply_to is not None:
-        thread, draft = _addressed(change, draft, draft.reply_to)
-    receipt = change.transaction.mail.send(
-        draft, change.now, thread=thread, max_pending=max_pending, presence=presence
-    )
-    receipt = admit(receipt)
-    if not receipt.duplicate and not receipt.is_held and draft.delay is None:
-        arrive(change, receipt.id, draft.reply_to, receipt.recipient, quiet=draft.is_quiet)
-    return receipt
-
-
-def _addressed(change: Change, draft: Draft, number: int) -> tuple[int, Draft]:
-    """Return the thread of a reply, and the reply as it is addressed."""
     original = change.transaction.conversation.original(number, draft.sender)
     if original is None:
         raise NotFound(

@@ -75,6 +75,7 @@ class PostgresEngine(Engine):
 
     errors = (psycopg.Error, DatabaseAway, OutcomeUnknown)
     works_in_place = False
+    is_shared = True
 
     def __init__(
         self,

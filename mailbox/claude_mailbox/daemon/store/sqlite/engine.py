@@ -72,6 +72,7 @@ class SqliteEngine(Engine):
 
     errors = (apsw.Error, DatabaseGone)
     works_in_place = True
+    is_shared = False
 
     def __init__(
         self,

@@ -36,10 +36,8 @@ EXPIRED = 5
 PARKED = 6
 DELETED = 7
 
-# The end of the gap in the index of the search that new messages come into.
-OPEN_END = 2**63 - 1
-# Up to which message all are in `correspondence`, and in the index but for known gaps.
-NOTED = f"SELECT above FROM search_gap WHERE upto = {OPEN_END}"
+# Up to which message all are in `correspondence`.
+NOTED = "SELECT message_id FROM correspondence_end"
 
 # AUTOINCREMENT: a number that was given out never comes back, which first in, first out needs.
 # Bodies are apart from what a claim and a settlement change, because SQLite writes whole rows: so
@@ -335,8 +333,8 @@ CREATE INDEX exchange_age ON exchange (sent_at);
 
 # A send changes few pages, because each of them is written out with it. So what it can do without
 # is gone: AUTOINCREMENT, whose numbers have a page of their own, as no message is ever deleted; and
-# the two indexes of history. `correspondence` takes their place, which is filled behind the sends:
-# it has all messages up to where the open gap of the search begins.
+# the two indexes of history. `correspondence` takes their place, which is filled behind the sends, up
+# to `correspondence_end`.
 _FEWER_PAGES = """
 CREATE TABLE new_message (
     id INTEGER PRIMARY KEY,
@@ -413,11 +411,10 @@ CREATE TABLE correspondence (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO correspondence
 SELECT recipient_id, id, sender_id FROM message
-WHERE id <= (SELECT above FROM search_gap WHERE upto = 9223372036854775807)
-UNION ALL SELECT sender_id, id, recipient_id FROM message
-WHERE id <= (SELECT above FROM search_gap WHERE upto = 9223372036854775807)
-    AND sender_id <> recipient_id
+UNION ALL SELECT sender_id, id, recipient_id FROM message WHERE sender_id <> recipient_id
 ORDER BY 1, 2;
+CREATE TABLE correspondence_end (message_id INTEGER NOT NULL) STRICT;
+INSERT INTO correspondence_end SELECT coalesce(max(id), 0) FROM message;
 """
 
 # Appended to, never edited: each entry takes the database from its index to the next number.

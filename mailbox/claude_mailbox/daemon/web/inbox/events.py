@@ -113,4 +113,4 @@ class EventStream:
 def _event(entry: HistoryEntry) -> str:
     status = entry.status
     content = {"id": status.id, "from": status.sender, "to": status.recipient, "text": entry.body}
-    return f"id: {status.id}\nevent: message\ndata: {compact(content)}\n\n"
+    return f"id: {status.id}\nevent: message\ndata: {compact(content).decode()}\n\n"

@@ -257,7 +257,7 @@ class SqliteConversation(ConversationStore):
             if row is None:
                 continue
             # It may have been deleted meanwhile, and its counts with it.
-            recipient_id, recipient = self._mailboxes.find_or_make(row[0], now, seen=False)
+            recipient_id, recipient, _ = self._mailboxes.recipient(row[0], now)
             self._connection.execute(
                 "INSERT OR IGNORE INTO backlog (recipient_id, sender_id) VALUES (?, ?)",
                 (recipient_id, row[1]),

@@ -26,7 +26,6 @@ from claude_mailbox.daemon.store.sqlite.schema import (
     HELD,
     LEASED,
     NOTED,
-    OPEN_END,
     PARKED,
     WAITING,
 )
@@ -47,6 +46,9 @@ _STATES = {
 # Room for a million million messages, and eight million mailboxes.
 _MESSAGE_BITS = 40
 _LAST_MESSAGE = (1 << _MESSAGE_BITS) - 1
+# The end of the gap that new messages come into.
+_OPEN_END = 2**63 - 1
+
 # How many messages one job notes: a millisecond of work.
 _NOTED_MESSAGES = 500
 # What one job of the ledger indexes: two milliseconds of work, or a single large message.
@@ -238,7 +240,7 @@ class SqliteHistory(HistoryStore):
             {
                 "excerpt": excerpt,
                 "after": after,
-                "before": OPEN_END if before is None else before,
+                "before": _OPEN_END if before is None else before,
                 "thread": thread,
                 "limit": limit + 1,
             },
@@ -274,14 +276,42 @@ class SqliteHistory(HistoryStore):
         return int(str(last))
 
     def index(self) -> bool:
+        self._note_exchanges()
         self._note_new_messages()
         gap = self._connection.execute(
             "SELECT above, upto FROM search_gap WHERE upto < ? ORDER BY upto DESC LIMIT 1",
-            (OPEN_END,),
+            (_OPEN_END,),
         ).get
-        if gap is None:
-            return False
-        above, upto = gap
+        if gap is not None:
+            self._fill(*gap)
+        return self._last_unindexed() > 0 or self._is_behind()
+
+    def _note_exchanges(self) -> None:
+        """Note who exchanged the next messages that came since the last time."""
+        execute = self._connection.execute
+        above = execute(NOTED).get
+        last = execute(
+            "SELECT max(id) FROM (SELECT id FROM message WHERE id > ? ORDER BY id LIMIT ?)",
+            (above, _NOTED_MESSAGES),
+        ).get
+        if last is None:
+            return
+        execute(
+            "INSERT INTO correspondence (mailbox_id, message_id, peer_id)"
+            " SELECT recipient_id, id, sender_id FROM message WHERE id > :above AND id <= :last"
+            " UNION ALL SELECT sender_id, id, recipient_id FROM message"
+            " WHERE id > :above AND id <= :last AND sender_id <> recipient_id",
+            {"above": above, "last": last},
+        )
+        execute("UPDATE correspondence_end SET message_id = ?", (last,))
+
+    def _is_behind(self) -> bool:
+        return bool(
+            self._connection.execute(f"SELECT (SELECT max(id) FROM message) > ({NOTED})").get
+        )
+
+    def _fill(self, above: int, upto: int) -> None:
+        """Index the newest messages of a gap."""
         low = self._first_of_batch(above, upto)
         self._connection.execute(
             "INSERT INTO search (rowid, text, peer)"
@@ -300,27 +330,20 @@ class SqliteHistory(HistoryStore):
             )
         else:
             self._connection.execute("DELETE FROM search_gap WHERE upto = ?", (upto,))
-        return self._last_unindexed() > 0
 
     def _note_new_messages(self) -> None:
-        """Note messages that came since the last time, the first of them."""
-        execute = self._connection.execute
-        above, last = execute(f"SELECT ({NOTED}), (SELECT max(id) FROM message)").get
-        if last is None or last <= above:
-            return
-        last = min(last, above + _NOTED_MESSAGES)
-        execute(
-            "INSERT INTO correspondence (mailbox_id, message_id, peer_id)"
-            " SELECT recipient_id, id, sender_id FROM message WHERE id > :above AND id <= :last"
-            " UNION ALL SELECT sender_id, id, recipient_id FROM message"
-            " WHERE id > :above AND id <= :last AND sender_id <> recipient_id",
-            {"above": above, "last": last},
-        )
-        # They are a gap in the index, or the new end of one.
-        execute("UPDATE search_gap SET upto = ? WHERE upto = ?", (last, above))
-        if not self._connection.changes():
-            execute("INSERT INTO search_gap (upto, above) VALUES (?, ?)", (last, above))
-        execute("UPDATE search_gap SET above = ? WHERE upto = ?", (last, OPEN_END))
+        """Make a gap of the messages that came since the last time."""
+        above = self._connection.execute(
+            "SELECT above FROM search_gap WHERE upto = ?", (_OPEN_END,)
+        ).get
+        last = self._connection.execute("SELECT max(id) FROM message").get
+        if last is not None and last > above:
+            self._connection.execute(
+                "INSERT INTO search_gap (upto, above) VALUES (?, ?)", (last, above)
+            )
+            self._connection.execute(
+                "UPDATE search_gap SET above = ? WHERE upto = ?", (last, _OPEN_END)
+            )
 
     def _first_of_batch(self, above: int, upto: int) -> int:
         """Return where to begin, in order to index not too much up to *upto*."""
@@ -337,11 +360,9 @@ class SqliteHistory(HistoryStore):
         return above + 1
 
     def _last_unindexed(self) -> int:
-        """Return the newest of the messages that are not indexed; 0 if all are."""
+        """Return the newest of the messages that are known not to be indexed; 0 if all are."""
         last: int = self._connection.execute(
-            f"SELECT max(CASE WHEN last > ({NOTED}) THEN last ELSE 0 END,"
-            f" coalesce((SELECT max(upto) FROM search_gap WHERE upto < {OPEN_END}), 0))"
-            " FROM (SELECT coalesce(max(id), 0) AS last FROM message)"
+            "SELECT coalesce(max(upto), 0) FROM search_gap WHERE upto < ?", (_OPEN_END,)
         ).get
         return last
 

@@ -42,7 +42,7 @@ class SqliteMail(MailStore):
                         " new key."
                     )
                 return first
-        recipient_id, recipient = self._mailboxes.find_or_make(draft.to, now, seen=False)
+        recipient_id, recipient, seen_at = self._mailboxes.recipient(draft.to, now)
         waiting, pending = self._mailboxes.counts(recipient_id)
         if pending >= max_pending:
             raise QuotaFull(
@@ -52,9 +52,7 @@ class SqliteMail(MailStore):
             )
         last_seen_at, watching = presence(recipient)
         if last_seen_at is None:
-            last_seen_at = self._connection.execute(
-                "SELECT last_seen_at FROM mailbox WHERE id = ?", (recipient_id,)
-            ).get
+            last_seen_at = seen_at
         self._connection.execute(
             "INSERT INTO message (recipient_id, sender_id, recipient, sender, sent_at, state,"
             " thread, reply_to, is_final, urgency, is_quiet, visible_at, expires_at, answer_by)"

@@ -54,30 +54,37 @@ class SqliteMailboxes(MailboxStore):
         ).get
         return deleted
 
-    def find_or_make(self, name: str, now: int, *, seen: bool = True) -> tuple[int, str]:
-        """Return id and present name of the mailbox, which is made when there is none.
-
-        With *seen* false it was only written to: nobody has used it yet.
-        """
+    def find_or_make(self, name: str, now: int) -> tuple[int, str]:
+        """Return id and present name of a mailbox that is used, which is made when there is none."""
         row = self._row(name)
         if row is None:
-            check_new_name(name)
-            self._check_limit()
-            # One that was deleted comes back with its history, and so with its id.
-            former_id: int | None = self._connection.execute(
-                "DELETE FROM deleted_mailbox WHERE name = ? RETURNING mailbox_id", (name,)
-            ).get
-            self._connection.execute(
-                "INSERT INTO mailbox (id, name, created_at, last_seen_at) VALUES (?, ?, ?, ?)",
-                (former_id, name, now, now if seen else None),
-            )
-            return self._connection.last_insert_rowid(), name
+            return self._make(name, now, seen_at=now), name
         mailbox_id, present, last_seen_at = row
-        if seen and last_seen_at is None:
+        if last_seen_at is None:
             self._connection.execute(
                 "UPDATE mailbox SET last_seen_at = ? WHERE id = ?", (now, mailbox_id)
             )
         return mailbox_id, present
+
+    def recipient(self, name: str, now: int) -> tuple[int, str, int | None]:
+        """Return id, present name and last sight of a mailbox that is written to.
+
+        It is made when there is none; then nobody has used it yet.
+        """
+        return self._row(name) or (self._make(name, now, seen_at=None), name, None)
+
+    def _make(self, name: str, now: int, *, seen_at: int | None) -> int:
+        check_new_name(name)
+        self._check_limit()
+        # One that was deleted comes back with its history, and so with its id.
+        former_id: int | None = self._connection.execute(
+            "DELETE FROM deleted_mailbox WHERE name = ? RETURNING mailbox_id", (name,)
+        ).get
+        self._connection.execute(
+            "INSERT INTO mailbox (id, name, created_at, last_seen_at) VALUES (?, ?, ?, ?)",
+            (former_id, name, now, seen_at),
+        )
+        return self._connection.last_insert_rowid()
 
     def _check_limit(self) -> None:
         if self._limit is None:

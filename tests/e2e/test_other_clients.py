@@ -1,0 +1,172 @@
+"""``install`` of each client that can be run offline, and what it gives to a session."""
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.conftest import Measure, Sessions
+from e2e.harness.claude import Claude
+from e2e.harness.mail import Mail
+from e2e.harness.messages import Request, Text, ToolCall, call, say
+from e2e.harness.other_clients import CLIENTS, CODEX_UNASKED, Installation
+from e2e.harness.other_model import OtherModel
+from e2e.harness.plugin import Plugin
+from e2e.harness.terminal import Terminals
+from e2e.harness.waiting import eventually
+
+pytestmark = pytest.mark.timeout(120)
+
+# In the shells of the others no variable tells which session runs them.
+KNOWN_IN_SHELLS = {"codex", "opencode"}
+
+# The shell of a client may be a login shell, which has a PATH of its own.
+COMMAND = Path(sys.executable).with_name("claude-mailbox")
+
+
+@pytest.fixture
+def terminals(folder: Path) -> Iterator[Terminals]:
+    """Terminals for clients other than Claude Code."""
+    with Terminals(folder) as terminals:
+        yield terminals
+
+
+def own_name(shown: str) -> str:
+    """Return the mailbox that a session was introduced to."""
+    found = re.search(r"This session has the mailbox \W*([\w-]+)", shown)
+    assert found is not None, shown[-2000:]
+    return found[1]
+
+
+def introduced(mail: Mail) -> str:
+    """Return the only mailbox of a session, once it is idle."""
+
+    def idle() -> list[str]:
+        rows = json.loads(mail.run("list", "--json"))
+        return [row["name"] for row in rows if row["state"] == "idle"]
+
+    return eventually(idle, lambda: f"no idle session among {mail.run('list')}")[0]
+
+
+def contents(paths: list[str]) -> dict[str, bytes | None]:
+    """Return what the files have; None of those that do not exist."""
+    return {path: Path(path).read_bytes() if Path(path).exists() else None for path in paths}
+
+
+@pytest.mark.parametrize("word", CLIENTS)
+def test_a_session_has_tools_a_lasting_name_and_its_mail(
+    word: str, folder: Path, mail: Mail
+) -> None:
+    """With each prompt and between tools, until uninstall gives its files back."""
+    client = CLIENTS[word]
+    mail.start()
+    with OtherModel(client.tool) as model:
+        installation = Installation(word, folder, model, mail)
+        installation.program()
+        files = json.loads(mail.run("install", word, "--dry-run", "--json"))["files"]
+        before = contents([each["path"] for each in files])
+        mail.run("install", word)
+
+        own = "" if word in KNOWN_IN_SHELLS else "--from shell "
+        command = f"{COMMAND} send {own}--to outside --body from-the-shell"
+        model.plan = [
+            call(client.send, to="outside", body="from the tool"),
+            client.shell(command),
+        ]
+        installation.run(client.first, "Write to them.")
+        name = own_name(model.requests[0])
+        sent = json.loads(mail.run("check", "--name", "outside", "--json"))
+        assert [each["body"] for each in sent] == ["from the tool", "from-the-shell"]
+        assert {each["from"] for each in sent} == {name} | ({"shell"} if own else set())
+
+        mail.send(name, "before the prompt")
+        model.plan = [client.shell(f"{COMMAND} send --from shell --to {name} between")]
+        installation.run(client.again, "Go on.")
+        shown = [request.count("  before the prompt") for request in model.requests]
+        assert shown[-2:] == [1, 1], shown
+        assert "  between" in model.requests[-1]
+        assert own_name(model.requests[-1]) == name
+        assert mail.pending(name) == 0
+
+        mail.run("uninstall", word)
+        assert contents(list(before)) == before
+
+
+@pytest.mark.parametrize(
+    ("word", "arguments", "ready"),
+    [
+        ("codex", (CODEX_UNASKED, "--dangerously-bypass-hook-trust"), "Ask Codex"),
+        ("opencode", (), "Ask anything"),
+    ],
+    ids=["codex", "opencode"],
+)
+def test_mail_wakes_an_idle_session(
+    word: str,
+    arguments: tuple[str, ...],
+    ready: str,
+    folder: Path,
+    mail: Mail,
+    terminals: Terminals,
+    measure: Measure,
+) -> None:
+    """Twice, and with a prompt that has no mail in it."""
+    mail.start()
+    with OtherModel(CLIENTS[word].tool) as model:
+        installation = Installation(word, folder, model, mail)
+        program = installation.program()
+        if word == "codex":
+            config = installation.home / ".codex" / "config.toml"
+            trusted = f'\n[projects."{installation.project}"]\ntrust_level = "trusted"\n'
+            config.write_text(config.read_text() + trusted)
+        mail.run("install", word)
+        terminal = terminals.open([program, *arguments], installation.env, installation.project)
+        terminal.wait_until(lambda screen: ready in screen, "prompt")
+        terminal.type("Hello there")
+        terminal.wait_until(lambda screen: "Hello there" in screen, "draft")
+
+        def answered() -> bool:
+            # Enter that comes at once may be taken for a part of what is pasted.
+            terminal.press("Enter")
+            return model.is_shown("Hello there", seconds=1)
+
+        eventually(answered, lambda: f"no answer here:\n{terminal.screen()}")
+        name = introduced(mail)
+        for body in ("the build is green", "the build is red"):
+            sent = time.monotonic()
+            assert mail.send(name, body)["recipient"]["wakes"]
+            assert model.is_shown(body), terminal.screen()
+            measure(f"'send' called until the idle {word} has it", time.monotonic() - sent)
+            assert introduced(mail) == name
+        assert "the build" not in terminal.screen()
+        assert model.requests[-1].count("  the build is green") == 1
+
+
+def test_claude_code_needs_no_plugin(claude: Claude, sessions: Sessions, mail: Mail) -> None:
+    """Tools, waking and proof of what was read, until uninstall takes all of it out."""
+    mail.start()
+    mail.env["HOME"] = str(claude.home)
+    settings, state = claude.home / ".claude" / "settings.json", claude.home / ".claude.json"
+    before = settings.read_bytes()
+    mail.run("install", "claude-code")
+
+    def script(request: Request) -> Text | ToolCall:
+        if "the build is green" in request.news:
+            return call("mailbox__send", to="outside", body="seen")
+        return say("All right.")
+
+    peer = sessions.start_peer(script, Plugin(("--allowedTools", "mcp__mailbox")))
+    peer.session.ask("Hello")
+    mail.send(peer.name, "the build is green")
+    peer.model.wait_for("the build is green")
+    peer.session.wait_idle()
+    peer.assert_read_once("the build is green")
+    (answer,) = json.loads(mail.run("check", "--name", "outside", "--json"))
+    assert (answer["from"], answer["body"]) == (peer.name, "seen")
+
+    mail.run("uninstall", "claude-code")
+    assert settings.read_bytes() == before
+    assert "mcpServers" not in json.loads(state.read_text()) or "mcp-stdio" not in state.read_text()
