@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import pytest
 
 from inbox.axe import axe_source
@@ -15,10 +16,18 @@ from support.daemon import DaemonProcess
 MILLISECONDS = PATIENCE_SECONDS * 1000
 PAGES = (
     "/",
+    "/?find=nobody-has-this",
     "/inbox/mailbox?name=seen-1",
-    "/inbox/search?q=hello",
-    "/inbox/write",
     "/inbox/mailbox?name=user",
+    "/inbox/search",
+    "/inbox/search?q=hello",
+    "/inbox/search?q=nowhere-to-be-found",
+    "/inbox/write",
+    "/inbox/write?to=%40seen",
+    "/inbox/groups",
+    "/inbox/group?name=%40seen",
+    "/inbox/held",
+    "/inbox/message?id=999999",
 )
 
 
@@ -32,6 +41,48 @@ def test_a_new_message_appears_by_itself(page: Any, daemon: DaemonProcess) -> No
 
     page.wait_for_selector(f'#stream a[href="/inbox/message?id={second}"]', timeout=MILLISECONDS)
     assert page.evaluate("document.activeElement.getAttribute('href')").endswith(f"id={number}")
+
+
+@pytest.mark.parametrize("is_scrolled", [True, False], ids=["scrolled", "pointer"])
+def test_news_move_nothing_that_is_being_looked_at(
+    page: Any, daemon: DaemonProcess, is_scrolled: bool
+) -> None:
+    """Neither what is read further down, nor what the pointer is on."""
+    for number in range(40):
+        send(daemon, "calm-a", "calm-b", f"message {number}")
+    page.goto(f"{daemon.url}/")
+    place = "document.querySelector(`#stream #m${id}`).getBoundingClientRect().top"
+    items = page.locator("#stream [data-item]")
+    if is_scrolled:
+        page.evaluate("scrollTo(0, 900)")
+        item = page.evaluate(
+            "[...document.querySelectorAll('#stream [data-item]')]"
+            ".find((each) => each.getBoundingClientRect().top > 100).id"
+        )
+    else:
+        items.nth(2).hover()
+        item = items.nth(2).get_attribute("id")
+    script = f"(() => {{ const id = '{item[1:]}'; return {place}; }})()"
+    before = page.evaluate(script)
+
+    number = send(daemon, "calm-a", "calm-b", "a tall one\n" * 5)
+
+    page.wait_for_selector(f"#stream #m{number}", state="attached", timeout=MILLISECONDS)
+    assert abs(page.evaluate(script) - before) < 2
+
+
+def test_new_mail_stays_marked_when_the_page_brings_itself_up_to_date(
+    page: Any, daemon: DaemonProcess
+) -> None:
+    """Though it counts as read from then on."""
+    first = send(daemon, "marks", "user", "the first")
+    page.goto(f"{daemon.url}/inbox/mailbox?name=user")
+    page.wait_for_selector(f"#m{first} .new:visible")
+    second = send(daemon, "marks", "user", "the second")
+    page.wait_for_selector(f"#m{second}", timeout=MILLISECONDS)
+    assert page.is_visible(f"#m{first} .new")
+    page.goto(f"{daemon.url}/inbox/mailbox?name=user")
+    assert not page.is_visible(f"#m{first} .new")
 
 
 def test_a_page_catches_up_after_a_restart(chromium: Any) -> None:
@@ -190,26 +241,62 @@ def test_pages_of_other_sites_can_do_nothing(page: Any, daemon: DaemonProcess, h
     assert f"victim-{host}" not in page.content()
 
 
+@pytest.fixture(scope="module")
+def seen() -> Iterator[DaemonProcess]:
+    """A daemon with something on every page: a group, a question, held and hidden things."""
+    with DaemonProcess({"guardAfter": 1, "holdAfter": 2}) as process:
+        with httpx.Client(base_url=process.url, timeout=PATIENCE_SECONDS) as client:
+            for name, state in (("seen-1", "waiting"), ("seen-2", "working")):
+                session = {"sessionId": f"{name}-id", "name": name}
+                client.post("/v1/session", json=session).raise_for_status()
+                event = {"sessionId": f"{name}-id", "state": state, "project": "seen"}
+                client.post("/v1/session/event", json=event).raise_for_status()
+        send(process, "seen-1", "seen-2", "hello \u202e there", ask=3600)
+        send(process, "seen-2", "seen-1", "hello", replyTo=1)
+        send(process, "seen-1", "user", "hello you", ask=3600)
+        send(process, "peer", "@seen", "hello all", urgency="high")
+        yield process
+
+
+SIZES = ((1280, 800), (360, 740))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=["wide", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_are_accessible(page: Any, daemon: DaemonProcess, scheme: str) -> None:
-    """As far as axe-core can tell: no violation on any page, at a phone's width, too."""
+def test_pages_are_accessible(
+    chromium: Any, seen: DaemonProcess, scheme: str, size: tuple[int, int]
+) -> None:
+    """As far as axe-core can tell: no violation on any page, and nothing wider than the screen."""
     source = axe_source()
     if source is None:
         pytest.skip("axe-core cannot be fetched: npm is missing, or has no registry")
-    number = send(daemon, "seen-a", "seen-1", "hello \u202e there")
-    send(daemon, "seen-a", "user", "hello you")
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": 360 if scheme == "light" else 1280, "height": 800})
+    width, height = size
+    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": height})
+    page = context.new_page()
     found = []
-    for path in (*PAGES, f"/inbox/message?id={number}"):
-        page.goto(daemon.url + path)
+
+    def look(path: str) -> None:
         page.evaluate(source)
         result = page.evaluate("axe.run()")
-        found += [
+        found.extend(
             (path, violation["id"], node["html"])
             for violation in result["violations"]
             for node in violation["nodes"]
-        ]
+        )
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+    page.goto(f"{seen.url}/")
+    look("without a cookie")
+    page.goto(one_time_address(seen))
+    page.wait_for_url(f"{seen.url}/")
+    for path in (
+        *PAGES,
+        *(f"/inbox/{kind}?id={number}" for kind in ("message", "thread") for number in (1, 2, 3)),
+    ):
+        page.goto(seen.url + path)
+        look(path)
+    page.keyboard.press("?")
+    look("the help")
+    context.close()
 
     assert found == []

@@ -5,18 +5,8 @@ import html
 import httpx
 import pytest
 
-from inbox.visitor import PATIENCE_SECONDS, Visitor, send
+from inbox.visitor import PATIENCE_SECONDS, Visitor, send, take
 from support.daemon import DaemonProcess
-
-
-def take(daemon: DaemonProcess, name: str) -> list[dict[str, object]]:
-    """Take all mail of a mailbox."""
-    with httpx.Client(base_url=daemon.url, timeout=PATIENCE_SECONDS) as client:
-        found = client.post(
-            "/v1/check-inbox", params={"name": name}, headers={"X-Mailbox": name}
-        ).json()
-    assert isinstance(found, list)
-    return found
 
 
 def test_an_empty_inbox_says_what_to_do_next() -> None:

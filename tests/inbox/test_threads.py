@@ -2,20 +2,8 @@
 
 import html
 
-import httpx
-
-from inbox.visitor import PATIENCE_SECONDS, Visitor, send
+from inbox.visitor import Visitor, send, take
 from support.daemon import DaemonProcess
-
-
-def take(daemon: DaemonProcess, name: str) -> list[dict[str, object]]:
-    """Take all mail of a mailbox."""
-    with httpx.Client(base_url=daemon.url, timeout=PATIENCE_SECONDS) as client:
-        return list(
-            client.post(
-                "/v1/check-inbox", params={"name": name}, headers={"X-Mailbox": name}
-            ).json()
-        )
 
 
 def test_a_thread_is_a_conversation(daemon: DaemonProcess, visitor: Visitor) -> None:

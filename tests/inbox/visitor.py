@@ -29,6 +29,16 @@ def send(daemon: DaemonProcess, sender: str, to: str, body: str, **fields: objec
     return int(response.json()["id"])
 
 
+def take(daemon: DaemonProcess, name: str) -> list[dict[str, object]]:
+    """Take all mail of a mailbox."""
+    with httpx.Client(base_url=daemon.url, timeout=PATIENCE_SECONDS) as client:
+        found = client.post(
+            "/v1/check-inbox", params={"name": name}, headers={"X-Mailbox": name}
+        ).json()
+    assert isinstance(found, list)
+    return found
+
+
 class Visitor:
     """Reads pages and sends forms, as a context manager.
 

@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from claude_mailbox.cli.top.view import View
-from support.commandline import CommandLine
+from support.commandline import CommandLine, until
 from support.daemon import PATIENCE_SECONDS, DaemonProcess
 
 
@@ -80,6 +80,30 @@ def test_shows_who_is_there_and_what_goes_by(line: CommandLine) -> None:
         screen.close()
 
 
+def test_held_messages_are_shown_and_let_through() -> None:
+    """By a key, after a question: any other key than y leaves them."""
+    with DaemonProcess({"guardAfter": 1, "holdAfter": 2}) as daemon, CommandLine(daemon) as line:
+        with line.client() as client:
+            for number, name in enumerate(("one-1", "two-2")):
+                client.call("POST", "/v1/session", body={"sessionId": f"s-{number}", "name": name})
+        for _ in range(2):
+            line.run("send", "--from", "one-1", "--to", "two-2", "--body", "thanks")
+        screen = Screen(line)
+        try:
+            screen.wait_for("Held: 1 message between 'one-1' and 'two-2'")
+            screen.press("l")
+            screen.wait_for(r"through\? y: yes")
+            screen.press("n")
+            screen.wait_for("quit")
+            assert line.pending("two-2") == 1
+            screen.press("ly")
+            until(lambda: line.pending("two-2") == 2, "the held message in its line")
+            screen.press("q")
+            assert screen.process.wait(PATIENCE_SECONDS) == 0
+        finally:
+            screen.close()
+
+
 def test_in_a_pipe_it_prints_lines(line: CommandLine) -> None:
     """One for each message, as it comes, over a restart of the daemon; nothing is taken."""
     child = line.spawn("top")
@@ -127,7 +151,7 @@ class TestView:
             "body": "x\x1b[2J",
             "sentAt": "2026-11-27T12:00:00Z",
         }
-        console.print(view.render(self.ROWS, [message] * 50, height, is_connected=True))
+        console.print(view.render(self.ROWS, [message] * 50, height, held=[], is_connected=True))
         console.file.close()
         return console.export_text()
 

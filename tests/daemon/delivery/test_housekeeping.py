@@ -116,7 +116,7 @@ class TestSweep:
             await world.presence.touch("b")
             await trio.sleep(10**9)
             assert await world.housekeeping.sweep() == []
-            assert [row.name for row, _ in await world.broker.list_mailboxes("b")] == ["b"]
+            assert [row.name for row, _ in await world.broker.listings.all("b")] == ["b"]
 
 
 class TestSweepMailboxes:
@@ -130,12 +130,12 @@ class TestSweepMailboxes:
         await world.presence.touch("later")
         nursery.start_soon(world.housekeeping.sweep_mailboxes, no_sessions)
         await wait_all_tasks_blocked()
-        rows = await world.broker.list_mailboxes()
+        rows = await world.broker.listings.all()
         assert [row.name for row, _ in rows] == ["later"]
         assert "deleted 1 mailboxes that nobody used: stale" in caplog.text
         await trio.sleep(10080 * 60 + 3600)
         await wait_all_tasks_blocked()
-        assert await world.broker.list_mailboxes("later") == []
+        assert await world.broker.listings.all("later") == []
 
     async def test_a_failure_is_survived(self, world: World, nursery: trio.Nursery) -> None:
         """The next round tries again."""
@@ -146,7 +146,7 @@ class TestSweepMailboxes:
             await wait_all_tasks_blocked()
         await trio.sleep(3600)
         await wait_all_tasks_blocked()
-        assert await world.broker.list_mailboxes("stale") == []
+        assert await world.broker.listings.all("stale") == []
 
     async def test_an_interval_of_zero_switches_it_off(
         self, scratch: Path, autojump_clock: trio.testing.MockClock

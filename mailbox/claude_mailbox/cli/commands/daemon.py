@@ -65,7 +65,7 @@ def status(url: str | None, as_json: bool) -> int:
     else:
         fields["mailboxes"] = len(rows)
         fields["pending"] = sum(n for row in rows if isinstance(n := row.get("pending"), int))
-        held = holding.held(url)
+        held = holding.held(daemon)
         if held:
             fields["held"] = len(held) if as_json else holding.summary(held)
     fields["autostart"] = autostart

@@ -22,8 +22,8 @@ _BEFORE = 20
 def top(url: str | None, as_json: bool) -> int:
     """Show live who is there, in which state, and what goes by. Takes no mail.
 
-    Keys: q ends it, s chooses a state, / filters by a text. Without a terminal, and with --json, it
-    prints a line for each message.
+    Keys: q ends it, s chooses a state, / filters by a text, l lets held messages through. Without a
+    terminal, and with --json, it prints a line for each message.
 
     \b
     Examples:
@@ -61,8 +61,11 @@ def _show(feed: Feed, console: Console) -> None:
                 feed.mailboxes,
                 feed.messages,
                 console.size.height,
+                held=feed.held,
                 is_connected=feed.is_connected,
             )
             live.update(screen, refresh=True)
-            goes_on = view.press(keys.read(_SECONDS))
+            goes_on = view.press(keys.read(_SECONDS), has_held=bool(feed.held))
+            if view.take_decision():
+                feed.let_through()
             feed.read()

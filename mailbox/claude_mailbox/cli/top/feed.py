@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from claude_mailbox.client.mail import held as holding
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.proof import home_proof
 from claude_mailbox.errors import DaemonUnreachable
@@ -19,6 +20,7 @@ class Feed:
     Attributes:
         mailboxes: rows of the list.
         messages: those that went by, oldest first.
+        held: rows of the messages that are held, without their texts.
         is_connected: whether the daemon answered the last time.
     """
 
@@ -26,6 +28,7 @@ class Feed:
         self._daemon = daemon
         self.mailboxes: list[dict[str, Any]] = []
         self.messages: deque[dict[str, Any]] = deque(maxlen=KEPT_MESSAGES)
+        self.held: list[dict[str, Any]] = []
         self.is_connected = False
 
     def read(self) -> "list[dict[str, Any]]":
@@ -40,6 +43,7 @@ class Feed:
             mailboxes = self._daemon.call("GET", "/v1/list", is_repeatable=True).value
             body = {"after": last, "limit": KEPT_MESSAGES, **home_proof(self._daemon)}
             recent = self._daemon.call("POST", "/v1/recent", body=body, is_repeatable=True).value
+            held = holding.held(self._daemon)
         except DaemonUnreachable:
             if not self.mailboxes and not self.messages:
                 raise
@@ -50,5 +54,13 @@ class Feed:
         self.is_connected = True
         self.mailboxes = mailboxes
         self.messages += recent
+        self.held = held
         # What has become of the older ones may have changed; that is told by their receipts.
         return recent
+
+    def let_through(self) -> None:
+        """Let the messages through that are held; without a daemon they stay."""
+        try:
+            holding.let_through(self._daemon)
+        except DaemonUnreachable:
+            self.is_connected = False

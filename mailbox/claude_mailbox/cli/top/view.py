@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from claude_mailbox.client import times
+from claude_mailbox.client.mail.held import between
 from claude_mailbox.model.text import visible
 
 TYPE_CHECKING = False
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 STATES = ("", "working", "idle", "waiting", "ended")
 _STYLES = {"working": "green", "idle": "cyan", "waiting": "bold yellow", "ended": "dim"}
 _KEYS = "q quit   s state   / filter"
-# Lines that are no message and no mailbox: heading of the table, two captions, the last line.
-_FRAME_LINES = 5
+# Lines that are no message and no mailbox: heading of the table, captions, what is held, the last.
+_FRAME_LINES = 6
 
 
 class View:
@@ -26,17 +27,28 @@ class View:
         state: only sessions in this state; all if empty.
         words: only mailboxes and messages that have this text.
         is_typing: whether keys go to the words.
+        is_asking: whether the next key says if held messages are let through.
     """
 
     def __init__(self) -> None:
         self.state = ""
         self.words = ""
         self.is_typing = False
+        self.is_asking = False
+        self._lets_through = False
 
-    def press(self, keys: str) -> bool:
+    def take_decision(self) -> bool:
+        """Return, once, whether the person decided to let held messages through."""
+        decided, self._lets_through = self._lets_through, False
+        return decided
+
+    def press(self, keys: str, *, has_held: bool = False) -> bool:
         """Take keys; return whether to go on."""
         for key in keys:
-            if self.is_typing:
+            if self.is_asking:
+                self.is_asking = False
+                self._lets_through = key == "y"
+            elif self.is_typing:
                 if key in "\r\n\x1b":
                     self.is_typing = False
                 elif key in "\x7f\b":
@@ -49,6 +61,8 @@ class View:
                 self.state = STATES[(STATES.index(self.state) + 1) % len(STATES)]
             elif key == "/":
                 self.words, self.is_typing = "", True
+            elif key == "l":
+                self.is_asking = has_held
         return True
 
     def _wanted(self, *texts: object) -> bool:
@@ -69,6 +83,7 @@ class View:
         messages: "Iterable[dict[str, Any]]",
         height: int,
         *,
+        held: "list[dict[str, Any]]",
         is_connected: bool,
     ) -> Group:
         """Return all of the screen, for a terminal of so many lines."""
@@ -90,19 +105,32 @@ class View:
         hidden = len(rows) - len(shown)
         log = [m for m in messages if self._wanted(m["from"], m["to"], m["body"])]
         lines = [message_text(message) for message in log[-(room - len(shown)) :]]
-        status = f"/{self.words}_" if self.is_typing else _KEYS
-        if self.state:
-            status += f"   only {self.state}"
-        if self.words and not self.is_typing:
-            status += f"   only '{visible(self.words)}'"
-        if not is_connected:
-            status += "   the daemon does not answer; trying again"
         return Group(
             table,
             Text(f"and {hidden} more" if hidden > 0 else "", style="dim"),
             *lines,
-            Text(status, style="reverse"),
+            Text(_held_words(held), style="bold yellow", no_wrap=True, overflow="ellipsis"),
+            Text(self._status(held, is_connected=is_connected), style="reverse"),
         )
+
+    def _status(self, held: "list[dict[str, Any]]", *, is_connected: bool) -> str:
+        """Return the last line: what keys do, and what is shown."""
+        if self.is_asking:
+            return f"Let {between(held)} through? y: yes   any other key: no"
+        if self.is_typing:
+            return f"/{self.words}_"
+        status = _KEYS + ("   l let held messages through" if held else "")
+        if self.state:
+            status += f"   only {self.state}"
+        if self.words:
+            status += f"   only '{visible(self.words)}'"
+        return status if is_connected else status + "   the daemon does not answer; trying again"
+
+
+def _held_words(held: "list[dict[str, Any]]") -> str:
+    if not held:
+        return ""
+    return f"Held: {between(held)}: they write to each other without a prompt by you"
 
 
 def _state_words(row: "dict[str, Any]") -> str:

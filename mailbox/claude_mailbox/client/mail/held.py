@@ -5,9 +5,8 @@ from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.model.text import visible
 
 
-def held(url: str | None = None) -> "list[dict[str, object]]":
+def held(daemon: Daemon) -> "list[dict[str, object]]":
     """Return the messages that are held, oldest first."""
-    daemon = Daemon(url)
     rows = daemon.call("GET", "/v1/held", is_repeatable=True).value
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise daemon.wrong_server()
@@ -16,7 +15,7 @@ def held(url: str | None = None) -> "list[dict[str, object]]":
 
 def list_held(*, url: str | None = None, as_json: bool = False) -> int:
     """Print the messages that are held, without their texts."""
-    rows = held(url)
+    rows = held(Daemon(url))
     if as_json:
         output.write(codec.encode(rows) + "\n")
     elif rows:
@@ -33,27 +32,37 @@ def _line(row: "dict[str, object]") -> str:
 
 def release(*, name: str | None = None, url: str | None = None, as_json: bool = False) -> int:
     """Let held messages through: all, or those that a mailbox sent and is to get."""
-    daemon = Daemon(url)
+    released = let_through(Daemon(url), name)
+    count = len(released)
+    sentence = (
+        "1 message was let through.\n" if count == 1 else f"{count} messages were let through.\n"
+    )
+    output.write(codec.encode({"released": released}) + "\n" if as_json else sentence)
+    return 0
+
+
+def let_through(daemon: Daemon, name: str | None = None) -> "list[object]":
+    """Let held messages through; return their numbers."""
     body = {} if name is None else {"name": name}
     value = daemon.call("POST", "/v1/held/release", body=body, is_repeatable=True).value
     released = value.get("released") if isinstance(value, dict) else None
     if not isinstance(released, list):
         raise daemon.wrong_server()
-    count = len(released)
-    sentence = (
-        "1 message was let through.\n" if count == 1 else f"{count} messages were let through.\n"
-    )
-    output.write(codec.encode(value) + "\n" if as_json else sentence)
-    return 0
+    return released
+
+
+def between(rows: "list[dict[str, object]]") -> str:
+    """Return how many messages are held, and between whom."""
+    pairs = sorted({tuple(sorted((str(row.get("from")), str(row.get("to"))))) for row in rows})
+    names = "; ".join(visible(f"'{one}' and '{other}'") for one, other in pairs[:3])
+    more = f", and {len(pairs) - 3} more pairs" if len(pairs) > 3 else ""
+    noun = "1 message" if len(rows) == 1 else f"{len(rows)} messages"
+    return f"{noun} between {names}{more}"
 
 
 def summary(rows: "list[dict[str, object]]") -> str:
     """Return in a sentence who is kept from writing to whom, and what to do about it."""
-    pairs = sorted({tuple(sorted((str(row.get("from")), str(row.get("to"))))) for row in rows})
-    between = "; ".join(visible(f"'{one}' and '{other}'") for one, other in pairs[:3])
-    more = f", and {len(pairs) - 3} more pairs" if len(pairs) > 3 else ""
-    noun = "1 message" if len(rows) == 1 else f"{len(rows)} messages"
     return (
-        f"{noun} between {between}{more}: they write to each other without a prompt by you. Enter a"
-        " prompt in either session, or run 'claude-mailbox held release'"
+        f"{between(rows)}: they write to each other without a prompt by you. Enter a prompt in"
+        " either session, or run 'claude-mailbox held release'"
     )

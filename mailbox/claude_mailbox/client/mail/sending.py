@@ -34,7 +34,6 @@ def send(
     confirm: bool = False,
     url: str | None = None,
     as_json: bool = False,
-    option: str = "--from",
 ) -> int:
     """Send a message.
 
@@ -54,7 +53,6 @@ def send(
         confirm: also to many members of a group.
         url: address of the daemon.
         as_json: print what the daemon says.
-        option: which one gives the sender.
     """
     identity = own_identity(sender, option)
     daemon = Daemon(url)

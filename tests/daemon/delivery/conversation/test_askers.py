@@ -87,7 +87,7 @@ async def test_an_answer_for_an_asker_who_left_goes_to_his_mailbox(
             waiting.scope.cancel()
             await wait_all_tasks_blocked()
         if waiting.custody.tokens:
-            await talk.world.broker.release(waiting.custody.tokens)
+            await talk.world.broker.leases.release(waiting.custody.tokens)
         assert await talk.bodies("a") == [moment]
 
 
@@ -108,7 +108,7 @@ async def test_whoever_asks_again_with_the_key_gets_the_answer(
     await at_last.ask(key="k")
     assert at_last.delivery is not None
     assert at_last.delivery.body == "because"
-    await talk.world.broker.settle(at_last.custody.tokens)
+    await talk.world.broker.leases.settle(at_last.custody.tokens)
     with trio.fail_after(1):
         await late.ask(key="k")
     assert late.delivery is None
@@ -139,7 +139,7 @@ async def test_of_two_that_wait_for_each_for_each_other_the_second_is_refused(
     """He may ask without waiting."""
     nursery.start_soon(Waiting(talk.world).ask)
     await wait_all_tasks_blocked()
-    await talk.world.broker.rename("a", "a2")
+    await talk.world.broker.mailboxes.rename("a", "a2")
     with pytest.raises(MutualAsk):
         await Waiting(talk.world).ask("b", "a2")
     assert await talk.bodies("a2") == []

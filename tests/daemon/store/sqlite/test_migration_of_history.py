@@ -72,6 +72,8 @@ def test_counts_keys_sessions_and_the_index_go_on(transaction: Transaction) -> N
         pass
     page = transaction.history.history("bob", HistoryQuery(words="waiting"))
     assert [entry.body for entry in page.entries] == ["waiting too", "waiting"]
+    in_all_mail = transaction.overview.search(HistoryQuery(words="waiting"), excerpt=99)
+    assert [entry.body for entry in in_all_mail.entries] == ["waiting too", "waiting"]
 
 
 def test_old_mail_can_be_replied_to(transaction: Transaction) -> None:

@@ -8,8 +8,8 @@ was leased for one who has left meanwhile goes back to his mailbox.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from claude_mailbox.daemon.delivery.custody import Custodian
-from claude_mailbox.daemon.delivery.waiters import Waiter
+from claude_mailbox.daemon.delivery.parties.custody import Custodian
+from claude_mailbox.daemon.delivery.parties.waiters import Waiter
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.mail import Delivery
 

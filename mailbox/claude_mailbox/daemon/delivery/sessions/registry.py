@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 
 import trio
 
-from claude_mailbox.daemon.delivery.broker import MINUTE, Broker
+from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell, Listener
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError
+from claude_mailbox.model.limits import MINUTE
 from claude_mailbox.model.mail import Listing
 from claude_mailbox.model.sessions import Start
 
@@ -137,7 +138,7 @@ class Sessions:
         if started.pending and bell is not None:
             self._doorbell.ring_later(started.mailbox)
         since = now - peer_minutes * MINUTE
-        rows = await self._broker.list_mailboxes(show_all=peer_minutes > PEERS_MINUTES)
+        rows = await self._broker.listings.all(show_hidden=peer_minutes > PEERS_MINUTES)
         recent = [
             row
             for row in rows

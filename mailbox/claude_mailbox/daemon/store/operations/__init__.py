@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from claude_mailbox.daemon.store.operations.conversation import ConversationStore, HistoryStore
 from claude_mailbox.daemon.store.operations.mail import LeaseStore, MailboxStore, MailStore
+from claude_mailbox.daemon.store.operations.overview import OverviewStore
 from claude_mailbox.daemon.store.operations.people import (
     ExchangeStore,
     GroupStore,
@@ -31,3 +32,4 @@ class Transaction:
     groups: GroupStore
     exchanges: ExchangeStore
     tokens: TokenStore
+    overview: OverviewStore

@@ -89,22 +89,6 @@ class HistoryStore(Protocol):
         """
         ...
 
-    def recent(
-        self,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        thread: int | None = None,
-        limit: int,
-        excerpt: int,
-    ) -> HistoryPage:
-        """Return messages of all mailboxes, newest first, whoever asks: for the user of the inbox.
-
-        Those with numbers above *after* and below *before*, and of a *thread*; of each body at most
-        *excerpt* characters.
-        """
-        ...
-
     def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
         """Return messages that wait in *mailbox*, in the order in which they are handed out.
 

@@ -11,6 +11,7 @@ from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMail
 from claude_mailbox.daemon.store.postgres.nonces import Nonces
 from claude_mailbox.daemon.store.postgres.people.exchanges import PostgresExchanges
 from claude_mailbox.daemon.store.postgres.people.groups import PostgresGroups
+from claude_mailbox.daemon.store.postgres.people.overview import PostgresOverview
 from claude_mailbox.daemon.store.postgres.people.sessions import PostgresSessions
 from claude_mailbox.daemon.store.postgres.people.shown import PostgresShown
 from claude_mailbox.daemon.store.postgres.people.tokens import PostgresTokens
@@ -50,4 +51,5 @@ def create_transaction(
         tokens=PostgresTokens(connection),
         groups=PostgresGroups(connection, mailboxes, keys, daemon_id),
         exchanges=PostgresExchanges(connection, locks, mailboxes),
+        overview=PostgresOverview(connection, history),
     )

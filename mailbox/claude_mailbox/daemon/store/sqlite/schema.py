@@ -417,6 +417,13 @@ CREATE TABLE correspondence_end (message_id INTEGER NOT NULL) STRICT;
 INSERT INTO correspondence_end SELECT coalesce(max(id), 0) FROM message;
 """
 
+# The search in all mail has rows of its own: everything is indexed anew, newest first.
+_SEARCH_IN_ALL_MAIL = """
+INSERT INTO search (search) VALUES ('delete-all');
+DELETE FROM search_gap WHERE upto < 9223372036854775807;
+INSERT INTO search_gap (upto, above) SELECT above, 0 FROM search_gap WHERE above > 0;
+"""
+
 # Appended to, never edited: each entry takes the database from its index to the next number.
 MIGRATIONS = (
     _FIRST,
@@ -428,6 +435,7 @@ MIGRATIONS = (
     _TOKENS,
     _GROUPS,
     _FEWER_PAGES,
+    _SEARCH_IN_ALL_MAIL,
 )
 
 

@@ -5,12 +5,14 @@ import apsw
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.messages.conversation import SqliteConversation
 from claude_mailbox.daemon.store.sqlite.messages.history import SqliteHistory
+from claude_mailbox.daemon.store.sqlite.messages.indexing import SearchIndex
 from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.messages.leases import SqliteLeases
 from claude_mailbox.daemon.store.sqlite.messages.mail import SqliteMail
 from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.people.exchanges import SqliteExchanges
 from claude_mailbox.daemon.store.sqlite.people.groups import SqliteGroups
+from claude_mailbox.daemon.store.sqlite.people.overview import SqliteOverview
 from claude_mailbox.daemon.store.sqlite.people.sessions import SqliteSessions
 from claude_mailbox.daemon.store.sqlite.people.shown import SqliteShown
 from claude_mailbox.daemon.store.sqlite.people.tokens import SqliteTokens
@@ -22,7 +24,8 @@ def create_transaction(
     """Return the operations; one such object serves all transactions of the connection."""
     keys = SqliteKeys(connection)
     mailboxes = SqliteMailboxes(connection, keys, max_mailboxes)
-    history = SqliteHistory(connection, mailboxes)
+    index = SearchIndex(connection)
+    history = SqliteHistory(connection, mailboxes, index)
     return Transaction(
         mailboxes=mailboxes,
         mail=SqliteMail(connection, mailboxes, keys),
@@ -33,5 +36,6 @@ def create_transaction(
         shown=SqliteShown(connection, mailboxes),
         groups=SqliteGroups(connection, mailboxes, keys),
         exchanges=SqliteExchanges(connection, mailboxes),
+        overview=SqliteOverview(connection, history, index),
         tokens=SqliteTokens(connection),
     )

@@ -17,6 +17,12 @@ def ago(milliseconds: int | None, now: int) -> str:
     return "just now"
 
 
+def duration(milliseconds: int, now: int) -> str:
+    """Return for how long something has lasted, such as ``for 5 min``; nothing of the first minute."""
+    text = ago(milliseconds, now)
+    return f"for {text.removesuffix(' ago')}" if text.endswith(" ago") else ""
+
+
 def on_the_clock(milliseconds: int) -> str:
     """Return a time as people of this machine write it: ``2026-11-27 12:00:07``."""
     try:

@@ -1,12 +1,16 @@
-"""What the person writes: a new message, a question, a reply."""
+"""What the person writes: a new message, a question, a reply, a message to a group."""
 
-from quart import Response, g, render_template, request
+from collections.abc import Sequence
+
+from quart import Response, g, request
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge.drafts import ASK_RANGE
+from claude_mailbox.daemon.edge.input.drafts import ASK_RANGE
 from claude_mailbox.daemon.web.inbox.fields import form_key, url, whole
-from claude_mailbox.errors import BadRequest
+from claude_mailbox.daemon.web.inbox.rendering import Renderer
+from claude_mailbox.errors import BadRequest, ConfirmationNeeded, EmptyGroup
 from claude_mailbox.model.drafts import HIGH, Draft
+from claude_mailbox.model.groups import is_group
 from claude_mailbox.model.mail import check_body, check_key, check_message
 from claude_mailbox.model.names import USER, check_name
 
@@ -19,22 +23,38 @@ class Writing:
 
     Args:
         broker: sends it.
+        render: makes the page of the form.
     """
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, render: Renderer) -> None:
         self._broker = broker
+        self._render = render
 
     async def write(self) -> str:
         return await self._show_form(to=request.args.get("to", ""))
 
-    async def _show_form(self, *, to: str, body: str = "", problem: str = "") -> str:
-        rows = await self._broker.list_mailboxes()
-        return await render_template(
+    async def _show_form(
+        self,
+        *,
+        to: str,
+        body: str = "",
+        ask: int = 0,
+        problem: str = "",
+        receivers: Sequence[str] = (),
+    ) -> str:
+        """Show the form; with *receivers* it asks whether all these are meant."""
+        rows, _ = await self._broker.listings.page(1, NAMES_LIMIT)
+        groups = await self._broker.groups.groups()
+        return await self._render(
             "write.html",
             to=to,
             body=body,
+            ask=ask,
             problem=problem,
-            names=[listing.name for listing, _ in rows[:NAMES_LIMIT] if listing.name != USER],
+            receivers=receivers,
+            members=next((group.members for group in groups if group.name == to), ()),
+            groups=groups,
+            names=[listing.name for listing, _ in rows if listing.name != USER],
             key=form_key(),
         )
 
@@ -43,6 +63,7 @@ class Writing:
         to, body = form.get("to", ""), form.get("body", "").replace("\r\n", "\n")
         reply_to = form.get("replyTo")
         ask = whole(form.get("ask"), 0)
+        receivers: Sequence[str] = ()
         try:
             draft = Draft(
                 USER,
@@ -53,14 +74,28 @@ class Writing:
                 ask=min(ask, ASK_RANGE[1]) if ask else None,
                 # What the person says goes before other mail.
                 urgency=HIGH,
+                is_confirmed=form.get("confirm") == to,
             )
-            receipt = await self._broker.send(draft)
-        except BadRequest as error:
-            page = await self._show_form(to=to, body=body, problem=str(error))
-            return Response(page, status=error.status)
-        unknown = "" if receipt.known else "1"
-        target = url("/inbox/message", id=receipt.id, unknown=unknown)
-        if reply_to:
-            thread = check_message(form.get("thread"), "thread")
-            target = f"{url('/inbox/thread', id=thread)}#m{receipt.id}"
-        return Response("", status=303, headers={"Location": target})
+            target = await self._send(draft)
+        except ConfirmationNeeded as error:
+            problem, status = "", error.status
+            receivers = error.recipients
+        except (BadRequest, EmptyGroup) as error:
+            problem, status = str(error), error.status
+        else:
+            return Response("", status=303, headers={"Location": target})
+        page = await self._show_form(
+            to=to, body=body, ask=ask, problem=problem, receivers=receivers
+        )
+        return Response(page, status=status)
+
+    async def _send(self, draft: Draft) -> str:
+        """Send a message; return the address of the page that shows it."""
+        if is_group(draft.to):
+            answer = await self._broker.send_to_group(draft)
+            return url("/inbox/thread", id=answer.id)
+        receipt = await self._broker.send(draft)
+        if draft.reply_to is None:
+            return url("/inbox/message", id=receipt.id, unknown="" if receipt.known else "1")
+        thread = check_message(g.form.get("thread"), "thread")
+        return f"{url('/inbox/thread', id=thread)}#m{receipt.id}"

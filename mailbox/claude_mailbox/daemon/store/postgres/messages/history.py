@@ -36,7 +36,7 @@ _STATES = {
     PARKED: "parked",
     DELETED: "deleted",
 }
-_LAST_MESSAGE = 2**63 - 1
+LAST_MESSAGE = 2**63 - 1
 
 # What one job of the ledger indexes: some milliseconds of work, or a single large message.
 _INDEX_MESSAGES = 100
@@ -109,7 +109,7 @@ class PostgresHistory(HistoryStore):
         peer_id = None if query.peer is None else self._mailboxes.id_of_owner(query.peer)
         if mailbox_id is None or (query.peer is not None and peer_id is None):
             return HistoryPage([], has_more=False)
-        low, high = 1, _LAST_MESSAGE
+        low, high = 1, LAST_MESSAGE
         if query.before is not None:
             high = min(high, query.before - 1)
         if query.thread is not None:
@@ -121,7 +121,7 @@ class PostgresHistory(HistoryStore):
             return self._page(numbers, query)
         if query.words is None:
             return self._page(self._all(mailbox_id, peer_id, low, high, wanted), query)
-        unindexed = self._last_unindexed()
+        unindexed = self.last_unindexed()
         words = words_query(query.words, mailbox_id, peer_id)
         first = max(low, unindexed + 1)
         found = self._search(words, mailbox_id, query, first, high)
@@ -207,7 +207,7 @@ class PostgresHistory(HistoryStore):
                 break
             if len(entries) == query.limit:
                 return HistoryPage(entries, has_more=True)
-            body = self._text(number)
+            body = self.text_of(number)
             room -= len(body) + FRAME_CHARACTERS
             if room < 0 and entries:
                 return HistoryPage(entries, has_more=True)
@@ -215,38 +215,11 @@ class PostgresHistory(HistoryStore):
             entries.append(HistoryEntry(status, shown, len(body)))
         return HistoryPage(entries, has_more=False)
 
-    def _text(self, number: int) -> str:
+    def text_of(self, number: int) -> str:
         row = self._connection.execute(
             "SELECT text FROM body WHERE message_id = %s", (number,)
         ).fetchone()
         return "" if row is None else row[0].decode()
-
-    def recent(
-        self,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        thread: int | None = None,
-        limit: int,
-        excerpt: int,
-    ) -> HistoryPage:
-        rows = self._connection.execute(
-            "SELECT id, text FROM message JOIN body ON message_id = id"
-            " WHERE id > %(after)s AND id < %(before)s"
-            " AND (%(thread)s::bigint IS NULL OR thread = %(thread)s OR id = %(thread)s)"
-            " ORDER BY id DESC LIMIT %(limit)s",
-            {
-                "after": after,
-                "before": _LAST_MESSAGE if before is None else before,
-                "thread": thread,
-                "limit": limit + 1,
-            },
-        ).fetchall()
-        entries = [
-            HistoryEntry(self.status_of(number), (body := text.decode())[:excerpt], len(body))
-            for number, text in rows[:limit]
-        ]
-        return HistoryPage(entries, has_more=len(rows) > limit)
 
     def forget_texts(self, after: int, sent_before: int) -> int | None:
         execute = self._connection.execute
@@ -299,9 +272,9 @@ class PostgresHistory(HistoryStore):
                 [(number, vector(text.decode(), a, b)) for number, a, b, text in rows],
             )
         self._connection.execute("DELETE FROM unindexed WHERE message_id = ANY(%s)", (chosen,))
-        return self._last_unindexed() > 0
+        return self.last_unindexed() > 0
 
-    def _last_unindexed(self) -> int:
+    def last_unindexed(self) -> int:
         """Return the newest of the messages that are not indexed; 0 if all are."""
         row = self._connection.execute(
             "SELECT coalesce(max(message_id), 0) FROM unindexed"

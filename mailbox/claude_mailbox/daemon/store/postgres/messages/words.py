@@ -52,8 +52,7 @@ def query(words: str, mailbox_id: int, peer_id: int | None) -> str | None:
         mailbox_id: who sent or got the messages.
         peer_id: who was on the other side, or None for anybody.
     """
-    parts = [_phrase(split(phrase or word)) for phrase, word in _PART.findall(words)]
-    parts = [part for part in parts if part]
+    parts = phrases(words)
     if not parts:
         return None
     own = f"@s{mailbox_id}", f"@r{mailbox_id}"
@@ -62,6 +61,12 @@ def query(words: str, mailbox_id: int, peer_id: int | None) -> str | None:
     else:
         parts.append(f"('{own[0]}' & '@r{peer_id}' | '{own[1]}' & '@s{peer_id}')")
     return " & ".join(parts)
+
+
+def phrases(words: str) -> list[str]:
+    """Return the parts of a ``tsquery`` for text with words and "quoted phrases"."""
+    parts = [_phrase(split(phrase or word)) for phrase, word in _PART.findall(words)]
+    return [part for part in parts if part]
 
 
 def _phrase(words: Iterable[str]) -> str:

@@ -9,7 +9,10 @@ from claude_mailbox.daemon.store.postgres.schema import DELAYED, HELD, WAITING, 
 from claude_mailbox.model.conversations import Arrival
 from claude_mailbox.model.limits import Exchange, Exchanged, Held
 
-_IS_OF = "(%(id)s::bigint IS NULL OR %(id)s IN (sender_id, recipient_id))"
+_IS_OF = (
+    "(%(id)s::bigint IS NULL OR %(id)s IN (sender_id, recipient_id))"
+    " AND (%(peer)s::bigint IS NULL OR %(peer)s IN (sender_id, recipient_id))"
+)
 
 
 class PostgresExchanges(ExchangeStore):
@@ -69,15 +72,16 @@ class PostgresExchanges(ExchangeStore):
         return [Held(*row) for row in rows]
 
     def release(
-        self, now: int, mailbox: str | None = None
+        self, now: int, mailbox: str | None = None, peer: str | None = None
     ) -> tuple[Sequence[int], Sequence[Arrival]]:
         execute = self._connection.execute
-        values: dict[str, object] = {"id": None, "now": now}
-        if mailbox is not None:
-            found = self._mailboxes.find(mailbox)
-            if found is None:
-                return [], []
-            values["id"] = found[0]
+        values: dict[str, object] = {"id": None, "peer": None, "now": now}
+        for key, name in (("id", mailbox), ("peer", peer)):
+            if name is not None:
+                found = self._mailboxes.find(name)
+                if found is None:
+                    return [], []
+                values[key] = found[0]
         lines = execute(
             f"SELECT DISTINCT recipient_id FROM message WHERE state = {HELD} AND {_IS_OF}", values
         ).fetchall()

@@ -1,22 +1,21 @@
 """SQL of history: what a mailbox sent and got, what became of it, and the search by words.
 
-The index of words has a row for the sender and one for the recipient of each message, with the
-mailbox in the upper bits of the row's number and the message in the lower ones. So the rows of one
-mailbox stand together, in the order of time, and a search reads only those, backwards, until it
-has enough: other mailboxes cost it nothing, however much mail there is.
-
-Messages are indexed some time after they were sent, newest first. So are they noted in the table of
-who exchanged which; those that are not yet are looked through one by one.
+What has not come into the table of who exchanged which (see indexing.py) is looked through, message
+by message.
 """
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import apsw
 
 from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
 from claude_mailbox.daemon.store.operations.conversation import HistoryStore
+from claude_mailbox.daemon.store.sqlite.messages.indexing import (
+    LAST_MESSAGE,
+    MESSAGE_BITS,
+    SearchIndex,
+)
 from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import (
     DELAYED,
@@ -43,18 +42,6 @@ _STATES = {
     DELETED: "deleted",
 }
 
-# Room for a million million messages, and eight million mailboxes.
-_MESSAGE_BITS = 40
-_LAST_MESSAGE = (1 << _MESSAGE_BITS) - 1
-# The end of the gap that new messages come into.
-_OPEN_END = 2**63 - 1
-
-# How many messages one job notes: a millisecond of work.
-_NOTED_MESSAGES = 500
-# What one job of the ledger indexes: two milliseconds of work, or a single large message.
-_INDEX_MESSAGES = 100
-_INDEX_BYTES = 64 * 1024
-
 _IS_HIDDEN = f"state IN ({DELAYED}, {HELD})"
 # Messages to a mailbox that it must not see yet: few, if any.
 _HIDDEN_FROM = (
@@ -65,9 +52,12 @@ _PART = re.compile(r'"([^"]*)"?|([^\s"]+)')
 
 
 class SqliteHistory(HistoryStore):
-    def __init__(self, connection: apsw.Connection, mailboxes: SqliteMailboxes) -> None:
+    def __init__(
+        self, connection: apsw.Connection, mailboxes: SqliteMailboxes, index: SearchIndex
+    ) -> None:
         self._connection = connection
         self._mailboxes = mailboxes
+        self._index = index
 
     def status(self, number: int, mailbox: str) -> MessageStatus | None:
         mailbox_id = self._mailboxes.id_of_owner(mailbox)
@@ -106,7 +96,8 @@ class SqliteHistory(HistoryStore):
 
     def _replied_by(self, number: int) -> int | None:
         reply: int | None = self._connection.execute(
-            "SELECT min(reply.id) FROM message AS reply JOIN message AS original"
+            "SELECT min(reply.id) FROM message AS reply INDEXED BY message_reply"
+            " JOIN message AS original"
             " ON original.id = reply.reply_to AND original.recipient_id = reply.sender_id"
             f" WHERE reply.reply_to = ? AND reply.is_final"
             f" AND reply.state NOT IN ({DELAYED}, {HELD})",
@@ -119,7 +110,7 @@ class SqliteHistory(HistoryStore):
         peer_id = None if query.peer is None else self._mailboxes.id_of_owner(query.peer)
         if mailbox_id is None or (query.peer is not None and peer_id is None):
             return HistoryPage([], has_more=False)
-        low, high = 1, _LAST_MESSAGE
+        low, high = 1, LAST_MESSAGE
         if query.before is not None:
             high = min(high, query.before - 1)
         if query.thread is not None:
@@ -130,9 +121,9 @@ class SqliteHistory(HistoryStore):
             return self._page(self._related(mailbox_id, peer_id, query, high), query)
         if query.words is None:
             return self._page(self._all(mailbox_id, peer_id, low, high), query)
-        unindexed = self._last_unindexed()
+        unindexed = self._index.last_missing()
         first = max(low, unindexed + 1)
-        words = _expression(query.words, peer_id)
+        words = expression(query.words, peer_id)
         found = self._search(mailbox_id, words, first, high)
         if is_related:
             related = set(self._related(mailbox_id, peer_id, query, high))
@@ -190,7 +181,7 @@ class SqliteHistory(HistoryStore):
         """Yield the numbers of messages that have the words, newest first."""
         if low > high:
             return
-        base = mailbox_id << _MESSAGE_BITS
+        base = mailbox_id << MESSAGE_BITS
         hidden = {
             number for (number,) in self._connection.execute(_HIDDEN_FROM, {"own": mailbox_id})
         }
@@ -199,7 +190,7 @@ class SqliteHistory(HistoryStore):
             " ORDER BY rowid DESC",
             (words, base | low, base | high),
         ):
-            number = row & _LAST_MESSAGE
+            number = row & LAST_MESSAGE
             if number not in hidden:
                 yield number
 
@@ -223,151 +214,14 @@ class SqliteHistory(HistoryStore):
             entries.append(HistoryEntry(status, shown, len(body)))
         return HistoryPage(entries, has_more=False)
 
-    def recent(
-        self,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        thread: int | None = None,
-        limit: int,
-        excerpt: int,
-    ) -> HistoryPage:
-        in_thread = "" if thread is None else " AND (thread = :thread OR id = :thread)"
-        rows: list[Any] = self._connection.execute(
-            "SELECT id, substr(text, 1, :excerpt), length(text)"
-            " FROM message JOIN body ON message_id = id"
-            f" WHERE id > :after AND id < :before{in_thread} ORDER BY id DESC LIMIT :limit",
-            {
-                "excerpt": excerpt,
-                "after": after,
-                "before": _OPEN_END if before is None else before,
-                "thread": thread,
-                "limit": limit + 1,
-            },
-        ).fetchall()
-        entries = [HistoryEntry(self.status_of(number), *body) for number, *body in rows[:limit]]
-        return HistoryPage(entries, has_more=len(rows) > limit)
-
     def forget_texts(self, after: int, sent_before: int) -> int | None:
-        execute = self._connection.execute
-        last = execute(
-            "SELECT max(id) FROM (SELECT id FROM message WHERE id > ? AND sent_at < ?"
-            " AND NOT EXISTS (SELECT 1 FROM search_gap WHERE id > above AND id <= upto)"
-            " ORDER BY id LIMIT ?)",
-            (after, sent_before, _INDEX_MESSAGES),
-        ).get
-        if last is None:
-            return None
-        old: list[Any] = execute(
-            "SELECT id, recipient_id, sender_id, text FROM message JOIN body ON message_id = id"
-            " WHERE id > ? AND id <= ? AND sent_at < ? AND text <> ''"
-            f" AND state IN ({DELIVERED}, {EXPIRED}, {DELETED})",
-            (after, last, sent_before),
-        ).fetchall()
-        for number, recipient_id, sender_id, text in old:
-            # The index has no texts: to take a message out, it has to be told what is in it.
-            rows = {(recipient_id, sender_id), (sender_id, recipient_id)}
-            for mailbox_id, peer_id in rows:
-                execute(
-                    "INSERT INTO search (search, rowid, text, peer) VALUES ('delete', ?, ?, ?)",
-                    ((mailbox_id << _MESSAGE_BITS) | number, text, f"p{peer_id}"),
-                )
-            execute("UPDATE body SET text = '' WHERE message_id = ?", (number,))
-        return int(str(last))
+        return self._index.forget_texts(after, sent_before)
 
     def index(self) -> bool:
-        self._note_exchanges()
-        self._note_new_messages()
-        gap = self._connection.execute(
-            "SELECT above, upto FROM search_gap WHERE upto < ? ORDER BY upto DESC LIMIT 1",
-            (_OPEN_END,),
-        ).get
-        if gap is not None:
-            self._fill(*gap)
-        return self._last_unindexed() > 0 or self._is_behind()
-
-    def _note_exchanges(self) -> None:
-        """Note who exchanged the next messages that came since the last time."""
-        execute = self._connection.execute
-        above = execute(NOTED).get
-        last = execute(
-            "SELECT max(id) FROM (SELECT id FROM message WHERE id > ? ORDER BY id LIMIT ?)",
-            (above, _NOTED_MESSAGES),
-        ).get
-        if last is None:
-            return
-        execute(
-            "INSERT INTO correspondence (mailbox_id, message_id, peer_id)"
-            " SELECT recipient_id, id, sender_id FROM message WHERE id > :above AND id <= :last"
-            " UNION ALL SELECT sender_id, id, recipient_id FROM message"
-            " WHERE id > :above AND id <= :last AND sender_id <> recipient_id",
-            {"above": above, "last": last},
-        )
-        execute("UPDATE correspondence_end SET message_id = ?", (last,))
-
-    def _is_behind(self) -> bool:
-        return bool(
-            self._connection.execute(f"SELECT (SELECT max(id) FROM message) > ({NOTED})").get
-        )
-
-    def _fill(self, above: int, upto: int) -> None:
-        """Index the newest messages of a gap."""
-        low = self._first_of_batch(above, upto)
-        self._connection.execute(
-            "INSERT INTO search (rowid, text, peer)"
-            " SELECT (mailbox_id << :bits) | message_id, text, 'p' || peer_id FROM ("
-            " SELECT recipient_id AS mailbox_id, id, sender_id AS peer_id FROM message"
-            " WHERE id BETWEEN :low AND :upto UNION ALL"
-            " SELECT sender_id, id, recipient_id FROM message"
-            " WHERE id BETWEEN :low AND :upto AND sender_id <> recipient_id)"
-            # In the order of rows: each step back would cost a segment of the index.
-            " JOIN body ON message_id = id ORDER BY 1",
-            {"bits": _MESSAGE_BITS, "low": low, "upto": upto},
-        )
-        if low > above + 1:
-            self._connection.execute(
-                "UPDATE search_gap SET upto = ? WHERE upto = ?", (low - 1, upto)
-            )
-        else:
-            self._connection.execute("DELETE FROM search_gap WHERE upto = ?", (upto,))
-
-    def _note_new_messages(self) -> None:
-        """Make a gap of the messages that came since the last time."""
-        above = self._connection.execute(
-            "SELECT above FROM search_gap WHERE upto = ?", (_OPEN_END,)
-        ).get
-        last = self._connection.execute("SELECT max(id) FROM message").get
-        if last is not None and last > above:
-            self._connection.execute(
-                "INSERT INTO search_gap (upto, above) VALUES (?, ?)", (last, above)
-            )
-            self._connection.execute(
-                "UPDATE search_gap SET above = ? WHERE upto = ?", (last, _OPEN_END)
-            )
-
-    def _first_of_batch(self, above: int, upto: int) -> int:
-        """Return where to begin, in order to index not too much up to *upto*."""
-        first, count, size = upto + 1, 0, 0
-        for number, length in self._connection.execute(
-            "SELECT message_id, octet_length(text) FROM body"
-            " WHERE message_id > ? AND message_id <= ? ORDER BY message_id DESC",
-            (above, upto),
-        ):
-            size += length
-            if count and (count == _INDEX_MESSAGES or size > _INDEX_BYTES):
-                return first
-            first, count = number, count + 1
-        return above + 1
-
-    def _last_unindexed(self) -> int:
-        """Return the newest of the messages that are known not to be indexed; 0 if all are."""
-        last: int = self._connection.execute(
-            "SELECT coalesce(max(upto), 0) FROM search_gap WHERE upto < ?", (_OPEN_END,)
-        ).get
-        return last
+        return self._index.fill()
 
 
-def _expression(words: str, peer_id: int | None) -> str:
+def expression(words: str, peer_id: int | None) -> str:
     """Return the words in the language of FTS5: all of them, each quoted, as it is a text."""
     parts = [phrase or word for phrase, word in _PART.findall(words.replace("\0", " "))]
     text = " ".join(f'"{part}"' for part in parts) or '""'

@@ -64,27 +64,25 @@ class SqliteExchanges(ExchangeStore):
         return [Held(*row) for row in rows]
 
     def release(
-        self, now: int, mailbox: str | None = None
+        self, now: int, mailbox: str | None = None, peer: str | None = None
     ) -> tuple[Sequence[int], Sequence[Arrival]]:
-        mailbox_id = None
-        if mailbox is not None:
-            found = self._mailboxes.find(mailbox)
-            if found is None:
-                return [], []
-            mailbox_id = found[0]
+        ids = []
+        for name in (mailbox, peer):
+            if name is not None:
+                found = self._mailboxes.find(name)
+                if found is None:
+                    return [], []
+                ids.append(found[0])
+        is_meant = " AND ".join(["(sender_id = ? OR recipient_id = ?)"] * len(ids)) or "TRUE"
+        values = [number for number in ids for _ in range(2)]
         rows: list[Any] = self._connection.execute(
-            f"UPDATE message SET state = iif(visible_at > ?1, {DELAYED}, {WAITING})"
-            f" WHERE state = {HELD} AND (?2 IS NULL OR ?2 IN (sender_id, recipient_id))"
+            f"UPDATE message SET state = iif(visible_at > ?, {DELAYED}, {WAITING})"
+            f" WHERE state = {HELD} AND {is_meant}"
             " RETURNING id, coalesce((SELECT name FROM mailbox WHERE mailbox.id = recipient_id),"
             " recipient), is_quiet, reply_to, state",
-            (now, mailbox_id),
+            (now, *values),
         ).fetchall()
-        if mailbox_id is None:
-            self._connection.execute("DELETE FROM exchange")
-        else:
-            self._connection.execute(
-                "DELETE FROM exchange WHERE sender_id = ?1 OR recipient_id = ?1", (mailbox_id,)
-            )
+        self._connection.execute(f"DELETE FROM exchange WHERE {is_meant}", values)
         # In their order: of two replies the first answers the question.
         rows.sort(key=lambda row: row[0])
         arrivals = [

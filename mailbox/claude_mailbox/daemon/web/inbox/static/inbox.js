@@ -21,6 +21,10 @@ async function refresh() {
       document.title = page.title;
       for (const old of document.querySelectorAll("[data-live]")) {
         const fresh = page.getElementById(old.id);
+        // What was new when the page was opened stays marked.
+        for (const item of old.querySelectorAll(".is-new")) {
+          fresh?.querySelector(`#${item.id}`)?.classList.add("is-new");
+        }
         if (fresh && fresh.innerHTML !== old.innerHTML) replace(old, fresh);
       }
     }
@@ -31,11 +35,23 @@ async function refresh() {
   }
 }
 
-// The keyboard's place stays where it is.
+// The keyboard's place stays where it is, and so does what is being looked at.
 function replace(old, fresh) {
   const target = old.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  const anchor = anchorIn(old);
+  const before = anchor?.getBoundingClientRect().top;
   old.replaceWith(fresh);
+  const after = anchor && document.getElementById(anchor.id)?.getBoundingClientRect().top;
+  if (after !== undefined && after !== null) scrollBy({ top: after - before, behavior: "instant" });
   if (target) fresh.querySelector(`a[href="${CSS.escape(target)}"]`)?.focus({ preventScroll: true });
+}
+
+// The message under the pointer or the keyboard, or the first that is seen when the page is scrolled.
+function anchorIn(part) {
+  const marked = part.querySelector("[data-item]:focus-within") ?? part.querySelector("[data-item]:hover");
+  if (marked || !scrollY) return marked;
+  const top = document.querySelector("header").getBoundingClientRect().bottom;
+  return [...part.querySelectorAll("[data-item]")].find((item) => item.getBoundingClientRect().top >= top) ?? null;
 }
 
 function connect() {

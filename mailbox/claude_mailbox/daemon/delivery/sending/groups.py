@@ -1,0 +1,193 @@
+"""Groups: who gets what is written to ``@name``.
+
+There are three kinds. To ``@all`` belong the sessions that were active in the last hour, to
+``@<project>`` the sessions of that project; nobody joins these. Any other group has the members
+that joined it.
+
+A session whose client was killed belongs to none of the first two. What is written to ``@all`` rings
+nobody, unless it is urgent.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from claude_mailbox.daemon.delivery.parties.presence import Presence
+from claude_mailbox.daemon.delivery.sessions import processes
+from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.errors import BadRequest, ConfirmationNeeded, EmptyGroup
+from claude_mailbox.model.drafts import ALL, Draft
+from claude_mailbox.model.groups import PREFIX, Group, Place
+from claude_mailbox.model.mail import GroupReceipt, Receipt
+
+# More receivers than this need the sender's word that they are meant.
+CONFIRM_ABOVE = 5
+_ACTIVE_MILLISECONDS = 3600 * 1000
+
+
+class Groups:
+    """All groups. Every method that is ``async`` may raise what ``Ledger.run`` raises.
+
+    Args:
+        ledger: where members are kept.
+        presence: knows who was here since that was written down.
+        clock: returns the time in milliseconds since the epoch.
+        max_recipients: how many one message may go to.
+    """
+
+    def __init__(
+        self, ledger: Ledger, presence: Presence, clock: Callable[[], int], max_recipients: int
+    ) -> None:
+        self._ledger = ledger
+        self._presence = presence
+        self._clock = clock
+        self._max_recipients = max_recipients
+
+    async def join(self, mailbox: str, name: str) -> Group:
+        """Make a mailbox a member; return the group.
+
+        Raises:
+            BadRequest: if nobody joins that one.
+        """
+        now = self._clock()
+
+        def job(transaction: Transaction) -> Group:
+            if name == ALL or name in _projects(transaction.groups.places()):
+                whose = "all active sessions" if name == ALL else "all sessions of that project"
+                raise BadRequest(f"'{name}' is the group of {whose}: nobody joins or leaves it.")
+            transaction.groups.join(name, mailbox, now)
+            return Group(name, "joined", transaction.groups.members(name)[name])
+
+        return await self._ledger.run(job)
+
+    async def leave(self, mailbox: str, name: str) -> Group:
+        """End the membership of a mailbox, if there is one; return the group."""
+
+        def job(transaction: Transaction) -> Group:
+            transaction.groups.leave(name, mailbox)
+            return Group(name, "joined", transaction.groups.members(name).get(name, ()))
+
+        return await self._ledger.run(job)
+
+    async def groups(self) -> Sequence[Group]:
+        """Return all groups that somebody belongs to, by name."""
+        now = self._clock()
+        joined, places = await self._ledger.run(
+            lambda transaction: (transaction.groups.members(), transaction.groups.places()),
+            durable=False,
+        )
+        living = self._living(places, now)
+        found = [
+            Group(name, _kind(name, living), _members(name, joined, living, now))
+            for name in sorted({ALL, *joined, *_projects(living)})
+        ]
+        return [group for group in found if group.members]
+
+    def distribute(
+        self,
+        transaction: Transaction,
+        draft: Draft,
+        now: int,
+        store: Callable[[Draft], Receipt],
+    ) -> GroupReceipt:
+        """Store a copy for each member but the sender, within a job of the ledger.
+
+        Args:
+            transaction: that of the job.
+            draft: what is sent to the group.
+            now: milliseconds since the epoch.
+            store: stores one copy.
+
+        Raises:
+            EmptyGroup: if there is no such member.
+            ConfirmationNeeded: if there are many, and the draft does not say that this is meant.
+            BadRequest: if there are too many.
+        """
+        first = transaction.groups.sent_before(draft, now)
+        if first is not None:
+            return _receipt(draft, transaction.groups.copies(first))
+        sender = transaction.mailboxes.present_name(draft.sender)
+        names = [name for name in self.members(transaction, draft.to, now) if name != sender]
+        self._check(draft, names)
+        copies = [store(replace(draft, to=name, key=None, group=draft.to)) for name in names]
+        answer = _receipt(draft, copies)
+        transaction.groups.mark(draft.to, [copy.id for copy in copies])
+        transaction.groups.keep_key(draft, copies[0])
+        return answer
+
+    def _check(self, draft: Draft, names: Sequence[str]) -> None:
+        if not names:
+            raise EmptyGroup(
+                f"Nobody is in the group '{draft.to}' but you, if anybody: 'claude-mailbox groups'"
+                " lists the groups. Nothing was stored."
+            )
+        if len(names) > self._max_recipients:
+            raise BadRequest(
+                f"'{draft.to}' has {len(names)} other members; a message goes to at most"
+                f" {self._max_recipients} (maxRecipients). Nothing was stored: write to fewer."
+            )
+        if len(names) > CONFIRM_ABOVE and not draft.is_confirmed:
+            raise ConfirmationNeeded(
+                f"The message would go to {len(names)} mailboxes, and nothing was stored: send it"
+                " again with 'confirm' true if that is meant.",
+                list(names),
+            )
+
+    def members(self, transaction: Transaction, name: str, now: int) -> Sequence[str]:
+        """Return who belongs to a group, within a job of the ledger."""
+        living = self._living(transaction.groups.places(), now)
+        return _members(name, transaction.groups.members(name), living, now)
+
+    def _living(self, places: Iterable[Place], now: int) -> Sequence[Place]:
+        """Return where sessions work whose client lives, or was there lately if nobody knows it."""
+        found = []
+        for place in places:
+            seen = self._presence.last_seen(place.mailbox) or 0
+            active_at = max(place.active_at, seen)
+            if place.clients:
+                is_alive = any(processes.is_alive(key) for key in place.clients)
+            else:
+                is_alive = _is_active(active_at, now)
+            if is_alive:
+                found.append(Place(place.mailbox, place.project, active_at, place.clients))
+        return found
+
+
+def _receipt(draft: Draft, copies: Sequence[Receipt]) -> GroupReceipt:
+    first = copies[0]
+    return GroupReceipt(
+        id=first.id,
+        sender=first.sender,
+        group=draft.to,
+        sent_at=first.sent_at,
+        copies=copies,
+        is_quiet=replace(draft, group=draft.to).is_quiet,
+        duplicate=first.duplicate,
+    )
+
+
+def _members(
+    name: str, joined: Mapping[str, Sequence[str]], living: Iterable[Place], now: int
+) -> Sequence[str]:
+    if name == ALL:
+        return [place.mailbox for place in living if _is_active(place.active_at, now)]
+    project = [place.mailbox for place in living if _group_of(place) == name]
+    return list(dict.fromkeys([*joined.get(name, ()), *project]))
+
+
+def _kind(name: str, living: Iterable[Place]) -> str:
+    if name == ALL:
+        return "all"
+    return "project" if name in _projects(living) else "joined"
+
+
+def _projects(places: Iterable[Place]) -> set[str]:
+    return {group for place in places if (group := _group_of(place)) is not None}
+
+
+def _group_of(place: Place) -> str | None:
+    return None if place.project is None else PREFIX + place.project
+
+
+def _is_active(active_at: int, now: int) -> bool:
+    return active_at > now - _ACTIVE_MILLISECONDS

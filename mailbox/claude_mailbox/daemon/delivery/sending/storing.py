@@ -1,0 +1,122 @@
+"""Stores what is sent, within a job of the ledger: to one mailbox, or a copy for each of a group.
+
+On top of what `conversation.sending` does: limits count a message, and may have it held; and who
+writes to a name that nobody knows is told which others he may have meant.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery.conversation import sending
+from claude_mailbox.daemon.delivery.conversation.change import Change
+from claude_mailbox.daemon.delivery.sending import limits
+from claude_mailbox.daemon.delivery.sending.groups import Groups
+from claude_mailbox.daemon.delivery.sending.limits import Sessions
+from claude_mailbox.daemon.delivery.sending.suggestions import Suggestions
+from claude_mailbox.daemon.store.operations.mail import LookUpPresence
+from claude_mailbox.errors import BadRequest, UnknownRecipient
+from claude_mailbox.model.drafts import Draft
+from claude_mailbox.model.groups import is_group
+from claude_mailbox.model.limits import MINUTE, Limits
+from claude_mailbox.model.mail import GroupReceipt, Receipt
+from claude_mailbox.model.sessions import SessionFacts
+
+
+class Sending:
+    """Stores messages.
+
+    Args:
+        config: limits.
+        groups: knows who belongs to them.
+        presence: says of a mailbox when it was seen last, and whether it is watched.
+    """
+
+    def __init__(self, config: Config, groups: Groups, presence: LookUpPresence) -> None:
+        self._max_pending = config.max_pending_per_mailbox
+        self._groups = groups
+        self._presence = presence
+        self._suggestions = Suggestions()
+        self._limits = Limits(
+            per_minute=config.max_per_minute,
+            guard_after=config.guard_after,
+            hold_after=config.hold_after,
+            window=config.guard_minutes * MINUTE,
+        )
+
+    def store(self, change: Change, draft: Draft) -> tuple[Receipt, Sessions]:
+        """Store one message; also return the sessions that have its mailbox.
+
+        Raises:
+            BadRequest: if it asks a group.
+            MailboxError: see ``Broker.send``.
+        """
+        if draft.ask is not None and is_group(draft.to):
+            raise BadRequest(
+                "A question goes to one mailbox, so that it is known who has to answer: ask a member"
+                " of the group ('claude-mailbox groups' lists them), or leave 'ask' out; whoever"
+                " answers then replies to you."
+            )
+        thread = None
+        if draft.reply_to is not None:
+            thread, draft = sending.address(change, draft, draft.reply_to)
+        transaction = change.transaction
+        receipt = transaction.mail.send(
+            draft, change.now, thread=thread, max_pending=self._max_pending, presence=self._presence
+        )
+        sessions = transaction.shown.facts(receipt.recipient)
+        if sessions or receipt.duplicate or not receipt.known:
+            receipt = self._admit(change, draft, receipt, sessions)
+        if not receipt.duplicate and not receipt.is_held and draft.delay is None:
+            sending.arrive(
+                change, receipt.id, draft.reply_to, receipt.recipient, quiet=draft.is_quiet
+            )
+        return receipt, sessions
+
+    def distribute(self, change: Change, draft: Draft) -> tuple[GroupReceipt | Receipt, Sessions]:
+        """Store a copy for each member of a group, or one message for a mailbox of that name.
+
+        Returns:
+            The receipt, and the sessions that have the mailboxes.
+
+        Raises:
+            MailboxError: see ``Broker.send_to_group``.
+        """
+        is_mailbox = change.transaction.mailboxes.present_name(draft.to) is not None
+        if is_mailbox or draft.ask is not None:
+            return self.store(change, draft)
+        found: dict[str, tuple[SessionFacts, Sequence[str]]] = {}
+
+        def store(copy: Draft) -> Receipt:
+            receipt, sessions = self.store(change, copy)
+            found.update(sessions)
+            return receipt
+
+        receipt = self._groups.distribute(change.transaction, draft, change.now, store)
+        if receipt.duplicate:
+            found = dict(change.transaction.shown.facts())
+        return receipt, found
+
+    def _admit(self, change: Change, draft: Draft, receipt: Receipt, sessions: Sessions) -> Receipt:
+        """Return the receipt of what was just stored, or raise why it must not be."""
+        transaction, now = change.transaction, change.now
+        if not receipt.known:
+            names = self._suggestions.names(transaction, receipt.recipient, receipt.sender, now)
+            if draft.is_strict and not receipt.duplicate:
+                raise UnknownRecipient(
+                    f"Nobody has used a mailbox '{receipt.recipient}', and nothing was stored:"
+                    " check the name, or send without 'strict'.",
+                    list(names),
+                )
+            if names:
+                receipt = replace(receipt, suggestions=names)
+        if receipt.duplicate:
+            is_held = transaction.exchanges.is_held(receipt.id)
+            return replace(receipt, is_held=True) if is_held else receipt
+        if not sessions:
+            return receipt
+        told = limits.count(self._limits, transaction, receipt, sessions, now)
+        if told is None:
+            return receipt
+        waiting = receipt.pending - told.is_held
+        return replace(receipt, guard=told, is_held=told.is_held, pending=waiting)

@@ -1,0 +1,79 @@
+"""A small file with what waits for whom, for the client's status line, which asks nobody.
+
+It is kept only while it exists: the command ``statusline`` makes it when it is first run, so whoever
+does not use that pays nothing. Its first line has the daemon's pid and how many messages are held; the
+others have a session id, a mailbox, and how many messages wait and how many questions are open there.
+Tabs are between them. The person's own mailbox has no session id.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import astuple
+
+import trio
+
+from claude_mailbox import paths
+from claude_mailbox.daemon.delivery.parties.changes import Changes
+from claude_mailbox.daemon.delivery.sending.holding import LIMIT
+from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.model.sessions import StatusCounts
+
+logger = logging.getLogger(__name__)
+
+# At most so often it is written.
+PAUSE_SECONDS = 1.0
+
+
+class StatusFile:
+    """Keeps the file.
+
+    Args:
+        ledger: knows what waits.
+        changes: tells when that may have changed.
+        path: of the file.
+    """
+
+    def __init__(self, ledger: Ledger, changes: Changes, path: str) -> None:
+        self._ledger = ledger
+        self._changes = changes
+        self._path = path
+
+    async def serve(self) -> None:
+        """Write the file after every change, until cancelled; then say that nobody keeps it."""
+        written = -1
+        try:
+            while True:
+                # A file that was made just now has nothing in it.
+                size = paths.size(self._path)
+                if size is not None and (self._changes.count > written or size == 0):
+                    written = self._changes.count
+                    await self._write()
+                await trio.sleep(PAUSE_SECONDS)
+        finally:
+            if paths.size(self._path) is not None:
+                self._replace("")
+
+    async def _write(self) -> None:
+        def job(transaction: Transaction) -> tuple[Sequence[StatusCounts], int]:
+            return transaction.sessions.status_counts(), len(transaction.exchanges.held(LIMIT))
+
+        try:
+            rows, held = await self._ledger.run(job, durable=False)
+        except MailboxError as error:
+            logger.warning("could not count what waits: %s", error)
+            return
+        lines = [f"{os.getpid()}\t{held}", *("\t".join(map(str, astuple(row))) for row in rows)]
+        self._replace("\n".join(lines) + "\n")
+
+    def _replace(self, content: str) -> None:
+        """Write all of it at once: readers see the old or the new."""
+        temporary = f"{self._path}.new"
+        try:
+            with open(temporary, "w", encoding="utf-8") as file:
+                file.write(content)
+            os.replace(temporary, self._path)
+        except OSError as error:
+            logger.warning("could not write %s: %s", self._path, error)

@@ -1,0 +1,90 @@
+"""What pages list: mailboxes by project, and messages, of which copies to a group are one."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from claude_mailbox.model.history import HistoryEntry, MessageStatus
+from claude_mailbox.model.mail import Listing
+from claude_mailbox.model.names import USER
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One mailbox, and whether somebody watches it."""
+
+    listing: Listing
+    watching: bool
+
+    @property
+    def project(self) -> str:
+        """Name of its project, or nothing."""
+        return (self.listing.session and self.listing.session.project) or ""
+
+    @property
+    def state(self) -> str:
+        """What its session does."""
+        return self.listing.session.state if self.listing.session else "unknown"
+
+    @property
+    def wakes(self) -> bool:
+        """Whether mail wakes it."""
+        return self.watching or bool(self.listing.session and self.listing.session.has_bell)
+
+    @property
+    def reading(self) -> str:
+        """When it reads what waits."""
+        if self.state == "working":
+            return "reads it after its next step"
+        if self.state == "ended":
+            return "reads it when it is resumed"
+        return "about to be woken" if self.wakes else "reads it at its next look"
+
+
+def by_project(found: Iterable[tuple[Listing, bool]]) -> list[tuple[str, list[Row]]]:
+    """Return the rows of each project; those without one last, the person's own left out."""
+    rows = [Row(listing, watching) for listing, watching in found if listing.name != USER]
+    # Within a project they stay as they come: used last first.
+    rows.sort(key=lambda row: (not row.project, row.project.casefold()))
+    return [(project, list(group)) for project, group in groupby(rows, lambda row: row.project)]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A message in a list.
+
+    Attributes:
+        entry: the message; of one to a group, one of the copies.
+        copies: what became of all copies that the page has, the number of the lowest first.
+    """
+
+    entry: HistoryEntry
+    copies: Sequence[MessageStatus]
+
+    @property
+    def group(self) -> str | None:
+        """The group that it was sent to, or None."""
+        envelope = self.entry.status.envelope
+        return None if envelope is None else envelope.group
+
+    @property
+    def delivered(self) -> int:
+        """How many copies were delivered."""
+        return sum(copy.state == "delivered" for copy in self.copies)
+
+
+def items(entries: Iterable[HistoryEntry]) -> list[Item]:
+    """Return the messages in their order, with the copies of one to a group together."""
+    found = []
+    for _, copies in groupby(entries, _sending):
+        together = sorted(copies, key=lambda entry: entry.status.id)
+        found.append(Item(together[0], [entry.status for entry in together]))
+    return found
+
+
+def _sending(entry: HistoryEntry) -> tuple[object, ...]:
+    """Return what is the same for the copies of one message, and for nothing else."""
+    status = entry.status
+    if status.envelope is None or status.envelope.group is None:
+        return (status.id,)
+    return (status.sender, status.envelope.group, status.envelope.thread, status.sent_at)
