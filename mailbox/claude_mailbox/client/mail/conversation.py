@@ -126,9 +126,9 @@ def _wait_for_answer(
             failure = error
         else:
             interrupts.check()
-            receipt = result.value
-            if not isinstance(receipt, dict) or "answer" not in receipt:
+            if not isinstance(result.value, dict) or "answer" not in result.value:
                 raise daemon.wrong_server()
+            receipt: dict[str, object] = result.value
             if receipt["answer"] or receipt.get("notice"):
                 return receipt
         may_be_stored = True

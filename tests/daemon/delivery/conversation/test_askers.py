@@ -128,7 +128,8 @@ async def test_of_two_that_wait_for_one_answer_the_last_gets_it(
         await wait_all_tasks_blocked()
     await talk.reply("b", 1, "because")
     await wait_all_tasks_blocked()
-    assert first.has_ended and again.has_ended
+    assert first.has_ended
+    assert again.has_ended
     assert [each.delivery is None for each in (first, again)] == [not leaves, leaves]
     assert await talk.take("a") == []
 
