@@ -52,7 +52,11 @@ class Sending:
             MailboxError: see ``Broker.send``.
         """
         if draft.ask is not None and is_group(draft.to):
-            raise BadRequest("A question goes to one mailbox: leave 'ask' out, or ask each alone.")
+            raise BadRequest(
+                "A question goes to one mailbox, so that it is known who has to answer: ask a member"
+                " of the group ('claude-mailbox groups' lists them), or leave 'ask' out; whoever"
+                " answers then replies to you."
+            )
         thread = None
         if draft.reply_to is not None:
             thread, draft = sending.address(change, draft, draft.reply_to)
