@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.errors import BadRequest, NotFound, Renamed, TargetExists
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Claim

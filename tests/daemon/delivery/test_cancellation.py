@@ -12,14 +12,14 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.edge.callers import Callers
-from claude_mailbox.daemon.edge.handover import Custody, Handover
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.output.handover import Custody, Handover
 from claude_mailbox.daemon.http.asgi import Receive, Send
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.errors import Renamed, ShuttingDown
 from claude_mailbox.model.drafts import Draft
 from daemon.delivery.moments import Trial, at_every_moment
-from daemon.edge.test_handover import BODY, LONG, Client, delivering, in_pieces
+from daemon.edge.output.test_handover import BODY, LONG, Client, delivering, in_pieces
 from daemon.kit import World, custody, respond
 
 

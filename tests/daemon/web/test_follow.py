@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.edge.callers import Callers
+from claude_mailbox.daemon.edge.input.callers import Callers
 from claude_mailbox.daemon.http.asgi import Scope
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.daemon.web.follow import (
@@ -19,7 +19,7 @@ from claude_mailbox.daemon.web.follow import (
 )
 from claude_mailbox.errors import ShuttingDown
 from claude_mailbox.model.drafts import Draft
-from daemon.edge.test_handover import Client
+from daemon.edge.output.test_handover import Client
 from daemon.kit import World, respond
 
 

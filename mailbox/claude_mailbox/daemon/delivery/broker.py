@@ -1,7 +1,7 @@
 """The broker: the verbs of the domain, which join the ledger and the waiters.
 
 Whoever takes messages out brings a custodian along, which answers for them until it is known
-whether they arrived (see handover.py).
+whether they arrived (see edge/output/handover.py).
 """
 
 from collections.abc import Callable, Iterable
@@ -10,28 +10,28 @@ from dataclasses import replace
 import trio
 
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery.changes import Changes
 from claude_mailbox.daemon.delivery.claims import Claims
 from claude_mailbox.daemon.delivery.conversation.answers import Answers, Asker
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.conversation.parking import Parking
 from claude_mailbox.daemon.delivery.conversation.sending import ask
 from claude_mailbox.daemon.delivery.conversation.unanswered import Unanswered
-from claude_mailbox.daemon.delivery.custody import Custodian
 from claude_mailbox.daemon.delivery.expiry import Expiry
-from claude_mailbox.daemon.delivery.groups import Groups
-from claude_mailbox.daemon.delivery.history import History
-from claude_mailbox.daemon.delivery.holding import Holding
 from claude_mailbox.daemon.delivery.leases import Leases
-from claude_mailbox.daemon.delivery.limits import Sessions
-from claude_mailbox.daemon.delivery.listings import Listings, living_session
 from claude_mailbox.daemon.delivery.mailboxes import Mailboxes
-from claude_mailbox.daemon.delivery.peers import NoPeers, Peers
-from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.delivery.parties.changes import Changes
+from claude_mailbox.daemon.delivery.parties.custody import Custodian
+from claude_mailbox.daemon.delivery.parties.peers import NoPeers, Peers
+from claude_mailbox.daemon.delivery.parties.presence import Presence
+from claude_mailbox.daemon.delivery.parties.waiters import Waiter, WaiterLines
 from claude_mailbox.daemon.delivery.receipts import Receipts
-from claude_mailbox.daemon.delivery.sending import Sending
+from claude_mailbox.daemon.delivery.sending.groups import Groups
+from claude_mailbox.daemon.delivery.sending.holding import Holding
+from claude_mailbox.daemon.delivery.sending.limits import Sessions
+from claude_mailbox.daemon.delivery.sending.storing import Sending
 from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
-from claude_mailbox.daemon.delivery.waiters import Waiter, WaiterLines
+from claude_mailbox.daemon.delivery.views.history import History
+from claude_mailbox.daemon.delivery.views.listings import Listings, living_session
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import DatabaseAway, OutcomeUnknown

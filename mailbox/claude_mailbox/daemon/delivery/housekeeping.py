@@ -11,8 +11,8 @@ import trio
 
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.delivery.presence import Presence
-from claude_mailbox.daemon.delivery.waiters import WaiterLines
+from claude_mailbox.daemon.delivery.parties.presence import Presence
+from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError

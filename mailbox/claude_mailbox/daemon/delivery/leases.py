@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from claude_mailbox.daemon.delivery.changes import Changes
-from claude_mailbox.daemon.delivery.custody import Follower
 from claude_mailbox.daemon.delivery.expiry import Expiry
+from claude_mailbox.daemon.delivery.parties.changes import Changes
+from claude_mailbox.daemon.delivery.parties.custody import Follower
 from claude_mailbox.daemon.delivery.receipts import Receipts
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable
 
-from claude_mailbox.daemon.delivery.changes import Changes
-from claude_mailbox.daemon.delivery.peers import Peers
-from claude_mailbox.daemon.delivery.presence import Presence
-from claude_mailbox.daemon.delivery.waiters import WaiterLines
+from claude_mailbox.daemon.delivery.parties.changes import Changes
+from claude_mailbox.daemon.delivery.parties.peers import Peers
+from claude_mailbox.daemon.delivery.parties.presence import Presence
+from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.errors import BadRequest, Renamed
 from claude_mailbox.model.mail import Rename

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge import arguments as given
-from claude_mailbox.daemon.edge.arguments import Arguments
-from claude_mailbox.daemon.edge.callers import Caller, Callers, one_header
-from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.input import arguments as given
+from claude_mailbox.daemon.edge.input.arguments import Arguments
+from claude_mailbox.daemon.edge.input.callers import Caller, Callers, one_header
+from claude_mailbox.daemon.edge.input.subagents import SubagentCalls
 from claude_mailbox.daemon.edge.network.grant import check_allowed
-from claude_mailbox.daemon.edge.render import (
+from claude_mailbox.daemon.edge.output.handover import Custody
+from claude_mailbox.daemon.edge.output.render import (
     backlog_json,
     compact,
     delivery_json,
@@ -27,7 +28,6 @@ from claude_mailbox.daemon.edge.render import (
     rename_json,
 )
 from claude_mailbox.daemon.edge.sending import send
-from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.http.asgi import Scope
 from claude_mailbox.daemon.mcp.arguments import check_keys
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls

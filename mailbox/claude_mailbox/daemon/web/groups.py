@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from typing import Annotated, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge import shapes
-from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
-from claude_mailbox.daemon.edge.render import group_json
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.render import group_json
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.model.groups import DESCRIPTION_LIMIT, check_description, check_group
 
@@ -23,7 +23,7 @@ class GroupBody(TypedDict):
 class DescribeBody(TypedDict):
     """What a mailbox says of itself; an empty text is nothing."""
 
-    text: Annotated[str, Keywords(maxLength=DESCRIPTION_LIMIT)]
+    text: Annotated[shapes.Line, Keywords(maxLength=DESCRIPTION_LIMIT)]
 
 
 _GROUPS = Description("List the groups and their members", list[shapes.Group], identity="optional")

@@ -5,20 +5,21 @@ from collections.abc import Iterable
 from typing import Annotated, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge import arguments as given
-from claude_mailbox.daemon.edge import drafts, shapes
-from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
-from claude_mailbox.daemon.edge.handover import Custody
-from claude_mailbox.daemon.edge.render import (
+from claude_mailbox.daemon.edge.input import arguments as given
+from claude_mailbox.daemon.edge.input import drafts
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.input.request import Request, in_range
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.handover import Custody
+from claude_mailbox.daemon.edge.output.render import (
     answered_json,
     backlog_json,
     delivery_json,
     history_json,
     lease_outcome_json,
 )
-from claude_mailbox.daemon.edge.request import Request, in_range
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.edge.sending import send
 from claude_mailbox.daemon.web.fields import Tokens, lease_tokens
@@ -155,6 +156,7 @@ _PEEK = Description(
     "Count the mail that waits, or look at it, without taking any",
     shapes.Backlog,
     identity="optional",
+    is_existing=True,
     query=PeekQuery,
 )
 _CHECK = Description(

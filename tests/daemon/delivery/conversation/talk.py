@@ -1,6 +1,6 @@
 """What these tests share: short words for sending, taking and waiting."""
 
-from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import MessageStatus

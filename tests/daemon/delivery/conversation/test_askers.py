@@ -114,7 +114,27 @@ async def test_whoever_asks_again_with_the_key_gets_the_answer(
     assert late.delivery is None
 
 
-async def test_of_two_that_wait_for_each_other_the_second_is_refused(
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_of_two_that_wait_for_one_answer_the_last_gets_it(
+    talk: Talk, nursery: trio.Nursery, leaves: bool
+) -> None:
+    """A client whose connection broke asks again. The other one waits no longer; or gets it."""
+    first, again = Waiting(talk.world), Waiting(talk.world)
+    for waiting in (first, again):
+        nursery.start_soon(waiting.ask, "a", "b", 100.0, "k")
+        await wait_all_tasks_blocked()
+    if leaves:
+        again.scope.cancel()
+        await wait_all_tasks_blocked()
+    await talk.reply("b", 1, "because")
+    await wait_all_tasks_blocked()
+    assert first.has_ended
+    assert again.has_ended
+    assert [each.delivery is None for each in (first, again)] == [not leaves, leaves]
+    assert await talk.take("a") == []
+
+
+async def test_of_two_that_wait_for_each_for_each_other_the_second_is_refused(
     talk: Talk, nursery: trio.Nursery
 ) -> None:
     """He may ask without waiting."""

@@ -14,8 +14,8 @@ from dataclasses import astuple
 import trio
 
 from claude_mailbox import paths
-from claude_mailbox.daemon.delivery.changes import Changes
-from claude_mailbox.daemon.delivery.holding import LIMIT
+from claude_mailbox.daemon.delivery.parties.changes import Changes
+from claude_mailbox.daemon.delivery.sending.holding import LIMIT
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.edge.handover import Custody, Handler, Handover
+from claude_mailbox.daemon.edge.output.handover import Custody, Handler, Handover
 from claude_mailbox.daemon.http.asgi import CONNECTION_KEY, Message, Receive, Send
 from claude_mailbox.model.drafts import Draft
 from daemon.kit import World
