@@ -270,6 +270,7 @@ async def _serve(
         )
         background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
         background.start_soon(housekeeping.forget_texts)
+        background.start_soon(housekeeping.give_back_space)
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
         if news is not None and database.notices is not None:
