@@ -9,17 +9,23 @@ import schemathesis
 # A long-poll that waits longer teaches nothing.
 WAIT_SECONDS = 0.02
 
-# What the description of a new name says. Not every validator knows these patterns, so the document
+# What the descriptions of new names say. Not every validator knows these patterns, so the document
 # has none.
-NEW_NAME = r"^\s*[\p{L}\p{N}._+:/]([\p{L}\p{M}\p{N} ._+:/@-]*\s*)?$"
+_NEW = r"[\p{L}\p{N}._+:/]([\p{L}\p{M}\p{N} ._+:/@-]*\s*)?"
+PATTERNS = {
+    "Name of a mailbox: letters": rf"^\s*{_NEW}$",
+    "Name of a group: ": rf"^@{_NEW}$",
+    "Name of a group, or nothing": rf"^(@{_NEW})?$",
+}
 
 
 @schemathesis.hook
 def before_load_schema(context: Any, raw_schema: Any) -> None:
     """Say in a pattern what the description of new names says in words."""
     if isinstance(raw_schema, dict):
-        if str(raw_schema.get("description")).startswith("Name of a mailbox: letters"):
-            raw_schema["pattern"] = NEW_NAME
+        for description, pattern in PATTERNS.items():
+            if str(raw_schema.get("description")).startswith(description):
+                raw_schema["pattern"] = pattern
         for value in list(raw_schema.values()):
             before_load_schema(context, value)
     elif isinstance(raw_schema, list):
@@ -36,9 +42,9 @@ def filter_case(context: Any, case: Any) -> bool:
     """
     if case.operation.path == "/v1/send" and "wait" in (case.query or {}):
         return isinstance(case.body, dict) and bool(case.body.get("ask"))
-    name = case.query.get("name") if isinstance(case.query, dict) else None
+    parameters = list(case.query.values()) if isinstance(case.query, dict) else []
     fields = list(case.body.values()) if isinstance(case.body, dict) else []
-    texts = [name, *(case.headers or {}).values(), *fields]
+    texts = [*parameters, *(case.headers or {}).values(), *fields]
     return not any(
         unicodedata.category(character) == "Cn"
         for text in texts

@@ -52,3 +52,32 @@ def test_a_session_may_leave_things_open_with_null(mail: Mail, fresh: Fresh) -> 
     assert mail.request("POST", "/v1/session", content=content).status == 200
     event = {**content, "state": None, "beginsTurn": None, "transcript": None}
     assert mail.request("POST", "/v1/session/event", content=event).json() == {"unproved": []}
+
+
+def test_a_number_of_a_message_may_be_a_float(mail: Mail) -> None:
+    """JSON has only one kind of numbers."""
+    reply = mail.request("POST", "/v1/parked/retry", content={"ids": [999_999_999.0]})
+    assert reply.json() == {"done": []}
+    refused = mail.request("POST", "/v1/parked/retry", content={"ids": [1.5]})
+    assert refused.error(400, "bad-request") == "'ids' must be the number of a message."
+
+
+def test_a_flag_is_true_or_false(mail: Mail) -> None:
+    """Nothing is neither."""
+    reply = mail.request("GET", "/v1/list?all=")
+    assert reply.error(400, "bad-request") == "'all' must be true or false, not ''."
+
+
+@pytest.mark.parametrize("text", ["👩‍💻 builds", "10\N{NO-BREAK SPACE}kB", "soft\N{SOFT HYPHEN}ly"])
+def test_a_description_may_have_whatever_is_seen_in_one_line(
+    mail: Mail, fresh: Fresh, text: str
+) -> None:
+    reply = mail.request("POST", "/v1/describe", fresh("me"), content={"text": text})
+    assert reply.json()["description"] == text
+
+
+@pytest.mark.parametrize("character", ["\n", "\x98", "\u2028", "\u202e"])
+def test_a_description_is_one_line(mail: Mail, fresh: Fresh, character: str) -> None:
+    content = {"text": f"a{character}b"}
+    reply = mail.request("POST", "/v1/describe", fresh("me"), content=content)
+    assert "one line" in reply.error(400, "bad-request")

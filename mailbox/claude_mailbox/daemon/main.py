@@ -72,8 +72,6 @@ OnReady = Callable[[Sequence[str], str], None]
 
 # How long running requests may go on once the daemon is told to stop.
 GRACE_SECONDS = 1.0
-# One on TCP and one on the Unix socket.
-LISTENERS = 2
 # What slow clients together may make the daemon keep in memory; more where messages may be huge.
 BUFFER_BYTES = 64 * 1024 * 1024
 BUFFER_MESSAGES = 16
@@ -194,7 +192,8 @@ async def _serve(
     if database.look_around is not None:
         news = PeerNews(broker, lines, doorbell, clock, database.look_around)
 
-    max_connections = descriptors.share(descriptors.raise_limit(), LISTENERS)
+    listeners = 3 if config.serves_network and config.local_port else 2
+    max_connections = descriptors.share(descriptors.raise_limit(), listeners)
     budget = Budget(max(BUFFER_BYTES, BUFFER_MESSAGES * config.max_body_bytes))
 
     def create_server() -> Server:
@@ -213,6 +212,7 @@ async def _serve(
                 listener.socket,
                 closing,
                 GRACE_SECONDS,
+                max_connections=max_connections,
                 certificate=config.tls_cert,
                 key=config.tls_key,
             )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from claude_mailbox.errors import BadRequest, InvalidName
 from claude_mailbox.model.drafts import ALL
-from claude_mailbox.model.names import NAME_LIMIT, check_name, check_new_name
+from claude_mailbox.model.names import NAME_LIMIT, check_name, check_new_name, control_character
 
 PREFIX = "@"
 DESCRIPTION_LIMIT = 200
@@ -82,6 +82,6 @@ def check_description(value: object) -> str | None:
     """
     if not isinstance(value, str) or len(text := value.strip()) > DESCRIPTION_LIMIT:
         raise BadRequest(f"'text' must be a string of at most {DESCRIPTION_LIMIT} characters.")
-    if text and not text.isprintable():
+    if control_character(text) is not None:
         raise BadRequest("'text' must be one line without control characters.")
     return text or None

@@ -213,12 +213,14 @@ def check_key(value: object) -> str | None:
 
 
 def check_message(value: object, what: str) -> int:
-    """Return the number of a message, which may be given as text.
+    """Return the number of a message, which may be given as text, or as a float in JSON.
 
     Raises:
         BadRequest: if it is none; *what* names the field in the sentence.
     """
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
+    if (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19) or (
+        isinstance(value, float) and value.is_integer()
+    ):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**63:
         raise BadRequest(f"'{what}' must be the number of a message.")

@@ -45,16 +45,27 @@ def check_name(value: object, what: str = "name") -> str:
         name = unicodedata.normalize("NFC", name)
     if len(name) > NAME_LIMIT:
         raise InvalidName(f"'{what}' has {len(name)} characters; the limit is {NAME_LIMIT}.")
-    if not name.isascii() or not name.isprintable():
-        for character in name:
-            if (
-                character in _BIDI_CONTROLS
-                or unicodedata.category(character) in _FORBIDDEN_CATEGORIES
-            ):
-                raise InvalidName(
-                    f"'{what}' has the control character U+{ord(character):04X}: leave it out."
-                )
+    character = control_character(name)
+    if character is not None:
+        raise InvalidName(
+            f"'{what}' has the control character U+{ord(character):04X}: leave it out."
+        )
     return name
+
+
+def control_character(text: str) -> str | None:
+    """Return the first character that has no place in a line of text, or None."""
+    if text.isascii() and text.isprintable():
+        return None
+    return next(
+        (
+            character
+            for character in text
+            if character in _BIDI_CONTROLS
+            or unicodedata.category(character) in _FORBIDDEN_CATEGORIES
+        ),
+        None,
+    )
 
 
 def check_new_name(name: str) -> None:

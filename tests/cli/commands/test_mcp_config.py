@@ -126,3 +126,40 @@ class TestCommand:
         """Exit code 1."""
         assert app.main(["mcp-config", "cursor", "--name", " "]) == 1
         assert "--name" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("client", "where", "token"),
+        [
+            ("claude-code", ["headers", "Authorization"], "Bearer ${CLAUDE_MAILBOX_TOKEN}"),
+            ("codex", ["bearer_token_env_var"], "CLAUDE_MAILBOX_TOKEN"),
+            ("gemini", ["headers", "Authorization"], "Bearer $CLAUDE_MAILBOX_TOKEN"),
+            ("cursor", ["headers", "Authorization"], "Bearer ${env:CLAUDE_MAILBOX_TOKEN}"),
+            ("vscode", ["headers", "Authorization"], "Bearer ${env:CLAUDE_MAILBOX_TOKEN}"),
+            ("opencode", ["headers", "Authorization"], "Bearer {env:CLAUDE_MAILBOX_TOKEN}"),
+        ],
+    )
+    def test_on_another_machine_it_names_the_variable_with_the_token(
+        self,
+        client: str,
+        where: list[str],
+        token: str,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """In the client's own form; and over standard input and output, too."""
+        monkeypatch.setenv("CLAUDE_MAILBOX_URL", "https://mail.example:37849")
+        assert app.main(["mcp-config", client, "--name", "web"]) == 0
+        text = capsys.readouterr().out
+        entry = tomllib.loads(text) if client == "codex" else json.loads(text)
+        while "mailbox" not in entry:
+            (entry,) = entry.values()
+        found = entry["mailbox"]
+        for key in where:
+            found = found[key]
+        assert found == token
+        assert "https://mail.example:37849/mcp" in text
+
+        assert app.main(["mcp-config", client, "--name", "web", "--stdio"]) == 0
+        text = capsys.readouterr().out
+        assert '"https://mail.example:37849"' in text
+        assert token.removeprefix("Bearer ") in text

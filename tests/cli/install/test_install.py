@@ -57,7 +57,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("XDG_CONFIG_HOME", "CODEX_HOME", "CLAUDE_CONFIG_DIR", "GEMINI_CLI_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.delenv("COPILOT_HOME", raising=False)
+    for name in ("COPILOT_HOME", "CLAUDE_MAILBOX_URL", "CLAUDE_MAILBOX_TOKEN", "CLAUDE_MAILBOX_CA"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
@@ -221,3 +222,39 @@ def test_entries_are_as_clients_want_them(home: Path) -> None:
     assert "  mailbox:\n    type: stdio\n" in (home / ".config/goose/config.yaml").read_text()
     hooks = load(".gemini/settings.json")["hooks"]["BeforeAgent"][0]["hooks"][0]
     assert "client-hook --client gemini --moment prompt" in hooks["command"]
+
+
+@every_client
+def test_a_daemon_on_another_machine_is_named_and_the_token_is_not_written(
+    home: Path, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address in the commands; the authority's file; and the token's variable by its name."""
+    monkeypatch.setenv("CLAUDE_MAILBOX_URL", "https://mail.example:37849")
+    monkeypatch.setenv("CLAUDE_MAILBOX_TOKEN", "cmb_1_secret")
+    monkeypatch.setenv("CLAUDE_MAILBOX_CA", "/etc/mail.pem")
+    run(install, client)
+    there = {name: content.decode() for name, content in files(home).items()}
+    (entry,) = (text for text in there.values() if "mcp-stdio" in text)
+
+    assert "--url" in entry
+    assert "https://mail.example:37849" in entry
+    assert "/etc/mail.pem" in entry
+    form = {
+        "claude-code": '"${CLAUDE_MAILBOX_TOKEN}"',
+        "codex": '"CLAUDE_MAILBOX_TOKEN"',
+        "cursor": '"${env:CLAUDE_MAILBOX_TOKEN}"',
+        "gemini": '"$CLAUDE_MAILBOX_TOKEN"',
+        "opencode": '"{env:CLAUDE_MAILBOX_TOKEN}"',
+        "qwen": '"$CLAUDE_MAILBOX_TOKEN"',
+        "vscode": '"${env:CLAUDE_MAILBOX_TOKEN}"',
+    }
+    assert form.get(client, "") in entry
+    assert not any("secret" in text for text in there.values())
+    for text in there.values():
+        assert ("client-hook" in text) <= ("mail.example" in text.partition("client-hook")[2])
+
+    monkeypatch.delenv("CLAUDE_MAILBOX_URL")
+    run(install, client)
+    assert not any(b"mail.example" in content for content in files(home).values())
+    run(uninstall, client)
+    assert files(home) == {}

@@ -19,7 +19,7 @@ from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.errors import Renamed, ShuttingDown
 from claude_mailbox.model.drafts import Draft
 from daemon.delivery.moments import Trial, at_every_moment
-from daemon.edge.test_handover import BODY, LONG, Client, delivering, in_pieces
+from daemon.edge.output.test_handover import BODY, LONG, Client, delivering, in_pieces
 from daemon.kit import World, custody, respond
 
 

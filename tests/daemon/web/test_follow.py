@@ -19,7 +19,7 @@ from claude_mailbox.daemon.web.follow import (
 )
 from claude_mailbox.errors import ShuttingDown
 from claude_mailbox.model.drafts import Draft
-from daemon.edge.test_handover import Client
+from daemon.edge.output.test_handover import Client
 from daemon.kit import World, respond
 
 

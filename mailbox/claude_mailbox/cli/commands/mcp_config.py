@@ -7,6 +7,7 @@ from urllib.parse import quote
 import rich_click as click
 
 from claude_mailbox.cli import options
+from claude_mailbox.cli.install.elsewhere import AUTHORITY, TOKEN, token_of
 from claude_mailbox.client import output
 from claude_mailbox.client.reach.address import Address, configured_tcp, explicit_address
 from claude_mailbox.client.reach.own_daemon import running_tcp
@@ -50,6 +51,8 @@ def mcp_config(client: str, name: str | None, stdio: bool, url: str | None) -> i
     # Clients speak HTTP over TCP only; mcp-stdio can use the Unix socket.
     is_stdio = stdio or address is None
     server = _stdio(name, url) if is_stdio else _http(name, str(address))
+    if address is not None and address.wants_token:
+        server |= _with_token(client, server, str(address))
     output.write(render(client, server) + "\n")
     sys.stderr.write(f"For {FILES[client]}\n")
     return 0
@@ -67,7 +70,9 @@ def render(client: str, server: dict[str, object]) -> str:
         return _toml(server)
     if client == "opencode":
         if is_stdio:
-            server = {"type": "local", "command": [server["command"], *_arguments(server)]}
+            command = [server["command"], *_arguments(server)]
+            more = {"environment": server["env"]} if "env" in server else {}
+            server = {"type": "local", "command": command, **more}
         else:
             server = {"type": "remote", **server}
         return _json({"mcp": {"servers": {_SERVER: server}}})
@@ -105,6 +110,27 @@ def _stdio(name: str | None, url: str | None) -> dict[str, object]:
     if url is not None:
         arguments += ["--url", url]
     return {"command": _PROGRAM, "args": arguments}
+
+
+def _with_token(client: str, server: dict[str, object], address: str) -> dict[str, object]:
+    """Return the fields that name the variable with the token, and the address, where needed."""
+    token = token_of(client)
+    if "command" in server:
+        arguments = _arguments(server)
+        where = arguments if "--url" in arguments else [*arguments, "--url", address]
+        if client == "codex":
+            return {"args": where, "env_vars": [TOKEN, AUTHORITY]}
+        return {"args": where, "env": {TOKEN: token}}
+    headers = server.get("headers")
+    if client == "codex":
+        return {"bearer_token_env_var": TOKEN}
+    if client == "claude-code" and headers is None:
+        return {}  # its helper knows the token
+    return {"headers": {**(headers if isinstance(headers, dict) else {}), **_bearer(token)}}
+
+
+def _bearer(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _arguments(server: dict[str, object]) -> list[object]:

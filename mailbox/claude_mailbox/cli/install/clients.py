@@ -2,12 +2,14 @@
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from claude_mailbox.cli.install.edits import Edit, Hooks, JsonEntry, OwnFile, TomlEntry
+from claude_mailbox.cli.install.elsewhere import address_elsewhere, variables
 from claude_mailbox.cli.install.opencode import PLUGIN_MARK, plugin
 from claude_mailbox.cli.install.yaml_entry import YamlEntry
 from claude_mailbox.cli.program import hook_program
@@ -36,16 +38,30 @@ class Client:
     note: str = "Start it anew."
 
 
-def _command() -> list[str]:
-    """Return the command of the MCP server; clients with windows have another PATH."""
+def _program() -> list[str]:
+    """Return our command; clients with windows have another PATH."""
     found = shutil.which(_PROGRAM)
-    program = [found] if found else [sys.executable, "-E", "-P", "-m", "claude_mailbox"]
-    return [*program, *_ARGUMENTS]
+    return [found] if found else [sys.executable, "-E", "-P", "-m", "claude_mailbox"]
 
 
-def _server(**more: object) -> dict[str, object]:
-    program, *arguments = _command()
-    return {**more, "command": program, "args": arguments}
+def _url() -> list[str]:
+    """Return the option for a daemon on another machine."""
+    address = address_elsewhere()
+    return [] if address is None else ["--url", str(address)]
+
+
+def _server(client: str, **more: object) -> dict[str, object]:
+    """Return the entry of our MCP server in the form that most clients have."""
+    program, *arguments = [*_program(), *_ARGUMENTS, *_url()]
+    server: dict[str, object] = {**more, "command": program, "args": arguments}
+    found = variables(client) if _url() else {}
+    return {**server, "env": found} if found else server
+
+
+def _hook(client: str, moment: str) -> str:
+    """Return the command of a hook."""
+    command = f"{hook_program()} client-hook --client {client} --moment {moment}"
+    return " ".join([command, *map(shlex.quote, _url())])
 
 
 def _hooks(client: str, events: dict[str, str], timeout: int) -> Hooks:
@@ -58,7 +74,7 @@ def _hooks(client: str, events: dict[str, str], timeout: int) -> Hooks:
     """
     handlers: dict[str, list[Handler]] = {}
     for event, moment in events.items():
-        command = f"{hook_program()} client-hook --client {client} --moment {moment}{MARK}"
+        command = f"{_hook(client, moment)}{MARK}"
         handlers[event] = [{"type": "command", "command": command, "timeout": timeout}]
     return Hooks(handlers)
 
@@ -86,7 +102,7 @@ def _claude_code() -> Edits:
     state = _home(".claude.json", variable="CLAUDE_CONFIG_DIR")
     return [
         (settings, Hooks(handlers_by_event(hook_program(), MARK))),
-        (state, JsonEntry(["mcpServers", SERVER], _server(type="stdio"))),
+        (state, JsonEntry(["mcpServers", SERVER], _server("claude-code", type="stdio"))),
     ]
 
 
@@ -99,8 +115,8 @@ def _codex() -> Edits:
         "Stop": "stop",
     }
     # Codex gives its servers no other variables than those that it is told.
-    variables = ["CLAUDE_MAILBOX_HOME", "CLAUDE_MAILBOX_URL", "CLAUDE_MAILBOX_TOKEN"]
-    server = _server(env_vars=variables)
+    names = ["CLAUDE_MAILBOX_HOME", "CLAUDE_MAILBOX_URL", "CLAUDE_MAILBOX_TOKEN"]
+    server = _server("codex", env_vars=names)
     return [
         (os.path.join(folder, "config.toml"), TomlEntry(["mcp_servers", SERVER], server)),
         (os.path.join(folder, "hooks.json"), _hooks("codex", events, 20)),
@@ -118,7 +134,7 @@ def _gemini() -> Edits:
     }
     return [
         (settings, _hooks("gemini", events, 20_000)),
-        (settings, JsonEntry(["mcpServers", SERVER], _server())),
+        (settings, JsonEntry(["mcpServers", SERVER], _server("gemini"))),
     ]
 
 
@@ -133,7 +149,7 @@ def _qwen() -> Edits:
     }
     return [
         (settings, _hooks("qwen", events, 20_000)),
-        (settings, JsonEntry(["mcpServers", SERVER], _server())),
+        (settings, JsonEntry(["mcpServers", SERVER], _server("qwen"))),
     ]
 
 
@@ -148,7 +164,7 @@ def _copilot() -> Edits:
     }
     hooks: dict[str, object] = {}
     for event, moment in events.items():
-        command = f"{hook_program()} client-hook --client copilot --moment {moment}"
+        command = _hook("copilot", moment)
         hooks[event] = [
             {"type": "command", "bash": command, "powershell": command, "timeoutSec": 20}
         ]
@@ -157,7 +173,7 @@ def _copilot() -> Edits:
     return [
         (
             os.path.join(folder, "mcp-config.json"),
-            JsonEntry(["mcpServers", SERVER], _server(type="local", tools=["*"])),
+            JsonEntry(["mcpServers", SERVER], _server("copilot", type="local", tools=["*"])),
         ),
         (os.path.join(folder, "hooks", "claude-mailbox.json"), own),
     ]
@@ -173,28 +189,33 @@ def _opencode() -> Edits:
         ),
         "opencode.json",
     )
-    server = {"type": "local", "command": _command(), "enabled": True}
-    text = plugin(json.dumps(_command()[: -len(_ARGUMENTS)]))
+    command = [*_program(), *_ARGUMENTS, *_url()]
+    server: dict[str, object] = {"type": "local", "command": command, "enabled": True}
+    if _url() and (environment := variables("opencode")):
+        server["environment"] = environment
+    text = plugin(_program(), _url())
     return [
         (os.path.join(folder, name), JsonEntry(["mcp", SERVER], server)),
         (os.path.join(folder, "plugin", "claude-mailbox.js"), OwnFile(text, PLUGIN_MARK)),
     ]
 
 
-def _json_only(path: Callable[[], str], *keys: str, **more: object) -> Callable[[], Edits]:
-    return lambda: [(path(), JsonEntry([*keys, SERVER], _server(**more)))]
+def _json_only(
+    client: str, path: Callable[[], str], *keys: str, **more: object
+) -> Callable[[], Edits]:
+    return lambda: [(path(), JsonEntry([*keys, SERVER], _server(client, **more)))]
 
 
 def _goose() -> Edits:
-    program, *arguments = _command()
+    server = _server("goose")
     lines = [
         "type: stdio",
         f"name: {SERVER}",
         "description: Mail between agent sessions",
         "enabled: true",
-        f"cmd: {json.dumps(program)}",
-        f"args: {json.dumps(arguments)}",
-        "envs: {}",
+        f"cmd: {json.dumps(server['command'])}",
+        f"args: {json.dumps(server['args'])}",
+        f"envs: {json.dumps(server.get('env', {}))}",
         "timeout: 300",
     ]
     parts = ["goose", "config.yaml"]
@@ -207,10 +228,13 @@ CLIENTS = {
     "codex": Client("Codex", _codex, "Start it anew; it asks once whether it may run these hooks."),
     "gemini": Client("Gemini CLI", _gemini),
     "opencode": Client("OpenCode", _opencode),
-    "cursor": Client("Cursor", _json_only(lambda: _home(".cursor", "mcp.json"), "mcpServers")),
+    "cursor": Client(
+        "Cursor", _json_only("cursor", lambda: _home(".cursor", "mcp.json"), "mcpServers")
+    ),
     "vscode": Client(
         "VS Code",
         _json_only(
+            "vscode",
             lambda: _app_data(
                 ["Library", "Application Support", "Code", "User", "mcp.json"],
                 ["Code", "User", "mcp.json"],
@@ -223,11 +247,14 @@ CLIENTS = {
     "copilot": Client("Copilot CLI", _copilot),
     "windsurf": Client(
         "Windsurf",
-        _json_only(lambda: _home(".codeium", "windsurf", "mcp_config.json"), "mcpServers"),
+        _json_only(
+            "windsurf", lambda: _home(".codeium", "windsurf", "mcp_config.json"), "mcpServers"
+        ),
     ),
     "zed": Client(
         "Zed",
         _json_only(
+            "zed",
             lambda: _app_data(
                 [".config", "zed", "settings.json"],
                 ["zed", "settings.json"],
@@ -239,5 +266,7 @@ CLIENTS = {
     ),
     "qwen": Client("Qwen Code", _qwen),
     "goose": Client("Goose", _goose),
-    "amp": Client("Amp", _json_only(lambda: _config("amp", "settings.json"), "amp.mcpServers")),
+    "amp": Client(
+        "Amp", _json_only("amp", lambda: _config("amp", "settings.json"), "amp.mcpServers")
+    ),
 }

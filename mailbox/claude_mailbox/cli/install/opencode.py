@@ -1,13 +1,22 @@
 """The plugin for OpenCode, which does what hooks do elsewhere, and wakes sessions that are idle."""
 
+import json
+from collections.abc import Sequence
+
 from claude_mailbox.client.identity.bell_command import TEXT
 
 PLUGIN_MARK = "// claude-mailbox: mail between agent sessions."
 
 
-def plugin(program: str) -> str:
-    """Return the plugin's text; *program* is our command as a list in JSON."""
-    return _PLUGIN.replace("PROGRAM", program).replace("TEXT", TEXT)
+def plugin(program: Sequence[str], url: Sequence[str]) -> str:
+    """Return the plugin's text.
+
+    Args:
+        program: our command.
+        url: the option with the daemon's address, if it needs one.
+    """
+    text = _PLUGIN.replace("PROGRAM", json.dumps(list(program)))
+    return text.replace("OPTIONS", json.dumps(list(url))).replace("TEXT", TEXT)
 
 
 _PLUGIN = (
@@ -18,6 +27,7 @@ import { watch } from "node:fs"
 import { basename, dirname } from "node:path"
 
 const program = PROGRAM
+const options = ["client-hook", "--client", "opencode", ...OPTIONS]
 // A prompt looks like the user's own, so it is always the same and has no mail in it.
 const prompt = "TEXT"
 
@@ -27,7 +37,7 @@ export const ClaudeMailbox = async ({ client, directory }) => {
   let watcher
 
   const run = async (moment, sessionID) => {
-    const child = Bun.spawn([...program, "client-hook", "--client", "opencode", "--moment", moment], {
+    const child = Bun.spawn([...program, ...options, "--moment", moment], {
       stdin: new Blob([JSON.stringify({ sessionID, cwd: directory })]),
       stdout: "pipe",
       stderr: "ignore",

@@ -40,7 +40,7 @@ class YamlEntry:
             raise ValueError(
                 f"'{what}' is there already and runs something else: rename or remove it"
             )
-        return text
+        return "".join([*lines[: start + 1], *self._updated(lines[start + 1 : end]), *lines[end:]])
 
     def undo(self, text: str) -> str:
         if not self.is_in(text):
@@ -101,6 +101,16 @@ class YamlEntry:
                 after = heads[number + 1] if number + 1 < len(heads) else children[-1] + 1
                 return head, after
         return None, 0
+
+    def _updated(self, lines: Sequence[str]) -> list[str]:
+        """Return the lines of the entry with our values; what a user has added stays."""
+        updated = list(lines)
+        indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
+        for line in self.lines:
+            key = f"{indent}{line.partition(':')[0]}:"
+            at = next((n for n, each in enumerate(updated) if each.startswith(key)), len(updated))
+            updated[at : at + 1] = [f"{indent}{line}\n"]
+        return updated
 
     def _block(self, indent: int) -> list[str]:
         outer = " " * indent

@@ -38,6 +38,12 @@ class Address:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+    @property
+    def wants_token(self) -> bool:
+        """Whether the daemon there serves other machines, and so wants a token."""
+        is_local = self.host in {"localhost", "::1"} or self.host.startswith("127.")
+        return self.path is None and (self.is_tls or not is_local)
+
     def __str__(self) -> str:
         if self.path is not None:
             return f"unix:{self.path}"

@@ -28,6 +28,7 @@ class Description:
         summary: what it does, in a few words.
         answer: type of the answer's JSON; None if it has no body.
         identity: whether the request says by its headers who calls.
+        is_existing: whether that may be any mailbox that there is, because none is made for it.
         query: `TypedDict` of the parameters, or None.
         body: type of the request's JSON, or None.
         headers: headers of the answer and what they say.
@@ -39,6 +40,7 @@ class Description:
     summary: str
     answer: Any
     identity: Identity = "none"
+    is_existing: bool = False
     query: type | None = None
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -23,7 +23,7 @@ class GroupBody(TypedDict):
 class DescribeBody(TypedDict):
     """What a mailbox says of itself; an empty text is nothing."""
 
-    text: Annotated[str, Keywords(maxLength=DESCRIPTION_LIMIT)]
+    text: Annotated[shapes.Line, Keywords(maxLength=DESCRIPTION_LIMIT)]
 
 
 _GROUPS = Description("List the groups and their members", list[shapes.Group], identity="optional")

@@ -44,7 +44,7 @@ HistoryParameters = TypedDict(
         "q": NotRequired[Annotated[str, Keywords(maxLength=WORDS_LIMIT)]],
         "with": NotRequired[shapes.NameOrNothing],
         "thread": NotRequired[shapes.Id],
-        "group": NotRequired[str],
+        "group": NotRequired[shapes.GroupOrNothing],
         "since": NotRequired[shapes.Time],
         "before": NotRequired[shapes.Id],
         "limit": NotRequired[Annotated[float, Keywords(minimum=1, default=HISTORY_DEFAULT)]],

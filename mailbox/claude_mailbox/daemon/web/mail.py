@@ -156,6 +156,7 @@ _PEEK = Description(
     "Count the mail that waits, or look at it, without taking any",
     shapes.Backlog,
     identity="optional",
+    is_existing=True,
     query=PeekQuery,
 )
 _CHECK = Description(

@@ -50,6 +50,7 @@ _DELETE = Description(
     "Delete a mailbox, if nothing pends there",
     shapes.Deleted,
     identity="required",
+    is_existing=True,
     query=DeleteQuery,
 )
 

@@ -18,7 +18,7 @@ from claude_mailbox import __version__
 from claude_mailbox.daemon.edge.description import Description
 from claude_mailbox.daemon.edge.input.request import Request
 from claude_mailbox.daemon.edge.output.response import Response
-from claude_mailbox.daemon.edge.output.shapes import Error, NewName
+from claude_mailbox.daemon.edge.output.shapes import Error, GivenName, NewName
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.errors import (
     BadRequest,
@@ -111,7 +111,7 @@ def _identity(about: Description) -> list[Schema]:
             "in": "header",
             "required": about.identity == "required",
             "description": "The caller's own mailbox; beyond ASCII, percent-encoded UTF-8",
-            "schema": schema_of(NewName, {}),
+            "schema": schema_of(GivenName if about.is_existing else NewName, {}),
         }
     ]
 

@@ -1,17 +1,22 @@
 """The whole application under plain Hypercorn, as clients beyond this machine will meet it."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 import trio
 
+from claude_mailbox.daemon.edge.network.places import Places
 from claude_mailbox.daemon.edge.network.server import serve_network
 from claude_mailbox.daemon.http.sockets import open_tcp
 from claude_mailbox.model.drafts import Draft
 from daemon.kit import World, open_world
 from daemon.web.test_app import Site, to_bytes
+
+MAX_CONNECTIONS = 5
 
 
 @pytest.fixture
@@ -20,7 +25,8 @@ async def behind_hypercorn(scratch: Path) -> AsyncIterator[tuple[World, httpx.As
     async with open_world(scratch) as opened, trio.open_nursery() as nursery:
         site = Site(opened)
         listener = open_tcp("127.0.0.1", 0)
-        await nursery.start(serve_network, site.app, listener.socket, site.closing, 1.0)
+        serve = partial(serve_network, max_connections=MAX_CONNECTIONS)
+        await nursery.start(serve, site.app, listener.socket, site.closing, 1.0)
         async with httpx.AsyncClient(
             base_url=listener.address, headers={"X-Mailbox": "b"}
         ) as client:
@@ -92,3 +98,45 @@ async def test_the_guard_stands_before_it(behind_hypercorn) -> None:
         assert (await client.get("/health", headers=headers)).status_code == 403
     assert (await client.post("/v1/send", content=b"{}")).status_code == 415
     assert (await client.head("/health")).status_code == 200
+
+
+async def test_one_connection_too_many_is_closed(behind_hypercorn) -> None:
+    """At once; and there is a place again when another one ends."""
+    _, client = behind_hypercorn
+    host, port = client.base_url.host, client.base_url.port or 80
+
+    async def is_served(stream: trio.SocketStream) -> bool:
+        try:
+            await stream.send_all(to_bytes("GET /health HTTP/1.1|X-Mailbox: b"))
+            return (await stream.receive_some()).startswith(b"HTTP/1.1 200")
+        except trio.BrokenResourceError:
+            return False
+
+    with trio.fail_after(30):
+        async with AsyncExitStack() as stack:
+            streams = []
+            for _ in range(MAX_CONNECTIONS):
+                streams.append(
+                    await stack.enter_async_context(await trio.open_tcp_stream(host, port))
+                )
+                assert await is_served(streams[-1])
+            surplus = await stack.enter_async_context(await trio.open_tcp_stream(host, port))
+            assert not await is_served(surplus)
+            await streams[0].aclose()
+            while True:
+                async with await trio.open_tcp_stream(host, port) as another:
+                    if await is_served(another):
+                        break
+
+
+def test_one_address_does_not_have_all_places() -> None:
+    """And leaves them when its connections end."""
+    places = Places(3, 2)
+    with places.taken("a") as first, places.taken("a") as second, places.taken("a") as third:
+        assert (first, second, third) == (True, True, False)
+        with places.taken("b") as fourth, places.taken("c") as fifth:
+            assert (fourth, fifth) == (True, False)
+        with places.taken("c") as sixth:
+            assert sixth
+    with places.taken("a") as seventh, places.taken(None) as eighth:
+        assert (seventh, eighth) == (True, False)

@@ -73,7 +73,9 @@ class Request:
         Raises:
             BadRequest: if it says something else than ``true`` or ``false``.
         """
-        text = self.parameter(key) or "false"
+        if key not in self._parameters():
+            return False
+        text = self.parameter(key) or ""
         if text not in {"true", "false"}:
             raise BadRequest(f"'{key}' must be true or false, not '{text[:40]}'.")
         return text == "true"

@@ -1,6 +1,7 @@
-"""Hypercorn, as it comes, for clients beyond this machine: TLS, HTTP/1.1 and HTTP/2.
+"""Hypercorn for clients beyond this machine: TLS, HTTP/1.1 and HTTP/2.
 
-It tells of a disconnect by a message alone, and not whether the last bytes were written: a client
+Its connections and protocols are as they come; it takes any number of connections, so accepting
+them is ours. It tells of a disconnect by a message alone, and not whether the last bytes were written: a client
 that needs to know what arrived uses explicit leases.
 """
 
@@ -14,11 +15,13 @@ from typing import cast
 
 import trio
 from hypercorn.config import Config
-from hypercorn.trio import serve
-from hypercorn.typing import Framework
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState, Framework
+from hypercorn.utils import wrap_app
 
+from claude_mailbox.daemon.edge.network.places import Places
 from claude_mailbox.daemon.http.asgi import App
-from claude_mailbox.daemon.http.sockets import BACKLOG
 from claude_mailbox.errors import StartupError
 
 _KEEP_ALIVE_SECONDS = 75
@@ -50,6 +53,7 @@ async def serve_network(
     closing: trio.Event,
     grace_seconds: float,
     *,
+    max_connections: int,
     certificate: str = "",
     key: str = "",
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
@@ -61,6 +65,8 @@ async def serve_network(
         listener: it listens already; it is closed at the end.
         closing: set when the daemon ends.
         grace_seconds: how long running requests may go on then.
+        max_connections: how many there may be; one more is closed at once. With TLS one address may
+            have half of them; a proxy has all.
         certificate: file with the certificate; empty for no TLS.
         key: file with its key.
         task_status: is told when clients are served.
@@ -70,8 +76,6 @@ async def serve_network(
     if sys.platform == "linux":
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALL_MILLISECONDS)
     config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
-    config.backlog = BACKLOG
     if certificate:
         config.certfile, config.keyfile = certificate, key
     config.ssl_handshake_timeout = _HANDSHAKE_SECONDS
@@ -81,13 +85,53 @@ async def serve_network(
     config.include_server_header = False
     config.accesslog = None
     config.loglevel = "WARNING"
-    start = partial(serve, cast("Framework", app), config, shutdown_trigger=closing.wait)
+    context = WorkerContext(None)
+    places = Places(max_connections, max_connections // 2 if certificate else max_connections)
+    wrapped = wrap_app(cast("Framework", app), config.wsgi_max_body_size, "asgi")
+
+    async def handle(stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> None:
+        transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+        with places.taken(_address(transport)) as is_taken:
+            if is_taken:
+                # What it is given is either kind of stream, and it finds out which.
+                await _Connection(wrapped, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
+            else:
+                await trio.aclose_forcefully(transport)
+
+    accepting = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+    listeners = [
+        trio.SSLListener(accepting, tls, https_compatible=True)
+        if (tls := config.create_ssl_context()) is not None
+        else accepting
+    ]
     async with trio.open_nursery() as watching:
         watching.start_soon(_hang_up, port, closing, grace_seconds)
-        async with trio.open_nursery() as serving:
-            await serving.start(start)
-            task_status.started()
+        async with trio.open_nursery() as connections:
+            async with trio.open_nursery() as serving:
+                start = partial(trio.serve_listeners, handler_nursery=connections)
+                await serving.start(start, handle, listeners)
+                task_status.started()
+                await closing.wait()
+                serving.cancel_scope.cancel()
+            await context.terminated.set()
+            connections.cancel_scope.deadline = trio.current_time() + grace_seconds
         watching.cancel_scope.cancel()
+
+
+class _Connection(TCPServer):
+    """A connection that ends with its client; on its own it goes on until an idle one would."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
+
+
+def _address(stream: trio.SocketStream) -> str | None:
+    """Return the client's address; None if it has left already."""
+    try:
+        return str(stream.socket.getpeername()[0])
+    except OSError:
+        return None
 
 
 async def _hang_up(port: int, closing: trio.Event, grace_seconds: float) -> None:

@@ -13,17 +13,18 @@ from claude_mailbox.model.sessions import SESSION_STATES
 
 # Control characters, what ends a line, and what changes the direction of writing.
 _FORBIDDEN = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+# What does not count at the ends of a text: that which Python strips.
+_BLANK = r"\t-\r\u001c- \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_LINE = f"[{_BLANK}]*[^{_FORBIDDEN}]*[{_BLANK}]*"
+_NOT_BLANK = f"[{_BLANK}]*[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_BLANK}][^{_FORBIDDEN}]*[{_BLANK}]*"
 
+# A text of one line, which may be empty.
+Line = Annotated[str, Keywords(pattern=f"^{_LINE}$")]
 Name = Annotated[str, Keywords(minLength=1, maxLength=NAME_LIMIT, description="Name of a mailbox")]
 # As above, where a request says it: blanks around it do not count.
-GivenName = Annotated[
-    Name, Keywords(pattern=f"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}\\s][^{_FORBIDDEN}]*$")
-]
+GivenName = Annotated[Name, Keywords(pattern=f"^{_NOT_BLANK}$")]
 # As above, where the request may also leave it empty, which says nothing.
-NameOrNothing = Annotated[
-    Name,
-    Keywords(minLength=0, pattern=f"^([^{_FORBIDDEN}]*[^{_FORBIDDEN}\\s][^{_FORBIDDEN}]*)?$"),
-]
+NameOrNothing = Annotated[Name, Keywords(minLength=0, pattern=f"^({_NOT_BLANK})?$")]
 # As `Name`, where a mailbox of that name may be made. In patterns, the word for letters of every
 # script is not understood everywhere.
 NewName = Annotated[
@@ -42,6 +43,10 @@ GroupName = Annotated[
         pattern="^@",
         description="Name of a group: @ and what a mailbox may be named",
     ),
+]
+# As above, where the request may also leave it empty, which says nothing.
+GroupOrNothing = Annotated[
+    GroupName, Keywords(minLength=0, pattern="^(@.*)?$", description="Name of a group, or nothing")
 ]
 Recipients = Annotated[
     NewName, Keywords(description="Name of a mailbox; or of a group, which begins with @")
