@@ -12,10 +12,10 @@ import trio
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
-from claude_mailbox.daemon.delivery.presence import Presence
-from claude_mailbox.daemon.delivery.waiters import WaiterLines
-from claude_mailbox.daemon.edge.handover import Custody
-from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.delivery.parties.presence import Presence
+from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import Receive, Scope, Send
 from claude_mailbox.daemon.store.ledger import Ledger

@@ -1,12 +1,14 @@
 """Who may see the inbox."""
 
+import os
+import sys
 from hashlib import sha256
 
 import httpx
 import pytest
 
 from claude_mailbox.daemon.web.inbox.access import COOKIE_SECONDS, TICKET_SECONDS, InboxAccess
-from inbox.visitor import PATIENCE_SECONDS, Visitor, one_time_address, send
+from inbox.visitor import PATIENCE_SECONDS, Visitor, one_time_address, send, take
 from support.commandline import CommandLine
 from support.daemon import DaemonProcess
 
@@ -17,6 +19,12 @@ PAGES = (
     "/inbox/search?q=x",
     "/inbox/write",
 )
+
+
+def client_key_of(pid: int) -> str:
+    """Return what the hooks of a client with that process id tell the daemon."""
+    with open(f"/proc/{pid}/stat") as file:
+        return f"{pid}-{file.read().rpartition(')')[2].split()[19]}"
 
 
 class TestAccess:
@@ -191,6 +199,48 @@ class TestUser:
             sent = line.run("send", "--from", "user", "--to", "told", "--body", "by the socket")
             assert sent.returncode == 0, sent.stderr
             assert "by the socket" in line.run("check", "--name", "told").stdout
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell who calls")
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ("send", "--from", "user", "--to", "peer", "--body", "do it"),
+            ("check", "--name", "user"),
+            ("held", "release"),
+        ],
+        ids=lambda command: command[0],
+    )
+    def test_is_not_that_of_a_session(self, command: tuple[str, ...]) -> None:
+        """What a session's client starts, such as a command that its model runs, is not the user."""
+        key = client_key_of(os.getpid())
+        with DaemonProcess() as daemon, CommandLine(daemon) as line:
+            with httpx.Client(base_url=daemon.url) as client:
+                session = {"sessionId": "s-1", "name": "shop-1", "client": key}
+                client.post("/v1/session", json=session).raise_for_status()
+                refused = line.run(*command)
+                client.post("/v1/session/end", json=session).raise_for_status()
+            assert refused.returncode == 1
+            assert "The session 'shop-1' started this" in refused.stderr
+            assert line.run(*command).returncode == 0
+
+    def test_is_closed_to_models(self, daemon: DaemonProcess) -> None:
+        """MCP does not act for it, on the Unix socket either."""
+        call = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "send", "arguments": {"to": "closed", "body": "forged"}},
+        }
+        headers = {
+            "X-Mailbox": "user",
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": "2025-11-25",
+        }
+        transport = httpx.HTTPTransport(uds=daemon.socket_path)
+        with httpx.Client(transport=transport, base_url="http://localhost", timeout=30) as client:
+            answer = client.post("/mcp", json=call, headers=headers)
+        assert answer.json()["result"]["isError"]
+        assert take(daemon, "closed") == []
 
     def test_keeps_its_name(self, daemon: DaemonProcess) -> None:
         """It is not renamed, and nobody takes the name, not even in another spelling."""

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.errors import BadRequest, NotFound, Renamed, TargetExists
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Claim
@@ -157,17 +157,17 @@ class Simulation:
         return list(with_mail[number % len(with_mail)].custody.tokens) if with_mail else []
 
     async def _ack(self, number: int) -> None:
-        self.ended.update((await self._broker.ack(self._tokens(number))).done)
+        self.ended.update((await self._broker.leases.ack(self._tokens(number))).done)
 
     async def _release(self, number: int) -> None:
-        self.ended.update((await self._broker.release(self._tokens(number))).done)
+        self.ended.update((await self._broker.leases.release(self._tokens(number))).done)
 
     async def _extend(self, number: int) -> None:
-        await self._broker.extend(self._tokens(number), 5)
+        await self._broker.leases.extend(self._tokens(number), 5)
 
     async def _rename(self, current: str, to: str) -> None:
         try:
-            await self._broker.rename(current, to)
+            await self._broker.mailboxes.rename(current, to)
         except (BadRequest, NotFound, TargetExists):
             return
 
@@ -175,7 +175,7 @@ class Simulation:
         await self._broker.peek(name)
 
     async def _delete(self, name: str) -> None:
-        await self._broker.delete(name)
+        await self._broker.mailboxes.delete(name)
 
     async def _sweep(self) -> None:
         await self._world.housekeeping.sweep()

@@ -15,8 +15,8 @@ from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.conversation import parking, timing
 from claude_mailbox.daemon.delivery.conversation.answers import Answers
 from claude_mailbox.daemon.delivery.conversation.change import Change
-from claude_mailbox.daemon.delivery.groups import Groups
-from claude_mailbox.daemon.delivery.sending import Sending
+from claude_mailbox.daemon.delivery.sending.groups import Groups
+from claude_mailbox.daemon.delivery.sending.storing import Sending
 from claude_mailbox.errors import (
     BadRequest,
     KeyReused,

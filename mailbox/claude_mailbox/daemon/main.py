@@ -22,19 +22,19 @@ from claude_mailbox.daemon.databases import Database, open_database
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
 from claude_mailbox.daemon.delivery.news import PeerNews
-from claude_mailbox.daemon.delivery.peers import NoPeers
-from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.delivery.parties.peers import NoPeers
+from claude_mailbox.daemon.delivery.parties.presence import Presence
+from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
 from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.sessions.proof import Proofs
 from claude_mailbox.daemon.delivery.sessions.registry import Sessions
-from claude_mailbox.daemon.delivery.status_file import StatusFile
-from claude_mailbox.daemon.delivery.waiters import WaiterLines
-from claude_mailbox.daemon.edge import shapes
-from claude_mailbox.daemon.edge.callers import Callers
-from claude_mailbox.daemon.edge.handover import Handover
+from claude_mailbox.daemon.delivery.views.status_file import StatusFile
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.input.subagents import SubagentCalls
 from claude_mailbox.daemon.edge.network.access import Access
 from claude_mailbox.daemon.edge.network.tokens import Tokens
-from claude_mailbox.daemon.edge.subagents import SubagentCalls
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.handover import Handover
 from claude_mailbox.daemon.http import descriptors
 from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
@@ -219,7 +219,7 @@ async def _serve(
         )
 
     callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
-    handover = Handover(broker)
+    handover = Handover(broker.leases)
     subagents = SubagentCalls()
     endpoint = McpEndpoint(broker, callers, subagents)
     follow = Follow(broker, callers)

@@ -103,3 +103,20 @@ class Started:
     mailbox: str
     pending: int
     former: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCounts:
+    """What the status line of a session tells, or of the person at this machine.
+
+    Attributes:
+        session_id: the client's id of the session; empty for the person.
+        mailbox: name of the mailbox.
+        unread: messages that wait there.
+        questions: questions that it was asked and that are open.
+    """
+
+    session_id: str
+    mailbox: str
+    unread: int
+    questions: int

@@ -43,6 +43,31 @@ def test_tells_what_waits_for_the_session_and_for_the_user(line: CommandLine) ->
     until(lambda: shown(line) == "Mail: 1 for you\n", "the count after the claim")
 
 
+def test_tells_of_open_questions_and_of_held_messages() -> None:
+    """Read or not, until they are answered, and until they are let through."""
+    with DaemonProcess({"guardAfter": 1, "holdAfter": 2}) as daemon, CommandLine(daemon) as line:
+        with line.client() as client:
+            for session, name in ((SESSION, "mine"), ("other-id", "other")):
+                client.call("POST", "/v1/session", body={"sessionId": session, "name": name})
+        line.run("send", "--from", "peer", "--to", "mine", "--ask", "600", "--body", "May I?")
+        line.run("send", "--from", "mine", "--to", "user", "--ask", "600", "--body", "Shall I?")
+        until(
+            lambda: shown(line) == "Mail: 1 unread, 1 question, 1 for you, 1 question for you\n",
+            "both questions",
+        )
+        line.run("check", "--name", "mine")
+        for _ in range(2):
+            line.run("send", "--from", "other", "--to", "mine", "--body", "thanks")
+        expected = "Mail: 1 unread, 1 question, 1 for you, 1 question for you, 1 held\n"
+        until(lambda: shown(line) == expected, "the held message")
+        line.run("reply", "--name", "mine", "1", "--body", "Yes.")
+        line.run("held", "release")
+        until(
+            lambda: shown(line) == "Mail: 2 unread, 1 for you, 1 question for you\n",
+            "the answer, and nothing held",
+        )
+
+
 def test_by_name(line: CommandLine) -> None:
     """For a mailbox that no session has, there is nothing to tell."""
     line.send("mine", "x")
@@ -75,7 +100,7 @@ def test_garbage_in_the_file_is_no_trouble(
 ) -> None:
     """A status line never shows an error."""
     monkeypatch.setenv("CLAUDE_MAILBOX_HOME", str(tmp_path))
-    for content in ("", "x", "1\n\n\t", "1\na\tb\tc\n", "\0"):
+    for content in ("", "x", "1\n\n\t", "1\t0\na\tb\tc\n", "1\t0\na\tb\tc\td\te\n", "\0"):
         (tmp_path / "status").write_text(content)
         assert statusline(name="a") == 0
     assert capfd.readouterr() == ("", "")

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from claude_mailbox.client.reach.api import Identity
+from client.server import Peer, Server
 from support.commandline import CommandLine, until
 from support.daemon import DaemonProcess
+
+UNREACHABLE = 2
 
 
 def take(shared: CommandLine, name: str) -> list[dict[str, Any]]:
@@ -142,6 +145,50 @@ class TestAsk:
             shared.run("reply", "--name", "a5b", str(question_to(shared, "a5b")), "because")
             assert asking.wait(timeout=30) == 1
         until(lambda: shared.bodies("a5") == ["because"], "the answer to come as mail")
+
+
+class TestAskAndTheDaemon:
+    """The daemon is restarted while a script waits."""
+
+    @pytest.mark.parametrize("end", ["kill", "stop"])
+    def test_the_wait_goes_on_when_the_daemon_is_back(self, end: str) -> None:
+        """The answer may have come meanwhile, or come later."""
+        with DaemonProcess() as process, CommandLine(process) as own:
+            asking = own.spawn("ask", "--from", "ci", "--to", "peer", "why?", "--timeout", "60")
+            number = question_to(own, "peer")
+            process.kill() if end == "kill" else process.stop()
+            process.restart(same_port=True)
+            assert own.run("reply", "--name", "peer", str(number), "because").returncode == 0
+            assert asking.communicate(timeout=60) == ("because\n", "")
+            assert asking.returncode == 0
+            assert own.bodies("ci") == []
+            assert own.bodies("peer") == []
+
+    def test_it_ends_when_the_daemon_stays_away(self) -> None:
+        """And does not begin when it was never there."""
+        with DaemonProcess() as process, CommandLine(process) as own:
+            words = ("ask", "--from", "ci", "--to", "peer", "why?", "--timeout", "2")
+            asking = own.spawn(*words)
+            question_to(own, "peer")
+            process.kill()
+            assert asking.wait(timeout=60) == UNREACHABLE
+            assert own.run("ask", "--from", "ci", "--to", "p", "why?").returncode == UNREACHABLE
+
+    def test_an_answer_that_is_leased_elsewhere_is_waited_for(self, shared: CommandLine) -> None:
+        """Such as to our own connection that broke: a daemon that says so at once is not stormed."""
+        receipt = {"id": 7, "from": "ci", "to": "peer", "answer": None}
+
+        def script(peer: Peer) -> None:
+            while peer.read():
+                peer.respond(json.dumps(receipt).encode())
+
+        with Server(script) as server:
+            address = ("--url", str(server.address))
+            done = shared.run(
+                "ask", "--from", "ci", "--to", "peer", "?", "--timeout", "1.5", *address
+            )
+        assert done.returncode == 3
+        assert 2 <= len(server.requests) <= 4
 
 
 def test_parked_messages_are_listed_retried_and_dropped() -> None:

@@ -3,7 +3,7 @@
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.errors import Renamed, ShuttingDown
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Claim

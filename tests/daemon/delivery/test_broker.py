@@ -73,7 +73,7 @@ class TestSend:
     async def test_a_former_name_is_forwarded(self, world: World, watchers: Watchers) -> None:
         """The receipt says so, and whether the present name is watched."""
         await world.broker.check("old", custody())
-        await world.broker.rename("old", "new")
+        await world.broker.mailboxes.rename("old", "new")
         await watchers.add("w", "new")
         receipt = await world.broker.send(Draft("a", "old", "1"))
         assert (receipt.recipient, receipt.forwarded_from) == ("new", "old")
@@ -96,7 +96,7 @@ class TestSend:
             with pytest.raises(QuotaFull):
                 await world.broker.send(Draft("a", "b", "3"))
             assert (await world.broker.send(Draft("a", "b", "1", "key"))).duplicate
-            await world.broker.ack(custodian.tokens)
+            await world.broker.leases.ack(custodian.tokens)
             await world.broker.send(Draft("a", "b", "3"))
             assert list(world.states()) == ["1", "2", "3"]
 
@@ -130,7 +130,7 @@ class TestCheck:
     async def test_a_former_name(self, world: World) -> None:
         """Stands for the present one, and makes no mailbox."""
         await world.broker.send(Draft("a", "old", "1"))
-        await world.broker.rename("old", "new")
+        await world.broker.mailboxes.rename("old", "new")
         claim = await world.broker.check("old", custody())
         assert (claim.mailbox, bodies(claim)) == ("new", ["1"])
         rows = await world.broker.listings.all()
@@ -139,7 +139,7 @@ class TestCheck:
     async def test_the_senders_present_name_is_shown(self, world: World) -> None:
         """An answer must reach him; when he is gone, the name of then must do."""
         await world.broker.send(Draft("a", "b", "1"))
-        await world.broker.rename("a", "z")
+        await world.broker.mailboxes.rename("a", "z")
         claim = await world.broker.check("b", custody())
         assert claim.deliveries[0].sender == "z"
 
@@ -183,25 +183,25 @@ class TestListAndDelete:
     ) -> None:
         """Neither who wrote it nor who is to get it may go, waiting or leased."""
         await world.broker.send(Draft("a", "b", "1"))
-        assert not await world.broker.delete(name)
+        assert not await world.broker.mailboxes.delete(name)
         custodian = custody(60)
         await world.broker.check("b", custodian)
-        assert not await world.broker.delete(name)
-        await world.broker.ack(custodian.tokens)
-        assert await world.broker.delete(name)
-        assert not await world.broker.delete(name)
+        assert not await world.broker.mailboxes.delete(name)
+        await world.broker.leases.ack(custodian.tokens)
+        assert await world.broker.mailboxes.delete(name)
+        assert not await world.broker.mailboxes.delete(name)
 
     async def test_a_name_after_its_deletion_is_new(self, world: World, watchers: Watchers) -> None:
         """Even for the one who was just here: it is registered again by use."""
         await world.presence.touch("b")
-        await world.broker.delete("b")
+        await world.broker.mailboxes.delete("b")
         await world.presence.touch("b")
         assert [row.name for row, _ in await world.broker.listings.all()] == ["b"]
 
     async def test_a_watch_survives_the_deletion(self, world: World, watchers: Watchers) -> None:
         """The next message makes the mailbox again, and the watcher gets it."""
         await watchers.add("x")
-        assert await world.broker.delete("b")
+        assert await world.broker.mailboxes.delete("b")
         await world.broker.send(Draft("a", "b", "1"))
         await wait_all_tasks_blocked()
         assert watchers.got == [("x", "1")]
@@ -212,7 +212,7 @@ class TestRename:
         """All of the old line leave; later watches of the old name are told at once."""
         await watchers.add("x", "old")
         await watchers.add("y", "old")
-        renamed = await world.broker.rename("old", "new")
+        renamed = await world.broker.mailboxes.rename("old", "new")
         assert (renamed.old, renamed.new, renamed.transferred) == ("old", "new", 0)
         await wait_all_tasks_blocked()
         await watchers.add("z", "old")
@@ -226,7 +226,7 @@ class TestRename:
         await world.broker.send(Draft("a", "old", "1"))
         with world.lines.join("new") as early:
             await early.turn()
-            await world.broker.rename("old", "new")
+            await world.broker.mailboxes.rename("old", "new")
             with trio.fail_after(1):
                 await early.turn()
         assert bodies(await world.broker.check("new", custody())) == ["1"]
@@ -235,7 +235,7 @@ class TestRename:
         """Nobody stands there, so its bell rings."""
         await world.broker.send(Draft("a", "old", "1"))
         world.bell.rung.clear()
-        assert (await world.broker.rename("old", "new")).transferred == 1
+        assert (await world.broker.mailboxes.rename("old", "new")).transferred == 1
         assert world.bell.rung == ["new"]
 
     async def test_a_lease_outlives_the_rename(self, world: World) -> None:
@@ -244,17 +244,17 @@ class TestRename:
         await world.broker.send(Draft("a", "old", "2"))
         custodian = custody(60)
         await world.broker.check("old", custodian)
-        await world.broker.rename("old", "new")
+        await world.broker.mailboxes.rename("old", "new")
         first, second = custodian.tokens
-        assert (await world.broker.ack([first], "new")).done == [first]
-        assert (await world.broker.release([second], "old")).done == [second]
+        assert (await world.broker.leases.ack([first], "new")).done == [first]
+        assert (await world.broker.leases.release([second], "old")).done == [second]
         assert world.states() == {"1": "delivered", "2": "waiting"}
 
     async def test_a_former_name_can_be_taken_back(self, world: World, watchers: Watchers) -> None:
         """The mailbox that left a name may have it again, and watch it."""
         await world.broker.check("old", custody())
-        await world.broker.rename("old", "new")
-        await world.broker.rename("new", "old")
+        await world.broker.mailboxes.rename("old", "new")
+        await world.broker.mailboxes.rename("new", "old")
         await watchers.add("x", "old")
         await watchers.add("y", "new")
         assert watchers.got == [("y", "renamed to old")]
@@ -265,18 +265,18 @@ class TestRename:
     async def test_a_taken_name_is_refused(self, world: World) -> None:
         """Neither another mailbox's name nor one that another left behind."""
         await world.broker.send(Draft("a", "b", "1"))
-        await world.broker.rename("b", "c")
+        await world.broker.mailboxes.rename("b", "c")
         for name in ("b", "c"):
             with pytest.raises(TargetExists, match=f"'{name}' is taken"):
-                await world.broker.rename("a", name)
+                await world.broker.mailboxes.rename("a", name)
         with pytest.raises(BadRequest, match="already named 'c'"):
-            await world.broker.rename("b", "c")
+            await world.broker.mailboxes.rename("b", "c")
 
     async def test_presence_is_kept(self, world: World) -> None:
         """Whoever was seen under the old name was seen."""
         await trio.sleep(3)
         world.presence.note("old")
         await world.presence.touch("old")
-        await world.broker.rename("old", "new")
+        await world.broker.mailboxes.rename("old", "new")
         ((listing, _),) = await world.broker.listings.all()
         assert (listing.name, listing.last_seen_at) == ("new", EPOCH + 3000)

@@ -12,14 +12,14 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.edge.callers import Callers
-from claude_mailbox.daemon.edge.handover import Custody, Handover
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.output.handover import Custody, Handover
 from claude_mailbox.daemon.http.asgi import Receive, Send
 from claude_mailbox.daemon.web.follow import Follow
 from claude_mailbox.errors import Renamed, ShuttingDown
 from claude_mailbox.model.drafts import Draft
 from daemon.delivery.moments import Trial, at_every_moment
-from daemon.edge.test_handover import BODY, LONG, Client, delivering, in_pieces
+from daemon.edge.output.test_handover import BODY, LONG, Client, delivering, in_pieces
 from daemon.kit import World, custody, respond
 
 
@@ -219,7 +219,7 @@ class TestRename:
             await trial.world.broker.send(Draft("a", "other", "x"))
             watcher = await after(Watcher, trial)
             async with trial.operation():
-                await trial.world.broker.rename("b", "new")
+                await trial.world.broker.mailboxes.rename("b", "new")
             rows = await trial.world.broker.listings.all()
             is_done = "new" in {row.name for row, _ in rows}
             done.add(is_done)
@@ -239,7 +239,7 @@ class TestRelease:
             await trial.world.broker.check("b", mine)
             watcher = await after(Watcher, trial)
             async with trial.operation():
-                await trial.world.broker.release(mine.tokens)
+                await trial.world.broker.leases.release(mine.tokens)
             assert trial.world.states() == {"hello": "leased"}
             if watcher.custody.tokens:
                 assert_each_lease_is_held_once(trial.world, watcher.custody)
@@ -267,7 +267,7 @@ class TestHandover:
             if leaves:
                 trial.interrupt = client.leave
             handler = delivering(trial.world, body=body, respond=respond)
-            handover = Handover(trial.world.broker)
+            handover = Handover(trial.world.broker.leases)
             async with trial.operation():
                 await handover.run(handler, {"type": "http"}, client.receive, client.send)
             behind = await after(Watcher, trial)
@@ -291,7 +291,7 @@ class TestHandover:
             if leaves:
                 trial.interrupt = client.leave
             handler = delivering(trial.world, lease=60)
-            handover = Handover(trial.world.broker)
+            handover = Handover(trial.world.broker.leases)
             async with trial.operation():
                 await handover.run(handler, {"type": "http"}, client.receive, client.send)
             has_all = client.body == BODY
@@ -316,7 +316,7 @@ class TestHandover:
             client = Client()
             if leaves:
                 trial.interrupt = client.leave
-            handover = Handover(trial.world.broker)
+            handover = Handover(trial.world.broker.leases)
             request = partial(handover.run, handle, {"type": "http"}, client.receive, client.send)
             trial.nursery.start_soon(trial.interruptible, request)
             behind = await after(Watcher, trial)
@@ -363,7 +363,7 @@ class TestFollow:
                 await wait_all_tasks_blocked()
                 await world.broker.send(Draft("a", "b", "2"))
                 await wait_all_tasks_blocked()
-                acked = await world.broker.ack(sorted(world.bound())[:1])
+                acked = await world.broker.leases.ack(sorted(world.bound())[:1])
                 await world.broker.send(Draft("a", "b", "3"))
             if not trial.is_interrupted:
                 client.leave()

@@ -28,8 +28,8 @@ class TestServe:
         nursery.start_soon(world.broker.expiry.serve)
         longer = await lease(world, "longer", 10)
         shorter = await lease(world, "shorter", 100)
-        await world.broker.extend(longer.tokens, 50)
-        await world.broker.extend(shorter.tokens, 5)
+        await world.broker.leases.extend(longer.tokens, 50)
+        await world.broker.leases.extend(shorter.tokens, 5)
         await trio.sleep(5)
         await wait_all_tasks_blocked()
         assert world.states() == {"longer": "leased", "shorter": "waiting"}
@@ -73,7 +73,7 @@ class TestServe:
             await trio.sleep(10)
             await wait_all_tasks_blocked()
         assert world.states() == {"1": "leased", "2": "leased"}
-        await world.broker.extend(other.tokens, 3600)
+        await world.broker.leases.extend(other.tokens, 3600)
         await trio.sleep(1)
         await wait_all_tasks_blocked()
         assert world.states() == {"1": "waiting", "2": "leased"}

@@ -16,10 +16,10 @@ class TestLeases:
         await world.broker.send(Draft("a", "b", "1"))
         custodian = custody(60)
         await world.broker.check("b", custodian)
-        assert (await world.broker.ack(custodian.tokens)).done == custodian.tokens
-        assert (await world.broker.ack(custodian.tokens)).done == custodian.tokens
-        assert (await world.broker.release(custodian.tokens)).lost == custodian.tokens
-        assert (await world.broker.extend(custodian.tokens, 5)).lost == custodian.tokens
+        assert (await world.broker.leases.ack(custodian.tokens)).done == custodian.tokens
+        assert (await world.broker.leases.ack(custodian.tokens)).done == custodian.tokens
+        assert (await world.broker.leases.release(custodian.tokens)).lost == custodian.tokens
+        assert (await world.broker.leases.extend(custodian.tokens, 5)).lost == custodian.tokens
         await trio.sleep(3600)
         await world.broker.expiry.expire()
         assert world.states() == {"1": "delivered"}
@@ -30,7 +30,7 @@ class TestLeases:
             await world.broker.send(Draft("a", "b", body))
         custodian = custody(60)
         await world.broker.check("b", custodian, limit=2)
-        await world.broker.release(custodian.tokens[:1])
+        await world.broker.leases.release(custodian.tokens[:1])
         claim = await world.broker.check("b", custody())
         assert [(d.body, d.attempts) for d in claim.deliveries] == [("1", 2), ("3", 1)]
 
@@ -41,7 +41,7 @@ class TestLeases:
         custodian = custody()
         await world.broker.check("b", custodian, limit=1)
         with world.read_only():
-            await world.broker.give_back(custodian.tokens)
+            await world.broker.leases.give_back(custodian.tokens)
         claim = await world.broker.check("b", custody())
         assert [(d.body, d.attempts) for d in claim.deliveries] == [("1", 2), ("2", 1)]
 
@@ -54,7 +54,7 @@ class TestLeases:
         await world.broker.check("b", custodian)
         await watchers.add("x")
         with world.read_only():
-            await world.broker.give_back(custodian.tokens)
+            await world.broker.leases.give_back(custodian.tokens)
         await world.broker.check("other", custody())
         await wait_all_tasks_blocked()
         assert watchers.got == [("x", "1")]
@@ -65,7 +65,7 @@ class TestLeases:
         custodian = custody(60)
         await world.broker.check("b", custodian)
         await watchers.add("x")
-        await world.broker.release(custodian.tokens)
+        await world.broker.leases.release(custodian.tokens)
         await wait_all_tasks_blocked()
         assert watchers.got == [("x", "1")]
 
@@ -75,7 +75,7 @@ class TestLeases:
         custodian = custody(60)
         await world.broker.check("b", custodian)
         world.bell.rung.clear()
-        await world.broker.release(custodian.tokens)
+        await world.broker.leases.release(custodian.tokens)
         assert world.bell.rung == ["b"]
 
     async def test_the_old_token_of_a_message_is_lost(self, world: World) -> None:
@@ -85,9 +85,9 @@ class TestLeases:
         await world.broker.check("b", first)
         await trio.sleep(10)
         await world.broker.check("b", second)
-        assert (await world.broker.ack(first.tokens)).lost == first.tokens
-        assert (await world.broker.extend(first.tokens, 5)).lost == first.tokens
-        assert (await world.broker.ack(second.tokens)).done == second.tokens
+        assert (await world.broker.leases.ack(first.tokens)).lost == first.tokens
+        assert (await world.broker.leases.extend(first.tokens, 5)).lost == first.tokens
+        assert (await world.broker.leases.ack(second.tokens)).done == second.tokens
 
     async def test_another_mailbox_cannot_end_a_lease(self, world: World) -> None:
         """Another mailbox's token is lost, whatever the verb."""
@@ -95,9 +95,9 @@ class TestLeases:
         custodian = custody(60)
         await world.broker.check("b", custodian)
         for outcome in (
-            await world.broker.ack(custodian.tokens, "thief"),
-            await world.broker.release(custodian.tokens, "thief"),
-            await world.broker.extend(custodian.tokens, 60, "a"),
+            await world.broker.leases.ack(custodian.tokens, "thief"),
+            await world.broker.leases.release(custodian.tokens, "thief"),
+            await world.broker.leases.extend(custodian.tokens, 60, "a"),
         ):
             assert outcome.lost == custodian.tokens
         assert world.states() == {"1": "leased"}
@@ -110,9 +110,9 @@ class TestLeases:
         """Whatever a client makes up is an answer, not an error."""
         await world.broker.send(Draft("a", "b", "1"))
         await world.broker.check("b", custody(60))
-        assert (await world.broker.ack([token])).lost == [token]
-        assert (await world.broker.release([token])).lost == [token]
-        assert (await world.broker.extend([token], 5)).lost == [token]
+        assert (await world.broker.leases.ack([token])).lost == [token]
+        assert (await world.broker.leases.release([token])).lost == [token]
+        assert (await world.broker.leases.extend([token], 5)).lost == [token]
         assert world.states() == {"1": "leased"}
 
     async def test_an_extension_counts_from_now(self, world: World) -> None:
@@ -121,7 +121,7 @@ class TestLeases:
         custodian = custody(10)
         await world.broker.check("b", custodian)
         await trio.sleep(9)
-        await world.broker.extend(custodian.tokens, 10)
+        await world.broker.leases.extend(custodian.tokens, 10)
         await trio.sleep(9)
         assert await world.broker.expiry.expire() == EPOCH + 19_000
         assert world.states() == {"1": "leased"}
@@ -134,7 +134,7 @@ class TestLeases:
         await world.broker.send(Draft("a", "b", "1"))
         custodian = custody()
         await world.broker.check("b", custodian)
-        assert (await world.broker.extend(custodian.tokens, 1)).lost == custodian.tokens
+        assert (await world.broker.leases.extend(custodian.tokens, 1)).lost == custodian.tokens
         await trio.sleep(10**6)
         assert await world.broker.expiry.expire() is None
         assert world.states() == {"1": "leased"}

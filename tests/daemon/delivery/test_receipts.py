@@ -6,9 +6,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from claude_mailbox.daemon.delivery.parties.waiters import Waiter
 from claude_mailbox.daemon.delivery.receipts import DELIVERED, REPLIED
-from claude_mailbox.daemon.delivery.waiters import Waiter
-from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.errors import NotFound, ShuttingDown
 from claude_mailbox.model.drafts import Draft
 from daemon.kit import World, custody, open_world
@@ -48,9 +48,9 @@ async def test_everybody_is_told_at_the_settlement(tmp_path: Path, autojump_cloc
                 await wait_all_tasks_blocked()
                 assert waiting.told == []
                 if lease is None:
-                    await world.broker.settle(custodian.tokens)
+                    await world.broker.leases.settle(custodian.tokens)
                 else:
-                    await world.broker.ack(custodian.tokens)
+                    await world.broker.leases.ack(custodian.tokens)
             assert waiting.told == ["delivered", "delivered"]
         assert repr(world.broker.receipts) == "<Receipts: 0 waiting>"
 
@@ -71,7 +71,7 @@ async def test_a_settlement_during_the_look_is_not_missed(
             looks += 1
             status = await look(mailbox, number)
             if looks == 1:
-                await world.broker.settle(custodian.tokens)
+                await world.broker.leases.settle(custodian.tokens)
             return status
 
         receipts.status = settle_after_the_look  # type: ignore[method-assign, assignment]
@@ -106,7 +106,7 @@ async def test_a_wait_for_a_reply_outlasts_the_delivery(
             await wait_all_tasks_blocked()
             custodian = custody()
             await world.broker.check("b", custodian)
-            await world.broker.settle(custodian.tokens)
+            await world.broker.leases.settle(custodian.tokens)
             await wait_all_tasks_blocked()
             assert waiting.told == []
         assert waiting.told == ["delivered"]
@@ -124,7 +124,7 @@ async def test_who_is_cancelled_is_forgotten(tmp_path: Path, autojump_clock: obj
             assert repr(world.broker.receipts) == "<Receipts: 1 waiting>"
             custodian = custody()
             await world.broker.check("b", custodian)
-            await world.broker.settle(custodian.tokens)
+            await world.broker.leases.settle(custodian.tokens)
         assert waiting.told == ["delivered"]
 
 

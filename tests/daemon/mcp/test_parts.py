@@ -9,9 +9,9 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_mailbox.daemon.edge.callers import Callers
-from claude_mailbox.daemon.edge.handover import Custody
-from claude_mailbox.daemon.edge.subagents import SubagentCalls
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.input.subagents import SubagentCalls
+from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.parts import HELD_LIMIT, HELD_SECONDS, LongMessages, cut, json_size
 from claude_mailbox.daemon.mcp.tools import CUSTODY_KEY, ToolRequest, Tools
@@ -192,7 +192,7 @@ class TestResponsesThatDoNotArrive:
                 assert list(world.states().values()) == ["leased"]
             assert message["parts"] == 3
 
-            await world.broker.release(custody.tokens)
+            await world.broker.leases.release(custody.tokens)
 
             assert list(world.states().values()) == ["waiting"]
             _, message = await self.part(tools, 1)

@@ -10,10 +10,10 @@ import trio
 from quart import Blueprint
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.edge.callers import Callers
-from claude_mailbox.daemon.edge.handover import Handover
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output.handover import Handover
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
@@ -47,7 +47,7 @@ class Site:
             return None
 
         callers = Callers(world.presence, nobody, nobody)
-        self.handover = Handover(world.broker)
+        self.handover = Handover(world.broker.leases)
         self.follow = Follow(world.broker, callers)
         self.app = MailboxApp(
             [

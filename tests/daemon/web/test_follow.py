@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.edge.callers import Callers
+from claude_mailbox.daemon.edge.input.callers import Callers
 from claude_mailbox.daemon.http.asgi import Scope
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.daemon.web.follow import (
@@ -19,7 +19,7 @@ from claude_mailbox.daemon.web.follow import (
 )
 from claude_mailbox.errors import ShuttingDown
 from claude_mailbox.model.drafts import Draft
-from daemon.edge.test_handover import Client
+from daemon.edge.output.test_handover import Client
 from daemon.kit import World, respond
 
 
@@ -158,7 +158,7 @@ class TestStream:
         assert bodies == [str(number) for number in range(WINDOW)]
         await trio.sleep(HEARTBEAT_SECONDS * 2 + 1)
         assert stream.lines()[WINDOW:] == [None, None]
-        await world.broker.ack(stream.follow.held()[:3])
+        await world.broker.leases.ack(stream.follow.held()[:3])
         await wait_all_tasks_blocked()
         assert [line["body"] for line in stream.lines()[WINDOW + 2 :]] == [
             str(number) for number in range(WINDOW, WINDOW + 3)
@@ -170,7 +170,7 @@ class TestStream:
         nursery.start_soon(stream.run)
         await world.broker.send(Draft("a", "b", "1"))
         await wait_all_tasks_blocked()
-        await world.broker.release(sorted(world.bound()))
+        await world.broker.leases.release(sorted(world.bound()))
         await wait_all_tasks_blocked()
         assert [line["attempts"] for line in stream.lines() if line] == [1, 2]
 
@@ -207,7 +207,7 @@ class TestStream:
             await trio.sleep(ACK_SECONDS - 1)
             await world.broker.send(Draft("a", "b", "short"))
             await wait_all_tasks_blocked()
-            await world.broker.ack(stream.follow.held()[1:])
+            await world.broker.leases.ack(stream.follow.held()[1:])
         assert len(stream.follow.held()) == 1
 
     async def test_a_reader_without_mail_may_be_silent(
@@ -231,7 +231,7 @@ class TestStream:
             await world.broker.send(Draft("a", "b", "1"))
             await wait_all_tasks_blocked()
             start = trio.current_time()
-            await world.broker.extend(stream.follow.held(), 100)
+            await world.broker.leases.extend(stream.follow.held(), 100)
         assert trio.current_time() - start == 100
 
     async def test_a_rename_is_the_last_line(self, world: World) -> None:
@@ -241,7 +241,7 @@ class TestStream:
             nursery.start_soon(stream.run)
             await world.broker.send(Draft("a", "b", "1"))
             await wait_all_tasks_blocked()
-            await world.broker.rename("b", "new")
+            await world.broker.mailboxes.rename("b", "new")
         assert stream.lines()[-1] == {"renamed": "new"}
         assert stream.client.is_answered
         assert world.states() == {"1": "waiting"}

@@ -8,6 +8,8 @@ from claude_mailbox.client.hooks.hook_io import read_input, text_field
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.names import USER
 
+_COLUMNS = 4
+
 
 def statusline(*, name: str | None = None) -> int:
     """Print what waits for the session and for the user; nothing when nothing does.
@@ -24,33 +26,47 @@ def statusline(*, name: str | None = None) -> int:
 def _print(name: str | None) -> int:
     session = "" if name is not None else text_field(read_input(), "session_id")
     session = session or os.environ.get("CLAUDE_CODE_SESSION_ID", "")
-    unread = for_user = 0
-    for each_session, mailbox, count in _rows():
+    held, rows = _read()
+    parts, parts_for_user = [], []
+    for each_session, mailbox, unread, questions in rows:
         if mailbox == USER and not each_session:
-            for_user = count
+            parts_for_user = _parts(unread, " for you", questions)
         elif mailbox == name or (name is None and session and each_session == session):
-            unread = count
-    parts = [f"{unread} unread"] if unread else []
-    parts += [f"{for_user} for you"] if for_user else []
+            parts = _parts(unread, " unread", questions)
+    parts += parts_for_user
+    if held != "0":
+        parts.append(f"{held} held")
     if parts:
         output.write(f"Mail: {', '.join(parts)}\n")
     return 0
 
 
-def _rows() -> list[tuple[str, str, int]]:
-    """Return session id, mailbox and count; nothing if no daemon keeps the file."""
+def _parts(unread: str, what: str, questions: str) -> list[str]:
+    parts = [unread + what] if unread != "0" else []
+    if questions != "0":
+        noun = "question" if questions == "1" else "questions"
+        parts.append(f"{questions} {noun}{what.removesuffix(' unread')}")
+    return parts
+
+
+def _read() -> tuple[str, list[list[str]]]:
+    """Return how many messages are held; and session id, mailbox and counts, all as texts.
+
+    Nothing if no daemon keeps the file.
+    """
     path = paths.status_path()
     try:
         with open(path, encoding="utf-8") as file:
-            pid, *lines = file.read().split("\n")
-        if pid.isdigit() and _is_alive(int(pid)):
-            parts = [line.split("\t") for line in lines if line]
-            return [(session, mailbox, int(count)) for session, mailbox, count in parts]
+            first, *lines = file.read().split("\n")
+        pid, _, held = first.partition("\t")
+        if pid.isdigit() and held.isdigit() and _is_alive(int(pid)):
+            rows = [line.split("\t") for line in lines]
+            return held, [row for row in rows if len(row) == _COLUMNS]
     except FileNotFoundError:
         _ask_for_it(path)
     except (OSError, ValueError):
         pass
-    return []
+    return "0", []
 
 
 def _ask_for_it(path: str) -> None:

@@ -8,9 +8,23 @@ from claude_mailbox.client.mail.interrupts import Interrupts
 from claude_mailbox.client.mail.own import own_identity
 from claude_mailbox.client.mail.printing import print_mail
 from claude_mailbox.client.mail.sending import text_of
-from claude_mailbox.client.reach.api import ANSWER_SECONDS, LEASE_SECONDS, Daemon, Identity, Result
+from claude_mailbox.client.reach.api import (
+    ANSWER_SECONDS,
+    LEASE_SECONDS,
+    Daemon,
+    Identity,
+    Refused,
+    Result,
+    Stopping,
+)
+from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.client.reach.http1 import quote
-from claude_mailbox.errors import BadRequest
+from claude_mailbox.errors import (
+    BadRequest,
+    DaemonUnreachable,
+    MailboxError,
+    Unavailable,
+)
 from claude_mailbox.model.text import visible, visible_lines
 
 DEFAULT_SECONDS = 300.0
@@ -18,6 +32,8 @@ DEFAULT_SECONDS = 300.0
 POLL_SECONDS = 300.0
 # How long a question stays open, with a notice at its end: the longest that the daemon allows.
 OPEN_SECONDS = 24 * 3600
+# How soon to ask again that got no answer at once.
+AGAIN_SECONDS = 1.0
 EXIT_TIMEOUT = 3
 
 
@@ -53,20 +69,9 @@ def ask(
         "ask": OPEN_SECONDS,
         "idempotencyKey": os.urandom(12).hex(),
     }
-    deadline = time.monotonic() + seconds
     with Interrupts() as interrupts:
-        while True:
-            left = max(0.0, deadline - time.monotonic())
-            result = interrupts.call(
-                daemon, _ask, daemon, identity, message, min(left, POLL_SECONDS)
-            )
-            interrupts.check()
-            receipt = result.value
-            if not isinstance(receipt, dict) or "answer" not in receipt:
-                raise daemon.wrong_server()
-            reply = receipt["answer"] or receipt.get("notice")
-            if reply is not None or left <= POLL_SECONDS:
-                break
+        receipt = _wait_for_answer(interrupts, daemon, identity, message, seconds)
+        reply = receipt["answer"] or receipt.get("notice")
         if reply is not None:
             delivery = daemon.parse_delivery(reply)
             is_answer = reply is receipt["answer"]
@@ -91,6 +96,53 @@ def ask(
     return EXIT_TIMEOUT
 
 
+def _wait_for_answer(
+    interrupts: Interrupts,
+    daemon: Daemon,
+    identity: Identity,
+    message: object,
+    seconds: float,
+) -> "dict[str, object]":
+    """Ask, and return the receipt with what ended the question, or without when the time is over.
+
+    Once the daemon was reached, the question may be stored: so the wait goes on while the daemon is
+    restarted, and the same question is asked again, which its key makes one.
+    """
+    deadline = time.monotonic() + seconds
+    may_be_stored = False
+    while True:
+        began = time.monotonic()
+        wait = min(max(0.0, deadline - began), POLL_SECONDS)
+        failure: MailboxError | None = None
+        try:
+            result = interrupts.call(daemon, _ask, daemon, identity, message, wait)
+        except Refused as refusal:
+            if not (may_be_stored and refusal.status == Unavailable.status):
+                raise
+            failure = refusal
+        except DaemonUnreachable as error:
+            if not (may_be_stored or isinstance(error, ConnectionLost | Stopping)):
+                raise
+            failure = error
+        else:
+            interrupts.check()
+            if not isinstance(result.value, dict) or "answer" not in result.value:
+                raise daemon.wrong_server()
+            receipt: dict[str, object] = result.value
+            if receipt["answer"] or receipt.get("notice"):
+                return receipt
+        may_be_stored = True
+        now = time.monotonic()
+        if now >= deadline:
+            if failure is not None:
+                raise failure
+            return receipt
+        if now < began + wait:
+            # The daemon is away, or an answer that did not reach us is not free yet.
+            with interrupts.raise_on_signal():
+                time.sleep(min(AGAIN_SECONDS, deadline - now))
+
+
 def _ask(daemon: Daemon, identity: Identity, message: object, seconds: float) -> Result:
     return daemon.call(
         "POST",
@@ -99,7 +151,6 @@ def _ask(daemon: Daemon, identity: Identity, message: object, seconds: float) ->
         query=(f"wait={seconds:.3f}", f"lease={LEASE_SECONDS}"),
         body=message,
         seconds=seconds + ANSWER_SECONDS,
-        is_repeatable=True,
     )
 
 

@@ -40,6 +40,10 @@ class Refused(MailboxError):
         self.fields = fields
 
 
+class Stopping(DaemonUnreachable):
+    """The daemon said that it stops: whoever waited there may have been heard."""
+
+
 class Delivery:
     """One message, leased to us.
 
@@ -295,7 +299,7 @@ class Daemon:
         if response.status == 503 and value.get("reason") == ShuttingDown.code:
             place = self.address
             self.close()
-            raise DaemonUnreachable(f"The daemon at {place} is shutting down: try again.")
+            raise Stopping(f"The daemon at {place} is shutting down: try again.")
         raise Refused(response.status, value)
 
 

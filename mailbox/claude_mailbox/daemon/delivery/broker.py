@@ -1,63 +1,53 @@
 """The broker: the verbs of the domain, which join the ledger and the waiters.
 
 Whoever takes messages out brings a custodian along, which answers for them until it is known
-whether they arrived (see handover.py).
+whether they arrived (see edge/output/handover.py).
 """
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import trio
 
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery.changes import Changes
-from claude_mailbox.daemon.delivery.conversation import parking
+from claude_mailbox.daemon.delivery.claims import Claims
 from claude_mailbox.daemon.delivery.conversation.answers import Answers, Asker
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.conversation.parking import Parking
 from claude_mailbox.daemon.delivery.conversation.sending import ask
 from claude_mailbox.daemon.delivery.conversation.unanswered import Unanswered
-from claude_mailbox.daemon.delivery.custody import Custodian, Follower
 from claude_mailbox.daemon.delivery.expiry import Expiry
-from claude_mailbox.daemon.delivery.groups import Groups
-from claude_mailbox.daemon.delivery.history import History
-from claude_mailbox.daemon.delivery.holding import Holding
-from claude_mailbox.daemon.delivery.limits import Sessions
-from claude_mailbox.daemon.delivery.listings import Listings, living_session
-from claude_mailbox.daemon.delivery.peers import NoPeers, Peers
-from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.delivery.leases import Leases
+from claude_mailbox.daemon.delivery.mailboxes import Mailboxes
+from claude_mailbox.daemon.delivery.parties.changes import Changes
+from claude_mailbox.daemon.delivery.parties.custody import Custodian
+from claude_mailbox.daemon.delivery.parties.peers import NoPeers, Peers
+from claude_mailbox.daemon.delivery.parties.presence import Presence
+from claude_mailbox.daemon.delivery.parties.waiters import Waiter, WaiterLines
 from claude_mailbox.daemon.delivery.receipts import Receipts
-from claude_mailbox.daemon.delivery.sending import Sending
+from claude_mailbox.daemon.delivery.sending.groups import Groups
+from claude_mailbox.daemon.delivery.sending.holding import Holding
+from claude_mailbox.daemon.delivery.sending.limits import Sessions
+from claude_mailbox.daemon.delivery.sending.storing import Sending
 from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
-from claude_mailbox.daemon.delivery.waiters import Waiter, WaiterLines
+from claude_mailbox.daemon.delivery.views.history import History
+from claude_mailbox.daemon.delivery.views.listings import Listings, living_session
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import BadRequest, DatabaseAway, MailboxError, OutcomeUnknown, Renamed
+from claude_mailbox.errors import DatabaseAway, OutcomeUnknown
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import (
-    CHECK_BYTES,
     CHECK_LIMIT,
     Backlog,
     Claim,
     Delivery,
     GroupReceipt,
-    LeaseOutcome,
     Receipt,
-    Rename,
     shown_characters,
 )
-from claude_mailbox.model.names import USER
-
-logger = logging.getLogger(__name__)
 
 # What a brief job of the ledger may have to do at most.
 BRIEF_CHARACTERS = 64 * 1024
-BRIEF_TOKENS = 256
-# How many claims of megabytes may be on their way at once: until they reach the server, nothing
-# else bounds the memory that they take.
-LARGE_CLAIMS = 4
 # How often a watch looks whether the database is back.
 _AWAY_SECONDS = 1.0
 
@@ -91,9 +81,6 @@ class Broker:
         self._clock = clock
         self._bell = bell
         self._peers = peers or NoPeers()
-        self._followers: set[Follower] = set()
-        self._given_back: set[str] = set()
-        self._large_claims = trio.Semaphore(LARGE_CLAIMS)
         self.presence = presence
         self.askers = Answers()
         self.expiry = Expiry(ledger, clock, self.announce, self.askers, self.tell)
@@ -104,8 +91,23 @@ class Broker:
         self.history = History(ledger, self.expiry, clock)
         self.listings = Listings(ledger, lines, presence, config, clock)
         self.groups = Groups(ledger, presence, clock, config.max_recipients)
-        self._sending = Sending(config, self.groups, self._look_up_presence)
         self.changes = Changes()
+        self.leases = Leases(ledger, clock, self.expiry, self.receipts, self.changes, self.announce)
+        self.mailboxes = Mailboxes(
+            ledger, lines, presence, clock, self._peers, self.changes, self.announce
+        )
+        self._claims = Claims(
+            self.expiry,
+            self.leases,
+            presence,
+            self.changes,
+            self.askers,
+            bell,
+            clock,
+            self.tell,
+            config.max_attempts,
+        )
+        self._sending = Sending(config, self.groups, self._look_up_presence)
 
     def __repr__(self) -> str:
         return f"<Broker: {self._lines!r}, {self._ledger!r}>"
@@ -137,7 +139,7 @@ class Broker:
         if lost:
             # The asker left in between; whoever is cancelled now still has to say so.
             with trio.CancelScope(shield=True):
-                await self.give_back(lost)
+                await self.leases.give_back(lost)
 
     async def look_for_answers(self) -> None:
         """Lease for the askers who wait what another daemon has stored for them."""
@@ -277,7 +279,7 @@ class Broker:
         With *max_characters*, stop there, as *measure* counts; with *at_least_one*, not before the
         first message. *by* is the way that they go, which their receipts tell.
         """
-        return await self._claim(
+        return await self._claims.take(
             name,
             custodian,
             limit,
@@ -322,7 +324,7 @@ class Broker:
                     await waiter.turn()
                     has_more = True
                     try:
-                        claim = await self._claim(
+                        claim = await self._claims.take(
                             name, custodian, limit, by, present_name_only=True
                         )
                     except (DatabaseAway, OutcomeUnknown):
@@ -339,203 +341,11 @@ class Broker:
                 if has_more:
                     self._peers.note_mail(name)
 
-    async def _claim(
-        self,
-        name: str,
-        custodian: Custodian,
-        limit: int,
-        by: str,
-        *,
-        max_characters: int | None = None,
-        measure: Callable[[Delivery], int] = shown_characters,
-        at_least_one: bool = True,
-        present_name_only: bool = False,
-        thread: int | None = None,
-    ) -> Claim:
-        now = self._clock()
-        seconds = custodian.lease_seconds
-        until = None if seconds is None else now + round(seconds * 1000)
-        self._bell.looking(name)
-
-        def job(
-            transaction: Transaction,
-        ) -> tuple[Claim, Change | None, tuple[Sequence[str], Sequence[str]] | None]:
-            given_back = self._release_first(transaction) if self._given_back else None
-            claim = transaction.leases.claim(
-                name,
-                now,
-                limit=limit,
-                max_bytes=CHECK_BYTES,
-                lease_until=until,
-                max_characters=max_characters,
-                measure=measure,
-                at_least_one=at_least_one,
-                present_name_only=present_name_only,
-                by=by,
-                max_attempts=self._config.max_attempts,
-                thread=thread,
-            )
-            if not claim.worn:
-                return claim, None, given_back
-            change = Change(transaction, now, self.askers)
-            for number in claim.worn:
-                parking.park(change, number)
-            return claim, change, given_back
-
-        # A lease is never half made: either the ledger was not asked, or its custodian knows the
-        # tokens. From the answer to ``take`` there is nothing that could be cancelled.
-        is_brief = limit == 1 or max_characters is not None
-        if is_brief:
-            claim, change, given_back = await self.expiry.run_after(now, job)
-        else:
-            # It may read megabytes.
-            async with self._large_claims:
-                claim, change, given_back = await self.expiry.run_after(now, job, brief=False)
-        self._bell.looked(claim.mailbox)
-        self.presence.note(claim.mailbox)
-        if claim.deliveries:
-            custodian.take([delivery.lease for delivery in claim.deliveries])
-            self.changes.note()
-            if until is not None:
-                self.expiry.note(until)
-        if given_back is not None:
-            tokens, mailboxes = given_back
-            self._given_back.difference_update(tokens)
-            self.announce(mailboxes)
-        if change is not None:
-            await self.tell(change)
-        return claim
-
-    def _release_first(self, transaction: Transaction) -> tuple[Sequence[str], Sequence[str]]:
-        """Release what was given back; return the tokens, and the mailboxes that got some."""
-        tokens = tuple(self._given_back)
-        return tokens, transaction.leases.release(tokens)[1]
-
     async def peek(self, name: str) -> Backlog:
         """Count what waits, without touching it."""
         return await self.expiry.run_after(
             self._clock(), lambda transaction: transaction.mail.peek(name)
         )
-
-    async def rename(self, current: str, to: str) -> Rename:
-        """Give a mailbox a new name; its mail comes along, its waiters leave with ``Renamed``.
-
-        Raises:
-            NotFound: if there is no such mailbox.
-            TargetExists: if the new name is taken.
-            BadRequest: if it is the present one.
-        """
-        if USER in {current, to}:
-            raise BadRequest(
-                f"'{USER}' is the name of the mailbox of the person at this machine, and stays so."
-            )
-        now = self._clock()
-        renamed = await self._ledger.run(
-            lambda transaction: transaction.mailboxes.rename(current, to, now)
-        )
-        self.presence.forget_names()
-        self.presence.note(renamed.new)
-        for name in {renamed.old, current}:
-            self._lines.dismiss(name, Renamed(name, renamed.new))
-        self._peers.note_rename(renamed.old, renamed.new)
-        self.changes.note()
-        if renamed.transferred:
-            self.announce([renamed.new])
-        return renamed
-
-    async def describe(self, name: str, text: str | None) -> None:
-        """Let a mailbox say what it is for, None for nothing any more."""
-        now = self._clock()
-        await self._ledger.run(
-            lambda transaction: transaction.mailboxes.describe(name, text, now), brief=True
-        )
-
-    async def delete(self, name: str) -> bool:
-        """Delete a mailbox if nothing pends in either direction; return whether that was done."""
-        deleted = await self._ledger.run(lambda transaction: transaction.mailboxes.delete(name))
-        self.presence.forget_names()
-        self._peers.note_other()
-        return deleted
-
-    async def ack(self, tokens: Sequence[str], mailbox: str | None = None) -> LeaseOutcome:
-        """Mark leased messages delivered, for good; with *mailbox*, only those of that mailbox."""
-        now = self._clock()
-        outcome = await self._ledger.run(
-            lambda transaction: transaction.leases.settle(tokens, now, mailbox),
-            brief=len(tokens) <= BRIEF_TOKENS,
-        )
-        self._tell_followers(tokens)
-        self.receipts.settled(outcome.done)
-        self.changes.note()
-        return outcome
-
-    async def settle(self, tokens: Sequence[str]) -> LeaseOutcome:
-        """Mark messages delivered whose response has left.
-
-        Unlike an ack it is not flushed to the disk at once: nobody said that he has them, and all
-        that a power cut can do is to bring them once more.
-        """
-        now = self._clock()
-        outcome = await self._ledger.run(
-            lambda transaction: transaction.leases.settle(tokens, now),
-            durable=False,
-            brief=len(tokens) <= BRIEF_TOKENS,
-        )
-        self.receipts.settled(outcome.done)
-        self.changes.note()
-        return outcome
-
-    async def release(self, tokens: Sequence[str], mailbox: str | None = None) -> LeaseOutcome:
-        """Put leased messages back in their places, and wake who waits for them."""
-        outcome, mailboxes = await self._ledger.run(
-            lambda transaction: transaction.leases.release(tokens, mailbox),
-            durable=False,
-            brief=len(tokens) <= BRIEF_TOKENS,
-        )
-        self._tell_followers(tokens)
-        self.changes.note()
-        self.announce(mailboxes)
-        return outcome
-
-    async def give_back(self, tokens: Sequence[str]) -> None:
-        """Release the leases of a client that has gone.
-
-        If that cannot be done now, the next claim does it first: otherwise later messages would
-        overtake these.
-        """
-        self._given_back.update(tokens)
-        try:
-            await self.release(tokens)
-        except MailboxError as error:
-            logger.warning("could not release: %s", error)
-        else:
-            self._given_back.difference_update(tokens)
-
-    @contextmanager
-    def following(self, follower: Follower) -> Iterator[None]:
-        """Tell *follower* of every lease that ends during the ``with`` block."""
-        self._followers.add(follower)
-        try:
-            yield
-        finally:
-            self._followers.discard(follower)
-
-    def _tell_followers(self, tokens: Sequence[str]) -> None:
-        for follower in self._followers:
-            follower.ended(tokens)
-
-    async def extend(
-        self, tokens: Sequence[str], seconds: float, mailbox: str | None = None
-    ) -> LeaseOutcome:
-        """Let explicit leases last *seconds* from now."""
-        until = self._clock() + round(seconds * 1000)
-        outcome = await self._ledger.run(
-            lambda transaction: transaction.leases.extend(tokens, until, mailbox), durable=False
-        )
-        for follower in self._followers:
-            follower.extended(outcome.done, seconds)
-        self.expiry.note(until)
-        return outcome
 
 
 async def _leaves(custodian: Custodian, waiter: Waiter) -> bool:

@@ -11,8 +11,8 @@ import trio
 
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.delivery.presence import Presence
-from claude_mailbox.daemon.delivery.waiters import WaiterLines
+from claude_mailbox.daemon.delivery.parties.presence import Presence
+from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError
@@ -65,7 +65,7 @@ class Housekeeping:
 
     async def release_bound(self) -> None:
         """Release every connection-bound lease: at the start, their connections are gone."""
-        await self._broker.release(sorted(await self._bound_tokens()))
+        await self._broker.leases.release(sorted(await self._bound_tokens()))
 
     async def release_orphans(self, held: Iterable[str]) -> None:
         """Release connection-bound leases that are not *held*.
@@ -78,7 +78,7 @@ class Housekeeping:
         orphans = self._suspects & bound - held
         self._suspects = bound - held - orphans
         if orphans:
-            await self._broker.release(sorted(orphans))
+            await self._broker.leases.release(sorted(orphans))
 
     async def _bound_tokens(self) -> set[str]:
         return await self._ledger.run(

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import trio
 
-from claude_mailbox.daemon.delivery.custody import Custodian
 from claude_mailbox.daemon.delivery.expiry import Expiry
-from claude_mailbox.daemon.delivery.waiters import Waiter
+from claude_mailbox.daemon.delivery.parties.custody import Custodian
+from claude_mailbox.daemon.delivery.parties.waiters import Waiter
 from claude_mailbox.errors import MailboxError, NotFound
 from claude_mailbox.model.history import MessageStatus
 from claude_mailbox.model.mail import parse_token

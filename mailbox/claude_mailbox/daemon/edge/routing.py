@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from claude_mailbox.daemon.edge.description import Description
-from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.input.request import Request
 from claude_mailbox.daemon.edge.network.grant import check_local
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.output.handover import Custody
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.http.asgi import App
 from claude_mailbox.errors import MailboxError
 

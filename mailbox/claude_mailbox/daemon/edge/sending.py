@@ -1,8 +1,8 @@
 """Sending, as every way in does it: to a mailbox, or to a group."""
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge import shapes
-from claude_mailbox.daemon.edge.render import group_receipt_json, receipt_json
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.render import group_receipt_json, receipt_json
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.groups import is_group
 from claude_mailbox.model.mail import GroupReceipt

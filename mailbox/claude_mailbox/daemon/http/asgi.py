@@ -23,6 +23,11 @@ _BY_NAME_KEY = "claude_mailbox.headers"
 class Connection(Protocol):
     """What our own server can say of a connection beyond ASGI."""
 
+    @property
+    def process(self) -> int | None:
+        """Id of the process at the other end of a Unix socket, where the system tells it."""
+        ...
+
     def has_whole_request(self) -> bool:
         """Return whether the request, with all of its body, has arrived."""
         ...

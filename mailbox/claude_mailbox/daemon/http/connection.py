@@ -54,6 +54,11 @@ class Connection:
         self.idle_since = trio.current_time()
         """When its last request was answered, in trio's seconds; infinite while it has one."""
 
+    @property
+    def process(self) -> int | None:
+        """Id of the process at the other end of a Unix socket, where the system tells it."""
+        return self._stream.peer.process
+
     async def serve(self) -> None:
         """Answer requests until either side has enough."""
         try:

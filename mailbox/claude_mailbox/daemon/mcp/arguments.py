@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from claude_mailbox.daemon.edge.arguments import Arguments
+from claude_mailbox.daemon.edge.input.arguments import Arguments
 from claude_mailbox.errors import BadRequest
 
 # What a client's own machinery adds: n8n the first four, Gemini CLI the last.

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import trio
 
-from claude_mailbox.daemon.edge.callers import CLIENT_HEADER, MAILBOX_HEADER, SESSION_HEADER
+from claude_mailbox.daemon.edge.input.callers import CLIENT_HEADER, MAILBOX_HEADER, SESSION_HEADER
 from claude_mailbox.daemon.http.asgi import Scope
 
 _METHOD = "notifications/cancelled"

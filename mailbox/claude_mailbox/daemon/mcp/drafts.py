@@ -1,8 +1,8 @@
 """The message that a call of ``send`` gives."""
 
-from claude_mailbox.daemon.edge import arguments as given
-from claude_mailbox.daemon.edge import drafts
-from claude_mailbox.daemon.edge.arguments import Arguments
+from claude_mailbox.daemon.edge.input import arguments as given
+from claude_mailbox.daemon.edge.input import drafts
+from claude_mailbox.daemon.edge.input.arguments import Arguments
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import check_body
 from claude_mailbox.model.names import check_name

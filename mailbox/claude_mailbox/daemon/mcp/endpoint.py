@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge.callers import MAILBOX_HEADER, Callers
-from claude_mailbox.daemon.edge.handover import Custody
-from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.input.callers import MAILBOX_HEADER, Callers
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.input.subagents import SubagentCalls
+from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.edge.routing import MailRoute
-from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.http.asgi import App, Message, Receive, Scope, Send, headers_named
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.inbox import InboxView

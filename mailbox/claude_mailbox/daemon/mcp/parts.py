@@ -14,7 +14,7 @@ skip a part, and the message would count as delivered.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from claude_mailbox.daemon.edge.render import compact
+from claude_mailbox.daemon.edge.output.render import compact
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.mail import Delivery
 

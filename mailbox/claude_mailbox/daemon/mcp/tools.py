@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge import arguments as given
-from claude_mailbox.daemon.edge.arguments import Arguments
-from claude_mailbox.daemon.edge.callers import Caller, Callers, one_header
-from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.input import arguments as given
+from claude_mailbox.daemon.edge.input.arguments import Arguments
+from claude_mailbox.daemon.edge.input.callers import Caller, Callers, one_header
+from claude_mailbox.daemon.edge.input.subagents import SubagentCalls
 from claude_mailbox.daemon.edge.network.grant import check_allowed
-from claude_mailbox.daemon.edge.render import (
+from claude_mailbox.daemon.edge.output.handover import Custody
+from claude_mailbox.daemon.edge.output.render import (
     backlog_json,
     compact,
     delivery_json,
@@ -27,7 +28,6 @@ from claude_mailbox.daemon.edge.render import (
     rename_json,
 )
 from claude_mailbox.daemon.edge.sending import send
-from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.http.asgi import Scope
 from claude_mailbox.daemon.mcp.arguments import check_keys
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
@@ -265,7 +265,7 @@ class Tools:
     async def _put_back(self, custody: Custody) -> None:
         """Release what a call took that was given up: a claim under way is not cancelled."""
         if custody.tokens:
-            await self._broker.give_back(custody.tokens)
+            await self._broker.leases.give_back(custody.tokens)
             custody.drop()
 
     async def _handed_out(
@@ -294,21 +294,21 @@ class Tools:
         if not message.is_complete:
             await self._keep_lease(message, custody)
         elif custody.lease_seconds is not None:
-            await self._broker.extend(custody.tokens, custody.lease_seconds)
+            await self._broker.leases.extend(custody.tokens, custody.lease_seconds)
             custody.holder = mailbox
         return _part(message, part, (await self._broker.peek(mailbox)).pending)
 
     async def _keep_lease(self, message: LongMessage, custody: Custody) -> None:
         """Have the lease outlive this response; should the response not arrive, it ends."""
         if custody.lease_seconds is not None:
-            await self._broker.extend([message.delivery.lease], HELD_SECONDS)
+            await self._broker.leases.extend([message.delivery.lease], HELD_SECONDS)
         custody.lease_seconds = HELD_SECONDS
 
     async def _start_over(self, name: str) -> None:
         """Put a message back whose parts were not all asked for: it is the next to be read."""
         lease = self.long_messages.give_up(await self._callers.present(name))
         if lease is not None:
-            await self._broker.give_back([lease])
+            await self._broker.leases.give_back([lease])
 
     async def _peek(self, request: ToolRequest, arguments: Arguments) -> Content:
         name = await self._own_name(request, arguments, "name", register=False)
@@ -335,7 +335,7 @@ class Tools:
         current = await self._own_name(request, arguments, "current_name", register=False)
         to = check_name(given.text(arguments, "new_name"), "new_name")
         check_allowed(request.scope, to)
-        return rename_json(await self._broker.rename(current, to))
+        return rename_json(await self._broker.mailboxes.rename(current, to))
 
     async def _history(self, request: ToolRequest, arguments: Arguments) -> Content:
         name = await self._own_name(request, arguments, "name")
@@ -356,7 +356,7 @@ class Tools:
     async def _describe(self, request: ToolRequest, arguments: Arguments) -> Content:
         name = await self._own_name(request, arguments, "name")
         text = check_description(given.text(arguments, "text"))
-        await self._broker.describe(name, text)
+        await self._broker.mailboxes.describe(name, text)
         return {"name": await self._callers.present(name), "description": text}
 
 

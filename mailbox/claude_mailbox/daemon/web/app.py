@@ -17,9 +17,9 @@ from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
 
 from claude_mailbox.daemon.edge.guard import Guard
-from claude_mailbox.daemon.edge.handover import CUSTODY_KEY, Custody, Handover
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output.handover import CUSTODY_KEY, Custody, Handover
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send
 from claude_mailbox.errors import BadRequest, MailboxError, MethodNotAllowed, NotFound

@@ -18,13 +18,13 @@ from typing import NotRequired, TypedDict
 import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.delivery.waiters import Waiter
-from claude_mailbox.daemon.edge import shapes
-from claude_mailbox.daemon.edge.callers import Callers
+from claude_mailbox.daemon.delivery.parties.waiters import Waiter
 from claude_mailbox.daemon.edge.description import Description
-from claude_mailbox.daemon.edge.handover import Custody
-from claude_mailbox.daemon.edge.render import compact, delivery_json
-from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.handover import Custody
+from claude_mailbox.daemon.edge.output.render import compact, delivery_json
 from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send, error_body, send_error
 from claude_mailbox.daemon.web.mail import Seconds, lease_asked_for
@@ -184,13 +184,13 @@ class Follow:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._cancel_on_disconnect, receive, nursery.cancel_scope)
                 nursery.start_soon(self._cancel_when_stalled, reader, nursery.cancel_scope)
-                with self._broker.following(reader):
+                with self._broker.leases.following(reader):
                     last = await self._stream(name, reader, send)
                 nursery.cancel_scope.cancel()
         finally:
             self._readers.discard(reader)
             with trio.CancelScope(shield=True):
-                await self._broker.give_back(reader.tokens())
+                await self._broker.leases.give_back(reader.tokens())
         if last is not None:
             # Outside of the nursery: some servers tell of the disconnect from inside the last send.
             await send({"type": "http.response.body", "body": last, "more_body": False})

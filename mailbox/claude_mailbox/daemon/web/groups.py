@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from typing import Annotated, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge import shapes
-from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
-from claude_mailbox.daemon.edge.render import group_json
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.render import group_json
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.model.groups import DESCRIPTION_LIMIT, check_description, check_group
 
@@ -77,5 +77,5 @@ class GroupRoutes:
     async def _describe(self, request: Request) -> Response:
         mailbox = (await self._callers.identify(request.scope)).required()
         text = check_description(request.json().get("text"))
-        await self._broker.describe(mailbox, text)
+        await self._broker.mailboxes.describe(mailbox, text)
         return Response({"name": mailbox, "description": text})

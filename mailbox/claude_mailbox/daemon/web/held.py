@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from typing import NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge import shapes
-from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description
-from claude_mailbox.daemon.edge.render import held_json
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.render import held_json
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
+from claude_mailbox.daemon.http.asgi import is_local_socket
 from claude_mailbox.errors import Forbidden
 from claude_mailbox.model.names import check_name
 
@@ -50,6 +51,8 @@ class HeldRoutes:
     async def _release(self, request: Request) -> Response:
         if (await self._callers.identify(request.scope, register=False)).is_bound:
             raise Forbidden("Only a user lets held messages through, not a session.")
+        if is_local_socket(request.scope):
+            await self._callers.check_person(request.scope)
         name = request.json().get("name")
         mailbox = None if name is None else check_name(name)
         return Response({"released": list(await self._broker.holding.release(mailbox))})

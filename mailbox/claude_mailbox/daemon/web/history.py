@@ -6,13 +6,13 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.receipts import DELIVERED, REPLIED
-from claude_mailbox.daemon.edge import shapes
-from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
-from claude_mailbox.daemon.edge.handover import Custody
-from claude_mailbox.daemon.edge.render import history_json, status_json
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.handover import Custody
+from claude_mailbox.daemon.edge.output.render import history_json, status_json
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.web.mail import WATCH_DEFAULT, WATCH_LIMIT, Timeout
 from claude_mailbox.errors import BadRequest, NotFound

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import Annotated, TypedDict
 
-from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.description import Description, Keywords
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.errors import BadRequest
 

@@ -5,20 +5,21 @@ from collections.abc import Iterable
 from typing import Annotated, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge import arguments as given
-from claude_mailbox.daemon.edge import drafts, shapes
-from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
-from claude_mailbox.daemon.edge.handover import Custody
-from claude_mailbox.daemon.edge.render import (
+from claude_mailbox.daemon.edge.input import arguments as given
+from claude_mailbox.daemon.edge.input import drafts
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.input.request import Request, in_range
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.handover import Custody
+from claude_mailbox.daemon.edge.output.render import (
     answered_json,
     backlog_json,
     delivery_json,
     history_json,
     lease_outcome_json,
 )
-from claude_mailbox.daemon.edge.request import Request, in_range
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.edge.sending import send
 from claude_mailbox.daemon.web.fields import Tokens, lease_tokens
@@ -294,12 +295,12 @@ class MailRoutes:
 
     async def _ack(self, request: Request) -> Response:
         holder = (await self._callers.identify(request.scope)).required()
-        outcome = await self._broker.ack(lease_tokens(request.json(), "leases"), holder)
+        outcome = await self._broker.leases.ack(lease_tokens(request.json(), "leases"), holder)
         return Response(lease_outcome_json(outcome))
 
     async def _release(self, request: Request) -> Response:
         holder = (await self._callers.identify(request.scope)).required()
-        outcome = await self._broker.release(lease_tokens(request.json(), "leases"), holder)
+        outcome = await self._broker.leases.release(lease_tokens(request.json(), "leases"), holder)
         return Response(lease_outcome_json(outcome))
 
     async def _extend(self, request: Request) -> Response:
@@ -307,7 +308,9 @@ class MailRoutes:
         content = request.json()
         seconds = given.number(content, "seconds", LEASE_DEFAULT)
         in_range("seconds", seconds, *LEASE_RANGE)
-        outcome = await self._broker.extend(lease_tokens(content, "leases"), float(seconds), holder)
+        outcome = await self._broker.leases.extend(
+            lease_tokens(content, "leases"), float(seconds), holder
+        )
         return Response(lease_outcome_json(outcome))
 
 

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable
 from typing import NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge import arguments as given
-from claude_mailbox.daemon.edge import shapes
-from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description
+from claude_mailbox.daemon.edge.input import arguments as given
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.input.request import Request
 from claude_mailbox.daemon.edge.network.grant import check_allowed
-from claude_mailbox.daemon.edge.render import listing_json, rename_json
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.render import listing_json, rename_json
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.errors import NotFound, TargetExists
 from claude_mailbox.model.names import check_name
@@ -92,9 +92,9 @@ class MailboxRoutes:
         current = (await self._callers.identify(request.scope, register=False)).required()
         to = check_name(given.text(request.json(), "to"), "to")
         check_allowed(request.scope, to)
-        return Response(rename_json(await self._broker.rename(current, to)))
+        return Response(rename_json(await self._broker.mailboxes.rename(current, to)))
 
     async def _delete(self, request: Request) -> Response:
         name = request.parameter("name")
         _, own = await self._callers.own(request.scope, name, register=False)
-        return Response({"deleted": await self._broker.delete(own)})
+        return Response({"deleted": await self._broker.mailboxes.delete(own)})

@@ -5,8 +5,8 @@ from typing import Any
 
 from claude_mailbox import __version__
 from claude_mailbox.daemon.edge.description import Description
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction

@@ -16,10 +16,10 @@ from typing import (
 
 from claude_mailbox import __version__
 from claude_mailbox.daemon.edge.description import Description
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output.response import Response
+from claude_mailbox.daemon.edge.output.shapes import Error, GivenName, NewName
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
-from claude_mailbox.daemon.edge.shapes import Error, GivenName, NewName
 from claude_mailbox.errors import (
     BadRequest,
     Forbidden,

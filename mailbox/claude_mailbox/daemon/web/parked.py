@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.conversation.parking import Parking
-from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.description import Description
-from claude_mailbox.daemon.edge.render import status_json
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.render import status_json
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.web.fields import numbers
 from claude_mailbox.model.names import check_name

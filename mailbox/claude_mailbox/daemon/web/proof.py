@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.sessions.proof import Proofs
-from claude_mailbox.daemon.edge import shapes
-from claude_mailbox.daemon.edge.callers import Callers
 from claude_mailbox.daemon.edge.description import Description, Keywords
-from claude_mailbox.daemon.edge.render import lease_outcome_json, shown_json
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.input.callers import Callers
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.render import lease_outcome_json, shown_json
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.web.fields import (
     OptionalText,

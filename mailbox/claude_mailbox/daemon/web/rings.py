@@ -13,11 +13,11 @@ import trio
 
 from claude_mailbox.daemon.delivery.sessions.doorbell import Listener
 from claude_mailbox.daemon.delivery.sessions.registry import Sessions
-from claude_mailbox.daemon.edge import shapes
-from claude_mailbox.daemon.edge.callers import Callers, UnknownSession
 from claude_mailbox.daemon.edge.description import Description
-from claude_mailbox.daemon.edge.handover import Custody
-from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.input.callers import Callers, UnknownSession
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send
 from claude_mailbox.daemon.web.fields import Text, text

@@ -10,16 +10,16 @@ from claude_mailbox.daemon.delivery.sessions.registry import (
     Sessions,
     SessionTaken,
 )
-from claude_mailbox.daemon.edge import arguments as given
-from claude_mailbox.daemon.edge import shapes
-from claude_mailbox.daemon.edge.callers import Callers, UnknownSession
 from claude_mailbox.daemon.edge.description import Description, Keywords
+from claude_mailbox.daemon.edge.input import arguments as given
+from claude_mailbox.daemon.edge.input.callers import Callers, UnknownSession
+from claude_mailbox.daemon.edge.input.request import Request, in_range
+from claude_mailbox.daemon.edge.input.subagents import SubagentCalls
 from claude_mailbox.daemon.edge.network.grant import check_allowed, client_key, grant_of
-from claude_mailbox.daemon.edge.render import listing_json
-from claude_mailbox.daemon.edge.request import Request, in_range
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.render import listing_json
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
-from claude_mailbox.daemon.edge.subagents import SubagentCalls
 from claude_mailbox.daemon.web.fields import OptionalText, Text, flag, optional_text, text
 from claude_mailbox.errors import InvalidName
 from claude_mailbox.model.names import USER, check_name, check_new_name, is_reserved

@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterable
 from typing import Annotated, NotRequired, TypedDict
 
-from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.description import Description, Keywords
+from claude_mailbox.daemon.edge.input.request import Request, in_range
 from claude_mailbox.daemon.edge.network.tokens import Tokens
-from claude_mailbox.daemon.edge.render import token_json
-from claude_mailbox.daemon.edge.request import Request, in_range
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.render import token_json
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.http.asgi import CONNECTION_KEY
 from claude_mailbox.daemon.web.fields import Text, text

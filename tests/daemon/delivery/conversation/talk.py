@@ -1,6 +1,6 @@
 """What these tests share: short words for sending, taking and waiting."""
 
-from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import MessageStatus
@@ -28,7 +28,7 @@ class Talk:
         """Take all mail for good."""
         custody = Custody()
         claim = await self.world.broker.check(name, custody)
-        await self.world.broker.settle(custody.tokens)
+        await self.world.broker.leases.settle(custody.tokens)
         return list(claim.deliveries)
 
     async def bodies(self, name: str) -> list[str]:

@@ -87,7 +87,7 @@ async def test_an_answer_for_an_asker_who_left_goes_to_his_mailbox(
             waiting.scope.cancel()
             await wait_all_tasks_blocked()
         if waiting.custody.tokens:
-            await talk.world.broker.release(waiting.custody.tokens)
+            await talk.world.broker.leases.release(waiting.custody.tokens)
         assert await talk.bodies("a") == [moment]
 
 
@@ -108,19 +108,39 @@ async def test_whoever_asks_again_with_the_key_gets_the_answer(
     await at_last.ask(key="k")
     assert at_last.delivery is not None
     assert at_last.delivery.body == "because"
-    await talk.world.broker.settle(at_last.custody.tokens)
+    await talk.world.broker.leases.settle(at_last.custody.tokens)
     with trio.fail_after(1):
         await late.ask(key="k")
     assert late.delivery is None
 
 
-async def test_of_two_that_wait_for_each_other_the_second_is_refused(
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_of_two_that_wait_for_one_answer_the_last_gets_it(
+    talk: Talk, nursery: trio.Nursery, leaves: bool
+) -> None:
+    """A client whose connection broke asks again. The other one waits no longer; or gets it."""
+    first, again = Waiting(talk.world), Waiting(talk.world)
+    for waiting in (first, again):
+        nursery.start_soon(waiting.ask, "a", "b", 100.0, "k")
+        await wait_all_tasks_blocked()
+    if leaves:
+        again.scope.cancel()
+        await wait_all_tasks_blocked()
+    await talk.reply("b", 1, "because")
+    await wait_all_tasks_blocked()
+    assert first.has_ended
+    assert again.has_ended
+    assert [each.delivery is None for each in (first, again)] == [not leaves, leaves]
+    assert await talk.take("a") == []
+
+
+async def test_of_two_that_wait_for_each_for_each_other_the_second_is_refused(
     talk: Talk, nursery: trio.Nursery
 ) -> None:
     """He may ask without waiting."""
     nursery.start_soon(Waiting(talk.world).ask)
     await wait_all_tasks_blocked()
-    await talk.world.broker.rename("a", "a2")
+    await talk.world.broker.mailboxes.rename("a", "a2")
     with pytest.raises(MutualAsk):
         await Waiting(talk.world).ask("b", "a2")
     assert await talk.bodies("a2") == []

@@ -15,7 +15,7 @@ async def hand_out(world: World, times: int) -> list[str]:
     for _ in range(times):
         custodian = custody()
         got = bodies(await world.broker.check("b", custodian))
-        await world.broker.release(custodian.tokens)
+        await world.broker.leases.release(custodian.tokens)
     return got
 
 
@@ -59,7 +59,7 @@ async def test_a_retried_message_waits_again(
         await hand_out(world, 3)
         assert await world.broker.parking.retry([number + 5]) == []
         if deleted:
-            assert await world.broker.delete("b")
+            assert await world.broker.mailboxes.delete("b")
         assert await world.broker.parking.retry([number, number]) == [number]
         assert (await world.broker.peek("b")).pending == 1
         assert await hand_out(world, 2) == ["poison"]
@@ -89,7 +89,7 @@ async def test_no_notice_is_about_a_notice(tmp_path: Path, autojump_clock: objec
         await talk.send("b", "c", "poison")
         custodian = custody()
         await world.broker.check("c", custodian)
-        await world.broker.release(custodian.tokens)
+        await world.broker.leases.release(custodian.tokens)
         await world.broker.check("c", custody())
         assert await hand_out(world, 2) == []
         (parked, _) = await world.broker.parking.list()

@@ -91,7 +91,7 @@ async def test_a_session_that_saw_it_and_idles_for_a_minute_will_not_answer(talk
 async def test_a_deleted_mailbox_will_not_answer(talk: Talk) -> None:
     question = await talk.send("a", "b", "why?", ask=600.0)
     await talk.take("b")
-    assert await talk.world.broker.delete("b")
+    assert await talk.world.broker.mailboxes.delete("b")
     await trio.sleep(10)
     assert await talk.notices("a") == [("unanswerable", question)]
 
@@ -100,12 +100,12 @@ async def test_whoever_asks_keeps_his_mailbox_until_the_end(talk: Talk) -> None:
     """And both may be renamed meanwhile."""
     question = await talk.send("a", "b", "why?", ask=60.0)
     await talk.take("b")
-    assert not await talk.world.broker.delete("a")
-    await talk.world.broker.rename("a", "a2")
-    await talk.world.broker.rename("b", "b2")
+    assert not await talk.world.broker.mailboxes.delete("a")
+    await talk.world.broker.mailboxes.rename("a", "a2")
+    await talk.world.broker.mailboxes.rename("b", "b2")
     await talk.reply("b2", question, "because")
     assert await talk.bodies("a2") == ["because"]
-    assert await talk.world.broker.delete("a2")
+    assert await talk.world.broker.mailboxes.delete("a2")
 
 
 async def test_a_question_that_expires_or_is_parked_has_one_notice(talk: Talk) -> None:

@@ -50,11 +50,11 @@ async def test_only_who_sent_or_got_a_message_may_reply_to_it(talk: Talk) -> Non
 async def test_a_reply_finds_a_mailbox_that_was_renamed_or_deleted(talk: Talk) -> None:
     first = await talk.send("a", "b")
     await talk.take("b")
-    await talk.world.broker.rename("a", "c")
+    await talk.world.broker.mailboxes.rename("a", "c")
     second = await talk.reply("b", first)
     assert (await talk.status("b", second)).recipient == "c"
     await talk.take("c")
-    assert await talk.world.broker.delete("c")
+    assert await talk.world.broker.mailboxes.delete("c")
     assert (await talk.status("b", await talk.reply("b", first))).recipient == "c"
 
 

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.edge.handover import Custody
+from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.errors import NotFound, QuotaFull
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryQuery
@@ -23,7 +23,7 @@ async def test_delayed_mail_is_seen_by_nobody_but_its_sender(talk: Talk) -> None
     with pytest.raises(NotFound):
         await talk.status("b", number)
     assert (await talk.status("a", number)).state == "waiting"
-    assert not await broker.delete("b")
+    assert not await broker.mailboxes.delete("b")
 
 
 async def test_delayed_mail_comes_at_its_time(talk: Talk, watchers: Watchers) -> None:
@@ -76,8 +76,8 @@ async def test_whoever_holds_it_when_its_time_ends_may_confirm_it(talk: Talk) ->
     await talk.world.broker.check("b", first, limit=1)
     await talk.world.broker.check("b", second, limit=1)
     await trio.sleep(60)
-    await talk.world.broker.settle(first.tokens)
-    await talk.world.broker.release(second.tokens)
+    await talk.world.broker.leases.settle(first.tokens)
+    await talk.world.broker.leases.release(second.tokens)
     assert await talk.take("b") == []
     await trio.sleep(6)
     assert await talk.notices("a") == [("expired", lost)]

@@ -1,5 +1,7 @@
 """Which session has which mailbox: the rules, on a real database."""
 
+from dataclasses import astuple
+
 import pytest
 
 from claude_mailbox.model.drafts import Draft
@@ -315,3 +317,24 @@ class TestClients:
         registry.start(TWO, client="7-1")
         assert registry.end(ONE, client="7-1") == ("shop-11111111", True)
         assert registry.transaction.sessions.session_of("7-1") == TWO
+
+
+def test_counts_for_status_lines(registry: Registry) -> None:
+    """Of living sessions and the user's mailbox alone; a question counts until it has an outcome."""
+    for session in (ONE, TWO):
+        registry.start(session)
+    registry.send("peer", "script")
+    registry.send("peer", "user")
+    ask = Draft("peer", f"shop-{ONE[:8]}", "May I?", ask=60)
+    question = registry.transaction.mail.send(ask, registry.now).id
+    registry.send("peer", f"shop-{TWO[:8]}")
+    registry.end(TWO)
+
+    def counts() -> list[tuple[object, ...]]:
+        return sorted(astuple(row) for row in registry.transaction.sessions.status_counts())
+
+    assert counts() == [("", "user", 1, 0), (ONE, f"shop-{ONE[:8]}", 1, 1)]
+    registry.take(f"shop-{ONE[:8]}")
+    assert counts() == [("", "user", 1, 0), (ONE, f"shop-{ONE[:8]}", 0, 1)]
+    registry.transaction.conversation.close(question, "answered")
+    assert counts() == [("", "user", 1, 0)]

@@ -8,8 +8,8 @@ was leased for one who has left meanwhile goes back to his mailbox.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from claude_mailbox.daemon.delivery.custody import Custodian
-from claude_mailbox.daemon.delivery.waiters import Waiter
+from claude_mailbox.daemon.delivery.parties.custody import Custodian
+from claude_mailbox.daemon.delivery.parties.waiters import Waiter
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.mail import Delivery
 
@@ -41,10 +41,13 @@ class Asker:
 
 
 class Answers:
-    """All who wait for answers, by the number of the question. Synchronous, no I/O."""
+    """All who wait for answers, by the number of the question. Synchronous, no I/O.
+
+    Of several who wait for the same one, because a client asked again, the last gets the answer.
+    """
 
     def __init__(self) -> None:
-        self._askers: dict[int, Asker] = {}
+        self._askers: dict[int, list[Asker]] = {}
         self._closed: MailboxError | None = None
 
     def __repr__(self) -> str:
@@ -59,7 +62,8 @@ class Answers:
 
     def find(self, question: int) -> Asker | None:
         """Return who waits for the answer to a question; also from within a job."""
-        return self._askers.get(question)
+        askers = self._askers.get(question)
+        return askers[-1] if askers else None
 
     def expect(self, question: int, asker: Asker) -> None:
         """Let *asker* wait; called within the job that stores the question.
@@ -69,7 +73,7 @@ class Answers:
         """
         if self._closed is not None:
             raise self._closed
-        self._askers[question] = asker
+        self._askers.setdefault(question, []).append(asker)
 
     @contextmanager
     def joined(self, custodian: Custodian, by: str) -> Iterator[Asker]:
@@ -78,21 +82,26 @@ class Answers:
         try:
             yield asker
         finally:
-            for question in [key for key, each in self._askers.items() if each is asker]:
-                del self._askers[question]
+            for question, askers in list(self._askers.items()):
+                if asker in askers:
+                    askers.remove(asker)
+                    if not askers:
+                        del self._askers[question]
 
     def hand_over(self, question: int, delivery: Delivery) -> bool:
         """Give what was leased for the asker to him; return whether he is still there."""
-        asker = self._askers.pop(question, None)
-        if asker is None:
+        askers = self._askers.pop(question, None)
+        if askers is None:
             return False
-        asker.custodian.take([delivery.lease])
-        asker.delivery = delivery
-        asker.waiter.call()
+        askers[-1].custodian.take([delivery.lease])
+        askers[-1].delivery = delivery
+        for asker in askers:
+            asker.waiter.call()
         return True
 
     def close(self, reason: MailboxError) -> None:
         """Send everybody away with *reason*, newcomers too."""
         self._closed = reason
-        for asker in self._askers.values():
-            asker.waiter.dismiss(reason)
+        for askers in self._askers.values():
+            for asker in askers:
+                asker.waiter.dismiss(reason)

@@ -88,9 +88,10 @@ def close_overdue(change: Change) -> None:
     for question in change.transaction.conversation.open_questions():
         if question.answer_by <= change.now:
             number, seconds = question.number, (question.answer_by - question.asked_at) / 1000
+            span = "1 second" if seconds == 1 else f"{seconds:.15g} seconds"
             sentence = (
-                f"Your question {number} to '{question.asked}' was not answered within {seconds:g}"
-                " seconds. A late answer still comes, as a reply."
+                f"Your question {number} to '{question.asked}' was not answered within {span}. A"
+                " late answer still comes, as a reply."
             )
             close(change, number, TIMED_OUT, sentence)
 

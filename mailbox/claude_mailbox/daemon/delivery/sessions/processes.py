@@ -7,6 +7,10 @@ an ``@`` is that of a process on another machine.
 
 import os
 import sys
+from collections.abc import Iterator
+
+# Places in what `_stat` returns: fields 4 and 22 of the file.
+_PARENT, _STARTED = 1, 19
 
 
 def is_alive(key: str) -> bool:
@@ -40,16 +44,30 @@ def is_surely_alive(key: str) -> bool:
     return "-" in key and "@" not in key and is_alive(key)
 
 
+def lineage(pid: int | None) -> Iterator[str]:
+    """Yield the keys of a process, of its parent, and so on, as far as the system tells them."""
+    current = str(pid)
+    while (fields := _stat(current)) is not None and current != "0":
+        yield f"{current}-{fields[_STARTED]}"
+        current = fields[_PARENT]
+
+
 def _start_time(pid: str) -> str | None:
-    """Return field 22 of Linux's ``stat``: clock ticks from boot to the start of the process.
+    """Return when the process started, in clock ticks from the boot of Linux.
 
     None for a process that has ended, though its parent may not have asked for its end yet.
     """
+    fields = _stat(pid)
+    return None if fields is None else fields[_STARTED]
+
+
+def _stat(pid: str) -> list[str] | None:
+    """Return the fields of a living process's ``stat`` from the third on, or None (proc(5))."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             content = file.read()
     except OSError:
         return None
     # The second field is the program's name in brackets, and may have blanks and brackets itself.
-    fields = content.rpartition(b")")[2].split()
-    return None if fields[0] in {b"Z", b"X"} else fields[19].decode()
+    fields = content.rpartition(b")")[2].decode().split()
+    return None if fields[0] in {"Z", "X"} else fields

@@ -8,7 +8,14 @@ from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.groups import Candidate, Place
 from claude_mailbox.model.limits import Exchange, Held
 from claude_mailbox.model.mail import LeaseOutcome, Receipt
-from claude_mailbox.model.sessions import SessionEvent, SessionFacts, Shown, Start, Started
+from claude_mailbox.model.sessions import (
+    SessionEvent,
+    SessionFacts,
+    Shown,
+    Start,
+    Started,
+    StatusCounts,
+)
 from claude_mailbox.model.tokens import Token
 
 
@@ -67,8 +74,8 @@ class SessionStore(Protocol):
         """Return mailbox and session of each bell that has reason to ring: mail waits."""
         ...
 
-    def unread(self) -> Sequence[tuple[str, str, int]]:
-        """Return session, mailbox and count of waiting messages, of each living session with any."""
+    def status_counts(self) -> Sequence[StatusCounts]:
+        """Return what there is to tell of each living session, and of the person's mailbox."""
         ...
 
     def clients(self) -> Sequence[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """What daemons that share a database tell each other: LISTEN and NOTIFY, on a connection of its own.
 
 A notice only says that it is time to look. Some are lost, with a connection or in a pooler, so
-nobody may depend on them: a slow look around stays under them (see delivery/peers.py).
+nobody may depend on them: a slow look around stays under them (see delivery/parties/peers.py).
 
 PostgreSQL takes a lock of the whole server for the commit of a NOTIFY. So notices never share the
 commit of mail, and those that gather while one is on its way go together.

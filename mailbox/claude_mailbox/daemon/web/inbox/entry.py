@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge import shapes
 from claude_mailbox.daemon.edge.description import Description, Keywords
-from claude_mailbox.daemon.edge.render import history_json
-from claude_mailbox.daemon.edge.request import Request
-from claude_mailbox.daemon.edge.response import Response
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.edge.output.render import history_json
+from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.http.asgi import is_local_socket
 from claude_mailbox.daemon.web.fields import optional_text

@@ -11,9 +11,9 @@ from functools import partial
 import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge.handover import Custody
-from claude_mailbox.daemon.edge.render import compact
-from claude_mailbox.daemon.edge.request import Request
+from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.output.handover import Custody
+from claude_mailbox.daemon.edge.output.render import compact
 from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send, headers_named
 from claude_mailbox.daemon.web.inbox.access import InboxAccess

@@ -10,7 +10,7 @@ from typing import Any, cast
 from quart import request
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge.handover import CUSTODY_KEY, Custody
+from claude_mailbox.daemon.edge.output.handover import CUSTODY_KEY, Custody
 from claude_mailbox.daemon.web.inbox import times
 from claude_mailbox.daemon.web.inbox.fields import form_key, number_of, whole
 from claude_mailbox.daemon.web.inbox.rendering import Renderer

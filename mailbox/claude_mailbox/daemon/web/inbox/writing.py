@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from quart import Response, g, request
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.edge.drafts import ASK_RANGE
+from claude_mailbox.daemon.edge.input.drafts import ASK_RANGE
 from claude_mailbox.daemon.web.inbox.fields import form_key, url, whole
 from claude_mailbox.daemon.web.inbox.rendering import Renderer
 from claude_mailbox.errors import BadRequest, ConfirmationNeeded, EmptyGroup

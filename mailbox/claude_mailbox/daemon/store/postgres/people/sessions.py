@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from claude_mailbox.daemon.store.operations.people import SessionStore
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
-from claude_mailbox.daemon.store.postgres.schema import Connection
+from claude_mailbox.daemon.store.postgres.schema import DELAYED, HELD, Connection
 from claude_mailbox.errors import InvalidName
-from claude_mailbox.model.names import check_new_name
-from claude_mailbox.model.sessions import Start, Started
+from claude_mailbox.model.names import USER, check_new_name
+from claude_mailbox.model.sessions import Start, Started, StatusCounts
 
 _FORGET_MILLISECONDS = 30 * 24 * 3600 * 1000
 # How many clients are remembered of a session, and how many sessions without a mailbox.
@@ -215,16 +215,20 @@ class PostgresSessions(SessionStore):
             "UPDATE session SET has_bell = %s WHERE id = %s", (has_bell, session_id)
         )
 
-    def unread(self) -> Sequence[tuple[str, str, int]]:
+    def status_counts(self) -> Sequence[StatusCounts]:
         rows = self._connection.execute(
-            "SELECT session.id, mailbox.name, sum(waiting)::int FROM backlog"
-            " JOIN session ON session.mailbox_id = recipient_id"
-            " JOIN mailbox ON mailbox.id = recipient_id"
-            " WHERE waiting > 0 AND session.ended_at IS NULL AND session.daemon_id = %s"
+            "SELECT coalesce(session.id, ''), mailbox.name, sum(unread)::int, sum(questions)::int FROM ("
+            "SELECT recipient_id AS mailbox_id, waiting AS unread, 0 AS questions"
+            " FROM backlog WHERE waiting > 0"
+            " UNION ALL SELECT recipient_id, 0, 1 FROM message"
+            f" WHERE answer_by IS NOT NULL AND outcome IS NULL AND state NOT IN ({DELAYED}, {HELD})"
+            ") AS part JOIN mailbox ON mailbox.id = part.mailbox_id LEFT JOIN session"
+            " ON session.mailbox_id = mailbox.id AND session.ended_at IS NULL AND session.daemon_id = %s"
+            " WHERE session.id IS NOT NULL OR mailbox.name = %s"
             " GROUP BY session.id, mailbox.name",
-            (self._daemon_id,),
+            (self._daemon_id, USER),
         )
-        return [(session_id, mailbox, count) for session_id, mailbox, count in rows]
+        return [StatusCounts(*row) for row in rows]
 
     def clients(self) -> Sequence[tuple[str, str]]:
         rows = self._connection.execute(

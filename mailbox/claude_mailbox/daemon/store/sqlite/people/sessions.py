@@ -10,9 +10,10 @@ import apsw
 
 from claude_mailbox.daemon.store.operations.people import SessionStore
 from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
+from claude_mailbox.daemon.store.sqlite.schema import DELAYED, HELD
 from claude_mailbox.errors import InvalidName
-from claude_mailbox.model.names import check_new_name
-from claude_mailbox.model.sessions import Start, Started
+from claude_mailbox.model.names import USER, check_new_name
+from claude_mailbox.model.sessions import Start, Started, StatusCounts
 
 _FORGET_MILLISECONDS = 30 * 24 * 3600 * 1000
 # How many clients are remembered of a session, and how many sessions without a mailbox.
@@ -202,14 +203,20 @@ class SqliteSessions(SessionStore):
         )
         return [(mailbox, session_id) for mailbox, session_id in rows]
 
-    def unread(self) -> Sequence[tuple[str, str, int]]:
+    def status_counts(self) -> Sequence[StatusCounts]:
         rows = self._connection.execute(
-            "SELECT session.id, mailbox.name, sum(waiting) FROM backlog"
-            " JOIN session ON session.mailbox_id = recipient_id"
-            " JOIN mailbox ON mailbox.id = recipient_id"
-            " WHERE waiting > 0 AND session.ended_at IS NULL GROUP BY session.id"
+            "SELECT coalesce(session.id, ''), mailbox.name, sum(unread), sum(questions) FROM ("
+            "SELECT recipient_id AS mailbox_id, waiting AS unread, 0 AS questions"
+            " FROM backlog WHERE waiting > 0"
+            " UNION ALL SELECT recipient_id, 0, 1 FROM message INDEXED BY message_question"
+            f" WHERE answer_by IS NOT NULL AND outcome IS NULL AND state NOT IN ({DELAYED}, {HELD})"
+            ") AS part JOIN mailbox ON mailbox.id = part.mailbox_id LEFT JOIN session"
+            " ON session.mailbox_id = mailbox.id AND session.ended_at IS NULL"
+            " WHERE session.id IS NOT NULL OR mailbox.name = ?"
+            " GROUP BY session.id, mailbox.name",
+            (USER,),
         )
-        return [(session_id, mailbox, count) for session_id, mailbox, count in rows]
+        return [StatusCounts(*row) for row in rows]
 
     def clients(self) -> Sequence[tuple[str, str]]:
         rows = self._connection.execute(

@@ -33,7 +33,7 @@ class TestTouch:
     async def test_a_former_name_counts_for_the_present_one(self, world: World) -> None:
         """Counts for the present one."""
         await world.presence.touch("old")
-        await world.broker.rename("old", "new")
+        await world.broker.mailboxes.rename("old", "new")
         await trio.sleep(5)
         assert await world.presence.touch("old") == "new"
         await world.presence.flush()
@@ -47,7 +47,7 @@ class TestTouch:
         await world.broker.send(Draft("x", "old", "1"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(world.presence.touch, "old")
-            nursery.start_soon(world.broker.rename, "old", "new")
+            nursery.start_soon(world.broker.mailboxes.rename, "old", "new")
         assert await world.presence.touch("old") == "new"
 
     @pytest.mark.parametrize("attempt", range(10))
@@ -57,7 +57,7 @@ class TestTouch:
         """Whoever comes after it is registered again."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(world.presence.touch, "a")
-            nursery.start_soon(world.broker.delete, "a")
+            nursery.start_soon(world.broker.mailboxes.delete, "a")
         await world.presence.touch("a")
         assert list(written(world)) == ["a"]
 
@@ -111,7 +111,7 @@ class TestFlush:
     async def test_a_sight_of_a_deleted_mailbox_brings_nothing_back(self, world: World) -> None:
         """A sight of a deleted mailbox brings nothing back."""
         await world.presence.touch("a")
-        await world.broker.delete("a")
+        await world.broker.mailboxes.delete("a")
         world.presence.note("a")
         await world.presence.flush()
         assert written(world) == {}
@@ -123,7 +123,7 @@ class TestPresent:
     ) -> None:
         """A former name leads to the present one; an unknown one to itself, and is not made."""
         await world.presence.touch("old")
-        await world.broker.rename("old", "new")
+        await world.broker.mailboxes.rename("old", "new")
         assert await world.presence.present("old") == "new"
         assert await world.presence.present("new") == "new"
         assert await world.presence.present("unknown") == "unknown"

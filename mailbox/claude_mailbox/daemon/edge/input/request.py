@@ -121,6 +121,6 @@ def _parse_query(query: bytes) -> Mapping[str, Sequence[str]]:
 def in_range(key: str, value: float, low: float, high: float) -> float:
     """Return *value*, or raise `BadRequest` when it is not from *low* to *high*."""
     if not low <= value <= high:
-        bounds = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+        bounds = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:.15g}"
         raise BadRequest(f"'{key}' must be {bounds}, not {str(value)[:40]}.")
     return value

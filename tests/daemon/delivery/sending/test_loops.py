@@ -108,9 +108,9 @@ class TestHolding:
         await thank(pair, HOLD_AFTER)
         await pair.broker.check("a", custody())
         await pair.broker.check("b", custody())
-        await pair.broker.settle(pair.bound())
-        assert not await pair.broker.delete("a")
-        assert not await pair.broker.delete("b")
+        await pair.broker.leases.settle(pair.bound())
+        assert not await pair.broker.mailboxes.delete("a")
+        assert not await pair.broker.mailboxes.delete("b")
 
     async def test_held_mail_survives_the_daemon(self, pair: World) -> None:
         """And is still held."""

@@ -6,7 +6,7 @@ from typing import cast
 
 import orjson
 
-from claude_mailbox.daemon.edge import shapes
+from claude_mailbox.daemon.edge.output import shapes
 from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.drafts import NORMAL
 from claude_mailbox.model.groups import Group

@@ -9,9 +9,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.delivery.parties.presence import Presence
+from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.edge.network.grant import Grant, client_key, grant_of
-from claude_mailbox.daemon.http.asgi import Scope, headers_named, is_local_socket
+from claude_mailbox.daemon.http.asgi import (
+    CONNECTION_KEY,
+    Scope,
+    headers_named,
+    is_local_socket,
+)
 from claude_mailbox.errors import BadRequest, Forbidden, MailboxError, NameMismatch
 from claude_mailbox.model.names import USER, check_name
 
@@ -71,7 +77,7 @@ class Callers:
 
         Raises:
             BadRequest: if a header is malformed or there more than once.
-            Forbidden: if the user's mailbox is named, but not on the Unix socket.
+            Forbidden: if the user's mailbox is named, but not by the person at this machine.
             UnknownSession: if the session has no mailbox.
             NotAllowed: if the caller's token is not for that mailbox.
         """
@@ -79,8 +85,8 @@ class Callers:
         name = mailbox_header(scope)
         if name is not None:
             name = check_name(name, "X-Mailbox")
-            if name == USER and not is_local_socket(scope):
-                raise _not_the_user()
+            if name == USER:
+                await self.check_person(scope)
             if grant is not None:
                 await self._check(grant, name)
             return Caller(await self._presence.touch(name) if register else name, grant=grant)
@@ -112,6 +118,26 @@ class Callers:
         present = await self.present(name)
         if present != name:
             grant.check(present)
+
+    async def check_person(self, scope: Scope) -> None:
+        """Check that the person at this machine asks, and not a session.
+
+        Whoever can use the Unix socket is the same user, but what a client of ours starts, such as a
+        command that its model runs, does not speak for the person.
+
+        Raises:
+            Forbidden: if it is somebody else.
+        """
+        if not is_local_socket(scope):
+            raise _not_the_user()
+        connection = scope.get(CONNECTION_KEY)
+        for key in processes.lineage(connection and connection.process):
+            mailbox = await self._by_client(key)
+            if mailbox is not None:
+                raise Forbidden(
+                    f"The session '{mailbox}' started this, and only the person at this machine may"
+                    " do it: use the web inbox, or a terminal of your own."
+                )
 
     async def check_session(self, scope: Scope, session_id: str) -> None:
         """Check that the caller may speak for a session.
@@ -174,12 +200,12 @@ class Callers:
             NameMismatch: if the caller is bound to a mailbox and names another.
             NotAllowed: if the caller's token is not for that mailbox.
         """
+        if USER in {given, caller.name}:
+            raise _not_the_user()
         if given is None:
             if caller.name is None:
                 raise BadRequest(f"'{what}' is missing: say which mailbox is yours.")
             return caller.name
-        if given == USER:
-            raise _not_the_user()
         if caller.grant is not None:
             await self._check(caller.grant, given)
         if caller.is_bound and caller.name is not None:

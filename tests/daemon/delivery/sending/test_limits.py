@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_mailbox.daemon.delivery.limits import check_rate, guard, look_back
+from claude_mailbox.daemon.delivery.sending.limits import check_rate, guard, look_back
 from claude_mailbox.errors import TooManyMessages
 from claude_mailbox.model.limits import MINUTE, Exchange, Exchanged, Guard, Limits
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.delivery.waiters import Waiter, WaiterLines
+from claude_mailbox.daemon.delivery.parties.waiters import Waiter, WaiterLines
 from claude_mailbox.errors import QuotaFull, Renamed, ShuttingDown
 
 

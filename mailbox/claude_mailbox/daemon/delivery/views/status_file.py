@@ -1,21 +1,25 @@
 """A small file with what waits for whom, for the client's status line, which asks nobody.
 
 It is kept only while it exists: the command ``statusline`` makes it when it is first run, so whoever
-does not use that pays nothing. Its lines are the daemon's pid, and then a session id, a mailbox and
-a count of waiting messages each, between tabs; the person's own mailbox has no session id.
+does not use that pays nothing. Its first line has the daemon's pid and how many messages are held; the
+others have a session id, a mailbox, and how many messages wait and how many questions are open there.
+Tabs are between them. The person's own mailbox has no session id.
 """
 
 import logging
 import os
+from collections.abc import Sequence
+from dataclasses import astuple
 
 import trio
 
 from claude_mailbox import paths
-from claude_mailbox.daemon.delivery.changes import Changes
+from claude_mailbox.daemon.delivery.parties.changes import Changes
+from claude_mailbox.daemon.delivery.sending.holding import LIMIT
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError
-from claude_mailbox.model.names import USER
+from claude_mailbox.model.sessions import StatusCounts
 
 logger = logging.getLogger(__name__)
 
@@ -53,16 +57,15 @@ class StatusFile:
                 self._replace("")
 
     async def _write(self) -> None:
-        def job(transaction: Transaction) -> tuple[list[tuple[str, str, int]], int]:
-            return list(transaction.sessions.unread()), transaction.mail.peek(USER).pending
+        def job(transaction: Transaction) -> tuple[Sequence[StatusCounts], int]:
+            return transaction.sessions.status_counts(), len(transaction.exchanges.held(LIMIT))
 
         try:
-            sessions, for_user = await self._ledger.run(job, durable=False)
+            rows, held = await self._ledger.run(job, durable=False)
         except MailboxError as error:
             logger.warning("could not count what waits: %s", error)
             return
-        rows = [*sessions, *([("", USER, for_user)] if for_user else [])]
-        lines = [str(os.getpid()), *("\t".join(map(str, row)) for row in rows)]
+        lines = [f"{os.getpid()}\t{held}", *("\t".join(map(str, astuple(row))) for row in rows)]
         self._replace("\n".join(lines) + "\n")
 
     def _replace(self, content: str) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 
-from claude_mailbox.daemon.edge.render import compact
+from claude_mailbox.daemon.edge.output.render import compact
 from claude_mailbox.daemon.http.asgi import (
     JSON_TYPE,
     Receive,

@@ -7,7 +7,7 @@ say. Where only one thing can be meant, it is taken for that.
 import math
 from collections.abc import Mapping
 
-from claude_mailbox.daemon.edge.request import in_range
+from claude_mailbox.daemon.edge.input.request import in_range
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.names import check_name
 

@@ -11,7 +11,7 @@ nobody, unless it is urgent.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from claude_mailbox.daemon.delivery.presence import Presence
+from claude_mailbox.daemon.delivery.parties.presence import Presence
 from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.edge.handover import Custody, Handler, Handover
+from claude_mailbox.daemon.edge.output.handover import Custody, Handler, Handover
 from claude_mailbox.daemon.http.asgi import CONNECTION_KEY, Message, Receive, Send
 from claude_mailbox.model.drafts import Draft
 from daemon.kit import World
@@ -134,7 +134,7 @@ async def send_one(world: World) -> None:
 
 async def call(world: World, handler: Handler, client: Client) -> Handover:
     """Run one request through a handover."""
-    handover = Handover(world.broker)
+    handover = Handover(world.broker.leases)
     await handover.run(handler, {"type": "http"}, client.receive, client.send)
     return handover
 
@@ -181,7 +181,9 @@ class TestArrived:
             if client.is_answered:
                 states.append(world.states()["hello"])
 
-        await Handover(world.broker).run(delivering(world), {"type": "http"}, client.receive, spy)
+        await Handover(world.broker.leases).run(
+            delivering(world), {"type": "http"}, client.receive, spy
+        )
         assert states == ["delivered"]
 
     async def test_an_explicit_lease_is_left_to_its_holder(self, world: World) -> None:
@@ -244,7 +246,7 @@ class TestNotArrived:
             await client.send(message)
             client.leave()
 
-        await Handover(world.broker).run(
+        await Handover(world.broker.leases).run(
             handle, {"type": "http"}, client.receive, leave_before_the_end
         )
         assert client.status == 200
@@ -260,12 +262,12 @@ class TestNotArrived:
             server = KnowingServer(*answers)
             scope = {"type": "http", CONNECTION_KEY: server}
             handle = delivering(world, body=body)
-            await Handover(world.broker).run(handle, scope, client.receive, client.send)
+            await Handover(world.broker.leases).run(handle, scope, client.receive, client.send)
             assert "leased" not in world.states().values()
             assert world.states() == {"hello": "waiting"}
             assert server.looks == 1
             await world.broker.check("b", claimed := Custody())
-            await world.broker.ack(claimed.tokens)
+            await world.broker.leases.ack(claimed.tokens)
             assert world.states() == {"hello": "delivered"}
             world.connection.execute("DELETE FROM message; DELETE FROM body")
 
@@ -277,7 +279,9 @@ class TestNotArrived:
             return {"type": "http.disconnect"}
 
         client = Client()
-        await Handover(world.broker).run(delivering(world), {"type": "http"}, receive, client.send)
+        await Handover(world.broker.leases).run(
+            delivering(world), {"type": "http"}, receive, client.send
+        )
         assert world.states() == {"hello": "waiting"}
         assert client.status is None
 
@@ -365,7 +369,7 @@ class TestNotArrived:
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            await Handover(world.broker).run(
+            await Handover(world.broker.leases).run(
                 delivering(world, status=500), {"type": "http"}, Client().receive, send
             )
         assert world.states() == {"hello": "waiting"}

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery import limits
 from claude_mailbox.daemon.delivery.conversation import sending
 from claude_mailbox.daemon.delivery.conversation.change import Change
-from claude_mailbox.daemon.delivery.groups import Groups
-from claude_mailbox.daemon.delivery.limits import Sessions
-from claude_mailbox.daemon.delivery.suggestions import Suggestions
+from claude_mailbox.daemon.delivery.sending import limits
+from claude_mailbox.daemon.delivery.sending.groups import Groups
+from claude_mailbox.daemon.delivery.sending.limits import Sessions
+from claude_mailbox.daemon.delivery.sending.suggestions import Suggestions
 from claude_mailbox.daemon.store.operations.mail import LookUpPresence
 from claude_mailbox.errors import BadRequest, UnknownRecipient
 from claude_mailbox.model.drafts import Draft
@@ -52,7 +52,11 @@ class Sending:
             MailboxError: see ``Broker.send``.
         """
         if draft.ask is not None and is_group(draft.to):
-            raise BadRequest("A question goes to one mailbox: leave 'ask' out, or ask each alone.")
+            raise BadRequest(
+                "A question goes to one mailbox, so that it is known who has to answer: ask a member"
+                " of the group ('claude-mailbox groups' lists them), or leave 'ask' out; whoever"
+                " answers then replies to you."
+            )
         thread = None
         if draft.reply_to is not None:
             thread, draft = sending.address(change, draft, draft.reply_to)

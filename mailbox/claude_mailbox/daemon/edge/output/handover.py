@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import trio
 
-from claude_mailbox.daemon.delivery.waiters import Waiter
+from claude_mailbox.daemon.delivery.parties.waiters import Waiter
 from claude_mailbox.daemon.http.asgi import (
     CONNECTION_KEY,
     Connection,

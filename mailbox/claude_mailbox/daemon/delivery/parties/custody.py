@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from claude_mailbox.daemon.delivery.waiters import Waiter
+from claude_mailbox.daemon.delivery.parties.waiters import Waiter
 
 
 class Custodian(Protocol):

@@ -5,7 +5,7 @@ from time import perf_counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_mailbox.daemon.delivery.suggestions import CANDIDATES, LIMIT, suggest
+from claude_mailbox.daemon.delivery.sending.suggestions import CANDIDATES, LIMIT, suggest
 from claude_mailbox.model.groups import Candidate
 
 MAILBOXES = [

@@ -5,7 +5,7 @@ from pathlib import Path
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.daemon.delivery.history import DELAY_SECONDS, RETRY_SECONDS
+from claude_mailbox.daemon.delivery.views.history import DELAY_SECONDS, RETRY_SECONDS
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryPage, HistoryQuery
 from daemon.kit import World, open_world

@@ -39,13 +39,13 @@ class TestJoined:
 
     async def test_a_renamed_member_stays(self, world: World) -> None:
         await world.broker.groups.join("a", "@team")
-        await world.broker.rename("a", "z")
+        await world.broker.mailboxes.rename("a", "z")
         assert await members(world, "@team") == ["z"]
 
     async def test_a_deleted_member_is_gone(self, world: World) -> None:
         """And does not come back with a new mailbox of its name."""
         await world.broker.groups.join("a", "@team")
-        assert await world.broker.delete("a")
+        assert await world.broker.mailboxes.delete("a")
         await world.presence.touch("a")
         assert await members(world, "@team") == []
 
@@ -126,10 +126,10 @@ async def test_the_list_has_all_that_somebody_belongs_to(world: World) -> None:
 
 
 async def test_a_description_is_listed_until_it_is_taken_back(world: World) -> None:
-    await world.broker.describe("a", "the login service")
-    await world.broker.rename("a", "z")
+    await world.broker.mailboxes.describe("a", "the login service")
+    await world.broker.mailboxes.rename("a", "z")
     for text in ("the login service", None):
         if text is None:
-            await world.broker.describe("z", None)
+            await world.broker.mailboxes.describe("z", None)
         ((listing, _),) = await world.broker.listings.all()
         assert (listing.name, listing.description) == ("z", text)

@@ -1,0 +1,84 @@
+"""What can be done with mailboxes as such."""
+
+from collections.abc import Callable, Iterable
+
+from claude_mailbox.daemon.delivery.parties.changes import Changes
+from claude_mailbox.daemon.delivery.parties.peers import Peers
+from claude_mailbox.daemon.delivery.parties.presence import Presence
+from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
+from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.errors import BadRequest, Renamed
+from claude_mailbox.model.mail import Rename
+from claude_mailbox.model.names import USER
+
+
+class Mailboxes:
+    """Renames, describes and deletes them. Every method may raise what ``Ledger.run`` raises.
+
+    Args:
+        ledger: where they are kept.
+        lines: who waits for their mail.
+        presence: who was seen.
+        clock: returns the time in milliseconds since the epoch.
+        peers: other daemons on the same database.
+        changes: told that something has changed.
+        announce: says that mail waits in mailboxes.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        lines: WaiterLines,
+        presence: Presence,
+        clock: Callable[[], int],
+        peers: Peers,
+        changes: Changes,
+        announce: Callable[[Iterable[str]], None],
+    ) -> None:
+        self._ledger = ledger
+        self._lines = lines
+        self._presence = presence
+        self._clock = clock
+        self._peers = peers
+        self._changes = changes
+        self._announce = announce
+
+    async def rename(self, current: str, to: str) -> Rename:
+        """Give a mailbox a new name; its mail comes along, its waiters leave with ``Renamed``.
+
+        Raises:
+            NotFound: if there is no such mailbox.
+            TargetExists: if the new name is taken.
+            BadRequest: if it is the present one.
+        """
+        if USER in {current, to}:
+            raise BadRequest(
+                f"'{USER}' is the name of the mailbox of the person at this machine, and stays so."
+            )
+        now = self._clock()
+        renamed = await self._ledger.run(
+            lambda transaction: transaction.mailboxes.rename(current, to, now)
+        )
+        self._presence.forget_names()
+        self._presence.note(renamed.new)
+        for name in {renamed.old, current}:
+            self._lines.dismiss(name, Renamed(name, renamed.new))
+        self._peers.note_rename(renamed.old, renamed.new)
+        self._changes.note()
+        if renamed.transferred:
+            self._announce([renamed.new])
+        return renamed
+
+    async def describe(self, name: str, text: str | None) -> None:
+        """Let a mailbox say what it is for, None for nothing any more."""
+        now = self._clock()
+        await self._ledger.run(
+            lambda transaction: transaction.mailboxes.describe(name, text, now), brief=True
+        )
+
+    async def delete(self, name: str) -> bool:
+        """Delete a mailbox if nothing pends in either direction; return whether that was done."""
+        deleted = await self._ledger.run(lambda transaction: transaction.mailboxes.delete(name))
+        self._presence.forget_names()
+        self._peers.note_other()
+        return deleted
