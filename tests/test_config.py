@@ -56,6 +56,7 @@ class TestSources:
                 "localPort",
                 "tokenFile",
                 "databaseUrl",
+                "userMailbox",
             ]
         )
 
@@ -87,6 +88,7 @@ class TestSources:
             "behindProxy": True,
             "localPort": 7,
             "tokenFile": "/x/token",
+            "userMailbox": "anna",
         }
         write(home, values)
         loaded = config.load()
@@ -223,4 +225,16 @@ class TestDatabaseUrl:
     def test_only_postgresql_is_taken(self, home: Path) -> None:
         write(home, {"databaseUrl": "mysql://x"})
         with pytest.raises(ConfigError, match=r"'databaseUrl'.*--database.*PostgreSQL"):
+            config.load()
+
+
+class TestUserMailbox:
+    def test_has_the_normal_form_of_names(self, home: Path) -> None:
+        write(home, {"userMailbox": " Zoe\u0308 "})
+        assert config.load().user_mailbox == "Zo\u00eb"
+
+    @pytest.mark.parametrize("name", ["all", "@anna", "a;b", "claude-mailbox-me", "x" * 129])
+    def test_must_be_a_name_that_a_mailbox_may_have(self, home: Path, name: str) -> None:
+        write(home, {"userMailbox": name})
+        with pytest.raises(ConfigError, match="is no name for a mailbox"):
             config.load()

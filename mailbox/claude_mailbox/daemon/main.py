@@ -218,7 +218,9 @@ async def _serve(
             )
         )
 
-    callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
+    callers = Callers(
+        presence, sessions.mailbox_of, sessions.mailbox_of_client, config.user_mailbox
+    )
     handover = Handover(broker.leases)
     subagents = SubagentCalls()
     endpoint = McpEndpoint(broker, callers, subagents)
@@ -233,7 +235,7 @@ async def _serve(
         *HistoryRoutes(broker, callers).routes(),
         *GroupRoutes(broker, callers).routes(),
         *HeldRoutes(broker, callers).routes(),
-        *SessionRoutes(sessions, subagents, callers).routes(),
+        *SessionRoutes(sessions, subagents, callers, broker.user).routes(),
         *ProofRoutes(proofs, callers).routes(),
         *RingRoutes(sessions, callers).routes(),
         *TokenRoutes(tokens).routes(),
@@ -278,7 +280,9 @@ async def _serve(
             background.start_soon(database.notices.send)
             background.start_soon(news.serve)
             background.start_soon(news.look_for_ends)
-        background.start_soon(StatusFile(ledger, broker.changes, paths.status_path()).serve)
+        background.start_soon(
+            StatusFile(ledger, broker.changes, paths.status_path(), broker.user).serve
+        )
         async with trio.open_nursery() as serving:
             await listening.serve(serving, create_server, serve_network)
             background.start_soon(listening.keep_open, serving, partial(_note, lock, listening))
