@@ -15,7 +15,7 @@ from functools import partial
 
 import trio
 
-from claude_mailbox import __version__, paths
+from claude_mailbox import paths
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.clock import SteadyClock
 from claude_mailbox.daemon.databases import Database, open_database
@@ -33,8 +33,8 @@ from claude_mailbox.daemon.edge.input.callers import Callers
 from claude_mailbox.daemon.edge.input.subagents import SubagentCalls
 from claude_mailbox.daemon.edge.network.access import Access
 from claude_mailbox.daemon.edge.network.tokens import Tokens
-from claude_mailbox.daemon.edge.output import shapes
 from claude_mailbox.daemon.edge.output.handover import Handover
+from claude_mailbox.daemon.health import health
 from claude_mailbox.daemon.http import descriptors
 from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
@@ -228,10 +228,10 @@ async def _serve(
     secret = Secret(paths.secret_path())
     access = InboxAccess(secret.sign, clock)
     events = EventStream(broker, access)
-    health = partial(_health, config, database.address, listening, endpoint, lines, news)
+    look = partial(health, config, database.address, listening, endpoint, lines, news)
     routes = [
         *MailRoutes(broker, callers).routes(),
-        *MailboxRoutes(broker, callers, health).routes(),
+        *MailboxRoutes(broker, callers, look).routes(),
         *HistoryRoutes(broker, callers).routes(),
         *GroupRoutes(broker, callers).routes(),
         *HeldRoutes(broker, callers).routes(),
@@ -324,31 +324,6 @@ async def _serve_mcp(endpoint: McpEndpoint) -> None:
         raise StartupError(
             f"The installation is broken ({error}): install claude-mailbox again."
         ) from error
-
-
-def _health(
-    config: Config,
-    database: str,
-    listening: Listening,
-    endpoint: McpEndpoint,
-    lines: WaiterLines,
-    news: PeerNews | None,
-) -> shapes.Health:
-    health: shapes.Health = {
-        "status": "ok",
-        "version": __version__,
-        "dbPath": database,
-        "pid": os.getpid(),
-        "addresses": list(listening.addresses),
-        "mcp": "ready" if endpoint.is_ready else "starting",
-        "waiters": lines.total(),
-        "maxBodyBytes": config.max_body_bytes,
-    }
-    if listening.missing:
-        health["missing"] = list(listening.missing)
-    if news is not None:
-        health["daemons"] = list(news.daemons)
-    return health
 
 
 async def _wait_for_signal(

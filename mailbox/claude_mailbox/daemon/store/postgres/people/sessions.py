@@ -8,8 +8,9 @@ whether its client lives.
 from collections.abc import Callable, Iterator, Sequence
 
 from claude_mailbox.daemon.store.operations.people import SessionStore
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
-from claude_mailbox.daemon.store.postgres.schema import DELAYED, HELD, Connection
+from claude_mailbox.daemon.store.postgres.schema import DELAYED, HELD
 from claude_mailbox.errors import InvalidName
 from claude_mailbox.model.names import check_new_name
 from claude_mailbox.model.sessions import Start, Started, StatusCounts
@@ -24,7 +25,7 @@ _SHORT_SUFFIX = 8
 
 class PostgresSessions(SessionStore):
     def __init__(
-        self, connection: Connection, mailboxes: PostgresMailboxes, daemon_id: str
+        self, connection: StoreConnection, mailboxes: PostgresMailboxes, daemon_id: str
     ) -> None:
         self._connection = connection
         self._mailboxes = mailboxes
