@@ -226,15 +226,3 @@ class TestDatabaseUrl:
         write(home, {"databaseUrl": "mysql://x"})
         with pytest.raises(ConfigError, match=r"'databaseUrl'.*--database.*PostgreSQL"):
             config.load()
-
-
-class TestUserMailbox:
-    def test_has_the_normal_form_of_names(self, home: Path) -> None:
-        write(home, {"userMailbox": " Zoe\u0308 "})
-        assert config.load().user_mailbox == "Zo\u00eb"
-
-    @pytest.mark.parametrize("name", ["all", "@anna", "a;b", "claude-mailbox-me", "x" * 129])
-    def test_must_be_a_name_that_a_mailbox_may_have(self, home: Path, name: str) -> None:
-        write(home, {"userMailbox": name})
-        with pytest.raises(ConfigError, match="is no name for a mailbox"):
-            config.load()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from claude_mailbox import paths
-from claude_mailbox.errors import ConfigError, InvalidName
+from claude_mailbox.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,25 +217,12 @@ def _check(key: str, value: object, where: str) -> object:
         raise ConfigError(f"'{key}' {where} must be one of: {', '.join(LOG_FORMATS)}.")
     if not isinstance(value, str) or not value:
         raise ConfigError(f"'{key}' {where} must be a string that is not empty.")
-    if key == "userMailbox":
-        return _user_mailbox(value, where)
     if key == "databaseUrl" and not value.startswith(("postgresql://", "postgres://")):
         raise ConfigError(
             f"'{key}' {where} (flag --database) must be the address of a PostgreSQL database, such as"
             " postgresql://user@host/name."
         )
     return value
-
-
-def _user_mailbox(name: str, where: str) -> str:
-    from claude_mailbox.model.names import check_name, check_new_name
-
-    try:
-        name = check_name(name)
-        check_new_name(name)
-    except InvalidName as error:
-        raise ConfigError(f"'userMailbox' {where} is no name for a mailbox. {error}") from None
-    return name
 
 
 def is_loopback(host: str) -> bool:

@@ -311,3 +311,8 @@ class TestOtherName:
             sent = line.run("send", "--from", "anna", "--to", "by-line", "--body", "x")
             assert sent.returncode == 0, sent.stderr
         assert take(anna, "by-line")[0]["fromUser"] is True
+
+    @pytest.mark.parametrize("name", ["all", "@anna", "a;b"])
+    def test_a_name_that_no_mailbox_may_have_is_no_start(self, name: str) -> None:
+        with pytest.raises(AssertionError, match="'userMailbox' in the configuration is no name"):
+            DaemonProcess({"userMailbox": name}).__enter__()
