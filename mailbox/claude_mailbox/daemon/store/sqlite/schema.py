@@ -56,19 +56,21 @@ def _nfc(*values: Any) -> str | None:
 
 
 def migrate(connection: apsw.Connection, version: int) -> None:
-    """Bring the schema from *version* to the newest, each step in a transaction."""
+    """Bring the schema from *version* to the newest, in one transaction."""
+    if version == len(MIGRATIONS):
+        return
     connection.create_scalar_function("sha256", _sha256, 1)
     connection.create_scalar_function("nfc", _nfc, 1)
-    for number in range(version, len(MIGRATIONS)):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.execute(_read(MIGRATIONS[number]))
-            connection.pragma("user_version", number + 1)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for migration in MIGRATIONS[version:]:
+            connection.execute(_read(migration))
+        connection.pragma("user_version", len(MIGRATIONS))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
     connection.create_scalar_function("sha256", None, 1)
     connection.create_scalar_function("nfc", None, 1)
 
