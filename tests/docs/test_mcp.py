@@ -15,6 +15,7 @@ from claude_mailbox.daemon.mcp.clients import CHARACTERS, DEFAULT_CHARACTERS
 from claude_mailbox.daemon.mcp.history import HISTORY_CHARACTERS, HISTORY_MESSAGES
 from claude_mailbox.daemon.mcp.parts import HELD_SECONDS
 from claude_mailbox.daemon.mcp.schemas import LEAST_CHARACTERS, TOOLS, WATCH_LIMIT
+from claude_mailbox.daemon.mcp.server import INBOX, PROMPT
 from claude_mailbox.daemon.mcp.tools import LIST_LIMIT
 from docs.markdown import code_of, table
 from docs.pages import MCP
@@ -102,3 +103,8 @@ def test_the_configuration_for_standard_input_and_output(printed: Any) -> None:
 
     for client in ("claude-code", "gemini", "cursor"):
         assert json.loads(block) == printed(client, "--stdio")
+
+
+def test_the_resource_and_the_prompt_have_their_names() -> None:
+    """Those that the server gives them."""
+    assert {INBOX, PROMPT} <= set(code_of(MCP))

@@ -7,6 +7,7 @@ from typing import Any
 from e2e.conftest import Sessions
 from e2e.harness.mail import Mail
 from e2e.harness.messages import Request, Text, ToolCall, call, quiet, say
+from e2e.harness.waiting import eventually
 
 ERRAND = {"subagent_type": "general-purpose", "description": "Errand", "prompt": "Do it."}
 
@@ -110,3 +111,35 @@ class TestLongResults:
         assert "".join(parts) == body
         assert history.index('"part":1,') < history.index("after it")
         assert mail.pending("reader") == 0
+
+
+class TestInbox:
+    """The resource and the prompt, which a user of Claude Code types."""
+
+    def shown_for(self, prompt: str, sessions: Sessions, mail: Mail) -> str:
+        """Return what the model is shown when a user types *prompt* while mail waits."""
+        mail.start()
+        server = {"type": "http", "url": f"{mail.url}/mcp", "headers": {"X-Mailbox": "reader"}}
+        configuration = json.dumps({"mcpServers": {"mailbox": server}})
+        session = sessions.start(quiet, "--mcp-config", configuration)
+        eventually(lambda: "reader" in mail.names(), lambda: "the client does not connect")
+        session.ask("Hello")
+        mail.send("reader", "the build is green")
+        session.enter(prompt)
+        eventually(lambda: len(session.model.requests) > 1, session.terminal.screen)
+        session.wait_idle()
+        return session.model.requests[-1].news
+
+    def test_a_mention_shows_the_mail_and_takes_none(self, sessions: Sessions, mail: Mail) -> None:
+        """The model has it with the prompt."""
+        shown = self.shown_for("@mailbox:mailbox://inbox has what?", sessions, mail)
+
+        assert '"body":"the build is green"' in shown
+        assert mail.pending("reader") == 1
+
+    def test_the_prompt_is_a_command(self, sessions: Sessions, mail: Mail) -> None:
+        """It says what the model is to do."""
+        shown = self.shown_for("/mcp__mailbox__mail", sessions, mail)
+
+        assert "You have the mailbox 'reader', with 1 unread." in shown
+        assert "the build is green" not in shown

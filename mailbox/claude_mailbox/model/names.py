@@ -13,11 +13,11 @@ _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _PUNCTUATION = frozenset(" ._-+:/@")
 _FIRST_FORBIDDEN = frozenset("@-")
 # Letters and marks that are not seen, and would make two names look like one.
-_UNSEEN = frozenset(
+UNSEEN = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
     + "".join(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
 )
-# The mailbox of the person at this machine.
+# The mailbox of the person at this machine, unless the configuration names another.
 USER = "user"
 _RESERVED_NAMES = frozenset({USER, "all"})
 _RESERVED_PREFIX = "claude-mailbox"
@@ -91,7 +91,7 @@ def check_new_name(name: str) -> None:
 def _may_be_in_name(character: str) -> bool:
     if character.isascii():
         return character.isalnum() or character in _PUNCTUATION
-    return character not in _UNSEEN and (
+    return character not in UNSEEN and (
         character.isalnum() or unicodedata.category(character).startswith("M")
     )
 

@@ -50,7 +50,7 @@ class TestHandshake:
             "title": "Mailbox",
             "version": claude_mailbox.__version__,
         }
-        assert set(result["capabilities"]) == {"tools"}
+        assert set(result["capabilities"]) == {"tools", "resources", "prompts"}
         assert "mail" in result["instructions"].lower()
 
     def test_a_version_that_nobody_knows(self, rpc: Rpc) -> None:
@@ -176,7 +176,7 @@ class TestBothEras:
 
         assert tools + welcome < 5600, tools + welcome
 
-    @pytest.mark.parametrize("method", ["resources/list", "prompts/list", "no/such/thing"])
+    @pytest.mark.parametrize("method", ["resources/templates/list", "no/such/thing"])
     def test_what_is_not_offered(self, rpc: Rpc, era: str, method: str) -> None:
         """Method not found, by its number."""
         rpc.begin(method, era=era)

@@ -10,8 +10,10 @@ import pytest
 import trio
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
+from mcp.shared.subscriptions import ResourceUpdated
 
 from daemon.mcp.conftest import wait_until_ready
+from daemon.mcp.test_inbox import INBOX
 from daemon.mcp.test_python_sdk import content
 from support.daemon import DaemonProcess
 from wire.conftest import Fresh
@@ -55,6 +57,24 @@ async def test_all_tools(daemon: DaemonProcess, fresh: Fresh, mode: str) -> None
     assert [message["body"] for message in checked["messages"]] == ["žluť\nline"]
     assert watched == {"message": None}
     assert refused.is_error
+
+
+@modes
+async def test_the_inbox(daemon: DaemonProcess, mail: Mail, fresh: Fresh, mode: str) -> None:
+    """The resource and, in the newer era, news of it; with ``--session`` that of the session."""
+    me = fresh("me")
+    async with connected(daemon, mode, "--name", me) as client:
+        mail.send("peer", me, "hello")
+        (shown,) = (await client.read_resource(INBOX)).contents
+        assert json.loads(shown.text)["you"] == me  # type: ignore[union-attr]
+        if mode != "legacy":
+            with trio.fail_after(60):
+                async with client.listen(resource_subscriptions=[INBOX]) as subscription:
+                    mail.send("peer", me, "hello again")
+                    assert await anext(aiter(subscription)) == ResourceUpdated(INBOX)
+    async with connected(daemon, mode, "--session") as client:
+        (shown,) = (await client.read_resource(INBOX)).contents
+        assert json.loads(shown.text)["pending"] == 0  # type: ignore[union-attr]
 
 
 @modes

@@ -31,6 +31,9 @@ GRACE_SECONDS = 5.0
 LINE_LIMIT = 512 * 1024 * 1024
 PENDING_LIMIT = 64
 
+# Requests that are made for a mailbox, which the session must have by then.
+_FOR_A_MAILBOX = frozenset({"tools/call", "resources/read", "prompts/get", "subscriptions/listen"})
+
 Key = tuple[type, object]
 
 
@@ -139,7 +142,7 @@ class Proxy:
 
     def _serve(self, key: Key, request: PendingRequest) -> None:
         try:
-            if self._session is not None and request.message["method"] == "tools/call":
+            if self._session is not None and request.message["method"] in _FOR_A_MAILBOX:
                 self._session.announce()
             self._forwarder.forward(request)
         except MailboxError as error:

@@ -17,6 +17,7 @@ from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import App, Message, Receive, Scope, Send, headers_named
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
+from claude_mailbox.daemon.mcp.inbox import InboxView
 from claude_mailbox.daemon.mcp.tools import CUSTODY_KEY, Tools
 from claude_mailbox.errors import MailboxError, Overloaded, ShuttingDown
 
@@ -49,6 +50,7 @@ class McpEndpoint:
         self._callers = callers
         self._calls = CancellableCalls()
         self._tools = Tools(broker, callers, self._calls, subagents)
+        self._inbox = InboxView(broker, callers)
         self._manager: Manager | None = None
         self._decided = trio.Event()
 
@@ -91,11 +93,12 @@ class McpEndpoint:
     def _build(self) -> "StreamableHTTPSessionManager":
         from claude_mailbox.daemon.mcp.server import create_session_manager
 
-        return create_session_manager(self._tools)
+        return create_session_manager(self._tools, self._inbox)
 
     def close(self) -> None:
-        """Answer 503 from now on."""
+        """Answer 503 from now on, and end subscriptions."""
         self._manager = None
+        self._inbox.close()
         self._decided.set()
 
     async def _handle(self, request: Request, custody: Custody) -> App:

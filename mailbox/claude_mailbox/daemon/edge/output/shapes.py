@@ -30,7 +30,7 @@ NameOrNothing = Annotated[Name, Keywords(minLength=0, pattern=f"^({_NOT_BLANK})?
 NewName = Annotated[
     Name,
     Keywords(
-        description="Name of a mailbox: letters and digits of every script, blanks and"
+        description="Name of a mailbox: letters and digits of every script that are seen, blanks and"
         " . _ - + : / @, beginning with a letter, a digit or one of . _ + : /; 'user', 'all' and"
         " what begins with 'claude-mailbox' belong to the daemon"
     ),
@@ -87,6 +87,7 @@ _Delivery = TypedDict(
         "body": str,
         "sentAt": Time,
         "attempts": Count,
+        "fromUser": NotRequired[bool],
         "lease": NotRequired[str],
     },
 )

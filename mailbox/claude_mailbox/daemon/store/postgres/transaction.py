@@ -16,6 +16,7 @@ from claude_mailbox.daemon.store.postgres.people.overview import PostgresOvervie
 from claude_mailbox.daemon.store.postgres.people.sessions import PostgresSessions
 from claude_mailbox.daemon.store.postgres.people.shown import PostgresShown
 from claude_mailbox.daemon.store.postgres.people.tokens import PostgresTokens
+from claude_mailbox.daemon.store.postgres.space import PostgresSpace
 
 
 def create_transaction(
@@ -52,4 +53,5 @@ def create_transaction(
         groups=PostgresGroups(connection, mailboxes, keys, daemon_id),
         exchanges=PostgresExchanges(connection, locks, mailboxes),
         overview=PostgresOverview(connection, history),
+        space=PostgresSpace(),
     )
