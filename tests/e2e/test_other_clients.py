@@ -86,11 +86,14 @@ def test_a_session_has_tools_a_lasting_name_and_its_mail(
         assert {each["from"] for each in sent} == {name} | ({"shell"} if own else set())
 
         mail.send(name, "before the prompt")
-        model.plan = [client.shell(f"{COMMAND} send --from shell --to {name} between")]
+        model.plan = [
+            client.shell(f"{COMMAND} send --from shell --to {name} between"),
+            call(client.send, to=name, body="to myself"),
+        ]
         installation.run(client.again, "Go on.")
         shown = [request.count("  before the prompt") for request in model.requests]
-        assert shown[-2:] == [1, 1], shown
-        assert "  between" in model.requests[-1]
+        assert shown[-3:] == [1, 1, 1], shown
+        assert [text in model.requests[-1] for text in ("  between", "  to myself")] == [True, True]
         assert own_name(model.requests[-1]) == name
         assert mail.pending(name) == 0
 

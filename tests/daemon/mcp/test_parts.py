@@ -219,7 +219,7 @@ class TestResponsesThatDoNotArrive:
             states = []
             for _ in range(2):
                 for _ in range(2):  # only what is suspect twice is released
-                    await world.housekeeping.release_orphans(tools.long_messages.held())
+                    await world.housekeeping.release_orphans(tools.results.long_messages.held())
                 states += world.states().values()
                 await trio.sleep(HELD_SECONDS)
 

@@ -67,7 +67,7 @@ class McpEndpoint:
 
     def held(self) -> list[str]:
         """Return the tokens of messages that are handed out in parts."""
-        return self._tools.long_messages.held()
+        return self._tools.results.long_messages.held()
 
     @property
     def is_ready(self) -> bool:
