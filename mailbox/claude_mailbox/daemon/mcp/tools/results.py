@@ -8,7 +8,13 @@ from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.input.callers import Callers
 from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.edge.output.render import delivery_json, for_models
-from claude_mailbox.daemon.mcp.parts import HELD_SECONDS, LongMessage, LongMessages, cut, json_size
+from claude_mailbox.daemon.mcp.tools.parts import (
+    HELD_SECONDS,
+    LongMessage,
+    LongMessages,
+    cut,
+    json_size,
+)
 from claude_mailbox.model.mail import Claim, Delivery
 
 # What a result has beside its messages, in characters: the count of the rest, and how to go on.

@@ -25,14 +25,19 @@ from claude_mailbox.daemon.edge.output.render import (
 )
 from claude_mailbox.daemon.edge.sending import send
 from claude_mailbox.daemon.http.asgi import Scope
-from claude_mailbox.daemon.mcp.arguments import check_keys
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.clients import characters_for
-from claude_mailbox.daemon.mcp.drafts import draft_of
-from claude_mailbox.daemon.mcp.history import HistoryTools
-from claude_mailbox.daemon.mcp.parts import json_size
-from claude_mailbox.daemon.mcp.results import ENVELOPE, MailResults, size
-from claude_mailbox.daemon.mcp.schemas import LEAST_CHARACTERS, TOOLS, WATCH_DEFAULT, WATCH_LIMIT
+from claude_mailbox.daemon.mcp.tools.arguments import check_keys
+from claude_mailbox.daemon.mcp.tools.drafts import draft_of
+from claude_mailbox.daemon.mcp.tools.history import HistoryTools
+from claude_mailbox.daemon.mcp.tools.parts import json_size
+from claude_mailbox.daemon.mcp.tools.results import ENVELOPE, MailResults, size
+from claude_mailbox.daemon.mcp.tools.schemas import (
+    LEAST_CHARACTERS,
+    TOOLS,
+    WATCH_DEFAULT,
+    WATCH_LIMIT,
+)
 from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
 from claude_mailbox.model.groups import Group, check_description, check_group
 from claude_mailbox.model.mail import CHECK_LIMIT, Claim
