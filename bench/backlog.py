@@ -1,6 +1,7 @@
 """Large mailboxes, made by the product's own functions in the database of a stopped daemon."""
 
 import time
+from collections.abc import Callable
 
 import apsw
 
@@ -8,13 +9,40 @@ from bench.context import BODY
 from bench.daemon import Home
 from claude_mailbox.daemon.store.sqlite.database import close_database, open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
-from claude_mailbox.model.drafts import Draft
+from claude_mailbox.model.drafts import URGENCIES, Draft
 
 _CHUNK = 5_000
 _NO_LIMIT = 10**9
+_DAY = 24 * 3600.0
 
 
-def fill_stopped(home: Home, mailbox: str, count: int) -> None:
+def plain_draft(mailbox: str, _number: int) -> Draft:
+    """Return a message that says nothing but its text."""
+    return Draft("sender", mailbox, BODY)
+
+
+def mixed_draft(mailbox: str, number: int) -> Draft:
+    """Return the message of that number in a mailbox of mixed mail.
+
+    A third is urgent, a third not at all; every tenth may be returned, and every other tenth comes
+    in a day.
+    """
+    return Draft(
+        "sender",
+        mailbox,
+        BODY,
+        urgency=URGENCIES[number % len(URGENCIES)],
+        ttl=30 * _DAY if number % 10 == 0 else None,
+        delay=_DAY if number % 10 == 5 else None,
+    )
+
+
+def fill_stopped(
+    home: Home,
+    mailbox: str,
+    count: int,
+    draft: Callable[[str, int], Draft] = plain_draft,
+) -> None:
     """Send *count* messages to *mailbox*."""
     connection = _open(home)
     mail = create_transaction(connection).mail
@@ -22,8 +50,8 @@ def fill_stopped(home: Home, mailbox: str, count: int) -> None:
         for start in range(0, count, _CHUNK):
             now = _now()
             with connection:
-                for _ in range(min(_CHUNK, count - start)):
-                    mail.send(Draft("sender", mailbox, BODY), now, max_pending=_NO_LIMIT)
+                for number in range(start, min(start + _CHUNK, count)):
+                    mail.send(draft(mailbox, number), now, max_pending=_NO_LIMIT)
     finally:
         close_database(connection)
 

@@ -8,12 +8,13 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from bench.backlog import deliver_stopped, fill_stopped
+from bench.backlog import deliver_stopped, fill_stopped, mixed_draft, plain_draft
 from bench.context import BODY, Bench, require
 from bench.daemon import Daemon, Home, running
 from bench.http1 import Connection, build, check, own_request, send_request
 from bench.machine import resident_kb
 from bench.stats import KB
+from claude_mailbox.model.drafts import Draft
 
 _BOX = "big"
 _PEEK = build("GET", f"/v1/peek?name={_BOX}")
@@ -24,26 +25,35 @@ _SEND = send_request("sender", _BOX, BODY)
 
 def run(bench: Bench) -> None:
     """Measure both."""
+    with _filled(bench, plain_draft) as homes:
+        _backlogs(bench, homes, "waiting", "waiting")
+        for home in homes.values():
+            deliver_stopped(home, _BOX)
+        _backlogs(bench, homes, "delivered", "delivered")
+    with _filled(bench, mixed_draft) as homes:
+        _backlogs(bench, homes, "mixed", "of all urgencies waiting, some delayed")
+    _waiters(bench)
+
+
+@contextlib.contextmanager
+def _filled(bench: Bench, draft: Callable[[str, int], Draft]) -> Iterator[dict[int, Home]]:
+    """Make a home for each size, with so many messages in one mailbox."""
     with contextlib.ExitStack() as stack:
         homes = {}
         for size in bench.scale.backlogs:
             homes[size] = stack.enter_context(bench.home(maxPendingPerMailbox=10**9))
-            fill_stopped(homes[size], _BOX, size)
-        _backlogs(bench, homes, "waiting")
-        for home in homes.values():
-            deliver_stopped(home, _BOX)
-        _backlogs(bench, homes, "delivered")
-    _waiters(bench)
+            fill_stopped(homes[size], _BOX, size, draft)
+        yield homes
 
 
-def _backlogs(bench: Bench, homes: Mapping[int, Home], state: str) -> None:
+def _backlogs(bench: Bench, homes: Mapping[int, Home], state: str, what: str) -> None:
     with contextlib.ExitStack() as stack:
         connections = {
             size: stack.enter_context(stack.enter_context(running(home)).connect())
             for size, home in homes.items()
         }
-        _in_turn(bench, connections, "peek", state, _PEEK)
-        _in_turn(bench, connections, "claim", state, _TAKE, before=_SEND)
+        _in_turn(bench, connections, "peek", state, what, _PEEK)
+        _in_turn(bench, connections, "claim", state, what, _TAKE, before=_SEND)
 
 
 def _in_turn(
@@ -51,6 +61,7 @@ def _in_turn(
     connections: Mapping[int, Connection],
     verb: str,
     state: str,
+    what: str,
     request: bytes,
     before: bytes | None = None,
 ) -> None:
@@ -63,7 +74,7 @@ def _in_turn(
             elapsed = (time.perf_counter() - begin) * 1000
             if number:  # the first of each reads the database from the disk
                 name = f"growth.backlog.{state}.{verb}.{size}"
-                bench.add(name, f"{verb}, {size:,} messages {state}", [elapsed])
+                bench.add(name, f"{verb}, {size:,} messages {what}", [elapsed])
 
 
 def _waiters(bench: Bench) -> None:

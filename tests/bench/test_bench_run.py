@@ -49,6 +49,7 @@ OWED = {
     "search.phrase",
     "growth.backlog.waiting.peek.100",
     "growth.backlog.delivered.claim.100",
+    "growth.backlog.mixed.claim.100",
     "growth.waiters.1.wake",
     "growth.waiters.10.wake",
     "growth.waiters.10.memory",

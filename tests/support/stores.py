@@ -6,6 +6,7 @@ from typing import Any
 
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.postgres import database as postgres_database
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.schema import SCHEMA
 from claude_mailbox.daemon.store.postgres.transaction import (
     create_transaction as create_postgres_transaction,
@@ -89,7 +90,9 @@ class PostgresStore(Store):
 
     def open(self) -> None:
         self.connection = postgres_database.open_database(self._url)
-        self.transaction = create_postgres_transaction(self.connection, **self._options)
+        self.transaction = create_postgres_transaction(
+            StoreConnection(self.connection), **self._options
+        )
 
     def begin(self) -> None:
         self.connection.execute("BEGIN")

@@ -11,11 +11,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import trio
 
-from claude_mailbox import __version__, paths
+from claude_mailbox import paths
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.clock import SteadyClock
 from claude_mailbox.daemon.databases import Database, open_database
@@ -33,8 +34,8 @@ from claude_mailbox.daemon.edge.input.callers import Callers
 from claude_mailbox.daemon.edge.input.subagents import SubagentCalls
 from claude_mailbox.daemon.edge.network.access import Access
 from claude_mailbox.daemon.edge.network.tokens import Tokens
-from claude_mailbox.daemon.edge.output import shapes
 from claude_mailbox.daemon.edge.output.handover import Handover
+from claude_mailbox.daemon.health import health
 from claude_mailbox.daemon.http import descriptors
 from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
@@ -64,7 +65,8 @@ from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.rings import RingRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.daemon.web.tokens import TokenRoutes
-from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
+from claude_mailbox.errors import InvalidName, MailboxError, ShuttingDown, StartupError
+from claude_mailbox.model.names import check_name, check_new_name
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ def run(config: Config, on_ready: OnReady) -> int:
         StartupError: if it cannot start; nothing was changed then.
         DiskFailed: if a flush failed; the next start recovers.
     """
+    config = replace(config, user_mailbox=_check_user_mailbox(config.user_mailbox))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(log_formatter(config.log_format))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -105,6 +108,17 @@ def run(config: Config, on_ready: OnReady) -> int:
     finally:
         lock.close()
     return 0
+
+
+def _check_user_mailbox(name: str) -> str:
+    try:
+        name = check_name(name)
+        check_new_name(name)
+    except InvalidName as error:
+        raise StartupError(
+            f"'userMailbox' in the configuration is no name for a mailbox. {error}"
+        ) from None
+    return name
 
 
 def _first_cause(error: BaseException) -> BaseException:
@@ -218,7 +232,9 @@ async def _serve(
             )
         )
 
-    callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
+    callers = Callers(
+        presence, sessions.mailbox_of, sessions.mailbox_of_client, config.user_mailbox
+    )
     handover = Handover(broker.leases)
     subagents = SubagentCalls()
     endpoint = McpEndpoint(broker, callers, subagents)
@@ -226,14 +242,14 @@ async def _serve(
     secret = Secret(paths.secret_path())
     access = InboxAccess(secret.sign, clock)
     events = EventStream(broker, access)
-    health = partial(_health, config, database.address, listening, endpoint, lines, news)
+    look = partial(health, config, database.address, listening, endpoint, lines, news)
     routes = [
         *MailRoutes(broker, callers).routes(),
-        *MailboxRoutes(broker, callers, health).routes(),
+        *MailboxRoutes(broker, callers, look).routes(),
         *HistoryRoutes(broker, callers).routes(),
         *GroupRoutes(broker, callers).routes(),
         *HeldRoutes(broker, callers).routes(),
-        *SessionRoutes(sessions, subagents, callers).routes(),
+        *SessionRoutes(sessions, subagents, callers, broker.user).routes(),
         *ProofRoutes(proofs, callers).routes(),
         *RingRoutes(sessions, callers).routes(),
         *TokenRoutes(tokens).routes(),
@@ -270,6 +286,7 @@ async def _serve(
         )
         background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
         background.start_soon(housekeeping.forget_texts)
+        background.start_soon(housekeeping.give_back_space)
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
         if news is not None and database.notices is not None:
@@ -277,7 +294,9 @@ async def _serve(
             background.start_soon(database.notices.send)
             background.start_soon(news.serve)
             background.start_soon(news.look_for_ends)
-        background.start_soon(StatusFile(ledger, broker.changes, paths.status_path()).serve)
+        background.start_soon(
+            StatusFile(ledger, broker.changes, paths.status_path(), broker.user).serve
+        )
         async with trio.open_nursery() as serving:
             await listening.serve(serving, create_server, serve_network)
             background.start_soon(listening.keep_open, serving, partial(_note, lock, listening))
@@ -319,31 +338,6 @@ async def _serve_mcp(endpoint: McpEndpoint) -> None:
         raise StartupError(
             f"The installation is broken ({error}): install claude-mailbox again."
         ) from error
-
-
-def _health(
-    config: Config,
-    database: str,
-    listening: Listening,
-    endpoint: McpEndpoint,
-    lines: WaiterLines,
-    news: PeerNews | None,
-) -> shapes.Health:
-    health: shapes.Health = {
-        "status": "ok",
-        "version": __version__,
-        "dbPath": database,
-        "pid": os.getpid(),
-        "addresses": list(listening.addresses),
-        "mcp": "ready" if endpoint.is_ready else "starting",
-        "waiters": lines.total(),
-        "maxBodyBytes": config.max_body_bytes,
-    }
-    if listening.missing:
-        health["missing"] = list(listening.missing)
-    if news is not None:
-        health["daemons"] = list(news.daemons)
-    return health
 
 
 async def _wait_for_signal(

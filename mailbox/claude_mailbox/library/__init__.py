@@ -11,7 +11,13 @@ from claude_mailbox.client.reach.api import Refused
 from claude_mailbox.errors import DaemonUnreachable, MailboxError
 from claude_mailbox.library.asynchronous import AsyncDeliveries, AsyncMailbox, AsyncMessage
 from claude_mailbox.library.synchronous import Deliveries, Mailbox, Message
-from claude_mailbox.library.values import HistoryEntry, LeaseLost, Receipt
+from claude_mailbox.library.values import (
+    HistoryEntry,
+    LeaseLost,
+    Receipt,
+    Recipient,
+    Unanswered,
+)
 
 __all__ = [
     "AsyncDeliveries",
@@ -25,5 +31,7 @@ __all__ = [
     "MailboxError",
     "Message",
     "Receipt",
+    "Recipient",
     "Refused",
+    "Unanswered",
 ]

@@ -18,6 +18,8 @@ Fields = Mapping[str, Any]
 
 WATCH_SECONDS = 25.0
 ASK_SECONDS = 300.0
+# How long a question stays open: the longest that the daemon allows.
+OPEN_SECONDS = 24 * 3600.0
 LEASE_SECONDS = 60.0
 # What a long-poll's answer may take beyond the time that it waits for.
 _MARGIN_SECONDS = 10.0
@@ -99,14 +101,22 @@ def send(to: str | None, body: str, key: str | None, **fields: Any) -> Call[Rece
     return Call("POST", "/v1/send", Receipt.of, body=content, is_repeatable=True)
 
 
-def ask(read: Callable[[Fields], T], to: str, body: str, timeout: float) -> Call[T | None]:
-    """Return the call that asks a question and waits for its answer."""
+def ask(
+    read: Callable[[Fields], T], to: str, body: str, timeout: float, within: float
+) -> Call[T | None]:
+    """Return the call that asks a question and waits for what ends it: the answer, or a notice."""
+
+    def ended(found: Fields) -> T | None:
+        message = found["answer"] or found.get("notice")
+        return None if message is None else read(message)
+
     return Call(
         "POST",
         "/v1/send",
-        lambda found: None if found["answer"] is None else read(found["answer"]),
+        ended,
         query={"wait": timeout, "lease": LEASE_SECONDS},
-        body={"to": to, "body": body, "ask": max(timeout, 1.0)},
+        body={"to": to, "body": body, "ask": within, "idempotencyKey": uuid.uuid4().hex},
+        is_repeatable=True,
         wait=timeout,
     )
 
@@ -150,6 +160,13 @@ def end_leases(
 def rename(name: str) -> Call[str]:
     """Return the call that renames the mailbox; it tells its new name."""
     return Call("POST", "/v1/rename", lambda found: str(found["to"]), body={"to": name})
+
+
+def membership(verb: str, group: str) -> Call[list[str]]:
+    """Return the call that joins or leaves a group; it tells who is in it then."""
+    return Call(
+        "POST", f"/v1/groups/{verb}", lambda found: list(found["members"]), body={"group": group}
+    )
 
 
 def history(

@@ -15,6 +15,7 @@ from claude_mailbox.library import calls
 from claude_mailbox.library.calls import (
     ASK_SECONDS,
     LEASE_SECONDS,
+    OPEN_SECONDS,
     WATCH_SECONDS,
     Call,
     Fields,
@@ -27,6 +28,7 @@ from claude_mailbox.library.values import (
     LeaseLost,
     MessageFields,
     Receipt,
+    Unanswered,
     message_fields,
 )
 
@@ -146,37 +148,77 @@ class Mailbox:
         urgency: str | None = None,
         ttl: float | None = None,
         delay: float | None = None,
+        ask: float | None = None,
+        strict: bool = False,
+        confirm: bool = False,
     ) -> Receipt:
         """Send a message. It is on the disk of the daemon's machine when this returns.
 
         Args:
-            to: name of a mailbox.
+            to: name of a mailbox, or of a group, such as ``@reviewers``.
             body: the text.
             key: idempotency key: a message is stored once, however often it is sent with it.
             urgency: ``low``, ``normal`` or ``high``.
             ttl: not delivered by then, in seconds, it is returned.
             delay: for so many seconds nobody sees it.
+            ask: it is a question: within so many seconds a reply comes, or a notice that none will.
+            strict: only to a mailbox that somebody has used.
+            confirm: also to many members of a group.
         """
-        return self.run(calls.send(to, body, key, urgency=urgency, ttl=ttl, delay=delay))
+        fields = {"urgency": urgency, "ttl": ttl, "delay": delay, "ask": ask}
+        flags = {"strict": strict or None, "confirm": confirm or None}
+        return self.run(calls.send(to, body, key, **fields, **flags))
 
-    def reply(self, message: MessageFields | int, body: str, *, final: bool = True) -> Receipt:
+    def reply(
+        self,
+        message: MessageFields | int,
+        body: str,
+        *,
+        final: bool = True,
+        to: str | None = None,
+        urgency: str | None = None,
+    ) -> Receipt:
         """Reply to a message, in its thread.
 
         Args:
             message: the message, or its number.
             body: the text.
             final: whether this answers a question; if not, it stays open.
+            to: the group that it was sent to, for a reply to all of them; else it goes to the other
+                side of the message.
+            urgency: ``low``, ``normal`` or ``high``.
         """
         number = message if isinstance(message, int) else message.id
-        return self.run(calls.send(None, body, None, replyTo=number, final=final))
+        fields = {"replyTo": number, "final": final, "urgency": urgency}
+        return self.run(calls.send(to, body, None, **fields))
 
-    def ask(self, to: str, body: str, timeout: float = ASK_SECONDS) -> Message | None:
+    def ask(
+        self,
+        to: str,
+        body: str,
+        timeout: float = ASK_SECONDS,
+        *,
+        within: float = OPEN_SECONDS,
+    ) -> Message | None:
         """Ask a question and wait for its answer, for up to *timeout* seconds (300 at most).
 
         None means that there is no answer yet: it comes as mail, and so does the notice that none
         will come. The answer is leased as the messages of `watch` are.
+
+        Args:
+            to: the mailbox that is asked.
+            body: the question.
+            timeout: how long to wait here.
+            within: for how many seconds the question stays open.
+
+        Raises:
+            Unanswered: if it is known that there will be no answer.
         """
-        return self.run(calls.ask(self._message, to, body, timeout))
+        message = self.run(calls.ask(self._message, to, body, timeout, within))
+        if message is not None and message.notice is not None:
+            message.ack()
+            raise Unanswered(message.body)
+        return message
 
     def check(self, *, limit: int | None = None, lease: float = LEASE_SECONDS) -> Deliveries:
         """Take the messages that wait, oldest first; they are leased for *lease* seconds."""
@@ -232,6 +274,14 @@ class Mailbox:
             limit: at most so many (50, and never more than 500).
         """
         return self.run(calls.history(words, peer, thread, since, before, limit))
+
+    def join(self, group: str) -> Sequence[str]:
+        """Join a group, such as ``@reviewers``; return who is in it then."""
+        return self.run(calls.membership("join", group))
+
+    def leave(self, group: str) -> Sequence[str]:
+        """Leave a group; return who is in it then."""
+        return self.run(calls.membership("leave", group))
 
     def rename(self, name: str) -> None:
         """Rename the mailbox; its mail moves along, and mail to the old name is forwarded."""

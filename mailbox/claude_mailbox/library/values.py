@@ -21,6 +21,12 @@ class LeaseLost(MailboxError):
         )
 
 
+class Unanswered(MailboxError):
+    """A question has no answer, and will have none; the sentence says why."""
+
+    code = "unanswered"
+
+
 def moment(text: str) -> datetime:
     """Return a time of the wire."""
     return datetime.fromisoformat(text)
@@ -36,6 +42,14 @@ class MessageFields:
         body: its text, exactly as sent.
         sent_at: when it was sent.
         attempts: how often it was handed out, this time included.
+        thread: number of the first message of its conversation, if it belongs to one.
+        reply_to: number of the message that it replies to, if any.
+        answer_by: until when an answer is wanted; None of what is no question.
+        is_final: False of a reply that leaves the question open.
+        urgency: ``low``, ``normal`` or ``high``.
+        group: the group that it was sent to, such as ``@reviewers``, if any.
+        notice: what a notice of the daemon tells of `reply_to`: ``timed-out`` or ``unanswerable`` of
+            a question, ``expired`` or ``parked`` of any message; None of mail.
         fields: all that the daemon said of it.
         is_settled: whether it was acked or released.
     """
@@ -45,6 +59,13 @@ class MessageFields:
     body: str
     sent_at: datetime
     attempts: int
+    thread: int | None
+    reply_to: int | None
+    answer_by: datetime | None
+    is_final: bool
+    urgency: str
+    group: str | None
+    notice: str | None
     lease: str = field(repr=False)
     fields: Mapping[str, Any] = field(repr=False)
     is_settled: bool = field(default=False, repr=False)
@@ -59,8 +80,38 @@ def message_fields(content: Mapping[str, Any]) -> dict[str, Any]:
         "sent_at": moment(content["sentAt"]),
         "attempts": content["attempts"],
         "lease": content["lease"],
+        "group": content.get("to"),
+        **_conversation_fields(content),
         "fields": content,
     }
+
+
+def _conversation_fields(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a message of the wire belongs to; what says nothing is not there."""
+    answer_by = content.get("answerBy")
+    return {
+        "thread": content.get("thread"),
+        "reply_to": content.get("replyTo"),
+        "answer_by": None if answer_by is None else moment(answer_by),
+        "is_final": content.get("final", True),
+        "urgency": content.get("urgency", "normal"),
+        "notice": content.get("notice"),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipient:
+    """One of those who get a message to a group.
+
+    Attributes:
+        id: number of its copy.
+        name: its mailbox.
+        wakes: whether something will wake its session.
+    """
+
+    id: int
+    name: str
+    wakes: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,37 +119,56 @@ class Receipt:
     """The answer to a send.
 
     Attributes:
-        id: number of the stored message.
-        recipient: the mailbox that it was sent to, by its present name.
+        id: number of the stored message; of several copies, of the first.
+        recipient: the mailbox that it was sent to, by its present name, or the group.
         sent_at: when it was stored.
+        state: ``queued``, or ``held`` until the user lets it through.
+        is_duplicate: whether it was stored before, with the same key.
         known: whether anybody ever used that mailbox.
         watching: whether somebody was waiting for mail there.
-        wakes: whether something will wake its session.
-        pending: messages that wait there, this one included.
+        wakes: whether something will wake its session, or that of somebody in the group.
+        pending: messages that wait there, this one included; 0 of a group.
+        suggestions: names that may be meant, if nobody ever used that mailbox.
+        recipients: who gets a copy each, if it was sent to a group.
+        guard: what a session is told that writes to another one again and again, or None.
         fields: all that the daemon said.
     """
 
     id: int
     recipient: str
     sent_at: datetime
+    state: str
+    is_duplicate: bool
     known: bool
     watching: bool
     wakes: bool
     pending: int
+    suggestions: Sequence[str]
+    recipients: Sequence[Recipient]
+    guard: Mapping[str, Any] | None
     fields: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Receipt":
         """Return the receipt that *content* of the wire describes."""
-        about = content["recipient"]
+        about = content.get("recipient", {})
+        recipients = [
+            Recipient(id=each["id"], name=each["name"], wakes=each["wakes"])
+            for each in content.get("recipients", ())
+        ]
         return cls(
             id=content["id"],
             recipient=content["to"],
             sent_at=moment(content["sentAt"]),
-            known=about["known"],
-            watching=about["watching"],
-            wakes=about["wakes"],
-            pending=about["pending"],
+            state=content["state"],
+            is_duplicate=content.get("duplicate", False),
+            known=about.get("known", True),
+            watching=about.get("watching", False),
+            wakes=about.get("wakes", any(each.wakes for each in recipients)),
+            pending=about.get("pending", 0),
+            suggestions=about.get("suggestions", ()),
+            recipients=recipients,
+            guard=content.get("guard"),
             fields=content,
         )
 
@@ -113,7 +183,13 @@ class HistoryEntry:
         recipient: mailbox that it was sent to.
         body: its text.
         sent_at: when it was sent.
-        state: ``waiting``, ``leased``, ``delivered`` and so on.
+        state: ``waiting``, ``leased``, ``delivered``, ``held``, ``expired``, ``parked`` or
+            ``deleted``.
+        attempts: how often it was handed out.
+        outcome: how a question ended: ``answered``, ``timed-out`` or ``unanswerable``; None of one
+            that is open, and of what is no question.
+        replied_by: number of the last reply, if there is any.
+        thread: see `MessageFields`, as for the following.
         fields: all that the daemon said of it.
     """
 
@@ -123,6 +199,16 @@ class HistoryEntry:
     body: str
     sent_at: datetime
     state: str
+    attempts: int
+    outcome: str | None
+    replied_by: int | None
+    thread: int | None
+    reply_to: int | None
+    answer_by: datetime | None
+    is_final: bool
+    urgency: str
+    group: str | None
+    notice: str | None
     fields: Mapping[str, Any] = field(repr=False)
 
     @classmethod
@@ -135,5 +221,10 @@ class HistoryEntry:
             body=content["body"],
             sent_at=moment(content["sentAt"]),
             state=content["state"],
+            attempts=content["attempts"],
+            outcome=content.get("outcome"),
+            replied_by=content.get("repliedBy"),
+            group=content.get("group"),
+            **_conversation_fields(content),
             fields=content,
         )

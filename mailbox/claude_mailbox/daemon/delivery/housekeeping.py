@@ -55,6 +55,7 @@ class Housekeeping:
         self._config = config
         self._clock = clock
         self._suspects: set[str] = set()
+        self._has_freed = trio.Event()
 
     async def correct_times(self) -> None:
         """Correct times of an earlier run whose clock was ahead: the clock was set back since."""
@@ -150,6 +151,7 @@ class Housekeeping:
                 while position is not None:
                     position = await self._forget_some(position, sent_before)
                     await trio.sleep(PAUSE_SECONDS)
+                self._has_freed.set()
             except MailboxError as error:
                 logger.warning("could not delete old texts: %s", error)
             await trio.sleep(DAY / 1000)
@@ -157,6 +159,25 @@ class Housekeeping:
     async def _forget_some(self, after: int, sent_before: int) -> int | None:
         return await self._ledger.run(
             lambda transaction: transaction.history.forget_texts(after, sent_before), durable=False
+        )
+
+    async def give_back_space(self) -> None:
+        """Give the disk back what the database does not use any more, until cancelled."""
+        while True:
+            self._has_freed = trio.Event()
+            remains = True
+            try:
+                while remains:
+                    remains = await self._give_some_back()
+                    await trio.sleep(PAUSE_SECONDS)
+            except MailboxError as error:
+                logger.warning("could not give space back: %s", error)
+            with trio.move_on_after(TIDY_SECONDS):
+                await self._has_freed.wait()
+
+    async def _give_some_back(self) -> bool:
+        return await self._ledger.run(
+            lambda transaction: transaction.space.give_back(), durable=False
         )
 
     async def sweep_mailboxes(self, living: Callable[[], Awaitable[Iterable[str]]]) -> None:

@@ -3,7 +3,8 @@
 A job is a function of a `Transaction`. The task takes what has queued up, runs each job in a
 savepoint of one transaction, commits once, and only then answers all of them. So a failing job
 fails alone, a failing commit fails its batch, and many senders share one flush. Nobody waits for
-a batch to fill: the first job starts it.
+a batch to fill: the first job starts it. Where savepoints are not quick, a batch does without them
+until a job fails; then it is begun anew, with them.
 
 A batch in which no job asks for durability commits without a flush. Such are claims, releases and
 presence: after a crash of the process they are there all the same, and after a power cut their
@@ -216,12 +217,17 @@ class Ledger:
         """
         deadline: float | None = None
         tries = 1
+        savepoints = len(batch) > 1 and self._engine.has_quick_savepoints
         while True:
             try:
                 transaction = self._engine.begin(flush=flush, wait=wait)
                 if transaction is None:
                     return False
-                self._run_all(transaction, batch, flush=flush)
+                if not self._run_all(transaction, batch, savepoints=savepoints):
+                    self._engine.rollback()
+                    savepoints = True
+                    continue
+                self._end(flush=flush)
             except self._engine.errors as error:
                 if self._engine.may_retry(error) and tries < _TRIES:
                     tries += 1
@@ -238,12 +244,21 @@ class Ledger:
                 self._engine.rollback()
             return True
 
-    def _run_all(self, transaction: Transaction, batch: Sequence[Job], *, flush: bool) -> None:
-        if len(batch) == 1:
-            self._run_alone(transaction, batch[0])
-        else:
+    def _run_all(self, transaction: Transaction, batch: Sequence[Job], *, savepoints: bool) -> bool:
+        """Run the jobs; return False if one failed, and what others did must be done anew."""
+        if savepoints:
             for job in batch:
                 self._run_in_savepoint(transaction, job)
+            return True
+        if all(self._run_job(transaction, job) for job in batch):
+            return True
+        if len(batch) > 1:
+            return False
+        # With the only job of a transaction the transaction is over.
+        self._engine.rollback()
+        return True
+
+    def _end(self, *, flush: bool) -> None:
         if not self._engine.in_transaction:
             return
         if not flush:
@@ -254,11 +269,6 @@ class Ledger:
         took = time.perf_counter() - started
         self._note_flush(took)
         self.flushes.note(took)
-
-    def _run_alone(self, transaction: Transaction, job: Job) -> None:
-        """Run the only job of a transaction, which is over when the job fails."""
-        if not self._run_job(transaction, job):
-            self._engine.rollback()
 
     def _run_in_savepoint(self, transaction: Transaction, job: Job) -> None:
         self._engine.savepoint()

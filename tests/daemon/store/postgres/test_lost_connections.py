@@ -4,7 +4,9 @@ Its outcome may be known to nobody. Whatever it was, messages come out in their 
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -19,6 +21,7 @@ from support.relay import PostgresRelay
 NOW = 1_700_000_000_000
 EXPLICIT = NOW + 3_600_000
 
+T = TypeVar("T")
 OpenEngine = Callable[..., PostgresEngine]
 
 
@@ -57,18 +60,34 @@ def begin(engine: PostgresEngine, *, flush: bool = False) -> Transaction:
     return transaction
 
 
+def run(engine: PostgresEngine, job: Callable[[Transaction], T], *, flush: bool = False) -> T:
+    """Run a job as the ledger does."""
+    while True:
+        try:
+            value = job(begin(engine, flush=flush))
+            engine.commit()
+        except engine.errors as error:
+            engine.rollback()
+            if not engine.may_retry(error):
+                raise
+        else:
+            return value
+
+
+def store(draft: Draft, transaction: Transaction) -> None:
+    transaction.mail.send(draft, NOW)
+
+
 def send(engine: PostgresEngine, *bodies: str) -> None:
-    transaction = begin(engine, flush=True)
     for body in bodies:
-        transaction.mail.send(Draft("ann", "bob", body), NOW)
-    engine.commit()
+        run(engine, partial(store, Draft("ann", "bob", body)), flush=True)
 
 
 def claim(engine: PostgresEngine, *, limit: int, lease_until: int | None = None) -> list[str]:
-    found = begin(engine).leases.claim(
-        "bob", NOW, limit=limit, max_bytes=1000, lease_until=lease_until
+    found = run(
+        engine,
+        lambda t: t.leases.claim("bob", NOW, limit=limit, max_bytes=1000, lease_until=lease_until),
     )
-    engine.commit()
     return [delivery.body for delivery in found.deliveries]
 
 
@@ -128,11 +147,9 @@ def test_what_was_given_back_stays_so_when_the_server_crashes(open_engine: OpenE
     with PostgresServer(wal_writer_delay="10s") as server:
         engine = open_engine(server.url())
         send(engine, "1", "2")
-        claimed = begin(engine).leases.claim("bob", NOW, limit=1, max_bytes=1000)
-        engine.commit()
+        claimed = run(engine, lambda t: t.leases.claim("bob", NOW, limit=1, max_bytes=1000))
         send(engine, "3")
-        begin(engine).leases.release([claimed.deliveries[0].lease])
-        engine.commit()
+        run(engine, lambda t: t.leases.release([claimed.deliveries[0].lease]))
         server.stop("immediate")
         server.start()
         assert claim(engine, limit=3) == ["1", "2", "3"]

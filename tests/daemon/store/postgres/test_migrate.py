@@ -8,6 +8,7 @@ import pytest
 
 from claude_mailbox import paths
 from claude_mailbox.daemon.migration import migrate
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.database import open_database as open_postgres
 from claude_mailbox.daemon.store.postgres.transaction import create_transaction as on_postgres
 from claude_mailbox.daemon.store.sqlite.database import close_database, open_database
@@ -55,7 +56,7 @@ def test_everything_is_there_and_goes_on(source: str, target: str) -> None:
     counts = migrate(source, target)
     assert (counts["message"], counts["mailbox"], counts["session"]) == (5, 4, 1)
     connection = open_postgres(target)
-    transaction = on_postgres(connection, daemon_id="other")
+    transaction = on_postgres(StoreConnection(connection), daemon_id="other")
     assert transaction.mailboxes.present_name("ann") == "anna"
     assert transaction.mail.peek("bob").pending == 1
     assert transaction.mail.send(Draft("ann", "bob", "2 \0 zwölf", key="k2"), NOW).duplicate
@@ -81,7 +82,9 @@ def test_it_can_be_repeated(source: str, target: str) -> None:
 
 def test_mail_of_its_own_is_left_alone(source: str, target: str) -> None:
     connection = open_postgres(target)
-    on_postgres(connection, daemon_id="other").mail.send(Draft("a", "b", "mine"), NOW)
+    on_postgres(StoreConnection(connection), daemon_id="other").mail.send(
+        Draft("a", "b", "mine"), NOW
+    )
     with pytest.raises(StartupError, match="has mail of its own"):
         migrate(source, target)
     assert connection.execute("SELECT count(*) FROM message").fetchone() == (1,)

@@ -14,6 +14,7 @@ import apsw
 import pytest
 
 from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.daemon.store.sqlite import schema
 from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.schema import MIGRATIONS
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
@@ -193,3 +194,16 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(old: Path) -> None
     assert connection.pragma("user_version") == len(MIGRATIONS)
     assert create_transaction(connection).mail.peek("ann").pending == 2
     connection.close()
+
+
+def test_the_last_step_that_fails_undoes_the_first(
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the version that wrote the database can go on with it."""
+    failing = tmp_path / "failing.sql"
+    failing.write_text("INSERT INTO nowhere VALUES (1)")
+    monkeypatch.setattr(schema, "MIGRATIONS", [*MIGRATIONS, str(failing)])
+    with pytest.raises(StartupError):
+        open_database(str(old))
+    with sqlite3.connect(old) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)

@@ -31,7 +31,7 @@ from claude_mailbox.daemon.mcp.tools.arguments import check_keys
 from claude_mailbox.daemon.mcp.tools.drafts import draft_of
 from claude_mailbox.daemon.mcp.tools.history import HistoryTools
 from claude_mailbox.daemon.mcp.tools.parts import json_size
-from claude_mailbox.daemon.mcp.tools.results import ENVELOPE, MailResults, size
+from claude_mailbox.daemon.mcp.tools.results import ENVELOPE, MailResults
 from claude_mailbox.daemon.mcp.tools.schemas import (
     LEAST_CHARACTERS,
     TOOLS,
@@ -237,7 +237,7 @@ class Tools:
             custody,
             limit=min(limit, CHECK_LIMIT),
             max_characters=room - ENVELOPE,
-            measure=size,
+            measure=self.results.size,
             by="mcp",
         )
         messages, rest = await self.results.handed_out(claim, room, custody)

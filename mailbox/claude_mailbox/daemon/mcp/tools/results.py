@@ -49,19 +49,19 @@ class MailResults:
         self, claim: Claim, room: int, custody: Custody
     ) -> tuple[list[Content], Content]:
         """Return the messages of *claim*, or the first part of a long one, and what is to be said."""
-        if claim.deliveries and size(claim.deliveries[0]) > room - ENVELOPE:
+        if claim.deliveries and self.size(claim.deliveries[0]) > room - ENVELOPE:
             (delivery,) = claim.deliveries
-            content = _content(delivery)
+            content = self._content(delivery)
             text_room = room - ENVELOPE - json_size({**content, "body": ""}) - 1
             pieces = cut(str(content["body"]), text_room)
             message = self.long_messages.begin(claim.mailbox, delivery, pieces)
             await self._keep_lease(message, custody)
-            part, rest = _part(message, 1, claim.remaining)
+            part, rest = _part(message, self._content(message.delivery), 1, claim.remaining)
             return [part], rest
         if custody.lease_seconds is not None:
             # A tool's result has no place for leases, so headers name them.
             custody.holder = claim.mailbox
-        messages = [_content(delivery) for delivery in claim.deliveries]
+        messages = [self._content(delivery) for delivery in claim.deliveries]
         return messages, {"remaining": claim.remaining}
 
     async def later_part(self, name: str, part: int, custody: Custody) -> tuple[Content, Content]:
@@ -73,7 +73,8 @@ class MailResults:
         elif custody.lease_seconds is not None:
             await self._broker.leases.extend(custody.tokens, custody.lease_seconds)
             custody.holder = mailbox
-        return _part(message, part, (await self._broker.peek(mailbox)).pending)
+        waiting = (await self._broker.peek(mailbox)).pending
+        return _part(message, self._content(message.delivery), part, waiting)
 
     async def _keep_lease(self, message: LongMessage, custody: Custody) -> None:
         """Have the lease outlive this response; should the response not arrive, it ends."""
@@ -87,21 +88,20 @@ class MailResults:
         if lease is not None:
             await self._broker.leases.give_back([lease])
 
+    def size(self, delivery: Delivery) -> int:
+        """Return how many characters a message takes in a result."""
+        return json_size(self._content(delivery)) + 1  # and a comma
 
-def _content(delivery: Delivery) -> Content:
-    return for_models(delivery_json(delivery, with_lease=False))
+    def _content(self, delivery: Delivery) -> Content:
+        user = self._broker.user
+        return for_models(delivery_json(delivery, with_lease=False, user=user), user)
 
 
-def size(delivery: Delivery) -> int:
-    """Return how many characters a message takes in a result."""
-    return json_size(_content(delivery)) + 1  # and a comma
-
-
-def _part(message: LongMessage, part: int, waiting: int) -> tuple[Content, Content]:
-    """Return a part of a message, and what is to be said beside it."""
+def _part(message: LongMessage, frame: Content, part: int, waiting: int) -> tuple[Content, Content]:
+    """Return a part of a message in its *frame*, and what is to be said beside it."""
     parts = len(message.pieces)
     content = {
-        **_content(message.delivery),
+        **frame,
         "body": message.pieces[part - 1],
         "part": part,
         "parts": parts,

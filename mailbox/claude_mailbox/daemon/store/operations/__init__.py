@@ -16,6 +16,7 @@ from claude_mailbox.daemon.store.operations.people import (
     ShownStore,
     TokenStore,
 )
+from claude_mailbox.daemon.store.operations.space import SpaceStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +34,4 @@ class Transaction:
     exchanges: ExchangeStore
     tokens: TokenStore
     overview: OverviewStore
+    space: SpaceStore

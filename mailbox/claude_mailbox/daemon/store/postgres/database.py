@@ -1,5 +1,6 @@
 """Connecting to the database: it is examined, then its schema is migrated. No trio."""
 
+import logging
 from hashlib import sha256
 from typing import Any
 
@@ -12,6 +13,9 @@ from psycopg.types.string import StrDumper
 from claude_mailbox.daemon.store.postgres.errors import reason
 from claude_mailbox.daemon.store.postgres.schema import MIGRATIONS, SCHEMA, Connection, migrate
 from claude_mailbox.errors import StartupError
+
+# It warns of what it raises, too.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 _OLDEST_SERVER = 13
 _UPDATE = "update claude-mailbox"

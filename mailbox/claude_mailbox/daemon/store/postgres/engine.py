@@ -12,13 +12,13 @@ from typing import Protocol, TypeVar
 
 import psycopg
 import trio
-from psycopg.pq import TransactionStatus
 
 from claude_mailbox import __version__
 from claude_mailbox.daemon.clock import SteadyClock, elapsed
 from claude_mailbox.daemon.store.engine import Engine
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.peers import Round
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.database import connect, end_former, open_database
 from claude_mailbox.daemon.store.postgres.errors import CONFLICTS, away, translate
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
@@ -75,6 +75,7 @@ class PostgresEngine(Engine):
 
     errors = (psycopg.Error, DatabaseAway, OutcomeUnknown)
     works_in_place = False
+    has_quick_savepoints = False
     is_shared = True
 
     def __init__(
@@ -94,7 +95,6 @@ class PostgresEngine(Engine):
         self._worker = worker
         self._max_mailboxes = max_mailboxes
         self._nonces = Nonces()
-        self._has_savepoint = False
         self._beat_at = float("-inf")
         self._tried_at = float("-inf")
         self._away: DatabaseAway | None = None
@@ -123,9 +123,10 @@ class PostgresEngine(Engine):
 
     def _use(self, connection: Connection) -> None:
         self.connection = connection
-        self._locks = MailboxLocks(connection)
+        self._sql = StoreConnection(connection)
+        self._locks = MailboxLocks(self._sql)
         self._transaction = create_transaction(
-            connection,
+            self._sql,
             daemon_id=self._daemon_id,
             locks=self._locks,
             nonces=self._nonces,
@@ -138,27 +139,16 @@ class PostgresEngine(Engine):
         return await self._worker.run(function)
 
     def begin(self, *, flush: bool, wait: bool) -> Transaction | None:
-        try:
-            self._begin(flush=flush)
-        except psycopg.Error:
-            if not self.connection.closed:
-                raise
-            # It was lost since the last transaction: that is nobody's failure.
-            self._begin(flush=flush)
-        self._has_savepoint = False
+        if self.connection.closed:
+            self._connect()
+        if time.monotonic() - self._beat_at >= BEAT_SECONDS:
+            self._beat()
+        self._sql.begin("BEGIN; " if flush else "BEGIN; SET LOCAL synchronous_commit = off; ")
         self._nonces.begin()
         self._locks.begin()
         if self._nonces.doubtful:
             self._leases.give_up(self._nonces.doubtful)
         return self._transaction
-
-    def _begin(self, *, flush: bool) -> None:
-        if self.connection.closed:
-            self._connect()
-        if time.monotonic() - self._beat_at >= BEAT_SECONDS:
-            self._beat()
-        statement = "BEGIN" if flush else "BEGIN; SET LOCAL synchronous_commit = off"
-        self.connection.execute(statement, prepare=False)
 
     def _connect(self) -> None:
         now = time.monotonic()
@@ -199,26 +189,22 @@ class PostgresEngine(Engine):
 
     @property
     def in_transaction(self) -> bool:
-        status = self.connection.info.transaction_status
-        return status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+        return self._sql.in_transaction
 
     def savepoint(self) -> None:
-        # The one before is released on the same way to the server.
-        before = "RELEASE job; " if self._has_savepoint else ""
-        self.connection.execute(f"{before}SAVEPOINT job", prepare=False)
-        self._has_savepoint = True
+        self._sql.execute("SAVEPOINT job")
         self._locks.savepoint()
 
     def rollback_to_savepoint(self) -> None:
-        self.connection.execute("ROLLBACK TO job")
+        self._sql.execute("ROLLBACK TO job")
         self._locks.rollback_to_savepoint()
 
     def release_savepoint(self) -> None:
-        """The next savepoint or the commit does it."""
+        self._sql.execute("RELEASE job")
 
     def commit(self) -> None:
         try:
-            self.connection.execute("COMMIT")
+            self._sql.end("COMMIT")
         except psycopg.Error as error:
             if not self.connection.closed:
                 raise
@@ -234,7 +220,7 @@ class PostgresEngine(Engine):
     def rollback(self) -> None:
         if self.in_transaction:
             try:
-                self.connection.execute("ROLLBACK")
+                self._sql.end("ROLLBACK")
             except psycopg.Error:
                 self.connection.close()
 
@@ -258,17 +244,21 @@ class PostgresEngine(Engine):
         return await self._worker.run(lambda: self._look_around(watched))
 
     def _look_around(self, watched: Sequence[str]) -> Round:
-        try:
-            self.begin(flush=False, wait=True)
-            found = self._round(watched)
-            self.commit()
-        except self.errors as error:
-            self.rollback()
-            raise self.translate(error) from None
-        return found
+        while True:
+            was_lost = self.connection.closed
+            try:
+                self.begin(flush=False, wait=True)
+                found = self._round(watched)
+                self.commit()
+            except self.errors as error:
+                self.rollback()
+                if self.may_retry(error) and not was_lost:
+                    continue
+                raise self.translate(error) from None
+            return found
 
     def _round(self, watched: Sequence[str]) -> Round:
-        execute = self.connection.execute
+        execute = self._sql.execute
         execute(
             f"DELETE FROM daemon WHERE id <> %s AND beat_at < {_NOW} - %s",
             (self._daemon_id, DEAD_SECONDS * 1000),

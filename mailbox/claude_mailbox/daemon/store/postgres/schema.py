@@ -9,6 +9,8 @@ from typing import Any
 
 import psycopg
 
+from claude_mailbox.daemon.store.postgres import functions
+
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 SCHEMA = "claude_mailbox"
@@ -252,7 +254,7 @@ CREATE INDEX search_words ON search USING gin (words);
 """
 
 # Appended to, never edited: each entry takes the database from its index to the next number.
-MIGRATIONS = (_FIRST,)
+MIGRATIONS = (_FIRST, functions.SEND, functions.CLAIM, functions.SETTLE)
 
 
 def migrate(connection: Connection) -> int:

@@ -1,6 +1,7 @@
 """What jobs can do, on a PostgreSQL connection."""
 
 from claude_mailbox.daemon.store.operations import Transaction
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.conversation import PostgresConversation
 from claude_mailbox.daemon.store.postgres.messages.history import PostgresHistory
@@ -15,11 +16,11 @@ from claude_mailbox.daemon.store.postgres.people.overview import PostgresOvervie
 from claude_mailbox.daemon.store.postgres.people.sessions import PostgresSessions
 from claude_mailbox.daemon.store.postgres.people.shown import PostgresShown
 from claude_mailbox.daemon.store.postgres.people.tokens import PostgresTokens
-from claude_mailbox.daemon.store.postgres.schema import Connection
+from claude_mailbox.daemon.store.postgres.space import PostgresSpace
 
 
 def create_transaction(
-    connection: Connection,
+    connection: StoreConnection,
     *,
     daemon_id: str,
     locks: MailboxLocks | None = None,
@@ -29,7 +30,7 @@ def create_transaction(
     """Return the operations; one such object serves all transactions of the connection.
 
     Args:
-        connection: in autocommit mode; whoever owns it begins and ends the transactions.
+        connection: whoever owns it begins and ends the transactions.
         daemon_id: the daemon whose connections hold the leases that are made.
         locks: told of the beginnings and ends, if there are transactions.
         nonces: the same.
@@ -42,7 +43,7 @@ def create_transaction(
     history = PostgresHistory(connection, mailboxes)
     return Transaction(
         mailboxes=mailboxes,
-        mail=PostgresMail(connection, mailboxes, keys),
+        mail=PostgresMail(connection, locks, mailboxes, keys),
         leases=PostgresLeases(connection, locks, mailboxes, nonces, daemon_id),
         conversation=PostgresConversation(connection, locks, mailboxes, history, nonces, daemon_id),
         history=history,
@@ -52,4 +53,5 @@ def create_transaction(
         groups=PostgresGroups(connection, mailboxes, keys, daemon_id),
         exchanges=PostgresExchanges(connection, locks, mailboxes),
         overview=PostgresOverview(connection, history),
+        space=PostgresSpace(),
     )

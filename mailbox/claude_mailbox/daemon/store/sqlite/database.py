@@ -8,6 +8,7 @@ that was written after them. Only writing them once more brings them to the disk
 
 import apsw
 
+from claude_mailbox.daemon.store.sqlite import space
 from claude_mailbox.daemon.store.sqlite.files import (
     cannot_use,
     check_version,
@@ -101,6 +102,8 @@ def _prepare(connection: apsw.Connection, path: str) -> None:
         if connection.pragma("quick_check", 1) != "ok":
             raise apsw.CorruptError("SQLite's quick_check finds errors in it")
     _flush_journal(connection, f"{path}-wal")
+    if not has_tables:
+        space.prepare_new(connection)
     if connection.pragma("application_id") != APPLICATION_ID:
         # Before there is a journal, so that the file itself says whose it is.
         connection.pragma("application_id", APPLICATION_ID)
@@ -114,6 +117,8 @@ def _prepare(connection: apsw.Connection, path: str) -> None:
     # The journal is written back between the commits (see engine.py). Its file is cut after a burst.
     connection.pragma("journal_size_limit", 64 * 1024 * 1024)
     migrate(connection, version)
+    if has_tables:
+        space.rewrite_old(connection)
     # Touches every table's root and fails here, with a sentence, rather than on the first message.
     for (table,) in connection.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0"

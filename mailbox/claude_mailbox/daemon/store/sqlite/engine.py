@@ -72,6 +72,7 @@ class SqliteEngine(Engine):
 
     errors = (apsw.Error, DatabaseGone)
     works_in_place = True
+    has_quick_savepoints = True
     is_shared = False
 
     def __init__(

@@ -16,6 +16,7 @@ from claude_mailbox.daemon.store.sqlite.people.overview import SqliteOverview
 from claude_mailbox.daemon.store.sqlite.people.sessions import SqliteSessions
 from claude_mailbox.daemon.store.sqlite.people.shown import SqliteShown
 from claude_mailbox.daemon.store.sqlite.people.tokens import SqliteTokens
+from claude_mailbox.daemon.store.sqlite.space import SqliteSpace
 
 
 def create_transaction(
@@ -37,5 +38,6 @@ def create_transaction(
         groups=SqliteGroups(connection, mailboxes, keys),
         exchanges=SqliteExchanges(connection, mailboxes),
         overview=SqliteOverview(connection, history, index),
+        space=SqliteSpace(connection),
         tokens=SqliteTokens(connection),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
 from claude_mailbox.daemon.store.operations.conversation import ConversationStore
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.history import PostgresHistory
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
@@ -21,7 +22,6 @@ from claude_mailbox.daemon.store.postgres.schema import (
     LEASED,
     PARKED,
     WAITING,
-    Connection,
 )
 from claude_mailbox.model.conversations import (
     ANSWERED,
@@ -52,7 +52,7 @@ _RETURNED = f"id, {_RECIPIENT}, attempts, {_IS_OPEN}, notice IS NOT NULL"
 class PostgresConversation(ConversationStore):
     def __init__(
         self,
-        connection: Connection,
+        connection: StoreConnection,
         locks: MailboxLocks,
         mailboxes: PostgresMailboxes,
         history: PostgresHistory,
@@ -207,7 +207,7 @@ class PostgresConversation(ConversationStore):
             " sent_at, thread, reply_to, is_quiet, notice)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id),"
             " unindexed AS (INSERT INTO unindexed (message_id) SELECT id FROM message)"
-            " INSERT INTO body (message_id, text) SELECT id, %b FROM message RETURNING message_id",
+            " INSERT INTO body (message_id, text) SELECT id, %s FROM message RETURNING message_id",
             (
                 mailbox_id,
                 _DAEMON_ID,

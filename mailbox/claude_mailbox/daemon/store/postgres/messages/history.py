@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
 from claude_mailbox.daemon.store.operations.conversation import HistoryStore
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.messages.words import query as words_query
 from claude_mailbox.daemon.store.postgres.messages.words import vector
@@ -21,7 +22,6 @@ from claude_mailbox.daemon.store.postgres.schema import (
     LEASED,
     PARKED,
     WAITING,
-    Connection,
 )
 from claude_mailbox.model.history import HistoryEntry, HistoryPage, HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import FRAME_CHARACTERS
@@ -51,7 +51,7 @@ _IS_RELATED = (
 
 
 class PostgresHistory(HistoryStore):
-    def __init__(self, connection: Connection, mailboxes: PostgresMailboxes) -> None:
+    def __init__(self, connection: StoreConnection, mailboxes: PostgresMailboxes) -> None:
         self._connection = connection
         self._mailboxes = mailboxes
 
@@ -265,13 +265,16 @@ class PostgresHistory(HistoryStore):
             " WHERE id = ANY(%s)",
             (chosen,),
         ).fetchall()
-        with self._connection.cursor() as cursor:
-            cursor.executemany(
-                "INSERT INTO search (message_id, words) VALUES (%s, %s::tsvector)"
-                " ON CONFLICT DO NOTHING",
-                [(number, vector(text.decode(), a, b)) for number, a, b, text in rows],
-            )
-        self._connection.execute("DELETE FROM unindexed WHERE message_id = ANY(%s)", (chosen,))
+        words = [vector(text.decode(), sender, recipient) for _, sender, recipient, text in rows]
+        self._connection.execute_together(
+            (
+                "INSERT INTO search (message_id, words)"
+                " SELECT number, words::tsvector FROM unnest(%s::bigint[], %s::text[])"
+                " AS indexed (number, words) ON CONFLICT DO NOTHING",
+                ([row[0] for row in rows], words),
+            ),
+            ("DELETE FROM unindexed WHERE message_id = ANY(%s)", (chosen,)),
+        )
         return self.last_unindexed() > 0
 
     def last_unindexed(self) -> int:

@@ -6,7 +6,7 @@ deleted and made again. A mailbox takes the keys of its old name along when it i
 
 from hashlib import sha256
 
-from claude_mailbox.daemon.store.postgres.schema import Connection
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.model.drafts import NORMAL, Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Receipt
 
@@ -25,7 +25,7 @@ _PLAIN = (None, True, None, NORMAL, None, None)
 
 
 class PostgresKeys:
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: StoreConnection) -> None:
         self._connection = connection
 
     def find(self, sender: str, key: str, now: int) -> tuple[Receipt, bytes] | None:

@@ -9,26 +9,33 @@ the message went. It counts once the message is delivered.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from claude_mailbox.daemon.store.envelopes import COLUMNS, envelope_of
+from claude_mailbox.daemon.store.envelopes import envelope_of
 from claude_mailbox.daemon.store.operations.mail import LeaseStore
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.nonces import Nonces
-from claude_mailbox.daemon.store.postgres.schema import DELIVERED, LEASED, WAITING, Connection
+from claude_mailbox.daemon.store.postgres.schema import LEASED, WAITING
 from claude_mailbox.errors import Renamed
 from claude_mailbox.model.mail import Claim, Delivery, LeaseOutcome, parse_token, shown_characters
 
-_IN_LINE = (
-    f"recipient_id = %(mailbox)s AND state = {WAITING}"
-    " AND (expires_at IS NULL OR expires_at > %(now)s)"
-)
+_CLAIM = f"SELECT * FROM claim_messages({', '.join(['%s'] * 12)})"
+_SETTLE = "SELECT * FROM settle_messages(%s, %s, %s, %s, %s)"
 _PUT_BACK = f"state = {WAITING}, lease = NULL, lease_until = NULL, holder = NULL"
+# Those of the leases in question that are there; with a mailbox, only on messages to it.
+_HELD = (
+    " FROM unnest(%(numbers)s::bigint[], %(nonces)s::text[]) AS token (number, nonce)"
+    " WHERE id = number AND lease = nonce AND (%(mailbox)s::text IS NULL OR recipient_id ="
+    " coalesce((SELECT id FROM mailbox WHERE name = %(mailbox)s),"
+    " (SELECT mailbox_id FROM alias WHERE name = %(mailbox)s)))"
+)
+_RETURNING = " RETURNING number, nonce, recipient_id"
 
 
 class PostgresLeases(LeaseStore):
     def __init__(
         self,
-        connection: Connection,
+        connection: StoreConnection,
         locks: MailboxLocks,
         mailboxes: PostgresMailboxes,
         nonces: Nonces,
@@ -56,140 +63,97 @@ class PostgresLeases(LeaseStore):
         max_attempts: int = 0,
         thread: int | None = None,
     ) -> Claim:
-        mailbox_id, present, _ = self._mailboxes.find_or_make(name, now, locked=True)
-        if present_name_only and present != name:
-            raise Renamed(name, present)
         nonce = self._nonces.new()
+        holder = None if lease_until is not None else self._daemon_id
+        bounds = limit, max_bytes, at_least_one, max_attempts, thread
+        lease = nonce, lease_until, holder, by
+        rows = self._locks.by_function(_CLAIM, (name, now, *bounds, *lease), name=name)
+        present, (mailbox_id, seen_at, *_) = name, rows[0]
+        if mailbox_id is None or seen_at is None:
+            present = self._mailboxes.find_or_make(name, now, locked=True)[1]
+            if present_name_only and present != name:
+                raise Renamed(name, present)
+            if mailbox_id is None:
+                rows = self._locks.by_function(
+                    _CLAIM, (present, now, *bounds, *lease), name=present
+                )
+        _, _, waiting, worn, *_ = rows[0]
         deliveries: list[Delivery] = []
         characters = 0
-        for number, sender, body, sent_at, attempts, *more in self._connection.execute(
-            # Sizes first, so that no more bodies are read than will be taken.
-            f"SELECT line.id, coalesce(mailbox.name, line.sender), text, sent_at, attempts, {COLUMNS}"
-            " FROM (SELECT first.*, sum(size) OVER place AS upto, row_number() OVER place AS place"
-            " FROM (SELECT message.*, octet_length(text) AS size"
-            f" FROM message JOIN body ON message_id = message.id WHERE {_IN_LINE}"
-            " AND (%(worn)s = 0 OR attempts < %(worn)s)"
-            " AND (%(thread)s::bigint IS NULL OR %(thread)s IN (thread, id))"
-            " ORDER BY urgency < 1, message.id LIMIT %(limit)s) AS first"
-            " WINDOW place AS (ORDER BY urgency < 1, id)"
-            ") AS line JOIN body ON message_id = line.id LEFT JOIN mailbox ON mailbox.id = sender_id"
-            " WHERE upto <= %(bytes)s OR (%(one)s AND place = 1) ORDER BY place",
-            {
-                "mailbox": mailbox_id,
-                "now": now,
-                "worn": max_attempts,
-                "limit": limit,
-                "bytes": max_bytes,
-                "one": at_least_one,
-                "thread": thread,
-            },
-        ):
+        claimed = [row[4:] for row in rows if row[4] is not None]
+        for number, sender, body, sent_at, attempts, *more in claimed:
             token = f"{number}-{nonce}"
             delivery = Delivery(
-                number, sender, body.decode(), sent_at, attempts + 1, token, envelope_of(*more)
+                number, sender, body.decode(), sent_at, attempts, token, envelope_of(*more)
             )
             if max_characters is not None:
                 characters += measure(delivery)
                 if characters > max_characters and (deliveries or not at_least_one):
                     break
             deliveries.append(delivery)
-        worn = self._worn(mailbox_id, now, max_attempts, thread) if max_attempts else []
-        if deliveries:
+        too_many = [row[0] for row in claimed[len(deliveries) :]]
+        if too_many:
             self._connection.execute(
-                f"UPDATE message SET state = {LEASED}, attempts = attempts + 1, lease = %s,"
-                " lease_until = %s, holder = %s, delivered_by = %s WHERE id = ANY(%s)",
-                (
-                    nonce,
-                    lease_until,
-                    None if lease_until is not None else self._daemon_id,
-                    by,
-                    [delivery.id for delivery in deliveries],
-                ),
+                f"UPDATE message SET {_PUT_BACK}, attempts = attempts - 1 WHERE id = ANY(%s)",
+                (too_many,),
             )
-        return Claim(present, deliveries, self._mailboxes.counts(mailbox_id)[0] - len(worn), worn)
-
-    def _worn(self, mailbox_id: int, now: int, max_attempts: int, thread: int | None) -> list[int]:
-        """Return the waiting messages that were handed out too often."""
-        rows = self._connection.execute(
-            f"SELECT id FROM message WHERE {_IN_LINE} AND attempts >= %(worn)s"
-            " AND (%(thread)s::bigint IS NULL OR %(thread)s IN (thread, id)) ORDER BY id",
-            {"mailbox": mailbox_id, "now": now, "worn": max_attempts, "thread": thread},
-        ).fetchall()
-        return [number for (number,) in rows]
+        return Claim(present, deliveries, waiting + len(too_many) - len(worn), worn)
 
     def settle(self, tokens: Iterable[str], now: int, mailbox: str | None = None) -> LeaseOutcome:
-        tokens, mailbox_id = list(tokens), self._id_of(mailbox)
-        self._lock_mailboxes_of(tokens)
-        done: list[str] = []
-        lost: list[str] = []
-        for token in tokens:
-            number, nonce = parse_token(token)
-            reached = self._connection.execute(
-                f"UPDATE message SET state = {DELIVERED}, lease_until = NULL, holder = NULL,"
-                f" delivered_at = CASE state WHEN {LEASED} THEN %s ELSE delivered_at END"
-                f" WHERE id = %s AND lease = %s AND state IN ({LEASED}, {DELIVERED})"
-                " AND recipient_id = coalesce(%s, recipient_id)",
-                (now, number, nonce, mailbox_id),
-            ).rowcount
-            (done if reached else lost).append(token)
+        tokens = list(tokens)
+        leases = [parse_token(token) for token in tokens]
+        numbers, nonces = [number for number, _ in leases], [nonce for _, nonce in leases]
+        rows = self._locks.by_function(_SETTLE, (numbers, nonces, mailbox, now), messages=numbers)
+        settled = {(number, nonce) for _, number, nonce in rows}
+        done = [token for token, lease in zip(tokens, leases, strict=True) if lease in settled]
+        lost = [token for token, lease in zip(tokens, leases, strict=True) if lease not in settled]
         return LeaseOutcome(done, lost)
 
     def release(
         self, tokens: Iterable[str], mailbox: str | None = None
     ) -> tuple[LeaseOutcome, Sequence[str]]:
-        tokens, mailbox_id = list(tokens), self._id_of(mailbox)
         # A crash of the server must not bring a lease back of which the daemon knows no more.
         self._connection.execute("SET LOCAL synchronous_commit = on")
-        self._lock_mailboxes_of(tokens)
-        done: list[str] = []
-        lost: list[str] = []
-        mailboxes = set()
-        for token in tokens:
-            number, nonce = parse_token(token)
-            released = self._connection.execute(
-                f"UPDATE message SET {_PUT_BACK} WHERE id = %s AND lease = %s AND state = {LEASED}"
-                " AND recipient_id = coalesce(%s, recipient_id) RETURNING recipient_id",
-                (number, nonce, mailbox_id),
-            ).fetchone()
-            if released is None:
-                lost.append(token)
-            else:
-                done.append(token)
-                mailboxes.add(released[0])
-        return LeaseOutcome(done, lost), self._mailboxes.names(mailboxes)
+        statement = f"UPDATE message SET {_PUT_BACK}{_HELD} AND state = {LEASED}{_RETURNING}"
+        outcome, mailboxes = self._change(statement, tokens, mailbox, ends=True)
+        return outcome, self._mailboxes.names(mailboxes)
 
     def extend(
         self, tokens: Iterable[str], lease_until: int, mailbox: str | None = None
     ) -> LeaseOutcome:
-        tokens, mailbox_id = list(tokens), self._id_of(mailbox)
-        self._lock_mailboxes_of(tokens)
+        statement = (
+            f"UPDATE message SET lease_until = %(lease_until)s{_HELD} AND state = {LEASED}"
+            f" AND lease_until IS NOT NULL{_RETURNING}"
+        )
+        return self._change(statement, tokens, mailbox, lease_until=lease_until)[0]
+
+    def _change(
+        self,
+        statement: str,
+        tokens: Iterable[str],
+        mailbox: str | None,
+        *,
+        ends: bool = False,
+        **values: object,
+    ) -> tuple[LeaseOutcome, set[int]]:
+        """Change leases; return which were held, and the ids of their mailboxes.
+
+        Those that this ends are held but once, should a token be given twice.
+        """
+        tokens = list(tokens)
+        leases = [parse_token(token) for token in tokens]
+        numbers = [number for number, _ in leases]
+        values |= {"numbers": numbers, "nonces": [nonce for _, nonce in leases], "mailbox": mailbox}
+        (changed,) = self._locks.of_messages_then(numbers, (statement, values))
+        reached = {(number, nonce): recipient_id for number, nonce, recipient_id in changed}
+        mailboxes = set(reached.values())
         done: list[str] = []
         lost: list[str] = []
-        for token in tokens:
-            number, nonce = parse_token(token)
-            reached = self._connection.execute(
-                "UPDATE message SET lease_until = %s"
-                f" WHERE id = %s AND lease = %s AND state = {LEASED}"
-                " AND lease_until IS NOT NULL AND recipient_id = coalesce(%s, recipient_id)",
-                (lease_until, number, nonce, mailbox_id),
-            ).rowcount
-            (done if reached else lost).append(token)
-        return LeaseOutcome(done, lost)
-
-    def _lock_mailboxes_of(self, tokens: Iterable[str]) -> None:
-        """Lock the mailboxes of leased messages."""
-        rows = self._connection.execute(
-            "SELECT DISTINCT recipient_id FROM message WHERE id = ANY(%s)",
-            ([parse_token(token)[0] for token in tokens],),
-        ).fetchall()
-        self._locks.all(number for (number,) in rows)
-
-    def _id_of(self, mailbox: str | None) -> int | None:
-        """Return the id that leases must belong to: None for any, -1 for an unknown mailbox."""
-        if mailbox is None:
-            return None
-        found = self._mailboxes.find(mailbox)
-        return found[0] if found else -1
+        for token, lease in zip(tokens, leases, strict=True):
+            (done if lease in reached else lost).append(token)
+            if ends:
+                reached.pop(lease, None)
+        return LeaseOutcome(done, lost), mailboxes
 
     def expire(self, now: int) -> Sequence[str]:
         return self._put_back(f"state = {LEASED} AND lease_until <= %s", now)

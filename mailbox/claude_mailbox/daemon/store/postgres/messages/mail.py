@@ -2,19 +2,30 @@
 
 from claude_mailbox.daemon.store.envelopes import URGENCY_NUMBERS
 from claude_mailbox.daemon.store.operations.mail import LookUpPresence, MailStore
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
+from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys, digest_of
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
-from claude_mailbox.daemon.store.postgres.schema import DELAYED, WAITING, Connection
+from claude_mailbox.daemon.store.postgres.people.shown import facts_statement
+from claude_mailbox.daemon.store.postgres.schema import DELAYED, WAITING
 from claude_mailbox.errors import KeyReused, QuotaFull
 from claude_mailbox.model.drafts import Draft
-from claude_mailbox.model.mail import Backlog, Receipt
+from claude_mailbox.model.mail import KEY_MILLISECONDS, Backlog, Receipt
+
+_SEND = f"SELECT * FROM send_message({', '.join(['%s'] * 22)})"
+_MAX_PENDING = 2**62
 
 
 class PostgresMail(MailStore):
     def __init__(
-        self, connection: Connection, mailboxes: PostgresMailboxes, keys: PostgresKeys
+        self,
+        connection: StoreConnection,
+        locks: MailboxLocks,
+        mailboxes: PostgresMailboxes,
+        keys: PostgresKeys,
     ) -> None:
         self._connection = connection
+        self._locks = locks
         self._mailboxes = mailboxes
         self._keys = keys
 
@@ -27,39 +38,47 @@ class PostgresMail(MailStore):
         max_pending: int = 100_000,
         presence: LookUpPresence = lambda name: (None, False),
     ) -> Receipt:
-        sender_id, sender, _ = self._mailboxes.find_or_make(draft.sender, now)
-        first = self._first(sender, draft, now)
-        if first is not None:
-            return first
-        recipient_id, recipient, stored_seen_at = self._mailboxes.find_or_make(
+        # Nearly always both names are present ones, and nothing speaks against it.
+        stored = self._store(draft, draft.sender, draft.to, now, thread, max_pending, presence)
+        if stored is not None:
+            return stored
+        _, sender, _ = self._mailboxes.find_or_make(draft.sender, now)
+        recipient_id, recipient, _ = self._mailboxes.find_or_make(
             draft.to, now, seen=False, locked=True
         )
-        # The same send may have been on its way on another daemon: then we waited for it here.
         first = self._first(sender, draft, now)
         if first is not None:
             return first
-        waiting, pending = self._mailboxes.counts(recipient_id)
-        if pending >= max_pending:
+        stored = self._store(draft, sender, recipient, now, thread, max_pending, presence)
+        if stored is None:
+            pending = self._mailboxes.counts(recipient_id)[1]
             raise QuotaFull(
                 f"Mailbox '{recipient}' is full: {pending} messages pend there (the limit"
                 f" is {max_pending}, maxPendingPerMailbox). Nothing was stored; send again when its"
                 " owner has read some."
             )
-        last_seen_at, watching = presence(recipient)
-        if last_seen_at is None:
-            last_seen_at = stored_seen_at
-        row = self._connection.execute(
-            "WITH message AS (INSERT INTO message"
-            " (recipient_id, sender_id, recipient, sender, sent_at, state,"
-            " thread, reply_to, is_final, urgency, is_quiet, visible_at, expires_at, answer_by)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id),"
-            " unindexed AS (INSERT INTO unindexed (message_id) SELECT id FROM message)"
-            " INSERT INTO body (message_id, text) SELECT id, %b FROM message RETURNING message_id",
+        return stored
+
+    def _store(
+        self,
+        draft: Draft,
+        sender: str,
+        recipient: str,
+        now: int,
+        thread: int | None,
+        max_pending: int,
+        presence: LookUpPresence,
+    ) -> Receipt | None:
+        """Store a message, and its key, unless something speaks against it."""
+        seen_at, watching = presence(recipient)
+        forwarded_from = draft.to if recipient != draft.to else None
+        has_key = draft.key is not None
+        [(_, number, last_seen_at, pending, has_session)] = self._locks.by_function(
+            _SEND,
             (
-                recipient_id,
-                sender_id,
-                recipient,
                 sender,
+                recipient,
+                draft.body.encode(),
                 now,
                 WAITING if draft.delay is None else DELAYED,
                 thread,
@@ -70,24 +89,32 @@ class PostgresMail(MailStore):
                 _after(now, draft.delay),
                 _after(now, draft.ttl),
                 _after(now, draft.ask),
-                draft.body.encode(),
+                min(max_pending, _MAX_PENDING),
+                seen_at,
+                watching,
+                forwarded_from,
+                draft.key.encode() if draft.key is not None else None,
+                sorted({draft.sender, sender}) if has_key else None,
+                digest_of(draft) if has_key else None,
+                now - KEY_MILLISECONDS,
             ),
-        ).fetchone()
-        assert row is not None  # noqa: S101  # an INSERT returns its row
-        receipt = Receipt(
-            id=row[0],
+            name=recipient,
+        )
+        if number is None:
+            return None
+        if not has_session:
+            self._connection.note_empty(facts_statement(recipient))
+        return Receipt(
+            id=number,
             sender=sender,
             recipient=recipient,
             sent_at=now,
             known=last_seen_at is not None,
             last_seen_at=last_seen_at,
             watching=watching,
-            pending=waiting + (draft.delay is None),
-            forwarded_from=draft.to if recipient != draft.to else None,
+            pending=pending,
+            forwarded_from=forwarded_from,
         )
-        if draft.key is not None:
-            self._keys.keep(draft.sender, draft.key, receipt, digest_of(draft))
-        return receipt
 
     def _first(self, sender: str, draft: Draft, now: int) -> Receipt | None:
         """Return what the first send with this key got, or None if there was none."""

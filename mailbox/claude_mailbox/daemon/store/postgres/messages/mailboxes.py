@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from claude_mailbox.daemon.store.operations.mail import MailboxStore
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys
-from claude_mailbox.daemon.store.postgres.schema import Connection
 from claude_mailbox.errors import BadRequest, NotFound, QuotaFull, TargetExists
 from claude_mailbox.model.mail import Listing, Rename, Totals
 from claude_mailbox.model.names import check_new_name
@@ -16,7 +16,7 @@ Row = tuple[int, str, int | None]
 class PostgresMailboxes(MailboxStore):
     def __init__(
         self,
-        connection: Connection,
+        connection: StoreConnection,
         locks: MailboxLocks,
         keys: PostgresKeys,
         limit: int | None,

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from claude_mailbox.daemon.store.operations.people import ExchangeStore
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
-from claude_mailbox.daemon.store.postgres.schema import DELAYED, HELD, WAITING, Connection
+from claude_mailbox.daemon.store.postgres.schema import DELAYED, HELD, WAITING
 from claude_mailbox.model.conversations import Arrival
 from claude_mailbox.model.limits import Exchange, Exchanged, Held
 
@@ -17,7 +18,7 @@ _IS_OF = (
 
 class PostgresExchanges(ExchangeStore):
     def __init__(
-        self, connection: Connection, locks: MailboxLocks, mailboxes: PostgresMailboxes
+        self, connection: StoreConnection, locks: MailboxLocks, mailboxes: PostgresMailboxes
     ) -> None:
         self._connection = connection
         self._locks = locks

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from claude_mailbox.daemon.store.operations.people import GroupStore
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys, digest_of
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
-from claude_mailbox.daemon.store.postgres.schema import HELD, Connection
+from claude_mailbox.daemon.store.postgres.schema import HELD
 from claude_mailbox.errors import KeyReused
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.groups import Candidate, Place
@@ -19,7 +20,7 @@ from claude_mailbox.model.mail import Receipt
 class PostgresGroups(GroupStore):
     def __init__(
         self,
-        connection: Connection,
+        connection: StoreConnection,
         mailboxes: PostgresMailboxes,
         keys: PostgresKeys,
         daemon_id: str,

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from claude_mailbox.daemon.store.operations.overview import OverviewStore
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.messages.history import LAST_MESSAGE, PostgresHistory
 from claude_mailbox.daemon.store.postgres.messages.words import phrases
-from claude_mailbox.daemon.store.postgres.schema import HELD, Connection
+from claude_mailbox.daemon.store.postgres.schema import HELD
 from claude_mailbox.model.history import HistoryEntry, HistoryPage, HistoryQuery
 from claude_mailbox.model.mail import Listing
 
@@ -16,7 +17,7 @@ _COLUMNS = (
 
 
 class PostgresOverview(OverviewStore):
-    def __init__(self, connection: Connection, history: PostgresHistory) -> None:
+    def __init__(self, connection: StoreConnection, history: PostgresHistory) -> None:
         self._connection = connection
         self._history = history
 

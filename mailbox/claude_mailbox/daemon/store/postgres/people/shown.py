@@ -3,17 +3,29 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from claude_mailbox.daemon.store.operations.people import ShownStore
+from claude_mailbox.daemon.store.postgres.connection import Statement, StoreConnection
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
-from claude_mailbox.daemon.store.postgres.schema import DELIVERED, LEASED, WAITING, Connection
+from claude_mailbox.daemon.store.postgres.schema import DELIVERED, LEASED, WAITING
 from claude_mailbox.model.mail import LeaseOutcome, parse_token
 from claude_mailbox.model.sessions import SessionEvent, SessionFacts, Shown
+
+
+def facts_statement(mailbox: str | None) -> Statement:
+    """Return what ``facts`` executes."""
+    condition = "" if mailbox is None else " WHERE mailbox.name = %s"
+    return (
+        "SELECT mailbox.name, session.id, state, state_since, project, cwd, has_bell, ended_at"
+        " FROM mailbox JOIN session ON session.mailbox_id = mailbox.id"
+        f"{condition} ORDER BY ended_at IS NULL, session.seen_at",
+        () if mailbox is None else (mailbox,),
+    )
 
 
 class PostgresShown(ShownStore):
     def __init__(
         self,
-        connection: Connection,
+        connection: StoreConnection,
         locks: MailboxLocks,
         mailboxes: PostgresMailboxes,
         daemon_id: str,
@@ -160,17 +172,11 @@ class PostgresShown(ShownStore):
         return [(each, has_ended, self._clients(each)) for each, has_ended in rows]
 
     def facts(self, mailbox: str | None = None) -> Mapping[str, tuple[SessionFacts, Sequence[str]]]:
-        condition = ""
-        values: tuple[str, ...] = ()
-        if mailbox is not None:
-            condition, values = " WHERE mailbox.name = %s", (mailbox,)
         # The last row of a mailbox counts: the session that lives, else the one that ended last.
-        rows = self._connection.execute(
-            "SELECT mailbox.name, session.id, state, state_since, project, cwd, has_bell, ended_at"
-            " FROM mailbox JOIN session ON session.mailbox_id = mailbox.id"
-            f"{condition} ORDER BY ended_at IS NULL, session.seen_at",
-            values,
-        ).fetchall()
+        statement = facts_statement(mailbox)
+        if self._connection.is_empty(statement):
+            return {}
+        rows = self._connection.execute(*statement).fetchall()
         found: dict[str, tuple[SessionFacts, Sequence[str]]] = {}
         for name, session_id, state, since, project, cwd, has_bell, ended_at in rows:
             if ended_at is None:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from claude_mailbox.daemon.store.operations.people import TokenStore
-from claude_mailbox.daemon.store.postgres.schema import Connection
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.model.tokens import Token
 
 _COLUMNS = "id, digest, patterns, created_at, expires_at, last_used_at"
 
 
 class PostgresTokens(TokenStore):
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: StoreConnection) -> None:
         self._connection = connection
 
     def add(self, token: Token) -> None:

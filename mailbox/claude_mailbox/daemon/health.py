@@ -1,0 +1,37 @@
+"""What ``/health`` says: that the daemon works, and with what."""
+
+import os
+
+from claude_mailbox import __version__
+from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery.news import PeerNews
+from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
+from claude_mailbox.daemon.edge.output import shapes
+from claude_mailbox.daemon.listening import Listening
+from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
+
+
+def health(
+    config: Config,
+    database: str,
+    listening: Listening,
+    endpoint: McpEndpoint,
+    lines: WaiterLines,
+    news: PeerNews | None,
+) -> shapes.Health:
+    """Return it."""
+    answer: shapes.Health = {
+        "status": "ok",
+        "version": __version__,
+        "dbPath": database,
+        "pid": os.getpid(),
+        "addresses": list(listening.addresses),
+        "mcp": "ready" if endpoint.is_ready else "starting",
+        "waiters": lines.total(),
+        "maxBodyBytes": config.max_body_bytes,
+    }
+    if listening.missing:
+        answer["missing"] = list(listening.missing)
+    if news is not None:
+        answer["daemons"] = list(news.daemons)
+    return answer
