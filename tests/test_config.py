@@ -56,6 +56,7 @@ class TestSources:
                 "localPort",
                 "tokenFile",
                 "databaseUrl",
+                "userMailbox",
             ]
         )
 
@@ -87,6 +88,7 @@ class TestSources:
             "behindProxy": True,
             "localPort": 7,
             "tokenFile": "/x/token",
+            "userMailbox": "anna",
         }
         write(home, values)
         loaded = config.load()

@@ -43,6 +43,7 @@ class Config:
         behind_proxy: a proxy of this network speaks TLS with the clients, and passes them on.
         local_port: TCP port on loopback for this machine, where ``port`` is for others; 0 for none.
         token_file: file with the token that our own clients send to a daemon elsewhere; or empty.
+        user_mailbox: name of the mailbox of the person at this machine.
     """
 
     port: int = paths.DEFAULT_PORT
@@ -70,6 +71,7 @@ class Config:
     behind_proxy: bool = False
     local_port: int = 0
     token_file: str = ""
+    user_mailbox: str = "user"
 
     @property
     def serves_network(self) -> bool:

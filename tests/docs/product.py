@@ -54,7 +54,7 @@ def route_tables() -> list[Any]:
         HistoryRoutes(nothing, nothing),
         GroupRoutes(nothing, nothing),
         HeldRoutes(nothing, nothing),
-        SessionRoutes(nothing, nothing, nothing),
+        SessionRoutes(nothing, nothing, nothing, nothing),
         ProofRoutes(nothing, nothing),
         RingRoutes(nothing, nothing),
         TokenRoutes(nothing),

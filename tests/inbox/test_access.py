@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from hashlib import sha256
 
 import httpx
@@ -266,3 +267,52 @@ class TestUser:
         assert "Shall I?" in visitor.page("/inbox/mailbox?name=user")
 
         assert "</b> by inbox" in visitor.page(f"/inbox/message?id={number}")
+
+
+@pytest.fixture(scope="module")
+def anna() -> Iterator[DaemonProcess]:
+    """A daemon whose person is called otherwise."""
+    with DaemonProcess({"userMailbox": "anna"}) as process:
+        yield process
+
+
+class TestOtherName:
+    """The mailbox of the person, if the configuration names another one."""
+
+    def test_the_inbox_writes_from_it(self, anna: DaemonProcess) -> None:
+        """Marked as the user's words."""
+        with Visitor(anna) as visitor:
+            fields = {**visitor.fields("/inbox/write"), "to": "told", "body": "by anna"}
+            assert visitor.post("/inbox/write", fields).status_code == 303
+        (message,) = take(anna, "told")
+        assert (message["from"], message["fromUser"]) == ("anna", True)
+
+    def test_it_is_read_there(self, anna: DaemonProcess) -> None:
+        send(anna, "peer", "anna", "for you")
+        with Visitor(anna) as visitor:
+            assert '<span class="badge">1' in visitor.page("/")
+            assert "for you" in visitor.page("/inbox/mailbox?name=anna")
+            assert '<span class="badge">1' not in visitor.page("/")
+
+    @pytest.mark.parametrize("name", ["anna", "user"])
+    def test_nobody_else_speaks_by_it(self, anna: DaemonProcess, name: str) -> None:
+        """Nor by the name that others have for it."""
+        with httpx.Client(base_url=anna.url, timeout=PATIENCE_SECONDS) as client:
+            sent = client.post(
+                "/v1/send", json={"to": "x", "body": "forged"}, headers={"X-Mailbox": name}
+            )
+            session = client.post("/v1/session", json={"sessionId": "s-1", "name": name})
+            client.get("/v1/list", headers={"X-Mailbox": "peer"}).raise_for_status()
+            renamed = client.post("/v1/rename", json={"to": name}, headers={"X-Mailbox": "peer"})
+        assert (sent.status_code, session.status_code, renamed.status_code) == (403, 400, 400)
+
+    def test_the_command_line_may_use_it(self, anna: DaemonProcess) -> None:
+        with CommandLine(anna) as line:
+            sent = line.run("send", "--from", "anna", "--to", "by-line", "--body", "x")
+            assert sent.returncode == 0, sent.stderr
+        assert take(anna, "by-line")[0]["fromUser"] is True
+
+    @pytest.mark.parametrize("name", ["all", "@anna", "a;b"])
+    def test_a_name_that_no_mailbox_may_have_is_no_start(self, name: str) -> None:
+        with pytest.raises(AssertionError, match="'userMailbox' in the configuration is no name"):
+            DaemonProcess({"userMailbox": name}).__enter__()

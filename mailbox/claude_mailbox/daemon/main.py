@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import trio
@@ -64,7 +65,8 @@ from claude_mailbox.daemon.web.proof import ProofRoutes
 from claude_mailbox.daemon.web.rings import RingRoutes
 from claude_mailbox.daemon.web.sessions import SessionRoutes
 from claude_mailbox.daemon.web.tokens import TokenRoutes
-from claude_mailbox.errors import MailboxError, ShuttingDown, StartupError
+from claude_mailbox.errors import InvalidName, MailboxError, ShuttingDown, StartupError
+from claude_mailbox.model.names import check_name, check_new_name
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ def run(config: Config, on_ready: OnReady) -> int:
         StartupError: if it cannot start; nothing was changed then.
         DiskFailed: if a flush failed; the next start recovers.
     """
+    config = replace(config, user_mailbox=_check_user_mailbox(config.user_mailbox))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(log_formatter(config.log_format))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -105,6 +108,17 @@ def run(config: Config, on_ready: OnReady) -> int:
     finally:
         lock.close()
     return 0
+
+
+def _check_user_mailbox(name: str) -> str:
+    try:
+        name = check_name(name)
+        check_new_name(name)
+    except InvalidName as error:
+        raise StartupError(
+            f"'userMailbox' in the configuration is no name for a mailbox. {error}"
+        ) from None
+    return name
 
 
 def _first_cause(error: BaseException) -> BaseException:
@@ -218,7 +232,9 @@ async def _serve(
             )
         )
 
-    callers = Callers(presence, sessions.mailbox_of, sessions.mailbox_of_client)
+    callers = Callers(
+        presence, sessions.mailbox_of, sessions.mailbox_of_client, config.user_mailbox
+    )
     handover = Handover(broker.leases)
     subagents = SubagentCalls()
     endpoint = McpEndpoint(broker, callers, subagents)
@@ -233,7 +249,7 @@ async def _serve(
         *HistoryRoutes(broker, callers).routes(),
         *GroupRoutes(broker, callers).routes(),
         *HeldRoutes(broker, callers).routes(),
-        *SessionRoutes(sessions, subagents, callers).routes(),
+        *SessionRoutes(sessions, subagents, callers, broker.user).routes(),
         *ProofRoutes(proofs, callers).routes(),
         *RingRoutes(sessions, callers).routes(),
         *TokenRoutes(tokens).routes(),
@@ -278,7 +294,9 @@ async def _serve(
             background.start_soon(database.notices.send)
             background.start_soon(news.serve)
             background.start_soon(news.look_for_ends)
-        background.start_soon(StatusFile(ledger, broker.changes, paths.status_path()).serve)
+        background.start_soon(
+            StatusFile(ledger, broker.changes, paths.status_path(), broker.user).serve
+        )
         async with trio.open_nursery() as serving:
             await listening.serve(serving, create_server, serve_network)
             background.start_soon(listening.keep_open, serving, partial(_note, lock, listening))

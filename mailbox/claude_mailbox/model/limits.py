@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from claude_mailbox.model.names import USER
+
 MINUTE = 60_000
 
 
@@ -15,12 +17,14 @@ class Limits:
         guard_after: messages between two sessions, after which they are told.
         hold_after: messages between two sessions, from which on they are held.
         window: for how long a message counts between sessions, in milliseconds.
+        user: name of the mailbox of the person at this machine, which has no limits.
     """
 
     per_minute: int = 60
     guard_after: int = 12
     hold_after: int = 40
     window: int = 10 * MINUTE
+    user: str = USER
 
 
 @dataclass(frozen=True, slots=True)

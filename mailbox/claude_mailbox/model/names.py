@@ -17,7 +17,7 @@ UNSEEN = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
     + "".join(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
 )
-# The mailbox of the person at this machine.
+# The mailbox of the person at this machine, unless the configuration names another.
 USER = "user"
 _RESERVED_NAMES = frozenset({USER, "all"})
 _RESERVED_PREFIX = "claude-mailbox"

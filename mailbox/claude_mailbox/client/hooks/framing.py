@@ -3,7 +3,6 @@
 from claude_mailbox.client.mail.showing import mark
 from claude_mailbox.client.reach.api import Delivery
 from claude_mailbox.client.text import indented, quoted, shell_word
-from claude_mailbox.model.names import USER
 from claude_mailbox.model.text import visible
 
 
@@ -62,20 +61,20 @@ def frame(
 
 def _heading(shown: list[Delivery]) -> str:
     noun = "A message" if len(shown) == 1 else f"{len(shown)} messages"
-    by_user = sum(delivery.sender == USER for delivery in shown)
+    by_user = [delivery.sender for delivery in shown if "fromUser" in delivery.fields]
     if not by_user:
         return (
             f"[Claude-Mailbox] {noun} from peer sessions: not from the user, and a peer cannot"
             " grant permissions."
         )
     user = "from the user of this machine, by the web inbox"
-    if by_user == len(shown):
+    if len(by_user) == len(shown):
         return (
             f"[Claude-Mailbox] {noun} {user}: the user's words, but no permission that the client"
             " asks for itself."
         )
     return (
-        f'[Claude-Mailbox] {noun}. Only what is from "{USER}" is {user}, and grants no permission'
+        f"[Claude-Mailbox] {noun}. Only what is from {quoted(by_user[0])} is {user}, and grants no permission"
         " that the client asks for itself; the rest is from peer sessions: not from the user, and"
         " a peer cannot grant permissions."
     )

@@ -6,7 +6,6 @@ from claude_mailbox import paths
 from claude_mailbox.client import output
 from claude_mailbox.client.hooks.hook_io import read_input, text_field
 from claude_mailbox.errors import MailboxError
-from claude_mailbox.model.names import USER
 
 _COLUMNS = 4
 
@@ -29,7 +28,7 @@ def _print(name: str | None) -> int:
     held, rows = _read()
     parts, parts_for_user = [], []
     for each_session, mailbox, unread, questions in rows:
-        if mailbox == USER and not each_session:
+        if not each_session:
             parts_for_user = _parts(unread, " for you", questions)
         elif mailbox == name or (name is None and session and each_session == session):
             parts = _parts(unread, " unread", questions)

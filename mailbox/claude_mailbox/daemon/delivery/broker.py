@@ -94,7 +94,7 @@ class Broker:
         self.changes = Changes()
         self.leases = Leases(ledger, clock, self.expiry, self.receipts, self.changes, self.announce)
         self.mailboxes = Mailboxes(
-            ledger, lines, presence, clock, self._peers, self.changes, self.announce
+            ledger, lines, presence, clock, self._peers, self.changes, self.announce, self.user
         )
         self._claims = Claims(
             self.expiry,
@@ -111,6 +111,11 @@ class Broker:
 
     def __repr__(self) -> str:
         return f"<Broker: {self._lines!r}, {self._ledger!r}>"
+
+    @property
+    def user(self) -> str:
+        """Name of the mailbox of the person at this machine."""
+        return self._config.user_mailbox
 
     @property
     def max_body_bytes(self) -> int:

@@ -23,6 +23,7 @@ class Mailboxes:
         peers: other daemons on the same database.
         changes: told that something has changed.
         announce: says that mail waits in mailboxes.
+        user: name of the mailbox of the person at this machine.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class Mailboxes:
         peers: Peers,
         changes: Changes,
         announce: Callable[[Iterable[str]], None],
+        user: str,
     ) -> None:
         self._ledger = ledger
         self._lines = lines
         self._presence = presence
         self._clock = clock
+        self._user = user
         self._peers = peers
         self._changes = changes
         self._announce = announce
@@ -51,9 +54,9 @@ class Mailboxes:
             TargetExists: if the new name is taken.
             BadRequest: if it is the present one.
         """
-        if USER in {current, to}:
+        if not {USER, self._user}.isdisjoint({current, to}):
             raise BadRequest(
-                f"'{USER}' is the name of the mailbox of the person at this machine, and stays so."
+                f"'{self._user}' is the name of the mailbox of the person at this machine, and stays so."
             )
         now = self._clock()
         renamed = await self._ledger.run(

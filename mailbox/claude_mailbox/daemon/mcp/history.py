@@ -41,7 +41,7 @@ class HistoryTools:
         room -= json_size({"messages": [], "more": False})
         messages: list[Content] = []
         for entry in page.entries:
-            message = for_models(history_json(entry))
+            message = for_models(history_json(entry), self._broker.user)
             if not messages:
                 message = _shortened(message, entry.length, room)
             room -= json_size(message) + 1

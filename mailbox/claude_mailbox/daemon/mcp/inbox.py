@@ -37,13 +37,14 @@ class InboxView:
 
         Raises:
             BadRequest: if the request does not say who calls.
+            Forbidden: if it is the person at this machine.
         """
-        name = (await self._callers.identify(scope, register=False)).name
-        if name is None:
+        caller = await self._callers.identify(scope, register=False)
+        if caller.name is None:
             raise BadRequest(
                 "Whose inbox? Give the client a mailbox: the header X-Mailbox, or mcp-stdio --name."
             )
-        return name
+        return await self._callers.acting_as(caller, None, "name", register=False)
 
     async def content(self, name: str, room: int) -> str:
         """Return as JSON what waits in a mailbox, in at most *room* characters."""
@@ -52,7 +53,7 @@ class InboxView:
         room -= json_size({**content, "messages": [], "more": 0})
         messages = []
         for entry in page.entries:
-            message = for_models(history_json(entry))
+            message = for_models(history_json(entry), self._broker.user)
             room -= json_size(message) + 1
             if room < 0:
                 break

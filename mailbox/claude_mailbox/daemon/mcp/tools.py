@@ -238,7 +238,7 @@ class Tools:
             custody,
             limit=min(limit, CHECK_LIMIT),
             max_characters=room - _ENVELOPE,
-            measure=_size,
+            measure=self._size,
             by="mcp",
         )
         messages, rest = await self._handed_out(claim, room, custody)
@@ -272,20 +272,28 @@ class Tools:
         self, claim: Claim, room: int, custody: Custody
     ) -> tuple[list[Content], Content]:
         """Return the messages of *claim*, or the first part of a long one, and what is to be said."""
-        if claim.deliveries and _size(claim.deliveries[0]) > room - _ENVELOPE:
+        if claim.deliveries and self._size(claim.deliveries[0]) > room - _ENVELOPE:
             (delivery,) = claim.deliveries
-            content = _content(delivery)
+            content = self._content(delivery)
             text_room = room - _ENVELOPE - json_size({**content, "body": ""}) - 1
             pieces = cut(str(content["body"]), text_room)
             message = self.long_messages.begin(claim.mailbox, delivery, pieces)
             await self._keep_lease(message, custody)
-            part, rest = _part(message, 1, claim.remaining)
+            part, rest = _part(message, self._content(message.delivery), 1, claim.remaining)
             return [part], rest
         if custody.lease_seconds is not None:
             # A tool's result has no place for leases, so headers name them.
             custody.holder = claim.mailbox
-        messages = [_content(delivery) for delivery in claim.deliveries]
+        messages = [self._content(delivery) for delivery in claim.deliveries]
         return messages, {"remaining": claim.remaining}
+
+    def _content(self, delivery: Delivery) -> Content:
+        user = self._broker.user
+        return for_models(delivery_json(delivery, with_lease=False, user=user), user)
+
+    def _size(self, delivery: Delivery) -> int:
+        """Return how many characters a message takes in a result."""
+        return json_size(self._content(delivery)) + 1  # and a comma
 
     async def _later_part(self, name: str, part: int, custody: Custody) -> tuple[Content, Content]:
         mailbox = await self._callers.present(name)
@@ -296,7 +304,12 @@ class Tools:
         elif custody.lease_seconds is not None:
             await self._broker.leases.extend(custody.tokens, custody.lease_seconds)
             custody.holder = mailbox
-        return _part(message, part, (await self._broker.peek(mailbox)).pending)
+        return _part(
+            message,
+            self._content(message.delivery),
+            part,
+            (await self._broker.peek(mailbox)).pending,
+        )
 
     async def _keep_lease(self, message: LongMessage, custody: Custody) -> None:
         """Have the lease outlive this response; should the response not arrive, it ends."""
@@ -370,20 +383,11 @@ def _group(group: Group) -> Content:
     return {"group": group.name, "members": shown, "more": len(group.members) - len(shown)}
 
 
-def _content(delivery: Delivery) -> Content:
-    return for_models(delivery_json(delivery, with_lease=False))
-
-
-def _size(delivery: Delivery) -> int:
-    """Return how many characters a message takes in a result."""
-    return json_size(_content(delivery)) + 1  # and a comma
-
-
-def _part(message: LongMessage, part: int, waiting: int) -> tuple[Content, Content]:
-    """Return a part of a message, and what is to be said beside it."""
+def _part(message: LongMessage, frame: Content, part: int, waiting: int) -> tuple[Content, Content]:
+    """Return a part of a message in its *frame*, and what is to be said beside it."""
     parts = len(message.pieces)
     content = {
-        **_content(message.delivery),
+        **frame,
         "body": message.pieces[part - 1],
         "part": part,
         "parts": parts,

@@ -226,7 +226,10 @@ class Follow:
         claim = await self._broker.watch(name, seconds, reader, limit=limit, by="follow")
         if claim is None:
             return b""
-        return b"".join(_line(delivery_json(each, with_lease=True)) for each in claim.deliveries)
+        user = self._broker.user
+        return b"".join(
+            _line(delivery_json(each, with_lease=True, user=user)) for each in claim.deliveries
+        )
 
     async def _cancel_on_disconnect(self, receive: Receive, scope: trio.CancelScope) -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -225,7 +225,9 @@ class MailRoutes:
         receipt, delivery = await self._broker.ask(
             draft, min(max(seconds, 0.0), WATCH_LIMIT), custody
         )
-        return Response(answered_json(receipt, delivery, with_lease=with_lease))
+        return Response(
+            answered_json(receipt, delivery, with_lease=with_lease, user=self._broker.user)
+        )
 
     async def _draft(self, request: Request) -> Draft:
         # The send registers its sender itself.
@@ -280,7 +282,10 @@ class MailRoutes:
             at_least_one=not is_capped,
         )
         return Response(
-            [delivery_json(delivery, with_lease=with_lease) for delivery in claim.deliveries],
+            [
+                delivery_json(delivery, with_lease=with_lease, user=self._broker.user)
+                for delivery in claim.deliveries
+            ],
             headers=[(b"x-mailbox-pending", str(claim.remaining).encode())],
         )
 
@@ -291,7 +296,9 @@ class MailRoutes:
         claim = await self._broker.watch(name, min(max(seconds, 0.0), WATCH_LIMIT), custody)
         if claim is None:
             return Response(status=204)
-        return Response(delivery_json(claim.deliveries[0], with_lease=with_lease))
+        return Response(
+            delivery_json(claim.deliveries[0], with_lease=with_lease, user=self._broker.user)
+        )
 
     async def _ack(self, request: Request) -> Response:
         holder = (await self._callers.identify(request.scope)).required()

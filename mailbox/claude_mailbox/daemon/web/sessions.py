@@ -90,12 +90,16 @@ class SessionRoutes:
         sessions: does what they say.
         subagents: is told of the calls that subagents make.
         callers: knows who may speak for a session.
+        user: name of the mailbox of the person at this machine.
     """
 
-    def __init__(self, sessions: Sessions, subagents: SubagentCalls, callers: Callers) -> None:
+    def __init__(
+        self, sessions: Sessions, subagents: SubagentCalls, callers: Callers, user: str
+    ) -> None:
         self._sessions = sessions
         self._subagents = subagents
         self._callers = callers
+        self._user = user
 
     def routes(self) -> Iterable[Route]:
         """Return them."""
@@ -109,7 +113,7 @@ class SessionRoutes:
     async def _start(self, request: Request) -> Response:
         content = request.json()
         has_bell = flag(content, "bell", default=True)
-        session_id, name = text(content, "sessionId"), _wish(content.get("name"))
+        session_id, name = text(content, "sessionId"), self._wish(content.get("name"))
         check_allowed(request.scope, name)
         await self._callers.check_session(request.scope, session_id)
         welcome = await self._sessions.start(
@@ -166,17 +170,16 @@ class SessionRoutes:
             raise UnknownSession(f"Session '{session_id}' has no mailbox: announce it first.")
         return Response({"sessionId": session_id, "name": name})
 
+    def _wish(self, value: object) -> str:
+        """Return the name that a session would like to have; a project may be called as we are."""
+        name = check_name(value)
+        if is_reserved(name):
+            name = name[len("claude-") :] or name
+        if name in {USER, self._user}:
+            raise InvalidName(f"The name '{name}' belongs to the person at this machine.")
+        check_new_name(name)
+        return name
+
 
 def _number(content: Mapping[str, object], key: str, default: float, high: float) -> float:
     return in_range(key, given.number(content, key, default), 0, high)
-
-
-def _wish(value: object) -> str:
-    """Return the name that a session would like to have; a project may be called as we are."""
-    name = check_name(value)
-    if is_reserved(name):
-        name = name[len("claude-") :] or name
-    if name == USER:
-        raise InvalidName(f"The name '{USER}' belongs to the person at this machine.")
-    check_new_name(name)
-    return name

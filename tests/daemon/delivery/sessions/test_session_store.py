@@ -331,7 +331,7 @@ def test_counts_for_status_lines(registry: Registry) -> None:
     registry.end(TWO)
 
     def counts() -> list[tuple[object, ...]]:
-        return sorted(astuple(row) for row in registry.transaction.sessions.status_counts())
+        return sorted(astuple(row) for row in registry.transaction.sessions.status_counts("user"))
 
     assert counts() == [("", "user", 1, 0), (ONE, f"shop-{ONE[:8]}", 1, 1)]
     registry.take(f"shop-{ONE[:8]}")

@@ -53,6 +53,43 @@ async def test_what_a_former_run_left_is_indexed_at_the_start(
         nursery.cancel_scope.cancel()
 
 
+async def test_history_is_the_same_before_during_and_after_the_note_of_it(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    """Mail to oneself, hidden mail and pages included."""
+
+    async def pages() -> list[list[int]]:
+        queries = [
+            HistoryQuery(),
+            HistoryQuery(peer="a"),
+            HistoryQuery(peer="b"),
+            HistoryQuery(peer="c"),
+            HistoryQuery(limit=3),
+            HistoryQuery(before=7, limit=4),
+        ]
+        found = [await world.broker.history.page("b", query) for query in queries]
+        return [[entry.status.id for entry in page.entries] for page in found]
+
+    async with open_world(tmp_path) as world:
+        mail = ["ab", "ba", "bb", "ac", "cb", "ab", "bc", "bb", "ca", "ab"]
+        for number, (sender, to) in enumerate(mail):
+            delay = 60.0 if number in {4, 5} else None
+            await world.broker.send(Draft(sender, to, "x", delay=delay))
+        before = await pages()
+        assert before[0] == [10, 8, 7, 3, 2, 1]
+        assert before[1:4] == [[10, 2, 1], [8, 3], [7]]
+        with world.connection:
+            world.connection.execute("UPDATE correspondence_end SET message_id = 4")
+            world.connection.execute(
+                "INSERT INTO correspondence SELECT recipient_id, id, sender_id FROM message"
+                " WHERE id <= 4 UNION SELECT sender_id, id, recipient_id FROM message WHERE id <= 4"
+            )
+        assert await pages() == before
+        await search(world, "x")
+        assert world.connection.execute("SELECT count(*) FROM correspondence").get == 18
+        assert await pages() == before
+
+
 async def test_a_search_has_the_rest_indexed(tmp_path: Path, autojump_clock: object) -> None:
     """So it finds what was sent a moment ago."""
     async with open_world(tmp_path) as world:

@@ -197,10 +197,12 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(old: Path) -> None
 
 
 def test_the_last_step_that_fails_undoes_the_first(
-    old: Path, monkeypatch: pytest.MonkeyPatch
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So the version that wrote the database can go on with it."""
-    monkeypatch.setattr(schema, "MIGRATIONS", (*MIGRATIONS, "INSERT INTO nowhere VALUES (1)"))
+    failing = tmp_path / "failing.sql"
+    failing.write_text("INSERT INTO nowhere VALUES (1)")
+    monkeypatch.setattr(schema, "MIGRATIONS", [*MIGRATIONS, str(failing)])
     with pytest.raises(StartupError):
         open_database(str(old))
     with sqlite3.connect(old) as connection:

@@ -51,7 +51,12 @@ def count(
         TooManyMessages: if it is one too many for this minute.
     """
     sender, recipient = receipt.sender, receipt.recipient
-    if not _is_running(sessions, recipient) or sender == recipient or is_reserved(sender):
+    if (
+        not _is_running(sessions, recipient)
+        or sender == recipient
+        or sender == limits.user
+        or is_reserved(sender)
+    ):
         return None
     exchange = transaction.exchanges.lately(receipt.id, look_back(limits, now))
     check_rate(limits, exchange, now, recipient)

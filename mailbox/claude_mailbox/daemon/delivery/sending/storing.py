@@ -42,6 +42,7 @@ class Sending:
             guard_after=config.guard_after,
             hold_after=config.hold_after,
             window=config.guard_minutes * MINUTE,
+            user=config.user_mailbox,
         )
 
     def store(self, change: Change, draft: Draft) -> tuple[Receipt, Sessions]:

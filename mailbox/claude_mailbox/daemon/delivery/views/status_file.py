@@ -34,12 +34,14 @@ class StatusFile:
         ledger: knows what waits.
         changes: tells when that may have changed.
         path: of the file.
+        user: name of the mailbox of the person at this machine.
     """
 
-    def __init__(self, ledger: Ledger, changes: Changes, path: str) -> None:
+    def __init__(self, ledger: Ledger, changes: Changes, path: str, user: str) -> None:
         self._ledger = ledger
         self._changes = changes
         self._path = path
+        self._user = user
 
     async def serve(self) -> None:
         """Write the file after every change, until cancelled; then say that nobody keeps it."""
@@ -58,7 +60,9 @@ class StatusFile:
 
     async def _write(self) -> None:
         def job(transaction: Transaction) -> tuple[Sequence[StatusCounts], int]:
-            return transaction.sessions.status_counts(), len(transaction.exchanges.held(LIMIT))
+            return transaction.sessions.status_counts(self._user), len(
+                transaction.exchanges.held(LIMIT)
+            )
 
         try:
             rows, held = await self._ledger.run(job, durable=False)

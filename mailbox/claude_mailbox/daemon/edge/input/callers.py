@@ -65,12 +65,18 @@ class Callers:
         presence: registers the mailbox of whoever calls.
         by_session: finds the mailbox of a session id.
         by_client: finds the mailbox of the session that a process runs now.
+        user: name of the mailbox of the person at this machine.
     """
 
-    def __init__(self, presence: Presence, by_session: Lookup, by_client: Lookup) -> None:
+    def __init__(
+        self, presence: Presence, by_session: Lookup, by_client: Lookup, user: str = USER
+    ) -> None:
         self._presence = presence
         self._by_session = by_session
         self._by_client = by_client
+        self._user = user
+        # Nobody else speaks by either name.
+        self._persons = frozenset({USER, user})
 
     async def identify(self, scope: Scope, *, register: bool = True) -> Caller:
         """Return the caller; with *register* its mailbox is made and its presence noted.
@@ -85,7 +91,7 @@ class Callers:
         name = mailbox_header(scope)
         if name is not None:
             name = check_name(name, "X-Mailbox")
-            if name == USER:
+            if name in self._persons:
                 await self.check_person(scope)
             if grant is not None:
                 await self._check(grant, name)
@@ -129,7 +135,7 @@ class Callers:
             Forbidden: if it is somebody else.
         """
         if not is_local_socket(scope):
-            raise _not_the_user()
+            raise self._not_the_user()
         connection = scope.get(CONNECTION_KEY)
         for key in processes.lineage(connection and connection.process):
             mailbox = await self._by_client(key)
@@ -138,6 +144,12 @@ class Callers:
                     f"The session '{mailbox}' started this, and only the person at this machine may"
                     " do it: use the web inbox, or a terminal of your own."
                 )
+
+    def _not_the_user(self) -> Forbidden:
+        return Forbidden(
+            f"The mailbox '{self._user}' is that of the person at this machine: only the web inbox and"
+            " the Unix socket may use it."
+        )
 
     async def check_session(self, scope: Scope, session_id: str) -> None:
         """Check that the caller may speak for a session.
@@ -200,8 +212,8 @@ class Callers:
             NameMismatch: if the caller is bound to a mailbox and names another.
             NotAllowed: if the caller's token is not for that mailbox.
         """
-        if USER in {given, caller.name}:
-            raise _not_the_user()
+        if not self._persons.isdisjoint({given, caller.name}):
+            raise self._not_the_user()
         if given is None:
             if caller.name is None:
                 raise BadRequest(f"'{what}' is missing: say which mailbox is yours.")
@@ -217,13 +229,6 @@ class Callers:
         elif register:
             await self._presence.touch(given)
         return given
-
-
-def _not_the_user() -> Forbidden:
-    return Forbidden(
-        f"The mailbox '{USER}' is that of the person at this machine: only the web inbox and the"
-        " Unix socket may use it."
-    )
 
 
 def mailbox_header(scope: Scope) -> str | None:

@@ -21,7 +21,6 @@ from claude_mailbox.model.mail import (
     Receipt,
     Rename,
 )
-from claude_mailbox.model.names import USER
 from claude_mailbox.model.sessions import Shown
 from claude_mailbox.model.text import visible_in_json
 from claude_mailbox.model.times import iso_time
@@ -36,8 +35,8 @@ def compact(content: object) -> bytes:
         return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def delivery_json(delivery: Delivery, *, with_lease: bool) -> shapes.Delivery:
-    """Return one message as a receiver sees it."""
+def delivery_json(delivery: Delivery, *, with_lease: bool, user: str) -> shapes.Delivery:
+    """Return one message as a receiver sees it; *user* is the person's mailbox at this machine."""
     answer: shapes.Delivery = {
         "id": delivery.id,
         "from": delivery.sender,
@@ -45,6 +44,8 @@ def delivery_json(delivery: Delivery, *, with_lease: bool) -> shapes.Delivery:
         "sentAt": iso_time(delivery.sent_at),
         "attempts": delivery.attempts,
     }
+    if delivery.sender == user:
+        answer["fromUser"] = True
     if delivery.envelope is not None:
         if delivery.envelope.group is not None:
             answer["to"] = delivery.envelope.group
@@ -54,13 +55,13 @@ def delivery_json(delivery: Delivery, *, with_lease: bool) -> shapes.Delivery:
     return answer
 
 
-def for_models(message: Mapping[str, object]) -> Mapping[str, object]:
+def for_models(message: Mapping[str, object], user: str) -> Mapping[str, object]:
     """Return a message with escapes for what a model would not see, or take for its client's words.
 
     ``escaped`` says that the body is not exactly what was sent, ``fromUser`` that the person at this
     machine wrote it.
     """
-    if message["from"] == USER:
+    if message["from"] == user:
         message = {**message, "fromUser": True}
     body = str(message["body"])
     shown = visible_in_json(body)
@@ -83,13 +84,13 @@ def _add_envelope(answer: shapes.Envelope, envelope: Envelope) -> None:
 
 
 def answered_json(
-    receipt: Receipt, delivery: Delivery | None, *, with_lease: bool
+    receipt: Receipt, delivery: Delivery | None, *, with_lease: bool, user: str
 ) -> shapes.Receipt:
     """Return the answer to a send that waited: also what ended the question, if anything did."""
     answer = receipt_json(receipt)
     answer["answer"] = None
     if delivery is not None:
-        shown = delivery_json(delivery, with_lease=with_lease)
+        shown = delivery_json(delivery, with_lease=with_lease, user=user)
         if "notice" in shown:
             answer["notice"] = shown
         else:

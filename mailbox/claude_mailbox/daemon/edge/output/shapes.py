@@ -87,6 +87,7 @@ _Delivery = TypedDict(
         "body": str,
         "sentAt": Time,
         "attempts": Count,
+        "fromUser": NotRequired[bool],
         "lease": NotRequired[str],
     },
 )

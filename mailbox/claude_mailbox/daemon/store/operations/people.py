@@ -74,8 +74,8 @@ class SessionStore(Protocol):
         """Return mailbox and session of each bell that has reason to ring: mail waits."""
         ...
 
-    def status_counts(self) -> Sequence[StatusCounts]:
-        """Return what there is to tell of each living session, and of the person's mailbox."""
+    def status_counts(self, user: str) -> Sequence[StatusCounts]:
+        """Return what there is to tell of each living session, and of the mailbox of *user*."""
         ...
 
     def clients(self) -> Sequence[tuple[str, str]]:

@@ -17,7 +17,6 @@ from claude_mailbox.daemon.web.inbox import times
 from claude_mailbox.daemon.web.inbox.access import InboxAccess
 from claude_mailbox.daemon.web.inbox.fields import url
 from claude_mailbox.daemon.web.inbox.text import shown
-from claude_mailbox.model.names import USER
 from claude_mailbox.model.times import iso_time
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -45,7 +44,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.globals.update(
-            user=USER,
+            user=broker.user,
             static_url=static_url,
             shown=shown,
             on_the_clock=times.on_the_clock,
@@ -69,7 +68,7 @@ class Renderer:
         }
         if cookie is not None:
             context["form_token"] = self._access.form_token(cookie)
-            context["unread"] = (await self._broker.peek(USER)).pending
+            context["unread"] = (await self._broker.peek(self._broker.user)).pending
             context["held_count"] = len(await self._broker.holding.held())
         return await trio.to_thread.run_sync(
             lambda: self._environment.get_template(template).render(context), limiter=self._limiter

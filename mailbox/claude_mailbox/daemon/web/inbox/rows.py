@@ -6,7 +6,6 @@ from itertools import groupby
 
 from claude_mailbox.model.history import HistoryEntry, MessageStatus
 from claude_mailbox.model.mail import Listing
-from claude_mailbox.model.names import USER
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +40,9 @@ class Row:
         return "about to be woken" if self.wakes else "reads it at its next look"
 
 
-def by_project(found: Iterable[tuple[Listing, bool]]) -> list[tuple[str, list[Row]]]:
-    """Return the rows of each project; those without one last, the person's own left out."""
-    rows = [Row(listing, watching) for listing, watching in found if listing.name != USER]
+def by_project(found: Iterable[tuple[Listing, bool]], user: str) -> list[tuple[str, list[Row]]]:
+    """Return the rows of each project; those without one last, that of *user* left out."""
+    rows = [Row(listing, watching) for listing, watching in found if listing.name != user]
     # Within a project they stay as they come: used last first.
     rows.sort(key=lambda row: (not row.project, row.project.casefold()))
     return [(project, list(group)) for project, group in groupby(rows, lambda row: row.project)]

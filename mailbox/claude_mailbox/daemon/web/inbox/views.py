@@ -19,7 +19,7 @@ from claude_mailbox.errors import NotFound
 from claude_mailbox.model.groups import Group, check_group
 from claude_mailbox.model.history import HistoryPage, HistoryQuery, check_words
 from claude_mailbox.model.mail import check_message
-from claude_mailbox.model.names import USER, check_name
+from claude_mailbox.model.names import check_name
 
 MAILBOXES_PER_PAGE = 100
 MESSAGES_PER_PAGE = 50
@@ -72,7 +72,7 @@ class Views:
         )
         return await self._render(
             "overview.html",
-            projects=by_project(rows),
+            projects=by_project(rows, self._broker.user),
             count=count,
             page=page,
             pages=-(-count // MAILBOXES_PER_PAGE),
@@ -85,7 +85,7 @@ class Views:
     async def mailbox(self) -> str:
         name = await self._broker.presence.present(check_name(request.args.get("name")))
         fresh: set[int] = set()
-        if name == USER:
+        if name == self._broker.user:
             fresh = await self._take_own()
         history = await self._broker.history.page(
             name,
@@ -97,7 +97,7 @@ class Views:
             ),
         )
         found = await self._broker.listings.one(name)
-        if found is None and name != USER and not history.entries:
+        if found is None and name != self._broker.user and not history.entries:
             raise NotFound(f"There is no mailbox '{name}': see who is there on the first page.")
         pending = await self._broker.peek(name)
         return await self._render(
@@ -118,11 +118,11 @@ class Views:
         """
         if request.method != "GET" or "X-Inbox-Live" in request.headers:
             return set()
-        if not (await self._broker.peek(USER)).pending:
+        if not (await self._broker.peek(self._broker.user)).pending:
             return set()
         custody: Custody = cast("Any", request.scope)[CUSTODY_KEY]
         claim = await self._broker.check(
-            USER, custody, limit=MESSAGES_PER_PAGE, by="inbox", thread=thread
+            self._broker.user, custody, limit=MESSAGES_PER_PAGE, by="inbox", thread=thread
         )
         return {delivery.id for delivery in claim.deliveries}
 
@@ -160,7 +160,12 @@ class Views:
         if not found.entries:
             raise NotFound(f"There is no thread {number}.")
         last = next(
-            (e.status for e in found.entries if USER in (e.status.sender, e.status.recipient)), None
+            (
+                e.status
+                for e in found.entries
+                if self._broker.user in (e.status.sender, e.status.recipient)
+            ),
+            None,
         )
         return await self._render(
             "thread.html",

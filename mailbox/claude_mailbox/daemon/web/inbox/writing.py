@@ -12,7 +12,7 @@ from claude_mailbox.errors import BadRequest, ConfirmationNeeded, EmptyGroup
 from claude_mailbox.model.drafts import HIGH, Draft
 from claude_mailbox.model.groups import is_group
 from claude_mailbox.model.mail import check_body, check_key, check_message
-from claude_mailbox.model.names import USER, check_name
+from claude_mailbox.model.names import check_name
 
 # How many mailboxes the form offers.
 NAMES_LIMIT = 100
@@ -54,7 +54,7 @@ class Writing:
             receivers=receivers,
             members=next((group.members for group in groups if group.name == to), ()),
             groups=groups,
-            names=[listing.name for listing, _ in rows if listing.name != USER],
+            names=[listing.name for listing, _ in rows if listing.name != self._broker.user],
             key=form_key(),
         )
 
@@ -66,7 +66,7 @@ class Writing:
         receivers: Sequence[str] = ()
         try:
             draft = Draft(
-                USER,
+                self._broker.user,
                 "" if reply_to else check_name(to, "to"),
                 check_body(body, self._broker.max_body_bytes),
                 check_key(form.get("key")),

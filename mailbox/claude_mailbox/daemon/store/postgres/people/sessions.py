@@ -12,7 +12,7 @@ from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.schema import DELAYED, HELD
 from claude_mailbox.errors import InvalidName
-from claude_mailbox.model.names import USER, check_new_name
+from claude_mailbox.model.names import check_new_name
 from claude_mailbox.model.sessions import Start, Started, StatusCounts
 
 _FORGET_MILLISECONDS = 30 * 24 * 3600 * 1000
@@ -216,7 +216,7 @@ class PostgresSessions(SessionStore):
             "UPDATE session SET has_bell = %s WHERE id = %s", (has_bell, session_id)
         )
 
-    def status_counts(self) -> Sequence[StatusCounts]:
+    def status_counts(self, user: str) -> Sequence[StatusCounts]:
         rows = self._connection.execute(
             "SELECT coalesce(session.id, ''), mailbox.name, sum(unread)::int, sum(questions)::int FROM ("
             "SELECT recipient_id AS mailbox_id, waiting AS unread, 0 AS questions"
@@ -227,7 +227,7 @@ class PostgresSessions(SessionStore):
             " ON session.mailbox_id = mailbox.id AND session.ended_at IS NULL AND session.daemon_id = %s"
             " WHERE session.id IS NOT NULL OR mailbox.name = %s"
             " GROUP BY session.id, mailbox.name",
-            (self._daemon_id, USER),
+            (self._daemon_id, user),
         )
         return [StatusCounts(*row) for row in rows]
 

@@ -12,7 +12,7 @@ from claude_mailbox.daemon.store.operations.people import SessionStore
 from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELAYED, HELD
 from claude_mailbox.errors import InvalidName
-from claude_mailbox.model.names import USER, check_new_name
+from claude_mailbox.model.names import check_new_name
 from claude_mailbox.model.sessions import Start, Started, StatusCounts
 
 _FORGET_MILLISECONDS = 30 * 24 * 3600 * 1000
@@ -203,7 +203,7 @@ class SqliteSessions(SessionStore):
         )
         return [(mailbox, session_id) for mailbox, session_id in rows]
 
-    def status_counts(self) -> Sequence[StatusCounts]:
+    def status_counts(self, user: str) -> Sequence[StatusCounts]:
         rows = self._connection.execute(
             "SELECT coalesce(session.id, ''), mailbox.name, sum(unread), sum(questions) FROM ("
             "SELECT recipient_id AS mailbox_id, waiting AS unread, 0 AS questions"
@@ -214,7 +214,7 @@ class SqliteSessions(SessionStore):
             " ON session.mailbox_id = mailbox.id AND session.ended_at IS NULL"
             " WHERE session.id IS NOT NULL OR mailbox.name = ?"
             " GROUP BY session.id, mailbox.name",
-            (USER,),
+            (user,),
         )
         return [StatusCounts(*row) for row in rows]
 
