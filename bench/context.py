@@ -30,6 +30,7 @@ class Scale:
         starts: daemon starts.
         backlogs: sizes of mailboxes whose growth is looked at.
         waiters: how many wait at once, a growth step each.
+        daemons: how many daemons share a PostgreSQL, a step each.
         idle_seconds: how long an idle daemon is looked at.
     """
 
@@ -42,14 +43,27 @@ class Scale:
     starts: int
     backlogs: tuple[int, ...]
     waiters: tuple[int, ...]
+    daemons: tuple[int, ...]
     idle_seconds: float
 
 
 SCALES = {
     scale.name: scale
     for scale in (
-        Scale("smoke", 2, 10, 1, 20, 50, 1, (10, 100), (1, 10), 0.2),
-        Scale("quick", 20, 250, 3, 1000, 10_000, 5, (1_000, 20_000), (1, 100, 2_000), 5.0),
+        Scale("smoke", 2, 10, 1, 20, 50, 1, (100,), (1, 10), (1, 2), 0.2),
+        Scale(
+            "quick",
+            20,
+            250,
+            3,
+            1000,
+            10_000,
+            5,
+            (1_000, 20_000),
+            (1, 100, 2_000),
+            (1, 2, 4, 8),
+            5.0,
+        ),
         Scale(
             "full",
             100,
@@ -60,6 +74,7 @@ SCALES = {
             20,
             (1_000, 100_000, 1_000_000),
             (1, 100, 2_000),
+            (1, 2, 4, 8),
             30.0,
         ),
     )

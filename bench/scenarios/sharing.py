@@ -12,7 +12,6 @@ from bench.scenarios import drain, wake
 from bench.stats import RATE
 
 CLIENTS = (1, 16, 64)
-DAEMONS = (1, 2, 4, 8)
 
 
 def run(bench: Bench) -> None:
@@ -36,7 +35,7 @@ def run(bench: Bench) -> None:
             waits = _wake_across(daemons[0], daemons[1], bench.scale.requests)
             bench.add("sharing.postgres.across", "wake, PostgreSQL, another daemon", waits)
             drain.by_follow(bench, daemons[0], "sharing.postgres.follow", "PostgreSQL")
-            for count in DAEMONS:
+            for count in bench.scale.daemons:
                 while len(daemons) < count:
                     daemons.append(stack.enter_context(bench.daemon(**settings)))
                 _together(bench, daemons[:count])

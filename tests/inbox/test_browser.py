@@ -43,6 +43,18 @@ def test_a_new_message_appears_by_itself(page: Any, daemon: DaemonProcess) -> No
     assert page.evaluate("document.activeElement.getAttribute('href')").endswith(f"id={number}")
 
 
+def test_a_page_catches_up_after_a_sleep(page: Any, daemon: DaemonProcess) -> None:
+    """Of the machine, or of a tab that the browser has put to sleep."""
+    browser = page.context.new_cdp_session(page)
+    browser.send("Page.setWebLifecycleState", {"state": "frozen"})
+    number = send(daemon, "awake-a", "awake-b", "sent while you slept")
+    assert not page.locator(f"#m{number}").count()
+
+    browser.send("Page.setWebLifecycleState", {"state": "active"})
+
+    page.wait_for_selector(f"#stream #m{number}", timeout=MILLISECONDS)
+
+
 @pytest.mark.parametrize("is_scrolled", [True, False], ids=["scrolled", "pointer"])
 def test_news_move_nothing_that_is_being_looked_at(
     page: Any, daemon: DaemonProcess, is_scrolled: bool

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from support.commandline import CommandLine
-from support.daemon import DaemonProcess
+from support.daemon import PATIENCE_SECONDS, DaemonProcess
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="stops a process by a signal")
 
@@ -43,10 +43,11 @@ def test_start_and_doctor_tell_stuck_from_absent(daemon: DaemonProcess) -> None:
     """Each names the process, and what helps."""
     with CommandLine(daemon, {"XDG_CONFIG_HOME": str(daemon.home)}) as commandline:
         daemon.send_signal(signal.SIGSTOP)
-        done = commandline.run("start")
-        assert done.returncode == 2
-        assert f"(pid {daemon.pid}) runs, but does not answer" in done.stderr
+        starting = commandline.spawn("start")
         finding = json.loads(commandline.run("doctor", "--json").stdout)["checks"]
+        _, error = starting.communicate(timeout=PATIENCE_SECONDS)
+        assert starting.returncode == 2
+        assert f"(pid {daemon.pid}) runs, but does not answer" in error
         (detail,) = [each["detail"] for each in finding if each["check"] == "Daemon"]
         assert f"it runs (pid {daemon.pid}) but does not answer" in detail
         assert commandline.run("stop").stdout == f"Stopped (pid {daemon.pid}).\n"

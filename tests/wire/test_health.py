@@ -6,6 +6,7 @@ import re
 import pytest
 
 import claude_mailbox
+from support.commandline import until
 from support.daemon import DaemonProcess
 from wire.conftest import Connect, Fresh
 from wire.mail import Mail, is_now
@@ -25,9 +26,8 @@ def test_health_tells_who_answers(mail: Mail, daemon: DaemonProcess) -> None:
 
 
 def test_mcp_becomes_ready(mail: Mail) -> None:
-    """The SDK is imported in the background."""
-    while mail.health()["mcp"] != "ready":
-        pass
+    """The SDK is imported in the background, also if nobody asks."""
+    until(lambda: mail.health()["mcp"] == "ready", "the tools")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.mcp.conftest import wait_until_ready
 from daemon.mcp.rpc import Rpc
 from support.daemon import DaemonProcess
 from wire.conftest import address_of
@@ -24,9 +25,7 @@ MORE_AT_MOST = 180 * MEBIBYTE
 def lone() -> Iterator[DaemonProcess]:
     """A daemon that has done nothing yet."""
     with DaemonProcess() as process:
-        with Mail(address_of(process)) as mail:
-            while mail.health()["mcp"] != "ready":
-                pass
+        wait_until_ready(process)
         yield process
 
 

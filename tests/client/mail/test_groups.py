@@ -84,23 +84,23 @@ class TestSend:
 
 
 class TestHeld:
-    def test_the_user_sees_why_and_lets_it_through(self, shared: CommandLine) -> None:
+    def test_the_user_sees_why_and_lets_it_through(self, own: CommandLine) -> None:
         """In the sender's answer, in the status, and in the list."""
-        one, other = start_session(shared, "held-one"), start_session(shared, "held-other")
-        with shared.client() as daemon:
+        one, other = start_session(own, "held-one"), start_session(own, "held-other")
+        with own.client() as daemon:
             for number in range(40):
                 sender, to = (one, other) if number % 2 == 0 else (other, one)
                 receipt = send(daemon, sender, to)
         assert receipt["state"] == "held"
-        done = shared.run("send", "--from", one, "--to", other, "--body", "thanks")
+        done = own.run("send", "--from", one, "--to", other, "--body", "thanks")
         assert f"to '{other}'. You and '{other}' have exchanged 41 messages" in done.stdout
-        status = shared.run("status").stdout
+        status = own.run("status").stdout
         assert f"2 messages between '{one}' and '{other}'" in status
-        assert json.loads(shared.run("status", "--json").stdout)["held"] == 2
-        listed = shared.run("held", "list").stdout.splitlines()
+        assert json.loads(own.run("status", "--json").stdout)["held"] == 2
+        listed = own.run("held", "list").stdout.splitlines()
         assert listed[0].startswith(f"{receipt['id']} from '{other}' to '{one}', sent at 20")
-        assert len(json.loads(shared.run("held", "list", "--json").stdout)) == 2
-        released = shared.run("held", "release", "--name", one)
+        assert len(json.loads(own.run("held", "list", "--json").stdout)) == 2
+        released = own.run("held", "release", "--name", one)
         assert (released.stdout, released.stderr) == ("2 messages were let through.\n", "")
-        assert shared.run("held", "release").stdout == "0 messages were let through.\n"
-        assert "held" not in json.loads(shared.run("status", "--json").stdout)
+        assert own.run("held", "release").stdout == "0 messages were let through.\n"
+        assert "held" not in json.loads(own.run("status", "--json").stdout)

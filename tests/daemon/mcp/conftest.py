@@ -14,10 +14,9 @@ from wire.mail import Mail
 
 
 def wait_until_ready(process: DaemonProcess) -> None:
-    """Return when the SDK is imported."""
-    with Mail(("127.0.0.1", process.port)) as mail:
-        while mail.health()["mcp"] != "ready":
-            pass
+    """Return when the SDK is imported, which a call of anything but a tool brings about."""
+    with Rpc(("127.0.0.1", process.port)) as rpc:
+        rpc.ask("tools/list")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """``/mcp``: the endpoint, from before the MCP SDK is imported until after it has stopped.
 
-Importing the SDK takes most of a second, so the daemon answers REST meanwhile, and calls wait.
+Importing the SDK takes most of a second, and many a daemon is never asked for it at its start, when
+hooks are. So it is imported when somebody asks, or a moment later; until then calls wait.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,6 +24,10 @@ from claude_mailbox.errors import MailboxError, Overloaded, ShuttingDown
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+
+# When the SDK is imported that nobody has asked for yet.
+IMPORT_SECONDS = 5.0
 
 
 class Manager(Protocol):
@@ -52,6 +57,7 @@ class McpEndpoint:
         self._tools = Tools(broker, callers, self._calls, subagents)
         self._inbox = InboxView(broker, callers)
         self._manager: Manager | None = None
+        self._wanted = trio.Event()
         self._decided = trio.Event()
 
     def routes(self) -> Iterable[MailRoute]:
@@ -75,12 +81,14 @@ class McpEndpoint:
         return self._manager is not None
 
     async def serve(self, on_ready: Callable[[], None]) -> None:
-        """Import the SDK on a thread, call *on_ready*, and be open until cancelled.
+        """Import the SDK on a thread when it is time, call *on_ready*, and be open until cancelled.
 
         Raises:
             ImportError: if the SDK is not there.
         """
         try:
+            with trio.move_on_after(IMPORT_SECONDS):
+                await self._wanted.wait()
             manager = await trio.to_thread.run_sync(self._build, abandon_on_cancel=True)
             async with manager.run():
                 self._manager = manager
@@ -102,6 +110,7 @@ class McpEndpoint:
         self._decided.set()
 
     async def _handle(self, request: Request, custody: Custody) -> App:
+        self._wanted.set()
         await self._decided.wait()
         manager = self._manager
         if manager is None:

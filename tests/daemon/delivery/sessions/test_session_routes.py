@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from daemon.mcp.conftest import wait_until_ready
 from support.commandline import until
 from support.daemon import DaemonProcess
 
@@ -89,7 +90,7 @@ def connect() -> Iterator[Connect]:
     def create(daemon: DaemonProcess) -> Client:
         client = Client(daemon)
         clients.append(client)
-        until(lambda: client.good("GET", "/health")["mcp"] == "ready", "the tools")
+        wait_until_ready(daemon)
         return client
 
     yield create
