@@ -11,21 +11,21 @@ import click
 import claude_mailbox
 from claude_mailbox.cli.app import cli
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
-from claude_mailbox.daemon.web.follow import Follow
-from claude_mailbox.daemon.web.groups import GroupRoutes
-from claude_mailbox.daemon.web.held import HeldRoutes
-from claude_mailbox.daemon.web.history import HistoryRoutes
-from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.inbox.entry import EntryRoutes
-from claude_mailbox.daemon.web.mail import MailRoutes
-from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
-from claude_mailbox.daemon.web.metrics import MetricsRoutes
-from claude_mailbox.daemon.web.openapi import OpenApiRoutes
-from claude_mailbox.daemon.web.parked import ParkedRoutes
-from claude_mailbox.daemon.web.proof import ProofRoutes
-from claude_mailbox.daemon.web.rings import RingRoutes
-from claude_mailbox.daemon.web.sessions import SessionRoutes
-from claude_mailbox.daemon.web.tokens import TokenRoutes
+from claude_mailbox.daemon.web.messages.follow import Follow
+from claude_mailbox.daemon.web.messages.held import HeldRoutes
+from claude_mailbox.daemon.web.messages.history import HistoryRoutes
+from claude_mailbox.daemon.web.messages.mail import MailRoutes
+from claude_mailbox.daemon.web.messages.parked import ParkedRoutes
+from claude_mailbox.daemon.web.people.groups import GroupRoutes
+from claude_mailbox.daemon.web.people.mailboxes import MailboxRoutes
+from claude_mailbox.daemon.web.people.proof import ProofRoutes
+from claude_mailbox.daemon.web.people.rings import RingRoutes
+from claude_mailbox.daemon.web.people.sessions import SessionRoutes
+from claude_mailbox.daemon.web.people.tokens import TokenRoutes
+from claude_mailbox.daemon.web.service.identity import IdentityRoutes
+from claude_mailbox.daemon.web.service.metrics import MetricsRoutes
+from claude_mailbox.daemon.web.service.openapi import OpenApiRoutes
 from claude_mailbox.errors import MailboxError
 
 PACKAGE = Path(claude_mailbox.__file__).parent

@@ -2,7 +2,7 @@
 
 import json
 
-from claude_mailbox.daemon.mcp.schemas import TOOLS
+from claude_mailbox.daemon.mcp.tools.schemas import TOOLS
 from docs.markdown import code_of, table
 from docs.pages import CLAUDE_CODE, ROOT
 

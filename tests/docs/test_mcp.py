@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from claude_mailbox.cli.app import cli
-from claude_mailbox.daemon.mcp.arguments import IGNORED
 from claude_mailbox.daemon.mcp.clients import CHARACTERS, DEFAULT_CHARACTERS
-from claude_mailbox.daemon.mcp.history import HISTORY_CHARACTERS, HISTORY_MESSAGES
-from claude_mailbox.daemon.mcp.parts import HELD_SECONDS
-from claude_mailbox.daemon.mcp.schemas import LEAST_CHARACTERS, TOOLS, WATCH_LIMIT
 from claude_mailbox.daemon.mcp.server import INBOX, PROMPT
-from claude_mailbox.daemon.mcp.tools import LIST_LIMIT
+from claude_mailbox.daemon.mcp.tools.arguments import IGNORED
+from claude_mailbox.daemon.mcp.tools.handlers import LIST_LIMIT
+from claude_mailbox.daemon.mcp.tools.history import HISTORY_CHARACTERS, HISTORY_MESSAGES
+from claude_mailbox.daemon.mcp.tools.parts import HELD_SECONDS
+from claude_mailbox.daemon.mcp.tools.schemas import LEAST_CHARACTERS, TOOLS, WATCH_LIMIT
 from docs.markdown import code_of, table
 from docs.pages import MCP
 from docs.product import commands

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping
 
-from claude_mailbox.daemon.web import fields, follow
-from claude_mailbox.daemon.web import mail as web
+from claude_mailbox.daemon.web import fields
+from claude_mailbox.daemon.web.messages import follow
+from claude_mailbox.daemon.web.messages import mail as web
 from claude_mailbox.model import history, mail, names
 from docs.markdown import code_of, table
 from docs.pages import MCP, REST

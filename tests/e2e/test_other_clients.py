@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from e2e.conftest import Measure, Sessions
 from e2e.harness.claude import Claude
 from e2e.harness.mail import Mail
 from e2e.harness.messages import Request, Text, ToolCall, call, say
-from e2e.harness.other_clients import CLIENTS, CODEX_UNASKED, Installation
+from e2e.harness.other_clients import CLIENTS, CODEX_UNASKED, Installation, find_program
 from e2e.harness.other_model import OtherModel
 from e2e.harness.plugin import Plugin
 from e2e.harness.terminal import Terminals
@@ -66,7 +67,6 @@ def test_a_session_has_tools_a_lasting_name_and_its_mail(
     mail.start()
     with OtherModel(client.tool) as model:
         installation = Installation(word, folder, model, mail)
-        installation.program()
         files = json.loads(mail.run("install", word, "--dry-run", "--json"))["files"]
         before = contents([each["path"] for each in files])
         mail.run("install", word)
@@ -80,15 +80,20 @@ def test_a_session_has_tools_a_lasting_name_and_its_mail(
         installation.run(client.first, "Write to them.")
         name = own_name(model.requests[0])
         sent = json.loads(mail.run("check", "--name", "outside", "--json"))
-        assert [each["body"] for each in sent] == ["from the tool", "from-the-shell"]
+        assert [each["body"] for each in sent] == ["from the tool", "from-the-shell"], (
+            model.requests[-1][-2000:]
+        )
         assert {each["from"] for each in sent} == {name} | ({"shell"} if own else set())
 
         mail.send(name, "before the prompt")
-        model.plan = [client.shell(f"{COMMAND} send --from shell --to {name} between")]
+        model.plan = [
+            client.shell(f"{COMMAND} send --from shell --to {name} between"),
+            call(client.send, to=name, body="to myself"),
+        ]
         installation.run(client.again, "Go on.")
         shown = [request.count("  before the prompt") for request in model.requests]
-        assert shown[-2:] == [1, 1], shown
-        assert "  between" in model.requests[-1]
+        assert shown[-3:] == [1, 1, 1], shown
+        assert [text in model.requests[-1] for text in ("  between", "  to myself")] == [True, True]
         assert own_name(model.requests[-1]) == name
         assert mail.pending(name) == 0
 
@@ -117,13 +122,14 @@ def test_mail_wakes_an_idle_session(
     mail.start()
     with OtherModel(CLIENTS[word].tool) as model:
         installation = Installation(word, folder, model, mail)
-        program = installation.program()
         if word == "codex":
             config = installation.home / ".codex" / "config.toml"
             trusted = f'\n[projects."{installation.project}"]\ntrust_level = "trusted"\n'
             config.write_text(config.read_text() + trusted)
         mail.run("install", word)
-        terminal = terminals.open([program, *arguments], installation.env, installation.project)
+        terminal = terminals.open(
+            [installation.program, *arguments], installation.env, installation.project
+        )
         terminal.wait_until(lambda screen: ready in screen, "prompt")
         terminal.type("Hello there")
         terminal.wait_until(lambda screen: "Hello there" in screen, "draft")
@@ -143,6 +149,25 @@ def test_mail_wakes_an_idle_session(
             assert introduced(mail) == name
         assert "the build" not in terminal.screen()
         assert model.requests[-1].count("  the build is green") == 1
+
+
+def test_amp_connects(folder: Path, mail: Mail) -> None:
+    """It reads our entry and lists the tools; for more it needs an account and its own server."""
+    program = find_program("amp", "amp")
+    mail.start()
+    mail.env["HOME"] = str(folder)
+    mail.run("install", "amp")
+    done = subprocess.run(
+        [program, "mcp", "doctor"],
+        env={**mail.env, "AMP_URL": "http://127.0.0.1:9", "AMP_API_KEY": "x"},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert re.search(r"mailbox \(user settings\): connected \(\d+ tools: send,", done.stdout)
 
 
 def test_claude_code_needs_no_plugin(claude: Claude, sessions: Sessions, mail: Mail) -> None:

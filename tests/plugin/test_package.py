@@ -12,7 +12,7 @@ import pytest
 
 from claude_mailbox import __version__
 from claude_mailbox.client.settings.handlers import handlers_by_event
-from claude_mailbox.daemon.mcp.schemas import TOOLS
+from claude_mailbox.daemon.mcp.tools.schemas import TOOLS
 from claude_mailbox.paths import DEFAULT_PORT
 
 ROOT = Path(__file__).parents[2]

@@ -47,24 +47,24 @@ from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
 from claude_mailbox.daemon.secret import Secret
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.web.app import MailboxApp
-from claude_mailbox.daemon.web.follow import Follow
-from claude_mailbox.daemon.web.groups import GroupRoutes
-from claude_mailbox.daemon.web.held import HeldRoutes
-from claude_mailbox.daemon.web.history import HistoryRoutes
-from claude_mailbox.daemon.web.identity import IdentityRoutes
 from claude_mailbox.daemon.web.inbox.access import InboxAccess
 from claude_mailbox.daemon.web.inbox.entry import EntryRoutes
 from claude_mailbox.daemon.web.inbox.events import EventStream
 from claude_mailbox.daemon.web.inbox.pages import Pages
-from claude_mailbox.daemon.web.mail import MailRoutes
-from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
-from claude_mailbox.daemon.web.metrics import MetricsRoutes
-from claude_mailbox.daemon.web.openapi import OpenApiRoutes
-from claude_mailbox.daemon.web.parked import ParkedRoutes
-from claude_mailbox.daemon.web.proof import ProofRoutes
-from claude_mailbox.daemon.web.rings import RingRoutes
-from claude_mailbox.daemon.web.sessions import SessionRoutes
-from claude_mailbox.daemon.web.tokens import TokenRoutes
+from claude_mailbox.daemon.web.messages.follow import Follow
+from claude_mailbox.daemon.web.messages.held import HeldRoutes
+from claude_mailbox.daemon.web.messages.history import HistoryRoutes
+from claude_mailbox.daemon.web.messages.mail import MailRoutes
+from claude_mailbox.daemon.web.messages.parked import ParkedRoutes
+from claude_mailbox.daemon.web.people.groups import GroupRoutes
+from claude_mailbox.daemon.web.people.mailboxes import MailboxRoutes
+from claude_mailbox.daemon.web.people.proof import ProofRoutes
+from claude_mailbox.daemon.web.people.rings import RingRoutes
+from claude_mailbox.daemon.web.people.sessions import SessionRoutes
+from claude_mailbox.daemon.web.people.tokens import TokenRoutes
+from claude_mailbox.daemon.web.service.identity import IdentityRoutes
+from claude_mailbox.daemon.web.service.metrics import MetricsRoutes
+from claude_mailbox.daemon.web.service.openapi import OpenApiRoutes
 from claude_mailbox.errors import InvalidName, MailboxError, ShuttingDown, StartupError
 from claude_mailbox.model.names import check_name, check_new_name
 

@@ -8,7 +8,7 @@ import pytest
 import tomlkit
 from click.testing import CliRunner, Result
 
-from claude_mailbox.cli.commands.install import install, uninstall
+from claude_mailbox.cli.commands.clients.install import install, uninstall
 from claude_mailbox.cli.install.clients import CLIENTS
 
 every_client = pytest.mark.parametrize("client", CLIENTS)

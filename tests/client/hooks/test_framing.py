@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_mailbox.client.hooks.check import FRAME_LENGTH
-from claude_mailbox.client.hooks.framing import frame, length
+from claude_mailbox.client.hooks.context.framing import frame, length
 from claude_mailbox.client.hooks.hook_io import OUTPUT_LIMIT
 from claude_mailbox.client.reach.api import Delivery
 

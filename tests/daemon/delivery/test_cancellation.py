@@ -15,7 +15,7 @@ from trio.testing import wait_all_tasks_blocked
 from claude_mailbox.daemon.edge.input.callers import Callers
 from claude_mailbox.daemon.edge.output.handover import Custody, Handover
 from claude_mailbox.daemon.http.asgi import Receive, Send
-from claude_mailbox.daemon.web.follow import Follow
+from claude_mailbox.daemon.web.messages.follow import Follow
 from claude_mailbox.errors import Renamed, ShuttingDown
 from claude_mailbox.model.drafts import Draft
 from daemon.delivery.moments import Trial, at_every_moment

@@ -13,8 +13,14 @@ from claude_mailbox.daemon.edge.input.callers import Callers
 from claude_mailbox.daemon.edge.input.subagents import SubagentCalls
 from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
-from claude_mailbox.daemon.mcp.parts import HELD_LIMIT, HELD_SECONDS, LongMessages, cut, json_size
-from claude_mailbox.daemon.mcp.tools import CUSTODY_KEY, ToolRequest, Tools
+from claude_mailbox.daemon.mcp.tools.handlers import CUSTODY_KEY, ToolRequest, Tools
+from claude_mailbox.daemon.mcp.tools.parts import (
+    HELD_LIMIT,
+    HELD_SECONDS,
+    LongMessages,
+    cut,
+    json_size,
+)
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Delivery
@@ -219,7 +225,7 @@ class TestResponsesThatDoNotArrive:
             states = []
             for _ in range(2):
                 for _ in range(2):  # only what is suspect twice is released
-                    await world.housekeeping.release_orphans(tools.long_messages.held())
+                    await world.housekeeping.release_orphans(tools.results.long_messages.held())
                 states += world.states().values()
                 await trio.sleep(HELD_SECONDS)
 

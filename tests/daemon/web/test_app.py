@@ -20,9 +20,9 @@ from claude_mailbox.daemon.http.server import Server
 from claude_mailbox.daemon.http.sockets import open_tcp
 from claude_mailbox.daemon.http.stream import STALL_SECONDS, Stream
 from claude_mailbox.daemon.web.app import MailboxApp
-from claude_mailbox.daemon.web.follow import Follow
-from claude_mailbox.daemon.web.mail import MailRoutes
-from claude_mailbox.daemon.web.mailboxes import MailboxRoutes
+from claude_mailbox.daemon.web.messages.follow import Follow
+from claude_mailbox.daemon.web.messages.mail import MailRoutes
+from claude_mailbox.daemon.web.people.mailboxes import MailboxRoutes
 from claude_mailbox.model.drafts import Draft
 from daemon.kit import World
 

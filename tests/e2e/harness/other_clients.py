@@ -73,8 +73,8 @@ CLIENTS = {
     "copilot": Client(
         "copilot",
         (".copilot/mcp-config.json", '{"mcpServers": {}}\n'),
-        first=("--allow-all-tools", "-p"),
-        again=("--continue", "--allow-all-tools", "-p"),
+        first=("--allow-all-tools", "--allow-all-paths", "-p"),
+        again=("--continue", "--allow-all-tools", "--allow-all-paths", "-p"),
         tool="bash",
         arguments={"command": "COMMAND", "description": "Send"},
         send="mailbox-send",
@@ -139,6 +139,15 @@ CLIENTS = {
 }
 
 
+def find_program(word: str, command: str) -> str:
+    """Return the path of a client's command; skip the test if it was not to be had."""
+    name = f"{word}-{PACKAGES[word]}"
+    reason = CACHE / f"{name}.missing"
+    if reason.exists():
+        pytest.skip(reason.read_text().strip())
+    return str(CACHE / name / "node_modules" / ".bin" / command)
+
+
 class Installation:
     """A client of a user who has set it up, in a home and a project folder of his own.
 
@@ -150,14 +159,14 @@ class Installation:
 
     Attributes:
         client: what is known of the client.
+        program: the path of its command.
         home: the user's home.
         env: the client's environment.
     """
 
     def __init__(self, word: str, folder: Path, model: OtherModel, mail: Mail) -> None:
-        self._word = word
-        self._mail = mail
         self.client = CLIENTS[word]
+        self.program = find_program(word, self.client.program)
         self.home = folder / "home"
         self.project = self.home / "project"
         self.project.mkdir(parents=True)
@@ -179,20 +188,12 @@ class Installation:
             **given,
         }
 
-    def program(self) -> str:
-        """Return the path of the client's command; skip the test if it was not to be had."""
-        name = f"{self._word}-{PACKAGES[self._word]}"
-        reason = CACHE / f"{name}.missing"
-        if reason.exists():
-            pytest.skip(reason.read_text().strip())
-        return str(CACHE / name / "node_modules" / ".bin" / self.client.program)
-
     def run(self, arguments: Sequence[str], prompt: str) -> None:
         """Run the client without a terminal until it exits."""
         with open(self.home / "output", "w+") as output:
             try:
                 subprocess.run(
-                    [self.program(), *arguments, prompt],
+                    [self.program, *arguments, prompt],
                     cwd=self.project,
                     env=self.env,
                     stdin=subprocess.DEVNULL,

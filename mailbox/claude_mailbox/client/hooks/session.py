@@ -10,8 +10,8 @@ import os
 
 from claude_mailbox import paths
 from claude_mailbox.client import codec, output
+from claude_mailbox.client.hooks.context.introduction import introduction
 from claude_mailbox.client.hooks.hook_io import is_attended, read_input, text_field
-from claude_mailbox.client.hooks.introduction import introduction
 from claude_mailbox.client.hooks.launch_record import write_launch_record
 from claude_mailbox.client.hooks.session_events import report_event
 from claude_mailbox.client.identity.client_process import client_key

@@ -19,7 +19,7 @@ from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import App, Message, Receive, Scope, Send, headers_named
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.inbox import InboxView
-from claude_mailbox.daemon.mcp.tools import CUSTODY_KEY, Tools
+from claude_mailbox.daemon.mcp.tools.handlers import CUSTODY_KEY, Tools
 from claude_mailbox.errors import MailboxError, Overloaded, ShuttingDown
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class McpEndpoint:
 
     def held(self) -> list[str]:
         """Return the tokens of messages that are handed out in parts."""
-        return self._tools.long_messages.held()
+        return self._tools.results.long_messages.held()
 
     @property
     def is_ready(self) -> bool:

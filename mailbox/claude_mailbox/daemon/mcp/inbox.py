@@ -12,7 +12,7 @@ from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.input.callers import Callers
 from claude_mailbox.daemon.edge.output.render import backlog_json, compact, for_models, history_json
 from claude_mailbox.daemon.http.asgi import Scope
-from claude_mailbox.daemon.mcp.parts import json_size
+from claude_mailbox.daemon.mcp.tools.parts import json_size
 from claude_mailbox.errors import BadRequest
 
 # Changes that come together are told of together.

@@ -18,8 +18,8 @@ from claude_mailbox import __version__
 from claude_mailbox.daemon.http.asgi import headers_named
 from claude_mailbox.daemon.mcp.clients import characters_for, client_name
 from claude_mailbox.daemon.mcp.inbox import InboxView
-from claude_mailbox.daemon.mcp.schemas import TOOLS, Tool
-from claude_mailbox.daemon.mcp.tools import ToolRequest, Tools
+from claude_mailbox.daemon.mcp.tools.handlers import ToolRequest, Tools
+from claude_mailbox.daemon.mcp.tools.schemas import TOOLS, Tool
 from claude_mailbox.errors import MailboxError
 
 SERVER_NAME = "claude-mailbox"

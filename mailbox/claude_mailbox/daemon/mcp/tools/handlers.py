@@ -9,8 +9,6 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
-import trio
-
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.input import arguments as given
 from claude_mailbox.daemon.edge.input.arguments import Arguments
@@ -21,24 +19,28 @@ from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.edge.output.render import (
     backlog_json,
     compact,
-    delivery_json,
-    for_models,
     listing_json,
     receipt_json,
     rename_json,
 )
 from claude_mailbox.daemon.edge.sending import send
 from claude_mailbox.daemon.http.asgi import Scope
-from claude_mailbox.daemon.mcp.arguments import check_keys
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.clients import characters_for
-from claude_mailbox.daemon.mcp.drafts import draft_of
-from claude_mailbox.daemon.mcp.history import HistoryTools
-from claude_mailbox.daemon.mcp.parts import HELD_SECONDS, LongMessage, LongMessages, cut, json_size
-from claude_mailbox.daemon.mcp.schemas import LEAST_CHARACTERS, TOOLS, WATCH_DEFAULT, WATCH_LIMIT
+from claude_mailbox.daemon.mcp.tools.arguments import check_keys
+from claude_mailbox.daemon.mcp.tools.drafts import draft_of
+from claude_mailbox.daemon.mcp.tools.history import HistoryTools
+from claude_mailbox.daemon.mcp.tools.parts import json_size
+from claude_mailbox.daemon.mcp.tools.results import ENVELOPE, MailResults
+from claude_mailbox.daemon.mcp.tools.schemas import (
+    LEAST_CHARACTERS,
+    TOOLS,
+    WATCH_DEFAULT,
+    WATCH_LIMIT,
+)
 from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
 from claude_mailbox.model.groups import Group, check_description, check_group
-from claude_mailbox.model.mail import CHECK_LIMIT, Claim, Delivery
+from claude_mailbox.model.mail import CHECK_LIMIT, Claim
 from claude_mailbox.model.names import check_name
 
 logger = logging.getLogger(__name__)
@@ -47,9 +49,6 @@ LIST_LIMIT = 50
 LEASE_HEADER = b"x-mailbox-lease"
 # Scope key: what the SDK does not carry to a tool otherwise.
 CUSTODY_KEY = "claude_mailbox.custody"
-
-# What a result has beside its messages, in characters: the count of the rest, and how to go on.
-_ENVELOPE = 200
 
 ARGUMENTS = {tool.name: tuple(tool.properties) for tool in TOOLS}
 
@@ -118,7 +117,7 @@ class Tools:
         self._callers = callers
         self._calls = calls
         self._subagents = subagents
-        self.long_messages = LongMessages(trio.current_time)
+        self.results = MailResults(broker, callers)
         self._history_tools = HistoryTools(broker)
         self._handlers: dict[str, Callable[[ToolRequest, Arguments], Awaitable[Content]]] = {
             "send": self._send,
@@ -204,19 +203,19 @@ class Tools:
         if draft.ask is None:
             raise BadRequest("'wait' is for questions: give 'ask' with the seconds, too.")
         custody = request.custody()
-        await self._start_over(sender)
+        await self.results.start_over(sender)
         with self._calls.waiting(request.scope, request.id) as patience:
             receipt, delivery = await self._broker.ask(
                 draft, min(seconds, WATCH_LIMIT), custody, by="mcp"
             )
         if patience.cancel_called:
-            await self._put_back(custody)
+            await self.results.put_back(custody)
             return {"answer": None}
         content: Content = {**receipt_json(receipt), "answer": None}
         if delivery is None:
             return content
         room = characters_for(request.client) - json_size(content)
-        (message,), rest = await self._handed_out(
+        (message,), rest = await self.results.handed_out(
             Claim(receipt.sender, [delivery], 0), room, custody
         )
         key = "notice" if "notice" in message else "answer"
@@ -230,98 +229,39 @@ class Tools:
         room = min(given.whole(arguments, "max_chars", room, LEAST_CHARACTERS), room)
         custody = request.custody()
         if part > 1:
-            message, rest = await self._later_part(name, part, custody)
+            message, rest = await self.results.later_part(name, part, custody)
             return {"messages": [message], **rest}
-        await self._start_over(name)
+        await self.results.start_over(name)
         claim = await self._broker.check(
             name,
             custody,
             limit=min(limit, CHECK_LIMIT),
-            max_characters=room - _ENVELOPE,
-            measure=self._size,
+            max_characters=room - ENVELOPE,
+            measure=self.results.size,
             by="mcp",
         )
-        messages, rest = await self._handed_out(claim, room, custody)
+        messages, rest = await self.results.handed_out(claim, room, custody)
         return {"messages": messages, **rest}
 
     async def _watch(self, request: ToolRequest, arguments: Arguments) -> Content:
         name = await self._mailbox_to_empty(request, arguments)
         seconds = given.number(arguments, "timeout", WATCH_DEFAULT)
         custody = request.custody()
-        await self._start_over(name)
+        await self.results.start_over(name)
         claim = None
         with self._calls.waiting(request.scope, request.id) as patience:
             claim = await self._broker.watch(
                 name, float(min(max(seconds, 0), WATCH_LIMIT)), custody, by="mcp"
             )
         if patience.cancel_called:
-            await self._put_back(custody)
+            await self.results.put_back(custody)
             return {"message": None}
         if claim is None:
             return {"message": None}
-        (message,), rest = await self._handed_out(claim, characters_for(request.client), custody)
-        return {"message": message, **rest}
-
-    async def _put_back(self, custody: Custody) -> None:
-        """Release what a call took that was given up: a claim under way is not cancelled."""
-        if custody.tokens:
-            await self._broker.leases.give_back(custody.tokens)
-            custody.drop()
-
-    async def _handed_out(
-        self, claim: Claim, room: int, custody: Custody
-    ) -> tuple[list[Content], Content]:
-        """Return the messages of *claim*, or the first part of a long one, and what is to be said."""
-        if claim.deliveries and self._size(claim.deliveries[0]) > room - _ENVELOPE:
-            (delivery,) = claim.deliveries
-            content = self._content(delivery)
-            text_room = room - _ENVELOPE - json_size({**content, "body": ""}) - 1
-            pieces = cut(str(content["body"]), text_room)
-            message = self.long_messages.begin(claim.mailbox, delivery, pieces)
-            await self._keep_lease(message, custody)
-            part, rest = _part(message, self._content(message.delivery), 1, claim.remaining)
-            return [part], rest
-        if custody.lease_seconds is not None:
-            # A tool's result has no place for leases, so headers name them.
-            custody.holder = claim.mailbox
-        messages = [self._content(delivery) for delivery in claim.deliveries]
-        return messages, {"remaining": claim.remaining}
-
-    def _content(self, delivery: Delivery) -> Content:
-        user = self._broker.user
-        return for_models(delivery_json(delivery, with_lease=False, user=user), user)
-
-    def _size(self, delivery: Delivery) -> int:
-        """Return how many characters a message takes in a result."""
-        return json_size(self._content(delivery)) + 1  # and a comma
-
-    async def _later_part(self, name: str, part: int, custody: Custody) -> tuple[Content, Content]:
-        mailbox = await self._callers.present(name)
-        message = self.long_messages.continue_with(mailbox, part)
-        custody.take([message.delivery.lease])
-        if not message.is_complete:
-            await self._keep_lease(message, custody)
-        elif custody.lease_seconds is not None:
-            await self._broker.leases.extend(custody.tokens, custody.lease_seconds)
-            custody.holder = mailbox
-        return _part(
-            message,
-            self._content(message.delivery),
-            part,
-            (await self._broker.peek(mailbox)).pending,
+        (message,), rest = await self.results.handed_out(
+            claim, characters_for(request.client), custody
         )
-
-    async def _keep_lease(self, message: LongMessage, custody: Custody) -> None:
-        """Have the lease outlive this response; should the response not arrive, it ends."""
-        if custody.lease_seconds is not None:
-            await self._broker.leases.extend([message.delivery.lease], HELD_SECONDS)
-        custody.lease_seconds = HELD_SECONDS
-
-    async def _start_over(self, name: str) -> None:
-        """Put a message back whose parts were not all asked for: it is the next to be read."""
-        lease = self.long_messages.give_up(await self._callers.present(name))
-        if lease is not None:
-            await self._broker.leases.give_back([lease])
+        return {"message": message, **rest}
 
     async def _peek(self, request: ToolRequest, arguments: Arguments) -> Content:
         name = await self._own_name(request, arguments, "name", register=False)
@@ -334,7 +274,7 @@ class Tools:
             name = await self._acting_as(request, caller, arguments, "name")
             own = await self._callers.present(name)
         rows = await self._broker.listings.all(own)
-        room = characters_for(request.client) - _ENVELOPE - json_size(own)
+        room = characters_for(request.client) - ENVELOPE - json_size(own)
         shown: list[Content] = []
         for listing, watching in rows[:LIST_LIMIT]:
             row = listing_json(listing, watching=watching)
@@ -381,18 +321,3 @@ def _group(group: Group) -> Content:
     """Return a group, with as many members as a model may want to know."""
     shown = group.members[:LIST_LIMIT]
     return {"group": group.name, "members": shown, "more": len(group.members) - len(shown)}
-
-
-def _part(message: LongMessage, frame: Content, part: int, waiting: int) -> tuple[Content, Content]:
-    """Return a part of a message in its *frame*, and what is to be said beside it."""
-    parts = len(message.pieces)
-    content = {
-        **frame,
-        "body": message.pieces[part - 1],
-        "part": part,
-        "parts": parts,
-    }
-    if part == parts:
-        return content, {"remaining": waiting}
-    following = f"This is part {part} of {parts}: call check_inbox with part {part + 1} to go on."
-    return content, {"remaining": waiting + 1, "next": following}

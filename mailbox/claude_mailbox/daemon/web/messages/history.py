@@ -14,7 +14,7 @@ from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.edge.output.render import history_json, status_json
 from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
-from claude_mailbox.daemon.web.mail import WATCH_DEFAULT, WATCH_LIMIT, Timeout
+from claude_mailbox.daemon.web.messages.mail import WATCH_DEFAULT, WATCH_LIMIT, Timeout
 from claude_mailbox.errors import BadRequest, NotFound
 from claude_mailbox.model.groups import check_group
 from claude_mailbox.model.history import (

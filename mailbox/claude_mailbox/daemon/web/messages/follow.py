@@ -27,7 +27,7 @@ from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.edge.output.render import compact, delivery_json
 from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send, error_body, send_error
-from claude_mailbox.daemon.web.mail import Seconds, lease_asked_for
+from claude_mailbox.daemon.web.messages.mail import Seconds, lease_asked_for
 from claude_mailbox.errors import MailboxError, QuotaFull, Renamed, ShuttingDown
 
 BATCH = 256

@@ -2,7 +2,7 @@
 
 from claude_mailbox.autostart import Outcome
 from claude_mailbox.autostart.home_daemon import RunningDaemon
-from claude_mailbox.cli.commands.autostart import as_fields, as_text
+from claude_mailbox.cli.commands.machine.autostart import as_fields, as_text
 
 INSTALLED = Outcome(
     state="installed",

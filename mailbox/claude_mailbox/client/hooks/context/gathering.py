@@ -3,8 +3,8 @@
 import time
 from datetime import datetime
 
-from claude_mailbox.client.hooks.framing import length
-from claude_mailbox.client.mail.interrupts import Interrupted, Interrupts
+from claude_mailbox.client.hooks.context.framing import length
+from claude_mailbox.client.mail.receiving.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from claude_mailbox.errors import MailboxError
 

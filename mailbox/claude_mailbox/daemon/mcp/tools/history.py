@@ -6,7 +6,7 @@ from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.input import arguments as given
 from claude_mailbox.daemon.edge.input.arguments import Arguments
 from claude_mailbox.daemon.edge.output.render import for_models, history_json, status_json
-from claude_mailbox.daemon.mcp.parts import cut, json_size
+from claude_mailbox.daemon.mcp.tools.parts import cut, json_size
 from claude_mailbox.model.history import HistoryQuery, check_words
 from claude_mailbox.model.mail import check_message
 

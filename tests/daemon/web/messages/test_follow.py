@@ -9,7 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 from claude_mailbox.daemon.edge.input.callers import Callers
 from claude_mailbox.daemon.http.asgi import Scope
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
-from claude_mailbox.daemon.web.follow import (
+from claude_mailbox.daemon.web.messages.follow import (
     ACK_SECONDS,
     BATCH,
     HEARTBEAT_SECONDS,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from claude_mailbox.cli import app
-from claude_mailbox.cli.commands.mcp_config import FILES, render
+from claude_mailbox.cli.commands.clients.mcp_config import FILES, render
 
 HTTP: dict[str, object] = {"url": "http://127.0.0.1:37849/mcp"}
 NAMED: dict[str, object] = {**HTTP, "headers": {"X-Mailbox": 'a "b" ü'}}

@@ -1,0 +1,1 @@
+"""Commands that clients run, or that set clients up."""

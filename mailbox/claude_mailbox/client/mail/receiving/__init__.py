@@ -1,0 +1,1 @@
+"""What receives mail and prints it."""

@@ -1,0 +1,1 @@
+"""The REST routes about the daemon itself."""
