@@ -13,9 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from daemon.mcp.conftest import wait_until_ready
 from support.commandline import until
-from support.daemon import DaemonProcess
+from support.daemon import PATIENCE_SECONDS, DaemonProcess
 
 NEVER = "nobody-has-this-id"
 # This process lives as long as the test does; nobody can have the other.
@@ -26,7 +25,7 @@ class Client:
     """A client of the daemon over TCP, which starts and ends sessions."""
 
     def __init__(self, daemon: DaemonProcess) -> None:
-        self.http = httpx.Client(base_url=daemon.url)
+        self.http = httpx.Client(base_url=daemon.url, timeout=PATIENCE_SECONDS)
 
     def start(self, session_id: str, **fields: object) -> dict[str, Any]:
         """Start a session and return what it is told."""
@@ -84,13 +83,12 @@ Connect = Callable[[DaemonProcess], Client]
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """Returns clients of a daemon, whose tools are ready then; they are closed at the end."""
+    """Returns clients of a daemon; they are closed at the end."""
     clients: list[Client] = []
 
     def create(daemon: DaemonProcess) -> Client:
         client = Client(daemon)
         clients.append(client)
-        wait_until_ready(daemon)
         return client
 
     yield create
