@@ -4,9 +4,14 @@ import time
 from collections.abc import Callable
 
 import apsw
+import psycopg
 
 from bench.context import BODY
 from bench.daemon import Home
+from claude_mailbox.daemon.store.postgres.connection import StoreConnection
+from claude_mailbox.daemon.store.postgres.transaction import (
+    create_transaction as create_postgres_transaction,
+)
 from claude_mailbox.daemon.store.sqlite.database import close_database, open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from claude_mailbox.model.drafts import URGENCIES, Draft
@@ -54,6 +59,28 @@ def fill_stopped(
                     mail.send(draft(mailbox, number), now, max_pending=_NO_LIMIT)
     finally:
         close_database(connection)
+
+
+def fill_postgres(url: str, mailbox: str, count: int) -> None:
+    """Put *count* messages into *mailbox*, past the daemons, and bring the statistics up to date."""
+    with psycopg.connect(
+        url, autocommit=True, options="-c search_path=claude_mailbox"
+    ) as connection:
+        transaction = create_postgres_transaction(StoreConnection(connection), daemon_id="bench")
+        for name in ("sender", mailbox):
+            transaction.mailboxes.register(name, _now())
+        # One row counts what waits: many changes of a row in one transaction are slow.
+        for start in range(0, count, _CHUNK):
+            connection.execute(
+                "WITH message AS (INSERT INTO message"
+                " (recipient_id, sender_id, recipient, sender, sent_at)"
+                " SELECT mailbox.id, sender.id, mailbox.name, sender.name, %s"
+                " FROM mailbox, mailbox AS sender, generate_series(1, %s)"
+                " WHERE mailbox.name = %s AND sender.name = 'sender' RETURNING id)"
+                " INSERT INTO body (message_id, text) SELECT id, %s FROM message",
+                (_now(), min(_CHUNK, count - start), mailbox, BODY.encode()),
+            )
+        connection.execute("VACUUM ANALYZE message, body, backlog")
 
 
 def deliver_stopped(home: Home, mailbox: str) -> None:

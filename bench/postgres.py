@@ -10,13 +10,33 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from bench.errors import BenchError
+from bench.machine import cpu_seconds
 
 _START_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server.
+
+    Attributes:
+        url: the address of its database.
+        pid: of its first process.
+    """
+
+    url: str
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of its processes that are there now."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
+        return sum(cpu_seconds(int(pid)) for pid in children.split())
 
 
 def find() -> str | None:
@@ -27,8 +47,8 @@ def find() -> str | None:
 
 
 @contextlib.contextmanager
-def serving(programs: str, parent: str | None) -> Iterator[str]:
-    """Run a server below *parent*; yield the address of its database."""
+def serving(programs: str, parent: str | None) -> Iterator[Server]:
+    """Run a server below *parent*."""
     user: dict[str, Any] = {}
     is_root = os.getuid() == 0  # which PostgreSQL refuses
     if is_root and parent is not None and not _is_open(parent):
@@ -52,7 +72,8 @@ def serving(programs: str, parent: str | None) -> Iterator[str]:
     )
     try:
         _wait(os.path.join(data, "postmaster.pid"))
-        yield f"postgresql://postgres@/postgres?host={quote(folder, safe='')}"
+        url = f"postgresql://postgres@/postgres?host={quote(folder, safe='')}"
+        yield Server(url, process.pid)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait()

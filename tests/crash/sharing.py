@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import trio
 
+from claude_mailbox.daemon.store.postgres.engine import DEAD_SECONDS
 from crash.crowd import Book, Outlet, check, follow, send_and_forget, send_with_keys, watch
 from support.daemon import PATIENCE_SECONDS, DaemonProcess
 from support.postgres import PostgresServer
@@ -17,17 +18,21 @@ from support.postgres import PostgresServer
 RECEIVERS = {"watched": watch, "checked": check, "followed": follow}
 # This one has receivers on all daemons.
 EVERYWHERE = "everywhere"
-# Past the 15 seconds after which a daemon without a heartbeat is taken for dead.
-FREEZE_SECONDS = 17.0
+# How long a daemon is frozen past the time after which it is taken for dead.
+PAST_DEAD_SECONDS = 2
 
 Fault = Callable[[], Awaitable[None]]
 
-# A daemon whose wall clock is off by so many seconds.
-_SHIFTED = """
+# A daemon whose wall clock is off by so many seconds, and which takes others for dead after so many.
+_DAEMON = """
 import sys, time
-seconds, real = int(sys.argv.pop(1)), time.time_ns
+seconds, dead_seconds, real = int(sys.argv.pop(1)), int(sys.argv.pop(1)), time.time_ns
 time.time_ns = lambda: real() + seconds * 1_000_000_000
 time.time = lambda: time.time_ns() / 1e9
+from claude_mailbox.daemon.delivery import news
+from claude_mailbox.daemon.store.postgres import engine
+engine.DEAD_SECONDS = dead_seconds
+engine.BEAT_SECONDS = news.LOOK_AROUND_SECONDS = dead_seconds / 4
 from claude_mailbox.__main__ import main
 main()
 """
@@ -47,7 +52,9 @@ class Sharing:
         database: str,
         daemons: list[DaemonProcess],
         dice: random.Random,
+        dead_seconds: int,
     ) -> None:
+        self._dead_seconds = dead_seconds
         self.book = Book()
         self.outlets = [Outlet(daemon, self.book) for daemon in daemons]
         for outlet in self.outlets:
@@ -96,7 +103,7 @@ class Sharing:
         daemon = self.outlets[0].daemon
         self.book.may_be_late = True
         daemon.send_signal(signal.SIGSTOP)
-        await trio.sleep(FREEZE_SECONDS)
+        await trio.sleep(self._dead_seconds + PAST_DEAD_SECONDS)
         daemon.send_signal(signal.SIGCONT)
 
     async def work(self, faults: Sequence[Fault], between: int) -> None:
@@ -172,17 +179,22 @@ class Sharing:
 
 
 @contextmanager
-def three_daemons(server: PostgresServer, dice: random.Random) -> Iterator[Sharing]:
-    """Start three daemons on a new database, whose clocks are ten minutes apart."""
+def three_daemons(
+    server: PostgresServer, dice: random.Random, *, dead_seconds: int = DEAD_SECONDS
+) -> Iterator[Sharing]:
+    """Start three daemons on a new database, whose clocks are ten minutes apart.
+
+    Without a heartbeat for *dead_seconds* they are taken for dead.
+    """
     database = server.create_database()
     with ExitStack() as stack:
         daemons = [
             stack.enter_context(
                 DaemonProcess(
                     {"databaseUrl": server.url(database)},
-                    command=[sys.executable, "-c", _SHIFTED, str(seconds)],
+                    command=[sys.executable, "-c", _DAEMON, str(seconds), str(dead_seconds)],
                 )
             )
             for seconds in (-600, 0, 600)
         ]
-        yield Sharing(server, database, daemons, dice)
+        yield Sharing(server, database, daemons, dice, dead_seconds)

@@ -19,7 +19,10 @@ async def test_nothing_is_lost_and_nothing_acked_comes_back() -> None:
     """What was answered is received, what was acked came once, and a mailbox held its order."""
     print(f"MAILBOX_CRASH_SEED={SEED}")
     dice = random.Random(SEED)
-    with PostgresServer(durable=True) as server, three_daemons(server, dice) as sharing:
+    with (
+        PostgresServer(durable=True) as server,
+        three_daemons(server, dice, dead_seconds=4) as sharing,
+    ):
         await sharing.work(sharing.faults(4), between=40)
         print(sharing.summary())
         sharing.check()

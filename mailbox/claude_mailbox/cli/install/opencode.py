@@ -36,31 +36,35 @@ export const ClaudeMailbox = async ({ client, directory }) => {
   let caller // the session whose calls the daemon takes this process's calls for
   let watcher
 
+  // Whatever fails here must not fail the session.
   const run = async (moment, sessionID) => {
-    const child = Bun.spawn([...program, ...options, "--moment", moment], {
-      stdin: new Blob([JSON.stringify({ sessionID, cwd: directory })]),
-      stdout: "pipe",
-      stderr: "ignore",
-    })
-    const text = await new Response(child.stdout).text()
     try {
-      return JSON.parse(text)
+      const child = Bun.spawn([...program, ...options, "--moment", moment], {
+        stdin: new Blob([JSON.stringify({ sessionID, cwd: directory })]),
+        stdout: "pipe",
+        stderr: "ignore",
+      })
+      return JSON.parse(await new Response(child.stdout).text())
     } catch {
       return {}
     }
   }
 
+  const ask = async (moment, id, session) => {
+    const { bell, additionalContext } = await run(moment, id)
+    if (bell) {
+      session.bell = bell
+      watcher ??= watch(dirname(bell), (_, name) => rung(name))
+    }
+    return additionalContext
+  }
+
   const begin = async (id) => {
     const { data } = await client.session.get({ path: { id } })
-    if (data?.parentID) {
-      sessions.set(id, null)
-      return ""
-    }
-    const { bell, additionalContext } = await run("start", id)
-    sessions.set(id, { bell, isBusy: true, isRung: false })
-    caller = id
-    if (bell) watcher ??= watch(dirname(bell), (_, name) => rung(name))
-    return additionalContext ?? ""
+    const session = data?.parentID ? null : { isBusy: true, isRung: false }
+    sessions.set(id, session)
+    caller = session ? id : caller
+    return session ? await ask("start", id, session) : ""
   }
 
   const rung = (name) => {
@@ -76,13 +80,15 @@ export const ClaudeMailbox = async ({ client, directory }) => {
     session.isBusy = true
     const { agent, model, variant } = session
     const parts = [{ type: "text", text: prompt }]
-    client.session.promptAsync({ path: { id }, body: { agent, model, variant, parts } })
+    const idle = () => (session.isBusy = false)
+    const body = { agent, model, variant, parts }
+    client.session.promptAsync({ path: { id }, body }).then(({ error }) => error && idle(), idle)
   }
 
   // Mail that comes after a look is rung for again.
-  const look = async (moment, id, session) => {
+  const look = (moment, id, session) => {
     session.isRung = false
-    return (await run(moment, id)).additionalContext
+    return ask(moment, id, session)
   }
 
   return {

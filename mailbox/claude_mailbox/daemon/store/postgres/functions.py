@@ -74,6 +74,11 @@ BEGIN
 END $$;
 """
 
+# Few messages wait that were handed out before.
+TRIED = """
+CREATE INDEX message_tried ON message (recipient_id, attempts) WHERE state = 0 AND attempts > 0;
+"""
+
 # Leases the first messages of a mailbox, if there is one of that name. There is always a row: the
 # mailbox, what still waits there and which of these were handed out too often are in each.
 CLAIM = """
@@ -122,7 +127,7 @@ BEGIN
         SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO v_worn FROM message
             WHERE recipient_id = v_mailbox_id AND state = 0
                 AND (expires_at IS NULL OR expires_at > p_now)
-                AND attempts >= p_max_attempts
+                AND attempts > 0 AND attempts >= p_max_attempts
                 AND (p_thread IS NULL OR p_thread IN (thread, id));
     END IF;
     RETURN QUERY SELECT v_mailbox_id, v_seen_at, v_remaining, v_worn, claimed.* FROM (SELECT)

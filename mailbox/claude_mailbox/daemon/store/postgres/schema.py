@@ -254,7 +254,7 @@ CREATE INDEX search_words ON search USING gin (words);
 """
 
 # Appended to, never edited: each entry takes the database from its index to the next number.
-MIGRATIONS = (_FIRST, functions.SEND, functions.CLAIM, functions.SETTLE)
+MIGRATIONS = (_FIRST, functions.SEND, functions.CLAIM, functions.SETTLE, functions.TRIED)
 
 
 def migrate(connection: Connection) -> int:

@@ -14,6 +14,8 @@ from claude_mailbox.model.mail import KEY_MILLISECONDS, Backlog, Receipt
 
 _SEND = f"SELECT * FROM send_message({', '.join(['%s'] * 22)})"
 _MAX_PENDING = 2**62
+_LINE = f"SELECT id FROM message WHERE recipient_id = %(id)s AND state = {WAITING}"
+_IN_ORDER = " ORDER BY urgency < 1, id LIMIT 1"
 
 
 class PostgresMail(MailStore):
@@ -147,11 +149,11 @@ class PostgresMail(MailStore):
         found = self._mailboxes.find(name)
         if found is None:
             return Backlog(0, None)
-        first = f"(SELECT min(id) FROM message WHERE recipient_id = %(id)s AND state = {WAITING}"
         row = self._connection.execute(
-            # Each half reads one row of the line's index.
-            f"SELECT sent_at FROM message WHERE id = least({first} AND urgency < 1),"
-            f" {first} AND NOT urgency < 1))",
+            # The first of the line may be urgent, and one that is not be older. Each half reads one
+            # row of the line's index.
+            "SELECT sent_at FROM message WHERE id ="
+            f" least(({_LINE}{_IN_ORDER}), ({_LINE} AND (urgency < 1) IS TRUE{_IN_ORDER}))",
             {"id": found[0]},
         ).fetchone()
         return Backlog(self._mailboxes.counts(found[0])[0], None if row is None else row[0])
