@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from claude_mailbox.daemon.http.descriptors import share
+from daemon.mcp.conftest import wait_until_ready
 from support.daemon import DaemonProcess
 from wire.conftest import address_of
 from wire.connection import Connection
@@ -95,9 +96,7 @@ def short(request: pytest.FixtureRequest) -> Iterator[tuple[DaemonProcess, int]]
     """A daemon with few descriptors, and how many clients may connect by TCP."""
     script = f'ulimit -n {request.param} && exec "$0" -m claude_mailbox "$@"'
     with DaemonProcess(command=["/bin/sh", "-c", script, sys.executable]) as daemon:
-        with Mail(address_of(daemon)) as mail:
-            while mail.health()["mcp"] != "ready":
-                pass
+        wait_until_ready(daemon)
         yield daemon, share(request.param, 2)
         assert "cannot accept" not in daemon.log()
 
