@@ -42,6 +42,7 @@ class HeldWorker:
     """
 
     def __init__(self) -> None:
+        self.calls = 0
         self.is_free = trio.Event()
         self.is_free.set()
         self.is_running = False
@@ -51,6 +52,7 @@ class HeldWorker:
         self.is_free = trio.Event()
 
     async def run(self, function: Callable[[], T]) -> T:
+        self.calls += 1
         with trio.CancelScope(shield=True):
             await self.is_free.wait()
             await trio.lowlevel.checkpoint()
@@ -68,7 +70,7 @@ class ObservedEngine(SqliteEngine):
     """SQLite on a worker that can be held up.
 
     Attributes:
-        places: where each batch began, ``WORKER`` or ``EVENT_LOOP``.
+        places: where each transaction began, ``WORKER`` or ``EVENT_LOOP``.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
@@ -122,12 +124,12 @@ class Harness:
         self, *jobs: Callable[[Transaction], object], durable: Sequence[bool] = ()
     ) -> list[object]:
         """Run jobs in one batch, in this order; return the outcomes in the order of answering."""
-        batches = len(self.engine.places)
+        calls = self.worker.calls
         async with trio.open_nursery() as nursery:
             await self.start_batch(nursery)
             for job, wish in zip(jobs, durable or [True] * len(jobs), strict=True):
                 nursery.start_soon(partial(self.note, job, durable=wish))
                 await wait_all_tasks_blocked()
             self.worker.is_free.set()
-        assert len(self.engine.places) == batches + 2, "not one batch"
+        assert self.worker.calls == calls + 2, "not one batch"
         return self.outcomes

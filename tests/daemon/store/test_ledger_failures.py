@@ -223,15 +223,20 @@ class TestFailingTask:
         def fail(*arguments: object, **options: object) -> NoReturn:
             raise RuntimeError("a surprise")
 
+        def refuse(transaction: Transaction) -> NoReturn:
+            raise BadRequest("x")
+
         async def serve() -> None:
             with pytest.raises(RuntimeError, match="a surprise"):
                 await harness.ledger.serve()
 
         engine.worker.hold()
         async with trio.open_nursery() as nursery:
-            for _ in range(QUEUE_LIMIT + 3):
-                nursery.start_soon(harness.note, look)
-            await wait_all_tasks_blocked()
+            # A batch has savepoints when one of its jobs has failed.
+            jobs = [refuse] if method == "savepoint" else []
+            for job in [*jobs, *[look] * (QUEUE_LIMIT + 3)][: QUEUE_LIMIT + 3]:
+                nursery.start_soon(harness.note, job)
+                await wait_all_tasks_blocked()
             monkeypatch.setattr(engine, method, fail)
             nursery.start_soon(serve)
             await wait_all_tasks_blocked()

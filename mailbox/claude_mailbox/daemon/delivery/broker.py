@@ -5,7 +5,6 @@ whether they arrived (see edge/output/handover.py).
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import trio
 
@@ -186,9 +185,9 @@ class Broker:
             job, brief=len(draft.body) <= BRIEF_CHARACTERS
         )
         await self._stored(draft, now, change, receipt)
-        if not sessions:
-            return receipt
-        return replace(receipt, session=living_session(sessions, receipt.recipient))
+        if sessions:
+            receipt.session = living_session(sessions, receipt.recipient)
+        return receipt
 
     async def send_to_group(self, draft: Draft) -> GroupReceipt | Receipt:
         """Store a copy for each member of a group in one transaction, then wake them.
@@ -210,13 +209,9 @@ class Broker:
 
         answer, sessions, change = await self._ledger.run(job)
         await self._stored(draft, now, change, answer)
-        if isinstance(answer, Receipt):
-            return replace(answer, session=living_session(sessions, answer.recipient))
-        copies = [
-            replace(copy, session=living_session(sessions, copy.recipient))
-            for copy in answer.copies
-        ]
-        return replace(answer, copies=copies)
+        for copy in [answer] if isinstance(answer, Receipt) else answer.copies:
+            copy.session = living_session(sessions, copy.recipient)
+        return answer
 
     async def _stored(
         self, draft: Draft, now: int, change: Change, receipt: GroupReceipt | Receipt

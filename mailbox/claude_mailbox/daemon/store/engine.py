@@ -23,13 +23,11 @@ class Engine(Protocol):
         errors: what the calls raise when the database cannot be read or written; anything else
             is a bug.
         works_in_place: whether a short transaction is quick enough for the event loop.
-        has_quick_savepoints: whether they cost next to nothing, beside the jobs.
         is_shared: whether other daemons work with the same database.
     """
 
     errors: tuple[type[Exception], ...]
     works_in_place: bool
-    has_quick_savepoints: bool
     is_shared: bool
 
     def on_thread(self, function: Callable[[], T]) -> Awaitable[T]:

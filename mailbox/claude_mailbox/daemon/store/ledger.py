@@ -1,10 +1,9 @@
 """The one task that owns the database: jobs in over a bounded channel, one commit per batch.
 
-A job is a function of a `Transaction`. The task takes what has queued up, runs each job in a
-savepoint of one transaction, commits once, and only then answers all of them. So a failing job
-fails alone, a failing commit fails its batch, and many senders share one flush. Nobody waits for
-a batch to fill: the first job starts it. Where savepoints are not quick, a batch does without them
-until a job fails; then it is begun anew, with them.
+A job is a function of a `Transaction`. The task takes what has queued up, runs the jobs in one
+transaction, commits once, and only then answers all of them. When a job fails, the batch is begun
+anew with a savepoint for each. So a failing job fails alone, a failing commit fails its batch, and
+many senders share one flush. Nobody waits for a batch to fill: the first job starts it.
 
 A batch in which no job asks for durability commits without a flush. Such are claims, releases and
 presence: after a crash of the process they are there all the same, and after a power cut their
@@ -53,6 +52,9 @@ _IN_PLACE_JOBS = 64
 _QUICK_SECONDS = 0.001
 _UNPROVEN_SECONDS = 0.016
 
+# Where one job failed, others will: so many batches after it are done in savepoints at once.
+_CAREFUL_BATCHES = 100
+
 # A batch that meets other daemons in its way is begun anew, so often and for so long at most.
 _TRIES = 20
 _TRY_SECONDS = 10.0
@@ -80,6 +82,7 @@ class Ledger:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._flush_seconds = _UNPROVEN_SECONDS
+        self._careful_batches = 0
         self._jobs, self._inbox = trio.open_memory_channel[Job](QUEUE_LIMIT)
         self._has_failed = False
         self.jobs = 0
@@ -217,7 +220,8 @@ class Ledger:
         """
         deadline: float | None = None
         tries = 1
-        savepoints = len(batch) > 1 and self._engine.has_quick_savepoints
+        savepoints = len(batch) > 1 and self._careful_batches > 0
+        self._careful_batches = max(0, self._careful_batches - 1)
         while True:
             try:
                 transaction = self._engine.begin(flush=flush, wait=wait)
@@ -226,6 +230,7 @@ class Ledger:
                 if not self._run_all(transaction, batch, savepoints=savepoints):
                     self._engine.rollback()
                     savepoints = True
+                    self._careful_batches = _CAREFUL_BATCHES
                     continue
                 self._end(flush=flush)
             except self._engine.errors as error:

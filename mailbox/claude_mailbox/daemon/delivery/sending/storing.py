@@ -5,7 +5,6 @@ writes to a name that nobody knows is told which others he may have meant.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.conversation import sending
@@ -67,7 +66,7 @@ class Sending:
         )
         sessions = transaction.shown.facts(receipt.recipient)
         if sessions or receipt.duplicate or not receipt.known:
-            receipt = self._admit(change, draft, receipt, sessions)
+            self._complete(change, draft, receipt, sessions)
         if not receipt.duplicate and not receipt.is_held and draft.delay is None:
             sending.arrive(
                 change, receipt.id, draft.reply_to, receipt.recipient, quiet=draft.is_quiet
@@ -98,8 +97,8 @@ class Sending:
             found = dict(change.transaction.shown.facts())
         return receipt, found
 
-    def _admit(self, change: Change, draft: Draft, receipt: Receipt, sessions: Sessions) -> Receipt:
-        """Return the receipt of what was just stored, or raise why it must not be."""
+    def _complete(self, change: Change, draft: Draft, receipt: Receipt, sessions: Sessions) -> None:
+        """Complete the receipt of what was just stored, or raise why it must not be."""
         transaction, now = change.transaction, change.now
         if not receipt.known:
             names = self._suggestions.names(transaction, receipt.recipient, receipt.sender, now)
@@ -109,15 +108,12 @@ class Sending:
                     " check the name, or send without 'strict'.",
                     list(names),
                 )
-            if names:
-                receipt = replace(receipt, suggestions=names)
+            receipt.suggestions = names
         if receipt.duplicate:
-            is_held = transaction.exchanges.is_held(receipt.id)
-            return replace(receipt, is_held=True) if is_held else receipt
-        if not sessions:
-            return receipt
-        told = limits.count(self._limits, transaction, receipt, sessions, now)
-        if told is None:
-            return receipt
-        waiting = receipt.pending - told.is_held
-        return replace(receipt, guard=told, is_held=told.is_held, pending=waiting)
+            receipt.is_held = transaction.exchanges.is_held(receipt.id)
+        elif sessions:
+            told = limits.count(self._limits, transaction, receipt, sessions, now)
+            if told is not None:
+                receipt.guard = told
+                receipt.is_held = told.is_held
+                receipt.pending -= told.is_held

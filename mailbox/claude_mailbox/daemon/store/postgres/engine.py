@@ -75,7 +75,6 @@ class PostgresEngine(Engine):
 
     errors = (psycopg.Error, DatabaseAway, OutcomeUnknown)
     works_in_place = False
-    has_quick_savepoints = False
     is_shared = True
 
     def __init__(

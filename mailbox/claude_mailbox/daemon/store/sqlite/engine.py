@@ -72,7 +72,6 @@ class SqliteEngine(Engine):
 
     errors = (apsw.Error, DatabaseGone)
     works_in_place = True
-    has_quick_savepoints = True
     is_shared = False
 
     def __init__(
