@@ -7,7 +7,6 @@ import os
 import time
 
 from claude_mailbox import paths
-from claude_mailbox.client.reach.lock_file import running_daemon
 
 _SECONDS = 0.5
 # TLS takes three rounds to another machine, which may be far away.
@@ -28,6 +27,9 @@ def complaint() -> str | None:
     """Return the sentence for a daemon that did not answer, or None if it was said a moment ago."""
     if _was_told():
         return None
+    # Imported here: hardly ever needed.
+    from claude_mailbox.client.reach.lock_file import running_daemon
+
     try:
         with open(paths.unanswered_path(), "wb"):
             pass

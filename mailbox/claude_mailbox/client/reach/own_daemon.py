@@ -11,7 +11,6 @@ from claude_mailbox import paths
 from claude_mailbox.client import codec
 from claude_mailbox.client.reach.address import Address, own_socket, parse_url
 from claude_mailbox.client.reach.connection import Connection, SocketForbidden
-from claude_mailbox.client.reach.lock_file import running_daemon
 from claude_mailbox.errors import DaemonUnreachable
 
 _PROOF_SECONDS = 5.0
@@ -49,6 +48,9 @@ def running_tcp() -> Address | None:
 
 def _urls() -> list[str]:
     """Return the addresses of the daemon that runs in our home folder."""
+    # Imported here: whoever reaches the socket does not need it.
+    from claude_mailbox.client.reach.lock_file import running_daemon
+
     addresses = (running_daemon() or {}).get("addresses")
     return [str(url) for url in addresses] if isinstance(addresses, list) else []
 
