@@ -88,6 +88,20 @@ async def test_a_session_that_saw_it_and_idles_for_a_minute_will_not_answer(talk
     assert await talk.notices("a") == [("unanswerable", question)]
 
 
+async def test_an_answer_that_is_delayed_or_held_still_comes(talk: Talk) -> None:
+    """Nobody is told that none will, however long its session idles."""
+    await talk.begin_session(SESSION, "b")
+    question = await talk.send("a", "b", "why?", ask=6000.0)
+    await talk.take("b")
+    await talk.note_state(SESSION, "idle")
+    await talk.reply("b", question, "because", delay=300.0)
+    await trio.sleep(200)
+    assert await talk.bodies("a") == []
+    await trio.sleep(110)
+    assert await talk.bodies("a") == ["because"]
+    assert (await talk.status("a", question)).outcome == "answered"
+
+
 async def test_a_deleted_mailbox_will_not_answer(talk: Talk) -> None:
     question = await talk.send("a", "b", "why?", ask=600.0)
     await talk.take("b")

@@ -41,6 +41,12 @@ _DAEMON_ID = 0
 _AGAIN_MILLISECONDS = 5000
 
 _IS_OPEN = "answer_by IS NOT NULL AND outcome IS NULL"
+# Its answer is stored, but held or delayed.
+_ANSWER_COMES = (
+    "EXISTS (SELECT 1 FROM message AS reply WHERE reply.reply_to = message.id"
+    " AND reply.sender_id = message.recipient_id AND reply.is_final"
+    f" AND reply.state IN ({DELAYED}, {HELD}))"
+)
 _EXPIRES = f"expires_at IS NOT NULL AND state IN ({WAITING}, {DELAYED}, {HELD})"
 _IS_DELAYED = f"visible_at IS NOT NULL AND state = {DELAYED}"
 _RECIPIENT = (
@@ -113,7 +119,8 @@ class PostgresConversation(ConversationStore):
         rows = self._connection.execute(
             f"SELECT id, {_RECIPIENT}, recipient_id, sent_at, answer_by, delivered_at,"
             " EXISTS (SELECT 1 FROM mailbox WHERE mailbox.id = recipient_id)"
-            f" FROM message WHERE {_IS_OPEN} ORDER BY id FOR NO KEY UPDATE OF message SKIP LOCKED"
+            f" FROM message WHERE {_IS_OPEN} AND NOT {_ANSWER_COMES}"
+            " ORDER BY id FOR NO KEY UPDATE OF message SKIP LOCKED"
         ).fetchall()
         if rows:
             self._locks.wait_no_more()

@@ -40,6 +40,12 @@ _DAEMON_ID = 0
 _AGAIN_MILLISECONDS = 5000
 
 _IS_OPEN = "answer_by IS NOT NULL AND outcome IS NULL"
+# Its answer is stored, but held or delayed.
+_ANSWER_COMES = (
+    "EXISTS (SELECT 1 FROM message AS reply WHERE reply.reply_to = message.id"
+    " AND reply.sender_id = message.recipient_id AND reply.is_final"
+    f" AND reply.state IN ({DELAYED}, {HELD}))"
+)
 _EXPIRES = f"expires_at IS NOT NULL AND state IN ({WAITING}, {DELAYED}, {HELD})"
 _RECIPIENT = (
     "coalesce((SELECT name FROM mailbox WHERE mailbox.id = message.recipient_id), recipient)"
@@ -98,7 +104,8 @@ class SqliteConversation(ConversationStore):
         rows: list[Any] = self._connection.execute(
             f"SELECT id, {_RECIPIENT}, recipient_id, sent_at, answer_by, delivered_at,"
             " EXISTS (SELECT 1 FROM mailbox WHERE mailbox.id = recipient_id)"
-            f" FROM message INDEXED BY message_question WHERE {_IS_OPEN} ORDER BY id"
+            f" FROM message INDEXED BY message_question WHERE {_IS_OPEN} AND NOT {_ANSWER_COMES}"
+            " ORDER BY id"
         ).fetchall()
         return [self._open_question(*row) for row in rows]
 
