@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Engine(Protocol):
-    """A database, as the ledger drives it: one transaction at a time, each job in a savepoint.
+    """A database, as the ledger drives it: one transaction at a time, with savepoints if need be.
 
     The calls that are not ``async`` may block. They run within ``on_thread``, never two at a
     time, or on the event loop if the engine ``works_in_place``.
