@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_mailbox.client.hooks.hints import HINT
+from claude_mailbox.client.hooks.others.hints import HINT
 from e2e.conftest import Measure, Sessions
 from e2e.harness.claude import Claude
 from e2e.harness.mail import Mail

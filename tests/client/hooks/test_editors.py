@@ -2,7 +2,7 @@
 
 import pytest
 
-from claude_mailbox.client.hooks.hints import HINT
+from claude_mailbox.client.hooks.others.hints import HINT
 from client.hooks.client_process import rows, run_command, run_hook, send
 from support.daemon import DaemonProcess
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from claude_mailbox.client.hooks.client_forms import CLIENTS
-from claude_mailbox.client.hooks.hints import HINT
+from claude_mailbox.client.hooks.others.forms import CLIENTS
+from claude_mailbox.client.hooks.others.hints import HINT
 from claude_mailbox.client.identity.bell_command import TEXT
 from claude_mailbox.daemon.delivery.sessions.doorbell import PAUSES
 from client.hooks.client_process import rows, run_hook, send

@@ -2,7 +2,6 @@
 
 import os
 
-from claude_mailbox.client.identity.client_process import ancestor_keys
 from claude_mailbox.client.reach.api import Daemon, Identity, Refused
 from claude_mailbox.errors import BadRequest
 
@@ -33,6 +32,9 @@ def own_identity(daemon: Daemon, name: "str | None", option: str) -> Identity:
 
 
 def _sessions_of_ancestors(daemon: Daemon) -> "list[str]":
+    # Imported here, because most commands are told.
+    from claude_mailbox.client.identity.client_process import ancestor_keys
+
     with daemon:
         for key in ancestor_keys():
             try:

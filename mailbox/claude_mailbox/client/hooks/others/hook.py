@@ -8,14 +8,14 @@ import os
 
 from claude_mailbox.client import output
 from claude_mailbox.client.hooks.check import FRAME_LENGTH
-from claude_mailbox.client.hooks.client_forms import CLIENTS, MOMENTS, working_folder
-from claude_mailbox.client.hooks.hints import HINT, forget_hints, has_mail, has_new_mail
 from claude_mailbox.client.hooks.hook_io import OUTPUT_LIMIT, read_input, text_field
+from claude_mailbox.client.hooks.others.forms import CLIENTS, MOMENTS, working_folder
+from claude_mailbox.client.hooks.others.hints import HINT, forget_hints, has_mail, has_new_mail
 from claude_mailbox.client.hooks.patience import complaint, seconds_to_wait
 from claude_mailbox.client.hooks.session_events import report_event
 from claude_mailbox.client.identity.bell_command import TEXT, mark_busy
 from claude_mailbox.client.identity.client_process import ancestor_key
-from claude_mailbox.client.mail.receiving.interrupts import Interrupted, Interrupts
+from claude_mailbox.client.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.api import Daemon, Identity, Refused
 from claude_mailbox.client.reach.connection import NoAnswer
 from claude_mailbox.errors import BadRequest, DaemonUnreachable, MailboxError, OutputLost
@@ -188,7 +188,7 @@ class ClientHook:
                 return
             # Imported here, because most hooks find no mail.
             from claude_mailbox.client.hooks.context.framing import frame
-            from claude_mailbox.client.mail.receiving.printing import print_mail
+            from claude_mailbox.client.printing import print_mail
 
             text, shown = frame(deliveries, pending, None, room)
             rest = deliveries[len(shown) :]
