@@ -1,7 +1,9 @@
 """``install`` of each client that can be run offline, and what it gives to a session."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -98,7 +100,7 @@ def test_a_session_has_tools_a_lasting_name_and_its_mail(
         )
         assert {each["from"] for each in sent} == {name}
 
-        mail.send(name, "before the prompt")
+        first = mail.send(name, "before the prompt")["id"]
         model.plan = [
             client.shell(f"{COMMAND} send --from shell --to {name} between"),
             call(client.send, to=name, body="to myself"),
@@ -109,9 +111,45 @@ def test_a_session_has_tools_a_lasting_name_and_its_mail(
         assert [text in model.requests[-1] for text in ("  between", "  to myself")] == [True, True]
         assert own_name(model.requests[-1]) == name
         assert mail.pending(name) == 0
+        (own,) = json.loads(mail.run("log", "--name", name, "--search", "myself", "--json"))
+        assert own["from"] == name
+        receipt = json.loads(mail.run("receipt", str(first), "--name", "outside", "--json"))
+        assert receipt["state"] == "delivered"
 
         mail.run("uninstall", word)
         assert contents(list(before)) == before
+
+
+@pytest.mark.parametrize("word", ["codex", "gemini", "qwen"])
+def test_mail_is_delivered_when_the_model_has_answered(word: str, folder: Path, mail: Mail) -> None:
+    """Not when the client is killed before; and what its file has is in the next conversation."""
+    client = CLIENTS[word]
+    mail.start()
+    with OtherModel(client.tool) as model:
+        installation = Installation(word, folder, model, mail)
+        mail.run("install", word)
+        installation.run(client.first, "Hello.")
+        name = own_name(model.requests[0])
+        number = mail.send(name, "the only one")["id"]
+
+        def state() -> str:
+            receipt = mail.run("receipt", str(number), "--name", "outside", "--json")
+            return str(json.loads(receipt)["state"])
+
+        with installation.start(client.again, "Go on.") as running:
+
+            def kill() -> Text:
+                assert state() == "leased"
+                os.killpg(running.pid, signal.SIGKILL)
+                return say("Too late.")
+
+            model.plan = [kill]
+        assert "  the only one" in model.requests[-1]
+        eventually(lambda: state() == "waiting", lambda: f"it is {state()}")
+
+        installation.run(client.again, "Go on again.")
+        assert model.requests[-1].count("  the only one") in (1, 2)
+        assert state() == "delivered"
 
 
 @pytest.mark.parametrize("word", ["copilot", "gemini", "qwen"])

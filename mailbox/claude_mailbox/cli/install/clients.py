@@ -90,6 +90,7 @@ def _qwen() -> Edits:
     settings = in_home(".qwen", "settings.json")
     # What its SessionStart hook says does not reach the model: the first prompt introduces.
     events = {
+        "SessionStart": "start",
         "UserPromptSubmit": "prompt",
         "PostToolUse": "tool",
         "Stop": "stop",
