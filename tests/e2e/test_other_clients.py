@@ -6,9 +6,11 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -247,6 +249,44 @@ def test_amp_connects(folder: Path, mail: Mail) -> None:
         timeout=60,
     )
     assert re.search(r"mailbox \(user settings\): connected \(\d+ tools: send,", done.stdout)
+
+
+class NoPlugins(BaseHTTPRequestHandler):
+    """Amp's server, for a user who has no plugins there."""
+
+    def do_POST(self) -> None:
+        answer = b'{"ok": true, "result": []}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+def test_amp_loads_our_plugin(folder: Path, mail: Mail) -> None:
+    """And knows the events that it handles."""
+    program = find_program("amp", "amp")
+    mail.env["HOME"] = str(folder)
+    mail.run("install", "amp")
+    with HTTPServer(("127.0.0.1", 0), NoPlugins) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        done = subprocess.run(
+            [program, "plugins", "list"],
+            env={**mail.env, "AMP_URL": address, "AMP_API_KEY": "x"},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        server.shutdown()
+    assert "claude-mailbox.ts active" in done.stdout
+    assert "events: agent.start, tool.result, agent.end" in done.stdout
 
 
 def test_claude_code_needs_no_plugin(claude: Claude, sessions: Sessions, mail: Mail) -> None:

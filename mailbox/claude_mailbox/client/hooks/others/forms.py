@@ -129,6 +129,7 @@ if TYPE_CHECKING:
 
 _ONCE = ("start", "tool")
 CLIENTS = {
+    "amp": ClientForm(None, ("thread",), _plain, watches_bell=True),
     "codex": ClientForm("mcp__mailbox__", ("session_id",), _as_claude_code, has_proof=True),
     "copilot": ClientForm("mailbox-", ("sessionId",), _plain, _block, has_event=False),
     "cursor": ClientForm(
