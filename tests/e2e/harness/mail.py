@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from e2e.harness.waiting import TIMEOUT, eventually
-from support.daemon import DaemonProcess
+from support.daemon import COMMAND, DaemonProcess
 
 UNREACHABLE = 2
 ROOT = Path(__file__).parents[3]
@@ -46,11 +46,15 @@ class Mail:
         home: the home folder.
         url: where the daemon listens.
         env: environment of the command and of the client with its hooks.
+
+    Args:
+        process: the daemon, if it is not a plain one.
+        port: where it listens, if not on a free port.
     """
 
-    def __init__(self) -> None:
-        port = free_port()
-        self._process = DaemonProcess({"port": port})
+    def __init__(self, process: DaemonProcess | None = None, port: int | None = None) -> None:
+        port = port or free_port()
+        self._process = process or DaemonProcess({"port": port}, command=COMMAND)
         self.home = self._process.home
         self.url = f"http://127.0.0.1:{port}"
         # The port of a daemon that a hook starts.

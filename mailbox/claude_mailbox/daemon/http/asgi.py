@@ -4,7 +4,8 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
-from claude_mailbox.errors import MailboxError, MethodNotAllowed
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.refusals import MethodNotAllowed
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

@@ -1,6 +1,6 @@
 """One bound on what all clients together make the server keep in memory."""
 
-from claude_mailbox.errors import Overloaded
+from claude_mailbox.refusals import Overloaded
 
 # What each connection may keep besides: enough for nearly every request and response, so that a
 # few clients with much leave all others alone.

@@ -19,9 +19,9 @@ reply or the notice. A reply that comes later is a message like others.
 from collections.abc import Callable
 
 from claude_mailbox.daemon.delivery.conversation.change import Change
-from claude_mailbox.errors import MutualAsk, Unanswerable
 from claude_mailbox.model.conversations import TIMED_OUT, UNANSWERABLE, OpenQuestion
 from claude_mailbox.model.mail import Receipt
+from claude_mailbox.refusals import MutualAsk, Unanswerable
 
 # How long a session is idle that does not mean to answer.
 IDLE_MILLISECONDS = 60_000

@@ -19,12 +19,12 @@ The functions decide, and know no database.
 from collections.abc import Mapping, Sequence
 
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import TooManyMessages
 from claude_mailbox.model.limits import MINUTE, Exchange, Guard, Limits
 from claude_mailbox.model.mail import Receipt
 from claude_mailbox.model.names import is_reserved
 from claude_mailbox.model.sessions import SessionFacts
 from claude_mailbox.model.times import iso_time
+from claude_mailbox.refusals import TooManyMessages
 
 # By mailbox; each with the keys of the client processes that run it.
 Sessions = Mapping[str, tuple[SessionFacts, Sequence[str]]]
