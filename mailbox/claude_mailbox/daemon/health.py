@@ -4,7 +4,7 @@ import os
 
 from claude_mailbox import __version__
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery.news import PeerNews
+from claude_mailbox.daemon.delivery.other_daemons import OtherDaemons
 from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
 from claude_mailbox.daemon.edge.output import shapes
 from claude_mailbox.daemon.listening import Listening
@@ -17,7 +17,7 @@ def health(
     listening: Listening,
     endpoint: McpEndpoint,
     lines: WaiterLines,
-    news: PeerNews | None,
+    others: OtherDaemons | None,
 ) -> shapes.Health:
     """Return it."""
     answer: shapes.Health = {
@@ -32,6 +32,6 @@ def health(
     }
     if listening.missing:
         answer["missing"] = list(listening.missing)
-    if news is not None:
-        answer["daemons"] = list(news.daemons)
+    if others is not None:
+        answer["daemons"] = list(others.names)
     return answer

@@ -22,8 +22,8 @@ from claude_mailbox.daemon.clock import SteadyClock
 from claude_mailbox.daemon.databases import Database, open_database
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
-from claude_mailbox.daemon.delivery.news import PeerNews
-from claude_mailbox.daemon.delivery.parties.peers import NoPeers
+from claude_mailbox.daemon.delivery.other_daemons import OtherDaemons
+from claude_mailbox.daemon.delivery.parties.notifier import NullNotifier
 from claude_mailbox.daemon.delivery.parties.presence import Presence
 from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
 from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
@@ -197,14 +197,14 @@ async def _serve(
     doorbell = Doorbell(
         partial(ledger.run, lambda transaction: transaction.sessions.waiting(), durable=False)
     )
-    peers = database.notices or NoPeers()
-    broker = Broker(ledger, lines, presence, config, clock, doorbell, peers)
+    notifier = database.notifications or NullNotifier()
+    broker = Broker(ledger, lines, presence, config, clock, doorbell, notifier)
     sessions = Sessions(ledger, broker, doorbell, clock)
     proofs = Proofs(ledger, broker, clock)
     housekeeping = Housekeeping(ledger, broker, lines, presence, config, clock)
-    news = None
-    if database.look_around is not None:
-        news = PeerNews(broker, lines, doorbell, clock, database.look_around)
+    others = None
+    if database.poll is not None:
+        others = OtherDaemons(broker, lines, doorbell, clock, database.poll)
 
     listeners = 3 if config.serves_network and config.local_port else 2
     max_connections = descriptors.share(descriptors.raise_limit(), listeners)
@@ -242,7 +242,7 @@ async def _serve(
     secret = Secret(paths.secret_path())
     access = InboxAccess(secret.sign, clock)
     events = EventStream(broker, access)
-    look = partial(health, config, database.address, listening, endpoint, lines, news)
+    look = partial(health, config, database.address, listening, endpoint, lines, others)
     routes = [
         *MailRoutes(broker, callers).routes(),
         *MailboxRoutes(broker, callers, look).routes(),
@@ -289,11 +289,11 @@ async def _serve(
         background.start_soon(housekeeping.give_back_space)
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
-        if news is not None and database.notices is not None:
-            background.start_soon(news.apply, database.notices.receive())
-            background.start_soon(database.notices.send)
-            background.start_soon(news.serve)
-            background.start_soon(news.look_for_ends)
+        if others is not None and database.notifications is not None:
+            background.start_soon(others.apply, database.notifications.receive())
+            background.start_soon(database.notifications.send)
+            background.start_soon(others.serve)
+            background.start_soon(others.look_for_receipts)
         background.start_soon(
             StatusFile(ledger, broker.changes, paths.status_path(), broker.user).serve
         )

@@ -20,7 +20,7 @@ from claude_mailbox.daemon.delivery.leases import Leases
 from claude_mailbox.daemon.delivery.mailboxes import Mailboxes
 from claude_mailbox.daemon.delivery.parties.changes import Changes
 from claude_mailbox.daemon.delivery.parties.custody import Custodian
-from claude_mailbox.daemon.delivery.parties.peers import NoPeers, Peers
+from claude_mailbox.daemon.delivery.parties.notifier import Notifier, NullNotifier
 from claude_mailbox.daemon.delivery.parties.presence import Presence
 from claude_mailbox.daemon.delivery.parties.waiters import Waiter, WaiterLines
 from claude_mailbox.daemon.delivery.receipts import Receipts
@@ -61,7 +61,7 @@ class Broker:
         config: limits and ages.
         clock: returns the time in milliseconds since the epoch.
         bell: told of mail that no waiter takes.
-        peers: other daemons on the same database.
+        notifier: tells other daemons on the same database.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class Broker:
         config: Config,
         clock: Callable[[], int],
         bell: Bell,
-        peers: Peers | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self._ledger = ledger
         self._lines = lines
         self._config = config
         self._clock = clock
         self._bell = bell
-        self._peers = peers or NoPeers()
+        self._notifier = notifier or NullNotifier()
         self.presence = presence
         self.askers = Answers()
         self.expiry = Expiry(ledger, clock, self.announce, self.askers, self.tell)
@@ -93,7 +93,7 @@ class Broker:
         self.changes = Changes()
         self.leases = Leases(ledger, clock, self.expiry, self.receipts, self.changes, self.announce)
         self.mailboxes = Mailboxes(
-            ledger, lines, presence, clock, self._peers, self.changes, self.announce, self.user
+            ledger, lines, presence, clock, self._notifier, self.changes, self.announce, self.user
         )
         self._claims = Claims(
             self.expiry,
@@ -126,7 +126,7 @@ class Broker:
         for name in mailboxes:
             if not self._lines.call_front(name):
                 self._bell.ring(name)
-                self._peers.note_mail(name)
+                self._notifier.note_mail(name)
 
     async def tell(self, change: Change) -> None:
         """Say what a committed job has to tell."""
@@ -339,7 +339,7 @@ class Broker:
             if not self._lines.count(name):
                 self._bell.ring(name)
                 if has_more:
-                    self._peers.note_mail(name)
+                    self._notifier.note_mail(name)
 
     async def peek(self, name: str) -> Backlog:
         """Count what waits, without touching it."""

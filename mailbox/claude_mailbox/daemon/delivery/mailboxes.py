@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from claude_mailbox.daemon.delivery.parties.changes import Changes
-from claude_mailbox.daemon.delivery.parties.peers import Peers
+from claude_mailbox.daemon.delivery.parties.notifier import Notifier
 from claude_mailbox.daemon.delivery.parties.presence import Presence
 from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
@@ -20,7 +20,7 @@ class Mailboxes:
         lines: who waits for their mail.
         presence: who was seen.
         clock: returns the time in milliseconds since the epoch.
-        peers: other daemons on the same database.
+        notifier: tells other daemons on the same database.
         changes: told that something has changed.
         announce: says that mail waits in mailboxes.
         user: name of the mailbox of the person at this machine.
@@ -32,7 +32,7 @@ class Mailboxes:
         lines: WaiterLines,
         presence: Presence,
         clock: Callable[[], int],
-        peers: Peers,
+        notifier: Notifier,
         changes: Changes,
         announce: Callable[[Iterable[str]], None],
         user: str,
@@ -42,7 +42,7 @@ class Mailboxes:
         self._presence = presence
         self._clock = clock
         self._user = user
-        self._peers = peers
+        self._notifier = notifier
         self._changes = changes
         self._announce = announce
 
@@ -66,7 +66,7 @@ class Mailboxes:
         self._presence.note(renamed.new)
         for name in {renamed.old, current}:
             self._lines.dismiss(name, Renamed(name, renamed.new))
-        self._peers.note_rename(renamed.old, renamed.new)
+        self._notifier.note_rename(renamed.old, renamed.new)
         self._changes.note()
         if renamed.transferred:
             self._announce([renamed.new])
@@ -83,5 +83,5 @@ class Mailboxes:
         """Delete a mailbox if nothing pends in either direction; return whether that was done."""
         deleted = await self._ledger.run(lambda transaction: transaction.mailboxes.delete(name))
         self._presence.forget_names()
-        self._peers.note_other()
+        self._notifier.note_other()
         return deleted
