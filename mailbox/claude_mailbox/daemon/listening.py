@@ -98,7 +98,7 @@ class Listening:
         self._create_server: Callable[[], Server] | None = None
         self._serve_network: Serve | None = None
         self._socket_path = paths.socket_path()
-        self._places = {paths.home(): paths.file_id(paths.home())}
+        self._file_ids = {paths.home(): paths.file_id(paths.home())}
         self.addresses: list[str] = []
         self.missing: list[str] = []
         self._unix = self._open_unix()
@@ -125,7 +125,7 @@ class Listening:
         self._create_server = create_server
         self._serve_network = serve_network
         if not self._config.database_url:
-            self._places[self._config.db_path] = paths.file_id(self._config.db_path)
+            self._file_ids[self._config.db_path] = paths.file_id(self._config.db_path)
         if self._unix is not None:
             self._unix_server = await self._start(nursery, self._unix)
         for port in self._ports:
@@ -144,7 +144,7 @@ class Listening:
         """
         while True:
             await trio.sleep(_CHECK_SECONDS)
-            self._check_places()
+            self._check_files()
             before = list(self.addresses)
             for port in self._ports:
                 if port.listener is None:
@@ -173,8 +173,8 @@ class Listening:
         await nursery.start(server.serve, listener)
         return server
 
-    def _check_places(self) -> None:
-        for path, identity in self._places.items():
+    def _check_files(self) -> None:
+        for path, identity in self._file_ids.items():
             if paths.file_id(path) != identity:
                 raise StartupError(
                     f"{path} was removed or replaced while the daemon was using it, so the daemon"

@@ -242,10 +242,10 @@ async def _serve(
     secret = Secret(paths.secret_path())
     access = InboxAccess(secret.sign, clock)
     events = EventStream(broker, access)
-    look = partial(health, config, database.address, listening, endpoint, lines, others)
+    get_health = partial(health, config, database.address, listening, endpoint, lines, others)
     routes = [
         *MailRoutes(broker, callers).routes(),
-        *MailboxRoutes(broker, callers, look).routes(),
+        *MailboxRoutes(broker, callers, get_health).routes(),
         *HistoryRoutes(broker, callers).routes(),
         *GroupRoutes(broker, callers).routes(),
         *HeldRoutes(broker, callers).routes(),
@@ -284,9 +284,9 @@ async def _serve(
             handover.settle_late,
             lambda: [*handover.held(), *follow.held(), *endpoint.held()],
         )
-        background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
+        background.start_soon(housekeeping.sweep_mailboxes, sessions.running)
         background.start_soon(housekeeping.forget_texts)
-        background.start_soon(housekeeping.give_back_space)
+        background.start_soon(housekeeping.vacuum)
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
         if others is not None and database.notifications is not None:

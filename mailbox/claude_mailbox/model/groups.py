@@ -27,7 +27,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProjectSession:
     """Where a session that has not ended works.
 
     Attributes:

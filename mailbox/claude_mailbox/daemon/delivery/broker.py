@@ -10,7 +10,7 @@ import trio
 
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.claims import Claims
-from claude_mailbox.daemon.delivery.conversation.answers import Answers, Asker
+from claude_mailbox.daemon.delivery.conversation.askers import Asker, Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.conversation.parking import Parking
 from claude_mailbox.daemon.delivery.conversation.sending import ask
@@ -26,11 +26,11 @@ from claude_mailbox.daemon.delivery.parties.waiters import Waiter, WaiterLines
 from claude_mailbox.daemon.delivery.receipts import Receipts
 from claude_mailbox.daemon.delivery.sending.groups import Groups
 from claude_mailbox.daemon.delivery.sending.holding import Holding
-from claude_mailbox.daemon.delivery.sending.limits import Sessions
+from claude_mailbox.daemon.delivery.sending.limits import SessionsByMailbox
 from claude_mailbox.daemon.delivery.sending.storing import Sending
 from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.delivery.views.history import History
-from claude_mailbox.daemon.delivery.views.listings import Listings, living_session
+from claude_mailbox.daemon.delivery.views.listings import Listings, find_session
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import DatabaseAway, OutcomeUnknown
@@ -81,12 +81,12 @@ class Broker:
         self._bell = bell
         self._notifier = notifier or NullNotifier()
         self.presence = presence
-        self.askers = Answers()
-        self.expiry = Expiry(ledger, clock, self.announce, self.askers, self.tell)
+        self.askers = Askers()
+        self.expiry = Expiry(ledger, clock, self.announce, self.askers, self.publish)
         self.receipts = Receipts(self.expiry, clock)
-        self.unanswered = Unanswered(ledger, clock, self.askers, self.tell)
+        self.unanswered = Unanswered(ledger, clock, self.askers, self.publish)
         self.parking = Parking(ledger, clock, self.announce)
-        self.holding = Holding(ledger, clock, self.askers, self.tell)
+        self.holding = Holding(ledger, clock, self.askers, self.publish)
         self.history = History(ledger, self.expiry, clock)
         self.listings = Listings(ledger, lines, presence, config, clock)
         self.groups = Groups(ledger, presence, clock, config.max_recipients)
@@ -103,7 +103,7 @@ class Broker:
             self.askers,
             bell,
             clock,
-            self.tell,
+            self.publish,
             config.max_attempts,
         )
         self._sending = Sending(config, self.groups, self._look_up_presence)
@@ -128,7 +128,7 @@ class Broker:
                 self._bell.ring(name)
                 self._notifier.note_mail(name)
 
-    async def tell(self, change: Change) -> None:
+    async def publish(self, change: Change) -> None:
         """Say what a committed job has to tell."""
         self.changes.note()
         self.announce(change.mailboxes)
@@ -143,7 +143,7 @@ class Broker:
         if lost:
             # The asker left in between; whoever is cancelled now still has to say so.
             with trio.CancelScope(shield=True):
-                await self.leases.give_back(lost)
+                await self.leases.release_abandoned(lost)
 
     async def look_for_answers(self) -> None:
         """Lease for the askers who wait what another daemon has stored for them."""
@@ -158,7 +158,7 @@ class Broker:
                 change.lease_answer(question)
             return change
 
-        await self.tell(await self._ledger.run(job, durable=False))
+        await self.publish(await self._ledger.run(job, durable=False))
 
     async def send(self, draft: Draft, asker: Asker | None = None) -> Receipt:
         """Store a message durably, then wake its receiver; *asker* waits for the answer from then on.
@@ -172,11 +172,11 @@ class Broker:
         """
         now = self._clock()
 
-        def job(transaction: Transaction) -> tuple[Receipt, Sessions, Change]:
+        def job(transaction: Transaction) -> tuple[Receipt, SessionsByMailbox, Change]:
             change = Change(transaction, now, self.askers)
             receipt, sessions = self._sending.store(change, draft)
             if draft.ask is not None:
-                session = living_session(sessions, receipt.recipient)
+                session = find_session(sessions, receipt.recipient)
                 has_ended = session is not None and session.state == "ended"
                 ask(change, receipt, asker, has_ended=has_ended)
             return receipt, sessions, change
@@ -186,7 +186,7 @@ class Broker:
         )
         await self._stored(draft, now, change, receipt)
         if sessions:
-            receipt.session = living_session(sessions, receipt.recipient)
+            receipt.session = find_session(sessions, receipt.recipient)
         return receipt
 
     async def send_to_group(self, draft: Draft) -> GroupReceipt | Receipt:
@@ -203,14 +203,16 @@ class Broker:
         """
         now = self._clock()
 
-        def job(transaction: Transaction) -> tuple[GroupReceipt | Receipt, Sessions, Change]:
+        def job(
+            transaction: Transaction,
+        ) -> tuple[GroupReceipt | Receipt, SessionsByMailbox, Change]:
             change = Change(transaction, now, self.askers)
             return *self._sending.distribute(change, draft), change
 
         answer, sessions, change = await self._ledger.run(job)
         await self._stored(draft, now, change, answer)
         for copy in [answer] if isinstance(answer, Receipt) else answer.copies:
-            copy.session = living_session(sessions, copy.recipient)
+            copy.session = find_session(sessions, copy.recipient)
         return answer
 
     async def _stored(
@@ -225,7 +227,7 @@ class Broker:
                     self.expiry.note(now + round(seconds * 1000))
         if draft.ask is not None:
             self.unanswered.note()
-        await self.tell(change)
+        await self.publish(change)
 
     async def ask(
         self, draft: Draft, seconds: float, custodian: Custodian, *, by: str = "watch"

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from claude_mailbox.daemon.delivery.conversation import parking
-from claude_mailbox.daemon.delivery.conversation.answers import Answers
+from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.delivery.leases import Leases
@@ -32,7 +32,7 @@ class Claims:
         askers: who waits for answers in their requests.
         bell: told of looks.
         clock: returns the time in milliseconds since the epoch.
-        tell: says what a committed job has to tell.
+        publish: wakes whoever a committed change concerns.
         max_attempts: how often a message is handed out at most; 0 for no limit.
     """
 
@@ -42,10 +42,10 @@ class Claims:
         leases: Leases,
         presence: Presence,
         changes: Changes,
-        askers: Answers,
+        askers: Askers,
         bell: Bell,
         clock: Callable[[], int],
-        tell: Callable[[Change], Awaitable[None]],
+        publish: Callable[[Change], Awaitable[None]],
         max_attempts: int,
     ) -> None:
         self._expiry = expiry
@@ -55,7 +55,7 @@ class Claims:
         self._askers = askers
         self._bell = bell
         self._clock = clock
-        self._tell = tell
+        self._publish = publish
         self._max_attempts = max_attempts
         self._large_claims = trio.Semaphore(LARGE_CLAIMS)
 
@@ -100,10 +100,10 @@ class Claims:
                 max_attempts=self._max_attempts,
                 thread=thread,
             )
-            if not claim.worn:
+            if not claim.exhausted:
                 return claim, None, conclude
             change = Change(transaction, now, self._askers)
-            for number in claim.worn:
+            for number in claim.exhausted:
                 parking.park(change, number)
             return claim, change, conclude
 
@@ -126,5 +126,5 @@ class Claims:
         if conclude is not None:
             conclude()
         if change is not None:
-            await self._tell(change)
+            await self._publish(change)
         return claim

@@ -10,7 +10,7 @@ from typing import TypeVar
 import trio
 
 from claude_mailbox.daemon.delivery.conversation import timing
-from claude_mailbox.daemon.delivery.conversation.answers import Answers
+from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
@@ -32,7 +32,7 @@ class Expiry:
         clock: returns the time in milliseconds since the epoch.
         announce: told of the mailboxes that got messages back.
         askers: who waits for answers in their requests.
-        tell: told of what happened otherwise.
+        publish: wakes whoever a committed change concerns.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class Expiry:
         ledger: Ledger,
         clock: Callable[[], int],
         announce: Callable[[Iterable[str]], None],
-        askers: Answers,
-        tell: Callable[[Change], Awaitable[None]],
+        askers: Askers,
+        publish: Callable[[Change], Awaitable[None]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._announce = announce
         self._askers = askers
-        self._tell = tell
+        self._publish = publish
         self._next: int | None = None
         self._knows_next = False
         self._is_sooner = trio.Event()
@@ -84,7 +84,7 @@ class Expiry:
 
         expired, change, seen = await self._ledger.run(job, durable=False)
         self._announce(expired)
-        await self._tell(change)
+        await self._publish(change)
         return seen
 
     async def expire(self) -> int | None:

@@ -61,7 +61,7 @@ class Housekeeping:
         """Correct times of an earlier run whose clock was ahead: the clock was set back since."""
         now = self._clock()
         await self._ledger.run(
-            lambda transaction: transaction.mailboxes.turn_back(now), durable=False
+            lambda transaction: transaction.mailboxes.correct_times(now), durable=False
         )
 
     async def release_bound(self) -> None:
@@ -130,7 +130,7 @@ class Housekeeping:
 
         Args:
             settle_late: settles what could not be settled when its response left.
-            held: returns the leases that living responses answer for.
+            held: returns the leases that running responses answer for.
         """
         while True:
             await trio.sleep(TIDY_SECONDS)
@@ -161,35 +161,33 @@ class Housekeeping:
             lambda transaction: transaction.history.forget_texts(after, sent_before), durable=False
         )
 
-    async def give_back_space(self) -> None:
+    async def vacuum(self) -> None:
         """Give the disk back what the database does not use any more, until cancelled."""
         while True:
             self._has_freed = trio.Event()
             remains = True
             try:
                 while remains:
-                    remains = await self._give_some_back()
+                    remains = await self._vacuum_some()
                     await trio.sleep(PAUSE_SECONDS)
             except MailboxError as error:
                 logger.warning("could not give space back: %s", error)
             with trio.move_on_after(TIDY_SECONDS):
                 await self._has_freed.wait()
 
-    async def _give_some_back(self) -> bool:
-        return await self._ledger.run(
-            lambda transaction: transaction.space.give_back(), durable=False
-        )
+    async def _vacuum_some(self) -> bool:
+        return await self._ledger.run(lambda transaction: transaction.space.vacuum(), durable=False)
 
-    async def sweep_mailboxes(self, living: Callable[[], Awaitable[Iterable[str]]]) -> None:
+    async def sweep_mailboxes(self, running: Callable[[], Awaitable[Iterable[str]]]) -> None:
         """Delete idle mailboxes, once at the start and then at the interval of the configuration.
 
         Args:
-            living: returns the mailboxes of sessions that run, which stay.
+            running: returns the mailboxes of sessions that run, which stay.
         """
         interval_minutes = self._config.sweep_interval_minutes
         while interval_minutes:
             try:
-                gone = await self.sweep(await living())
+                gone = await self.sweep(await running())
                 if gone:
                     logger.info(
                         "deleted %d mailboxes that nobody used: %s", len(gone), ", ".join(gone)

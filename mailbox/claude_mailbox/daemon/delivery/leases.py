@@ -47,7 +47,7 @@ class Leases:
         self._changes = changes
         self._announce = announce
         self._followers: set[Follower] = set()
-        self._given_back: set[str] = set()
+        self._abandoned: set[str] = set()
 
     async def ack(self, tokens: Sequence[str], mailbox: str | None = None) -> LeaseOutcome:
         """Mark leased messages delivered, for good; with *mailbox*, only those of that mailbox."""
@@ -89,19 +89,19 @@ class Leases:
         self._announce(mailboxes)
         return outcome
 
-    async def give_back(self, tokens: Sequence[str]) -> None:
+    async def release_abandoned(self, tokens: Sequence[str]) -> None:
         """Release the leases of a client that has gone.
 
         If that cannot be done now, the next claim does it first: otherwise later messages would
         overtake these.
         """
-        self._given_back.update(tokens)
+        self._abandoned.update(tokens)
         try:
             await self.release(tokens)
         except MailboxError as error:
             logger.warning("could not release: %s", error)
         else:
-            self._given_back.difference_update(tokens)
+            self._abandoned.difference_update(tokens)
 
     def release_first(self, transaction: Transaction) -> Callable[[], None] | None:
         """Release what was given back and is not released yet, within a claim's job.
@@ -109,13 +109,13 @@ class Leases:
         Returns:
             What is to be called when the job is committed, None for nothing.
         """
-        if not self._given_back:
+        if not self._abandoned:
             return None
-        tokens = tuple(self._given_back)
+        tokens = tuple(self._abandoned)
         mailboxes = transaction.leases.release(tokens)[1]
 
         def conclude() -> None:
-            self._given_back.difference_update(tokens)
+            self._abandoned.difference_update(tokens)
             self._announce(mailboxes)
 
         return conclude

@@ -4,6 +4,8 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
+import trio
+
 from claude_mailbox.errors import MailboxError, MethodNotAllowed
 
 Message = MutableMapping[str, Any]
@@ -63,6 +65,13 @@ def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, Sequence[
 def is_local_socket(scope: Scope) -> bool:
     """Return whether the request came by the Unix socket, which only our user can reach."""
     return scope.get("server") is None
+
+
+async def cancel_on_disconnect(receive: Receive, scope: trio.CancelScope) -> None:
+    """Cancel *scope* when the client leaves; for a stream, whose request was read before."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
 
 
 def error_body(error: MailboxError) -> dict[str, object]:

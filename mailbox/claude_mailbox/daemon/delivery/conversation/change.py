@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from claude_mailbox.daemon.delivery.conversation.answers import Answers
+from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.mail import Delivery
 
@@ -22,7 +22,7 @@ class Change:
 
     transaction: Transaction
     now: int
-    askers: Answers
+    askers: Askers
     mailboxes: set[str] = field(default_factory=set)
     answers: dict[int, Delivery] = field(default_factory=dict)
     messages: set[int] = field(default_factory=set)

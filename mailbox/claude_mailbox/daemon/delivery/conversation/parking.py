@@ -11,7 +11,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from claude_mailbox.daemon.delivery.conversation.change import Change
-from claude_mailbox.daemon.delivery.conversation.timing import give_back
+from claude_mailbox.daemon.delivery.conversation.timing import notify_sender
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.model.conversations import PARKED
 from claude_mailbox.model.history import MessageStatus
@@ -25,7 +25,7 @@ def park(change: Change, number: int) -> None:
         f" {returned.attempts} times and never confirmed. `claude-mailbox parked retry {number}`"
         " puts it back."
     )
-    give_back(change, returned, PARKED, sentence)
+    notify_sender(change, returned, PARKED, sentence)
 
 
 class Parking:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from claude_mailbox.daemon.delivery.conversation import questions
-from claude_mailbox.daemon.delivery.conversation.answers import Asker
+from claude_mailbox.daemon.delivery.conversation.askers import Asker
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.errors import NotFound, Unanswerable
 from claude_mailbox.model.drafts import Draft

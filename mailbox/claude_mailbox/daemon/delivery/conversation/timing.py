@@ -24,13 +24,13 @@ def advance(change: Change) -> None:
             f"Your message {returned.number} to '{returned.recipient}' has expired: it was not"
             " delivered within its time to live. It is kept in your history."
         )
-        give_back(change, returned, EXPIRED, sentence)
+        notify_sender(change, returned, EXPIRED, sentence)
     for each in change.transaction.conversation.show_delayed(change.now):
         sending.arrive(change, each.number, each.reply_to, each.recipient, quiet=each.is_quiet)
     questions.close_overdue(change)
 
 
-def give_back(change: Change, returned: Returned, notice: str, sentence: str) -> None:
+def notify_sender(change: Change, returned: Returned, notice: str, sentence: str) -> None:
     """Tell the sender of a message that it went undelivered; no notice answers a notice."""
     number = returned.number
     change.messages.add(number)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from claude_mailbox.daemon.delivery.conversation import questions
-from claude_mailbox.daemon.delivery.conversation.answers import Answers
+from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
@@ -25,20 +25,20 @@ class Unanswered:
         ledger: where questions are kept.
         clock: returns the time in milliseconds since the epoch.
         askers: who waits for answers in their requests.
-        tell: told of what became of questions.
+        publish: wakes whoever a committed change concerns.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         clock: Callable[[], int],
-        askers: Answers,
-        tell: Callable[[Change], Awaitable[None]],
+        askers: Askers,
+        publish: Callable[[Change], Awaitable[None]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._askers = askers
-        self._tell = tell
+        self._publish = publish
         # Of a former life of the daemon some may be open.
         self._are_open = trio.Event()
         self._are_open.set()
@@ -56,7 +56,7 @@ class Unanswered:
             return change, questions.close_hopeless(change, processes.is_alive)
 
         change, are_open = await self._ledger.run(job, durable=False)
-        await self._tell(change)
+        await self._publish(change)
         return are_open
 
     async def serve(self) -> None:

@@ -17,7 +17,7 @@ from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import BadRequest, ConfirmationNeeded, EmptyGroup
 from claude_mailbox.model.drafts import ALL, Draft
-from claude_mailbox.model.groups import PREFIX, Group, Place
+from claude_mailbox.model.groups import PREFIX, Group, ProjectSession
 from claude_mailbox.model.mail import GroupReceipt, Receipt
 
 # More receivers than this need the sender's word that they are meant.
@@ -52,7 +52,7 @@ class Groups:
         now = self._clock()
 
         def job(transaction: Transaction) -> Group:
-            if name == ALL or name in _projects(transaction.groups.places()):
+            if name == ALL or name in _projects(transaction.groups.project_sessions()):
                 whose = "all active sessions" if name == ALL else "all sessions of that project"
                 raise BadRequest(f"'{name}' is the group of {whose}: nobody joins or leaves it.")
             transaction.groups.join(name, mailbox, now)
@@ -72,14 +72,17 @@ class Groups:
     async def groups(self) -> Sequence[Group]:
         """Return all groups that somebody belongs to, by name."""
         now = self._clock()
-        joined, places = await self._ledger.run(
-            lambda transaction: (transaction.groups.members(), transaction.groups.places()),
+        joined, sessions = await self._ledger.run(
+            lambda transaction: (
+                transaction.groups.members(),
+                transaction.groups.project_sessions(),
+            ),
             durable=False,
         )
-        living = self._living(places, now)
+        running = self._running(sessions, now)
         found = [
-            Group(name, _kind(name, living), _members(name, joined, living, now))
-            for name in sorted({ALL, *joined, *_projects(living)})
+            Group(name, _kind(name, running), _members(name, joined, running, now))
+            for name in sorted({ALL, *joined, *_projects(running)})
         ]
         return [group for group in found if group.members]
 
@@ -135,21 +138,23 @@ class Groups:
 
     def members(self, transaction: Transaction, name: str, now: int) -> Sequence[str]:
         """Return who belongs to a group, within a job of the ledger."""
-        living = self._living(transaction.groups.places(), now)
-        return _members(name, transaction.groups.members(name), living, now)
+        running = self._running(transaction.groups.project_sessions(), now)
+        return _members(name, transaction.groups.members(name), running, now)
 
-    def _living(self, places: Iterable[Place], now: int) -> Sequence[Place]:
+    def _running(self, sessions: Iterable[ProjectSession], now: int) -> Sequence[ProjectSession]:
         """Return where sessions work whose client lives, or was there lately if nobody knows it."""
         found = []
-        for place in places:
-            seen = self._presence.last_seen(place.mailbox) or 0
-            active_at = max(place.active_at, seen)
-            if place.clients:
-                is_alive = any(processes.is_alive(key) for key in place.clients)
+        for session in sessions:
+            seen = self._presence.last_seen(session.mailbox) or 0
+            active_at = max(session.active_at, seen)
+            if session.clients:
+                is_alive = any(processes.is_alive(key) for key in session.clients)
             else:
                 is_alive = _is_active(active_at, now)
             if is_alive:
-                found.append(Place(place.mailbox, place.project, active_at, place.clients))
+                found.append(
+                    ProjectSession(session.mailbox, session.project, active_at, session.clients)
+                )
         return found
 
 
@@ -167,26 +172,26 @@ def _receipt(draft: Draft, copies: Sequence[Receipt]) -> GroupReceipt:
 
 
 def _members(
-    name: str, joined: Mapping[str, Sequence[str]], living: Iterable[Place], now: int
+    name: str, joined: Mapping[str, Sequence[str]], running: Iterable[ProjectSession], now: int
 ) -> Sequence[str]:
     if name == ALL:
-        return [place.mailbox for place in living if _is_active(place.active_at, now)]
-    project = [place.mailbox for place in living if _group_of(place) == name]
+        return [session.mailbox for session in running if _is_active(session.active_at, now)]
+    project = [session.mailbox for session in running if _group_of(session) == name]
     return list(dict.fromkeys([*joined.get(name, ()), *project]))
 
 
-def _kind(name: str, living: Iterable[Place]) -> str:
+def _kind(name: str, running: Iterable[ProjectSession]) -> str:
     if name == ALL:
         return "all"
-    return "project" if name in _projects(living) else "joined"
+    return "project" if name in _projects(running) else "joined"
 
 
-def _projects(places: Iterable[Place]) -> set[str]:
-    return {group for place in places if (group := _group_of(place)) is not None}
+def _projects(sessions: Iterable[ProjectSession]) -> set[str]:
+    return {group for session in sessions if (group := _group_of(session)) is not None}
 
 
-def _group_of(place: Place) -> str | None:
-    return None if place.project is None else PREFIX + place.project
+def _group_of(session: ProjectSession) -> str | None:
+    return None if session.project is None else PREFIX + session.project
 
 
 def _is_active(active_at: int, now: int) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from claude_mailbox.daemon.delivery.conversation.answers import Answers
+from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.conversation.sending import arrive
 from claude_mailbox.daemon.store.ledger import Ledger
@@ -21,20 +21,20 @@ class Holding:
         ledger: where they are kept.
         clock: returns the time in milliseconds since the epoch.
         askers: who waits for answers in their requests.
-        tell: says what a committed job has to tell.
+        publish: wakes whoever a committed change concerns.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         clock: Callable[[], int],
-        askers: Answers,
-        tell: Callable[[Change], Awaitable[None]],
+        askers: Askers,
+        publish: Callable[[Change], Awaitable[None]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._askers = askers
-        self._tell = tell
+        self._publish = publish
 
     async def held(self) -> Sequence[Held]:
         """Return the messages that are held, oldest first."""
@@ -62,7 +62,7 @@ class Holding:
             return release(change, mailbox, peer), change
 
         numbers, change = await self._ledger.run(job)
-        await self._tell(change)
+        await self._publish(change)
         return numbers
 
 

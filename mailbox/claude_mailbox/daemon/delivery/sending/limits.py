@@ -20,19 +20,23 @@ from collections.abc import Mapping, Sequence
 
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import TooManyMessages
-from claude_mailbox.model.limits import MINUTE, Exchange, Guard, Limits
+from claude_mailbox.model.limits import MINUTE, Exchange, Limits, LoopGuard
 from claude_mailbox.model.mail import Receipt
 from claude_mailbox.model.names import is_reserved
 from claude_mailbox.model.sessions import SessionFacts
 from claude_mailbox.model.times import iso_time
 
 # By mailbox; each with the keys of the client processes that run it.
-Sessions = Mapping[str, tuple[SessionFacts, Sequence[str]]]
+SessionsByMailbox = Mapping[str, tuple[SessionFacts, Sequence[str]]]
 
 
 def count(
-    limits: Limits, transaction: Transaction, receipt: Receipt, sessions: Sessions, now: int
-) -> Guard | None:
+    limits: Limits,
+    transaction: Transaction,
+    receipt: Receipt,
+    sessions: SessionsByMailbox,
+    now: int,
+) -> LoopGuard | None:
     """Let a message count that was just stored, and hold it if there are too many.
 
     Of one that no session gets nothing is counted, nor of what the daemon or its user writes.
@@ -69,7 +73,7 @@ def count(
     return told
 
 
-def _is_running(sessions: Sessions, mailbox: str) -> bool:
+def _is_running(sessions: SessionsByMailbox, mailbox: str) -> bool:
     return mailbox in sessions and sessions[mailbox][0].state != "ended"
 
 
@@ -101,7 +105,7 @@ def check_rate(limits: Limits, exchange: Exchange, now: int, recipient: str) -> 
     )
 
 
-def guard(limits: Limits, exchange: Exchange, now: int) -> Guard | None:
+def guard(limits: Limits, exchange: Exchange, now: int) -> LoopGuard | None:
     """Return what the sender of one more message is told, None for nothing.
 
     A sender is told once when there are enough messages to tell of, and again when that has passed
@@ -113,7 +117,7 @@ def guard(limits: Limits, exchange: Exchange, now: int) -> Guard | None:
         0 < limits.guard_after <= used and _last_used(limits, exchange) < limits.guard_after
     ):
         return None
-    return Guard(
+    return LoopGuard(
         used=used,
         limit=limits.hold_after or limits.guard_after,
         window=limits.window,

@@ -11,7 +11,7 @@ from claude_mailbox.daemon.delivery.conversation import sending
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.sending import limits
 from claude_mailbox.daemon.delivery.sending.groups import Groups
-from claude_mailbox.daemon.delivery.sending.limits import Sessions
+from claude_mailbox.daemon.delivery.sending.limits import SessionsByMailbox
 from claude_mailbox.daemon.delivery.sending.suggestions import Suggestions
 from claude_mailbox.daemon.store.operations.mail import LookUpPresence
 from claude_mailbox.errors import BadRequest, UnknownRecipient
@@ -44,7 +44,7 @@ class Sending:
             user=config.user_mailbox,
         )
 
-    def store(self, change: Change, draft: Draft) -> tuple[Receipt, Sessions]:
+    def store(self, change: Change, draft: Draft) -> tuple[Receipt, SessionsByMailbox]:
         """Store one message; also return the sessions that have its mailbox.
 
         Raises:
@@ -73,7 +73,9 @@ class Sending:
             )
         return receipt, sessions
 
-    def distribute(self, change: Change, draft: Draft) -> tuple[GroupReceipt | Receipt, Sessions]:
+    def distribute(
+        self, change: Change, draft: Draft
+    ) -> tuple[GroupReceipt | Receipt, SessionsByMailbox]:
         """Store a copy for each member of a group, or one message for a mailbox of that name.
 
         Returns:
@@ -97,7 +99,9 @@ class Sending:
             found = dict(change.transaction.shown.facts())
         return receipt, found
 
-    def _complete(self, change: Change, draft: Draft, receipt: Receipt, sessions: Sessions) -> None:
+    def _complete(
+        self, change: Change, draft: Draft, receipt: Receipt, sessions: SessionsByMailbox
+    ) -> None:
         """Complete the receipt of what was just stored, or raise why it must not be."""
         transaction, now = change.transaction, change.now
         if not receipt.known:

@@ -85,7 +85,7 @@ class _Ring:
         self.has_news = False
 
 
-class Listener:
+class RingListener:
     """Waits for the rings of one session, to pass them on to the machine that it runs on.
 
     Attributes:
@@ -125,7 +125,7 @@ class Doorbell(Bell):
     def __init__(self, waiting: Waiting, run_sync: RunSync = on_thread) -> None:
         self._waiting = waiting
         self._run_sync = run_sync
-        self._listeners: set[str] = set()
+        self._sessions: set[str] = set()
         self._news: set[str] = set()
         self._rings: dict[str, _Ring] = {}
         self._stirred = trio.Event()
@@ -133,13 +133,13 @@ class Doorbell(Bell):
         # Sessions that ended since somebody asked last for whom to ring.
         self._ended: set[str] = set()
         # Sessions on other machines, which have no file here.
-        self._remote: dict[str, list[Listener]] = {}
+        self._remote: dict[str, list[RingListener]] = {}
 
     def __repr__(self) -> str:
-        return f"<Doorbell: {len(self._listeners)} listeners, {len(self._rings)} unanswered>"
+        return f"<Doorbell: {len(self._sessions)} sessions, {len(self._rings)} unanswered>"
 
     def ring(self, mailbox: str) -> None:
-        if not self._listeners:
+        if not self._sessions:
             return
         ring = self._rings.get(mailbox)
         if ring is None:
@@ -177,23 +177,23 @@ class Doorbell(Bell):
         self._ended.discard(session_id)
         if not await self._run_sync(partial(self._write, [path])):
             return None
-        self._listeners.add(session_id)
+        self._sessions.add(session_id)
         return path
 
-    def listen(self, session_id: str) -> Listener:
+    def listen(self, session_id: str) -> RingListener:
         """Return what hears the rings of a session on another machine, until ``unlisten``."""
-        listener = Listener()
+        listener = RingListener()
         self._remote.setdefault(session_id, []).append(listener)
-        self._listeners.add(session_id)
+        self._sessions.add(session_id)
         return listener
 
-    def unlisten(self, session_id: str, listener: Listener) -> None:
+    def unlisten(self, session_id: str, listener: RingListener) -> None:
         """End what ``listen`` began."""
         listeners = self._remote[session_id]
         listeners.remove(listener)
         if not listeners:
             del self._remote[session_id]
-            self._listeners.discard(session_id)
+            self._sessions.discard(session_id)
 
     def is_heard(self, session_id: str) -> bool:
         """Return whether somebody listens for a session on another machine."""
@@ -207,7 +207,7 @@ class Doorbell(Bell):
 
     async def remove(self, session_id: str) -> None:
         """Remove a session's file."""
-        self._listeners.discard(session_id)
+        self._sessions.discard(session_id)
         self._ended.add(session_id)
         path = bell_path(session_id)
         await self._run_sync(partial(bell_files.remove, path))
@@ -218,8 +218,8 @@ class Doorbell(Bell):
 
         Those whose file is gone get it back; the files of others are removed.
         """
-        self._listeners = set(sessions)
-        keep = {bell_path(session_id) for session_id in self._listeners}
+        self._sessions = set(sessions)
+        keep = {bell_path(session_id) for session_id in self._sessions}
         await self._run_sync(partial(self._restore, keep))
 
     def _restore(self, keep: AbstractSet[str]) -> None:

@@ -31,7 +31,7 @@ from claude_mailbox.model.sessions import SessionEvent, Shown
 
 logger = logging.getLogger(__name__)
 
-GIVE_BACK_SECONDS = 10
+RELEASE_SECONDS = 10
 # Should nobody ever tell, the message goes back all the same.
 LEASE_MILLISECONDS = 24 * 3600 * 1000
 
@@ -67,7 +67,7 @@ class Proofs:
             return transaction.shown.unproved(event.session_id), change
 
         unproved, change = await self._ledger.run(job, durable=False, brief=True)
-        await self._broker.tell(change)
+        await self._broker.publish(change)
         self._broker.changes.note()
         return unproved
 
@@ -104,12 +104,12 @@ class Proofs:
         """Give back what nobody will tell of any more, now and then, until cancelled."""
         while True:
             try:
-                await self.give_back_unreachable()
+                await self.release_unreachable()
             except MailboxError as error:
                 logger.warning("could not look for mail of sessions that are gone: %s", error)
-            await trio.sleep(GIVE_BACK_SECONDS)
+            await trio.sleep(RELEASE_SECONDS)
 
-    async def give_back_unreachable(self) -> None:
+    async def release_unreachable(self) -> None:
         """Give back what sessions hold that have ended or whose client was killed.
 
         The marks stay on record: they may turn up when the session is resumed.
@@ -121,9 +121,9 @@ class Proofs:
             # Without a key nobody knows whether the client lives.
             is_dead = bool(clients) and not any(processes.is_alive(key) for key in clients)
             if has_ended or is_dead:
-                await self._give_back_all(session_id)
+                await self._release_all(session_id)
 
-    async def _give_back_all(self, session_id: str) -> None:
+    async def _release_all(self, session_id: str) -> None:
         unproved = await self._ledger.run(
             lambda transaction: transaction.shown.unproved(session_id), durable=False
         )

@@ -16,7 +16,7 @@ import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.sessions import processes
-from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell, Listener
+from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell, RingListener
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError
@@ -165,7 +165,7 @@ class Sessions:
                 hands_on=reason == CLEAR,
                 is_alive=processes.is_alive,
             )
-            return name, deleted, session_id in transaction.sessions.listeners()
+            return name, deleted, session_id in transaction.sessions.with_bell()
 
         async with self._one_at_a_time:
             name, deleted, goes_on = await self._ledger.run(job)
@@ -177,7 +177,7 @@ class Sessions:
         return name, deleted
 
     @asynccontextmanager
-    async def listening(self, session_id: str) -> AsyncIterator[Listener]:
+    async def listening(self, session_id: str) -> AsyncIterator[RingListener]:
         """Let somebody hear the rings of a session that runs on another machine.
 
         For the duration of the block the session has a bell.
@@ -226,7 +226,7 @@ class Sessions:
 
         return await self._ledger.run(job, durable=False)
 
-    async def living(self) -> list[str]:
+    async def running(self) -> list[str]:
         """Return the mailboxes of sessions whose client still runs, however long it has idled."""
         clients = await self._ledger.run(
             lambda transaction: transaction.sessions.clients(), durable=False
@@ -236,7 +236,7 @@ class Sessions:
     async def restore(self) -> None:
         """Listen again for the sessions that were there when the daemon ended, and ring them."""
         listeners, waiting = await self._ledger.run(
-            lambda transaction: (transaction.sessions.listeners(), transaction.sessions.waiting()),
+            lambda transaction: (transaction.sessions.with_bell(), transaction.sessions.waiting()),
             durable=False,
         )
         await self._doorbell.restore(listeners)

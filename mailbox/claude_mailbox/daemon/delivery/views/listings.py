@@ -7,7 +7,7 @@ from typing import TypeVar
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.parties.presence import Presence
 from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
-from claude_mailbox.daemon.delivery.sending.limits import Sessions
+from claude_mailbox.daemon.delivery.sending.limits import SessionsByMailbox
 from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
@@ -51,7 +51,7 @@ class Listings:
         seen_since = self._seen_since(show_hidden=show_hidden)
         watched = self._lines.watched()
 
-        def job(transaction: Transaction) -> tuple[Sequence[Listing], Sessions]:
+        def job(transaction: Transaction) -> tuple[Sequence[Listing], SessionsByMailbox]:
             found = transaction.mailboxes.listings(caller, seen_since, watched)
             return found, transaction.shown.facts()
 
@@ -71,7 +71,7 @@ class Listings:
         seen_since = self._seen_since(show_hidden=show_hidden)
         watched = self._lines.watched()
 
-        def job(transaction: Transaction) -> tuple[Sequence[Listing], Sessions, int]:
+        def job(transaction: Transaction) -> tuple[Sequence[Listing], SessionsByMailbox, int]:
             found, count = transaction.overview.mailboxes(
                 seen_since,
                 watched,
@@ -87,7 +87,7 @@ class Listings:
     async def one(self, name: str) -> tuple[Listing, bool] | None:
         """Return a mailbox by its present name, or None."""
 
-        def job(transaction: Transaction) -> tuple[Sequence[Listing], Sessions]:
+        def job(transaction: Transaction) -> tuple[Sequence[Listing], SessionsByMailbox]:
             listing = transaction.overview.mailbox(name)
             found = [] if listing is None else [listing]
             return found, _facts(transaction, found)
@@ -113,24 +113,24 @@ class Listings:
             self._presence.restore(seen)
             raise
 
-    def _rows(self, listings: Iterable[Listing], sessions: Sessions) -> Rows:
+    def _rows(self, listings: Iterable[Listing], sessions: SessionsByMailbox) -> Rows:
         return [
             (
-                replace(listing, session=living_session(sessions, listing.name)),
+                replace(listing, session=find_session(sessions, listing.name)),
                 self._lines.count(listing.name) > 0,
             )
             for listing in listings
         ]
 
 
-def _facts(transaction: Transaction, listings: Iterable[Listing]) -> Sessions:
+def _facts(transaction: Transaction, listings: Iterable[Listing]) -> SessionsByMailbox:
     found: dict[str, tuple[SessionFacts, Sequence[str]]] = {}
     for listing in listings:
         found.update(transaction.shown.facts(listing.name))
     return found
 
 
-def living_session(sessions: Sessions, mailbox: str) -> SessionFacts | None:
+def find_session(sessions: SessionsByMailbox, mailbox: str) -> SessionFacts | None:
     """Return the session of a mailbox; one whose client was killed has ended."""
     if mailbox not in sessions:
         return None

@@ -26,12 +26,3 @@ def urgency(value: object, key: str) -> str:
     if value not in URGENCIES:
         raise BadRequest(f"'{key}' must be one of: {', '.join(URGENCIES)}.")
     return str(value)
-
-
-def is_final(value: object, key: str) -> bool:
-    """Return whether a reply is final, which it is if nothing is said."""
-    if value is None:
-        return True
-    if not isinstance(value, bool):
-        raise BadRequest(f"'{key}' must be true or false.")
-    return value

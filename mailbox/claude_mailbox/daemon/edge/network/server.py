@@ -20,7 +20,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState, Framework
 from hypercorn.utils import wrap_app
 
-from claude_mailbox.daemon.edge.network.places import Places
+from claude_mailbox.daemon.edge.network.connection_limit import ConnectionLimit
 from claude_mailbox.daemon.http.asgi import App
 from claude_mailbox.errors import StartupError
 
@@ -86,13 +86,15 @@ async def serve_network(
     config.accesslog = None
     config.loglevel = "WARNING"
     context = WorkerContext(None)
-    places = Places(max_connections, max_connections // 2 if certificate else max_connections)
+    limit = ConnectionLimit(
+        max_connections, max_connections // 2 if certificate else max_connections
+    )
     wrapped = wrap_app(cast("Framework", app), config.wsgi_max_body_size, "asgi")
 
     async def handle(stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> None:
         transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
-        with places.taken(_address(transport)) as is_taken:
-            if is_taken:
+        with limit.admit(_address(transport)) as is_admitted:
+            if is_admitted:
                 # What it is given is either kind of stream, and it finds out which.
                 await _Connection(wrapped, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
             else:

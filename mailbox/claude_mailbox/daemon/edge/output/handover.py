@@ -38,7 +38,7 @@ _TURNS_TO_NOTICE = 6
 _ONE_PIECE_BYTES = 16 * 1024
 
 
-# Scope key under which a page of the inbox finds the custody of its response.
+# Scope key of the response's `Custody`, for handlers behind a framework: MCP tools and inbox pages.
 CUSTODY_KEY = "claude_mailbox.custody"
 
 
@@ -49,7 +49,7 @@ class LeaseKeeper(Protocol):
         """Mark leased messages delivered."""
         ...
 
-    async def give_back(self, tokens: Sequence[str]) -> None:
+    async def release_abandoned(self, tokens: Sequence[str]) -> None:
         """Put leased messages back, now or before the next claim."""
         ...
 
@@ -136,7 +136,7 @@ class Handover:
         if arrived and custody.lease_seconds is not None:
             return
         if not arrived:
-            await self._keeper.give_back(custody.tokens)
+            await self._keeper.release_abandoned(custody.tokens)
             return
         try:
             await self._keeper.settle(custody.tokens)

@@ -11,7 +11,7 @@ from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.drafts import NORMAL
 from claude_mailbox.model.groups import Group
 from claude_mailbox.model.history import HistoryEntry, MessageStatus
-from claude_mailbox.model.limits import MINUTE, Guard, Held
+from claude_mailbox.model.limits import MINUTE, Held, LoopGuard
 from claude_mailbox.model.mail import (
     Backlog,
     Delivery,
@@ -132,7 +132,7 @@ def _wakes(receipt: Receipt, *, is_quiet: bool = False) -> bool:
     return receipt.watching or (receipt.session is not None and receipt.session.has_bell)
 
 
-def _guard_json(guard: Guard, recipient: str) -> shapes.Guard:
+def _guard_json(guard: LoopGuard, recipient: str) -> shapes.Guard:
     """Return what a session is told that exchanges many messages with another one."""
     minutes = guard.window // MINUTE
     note = (

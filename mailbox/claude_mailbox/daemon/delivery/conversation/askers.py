@@ -40,7 +40,7 @@ class Asker:
         return None if seconds is None else now + round(seconds * 1000)
 
 
-class Answers:
+class Askers:
     """All who wait for answers, by the number of the question. Synchronous, no I/O.
 
     Of several who wait for the same one, because a client asked again, the last gets the answer.
@@ -51,7 +51,7 @@ class Answers:
         self._closed: MailboxError | None = None
 
     def __repr__(self) -> str:
-        return f"<Answers: {len(self._askers)} awaited>"
+        return f"<Askers: {len(self._askers)} questions>"
 
     def __contains__(self, question: int) -> bool:
         return question in self._askers
