@@ -1,4 +1,4 @@
-"""What ``/health`` says: that the daemon works, and with what."""
+"""The answer to ``GET /health``."""
 
 import os
 
@@ -19,7 +19,7 @@ def health(
     lines: WaiterLines,
     others: OtherDaemons | None,
 ) -> shapes.Health:
-    """Return it."""
+    """Return the answer."""
     answer: shapes.Health = {
         "status": "ok",
         "version": __version__,

@@ -1,4 +1,4 @@
-"""Claims: messages leave their line under a lease, for a custodian who answers for them."""
+"""Claims: waiting messages are leased for a custodian."""
 
 from collections.abc import Awaitable, Callable
 
@@ -16,24 +16,24 @@ from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.mail import CHECK_BYTES, Claim, Delivery, shown_characters
 
-# How many claims of megabytes may be on their way at once: until they reach the server, nothing
-# else bounds the memory that they take.
+# How many large claims may run at once: the server's budget does not count their memory before
+# they reach it.
 LARGE_CLAIMS = 4
 
 
 class Claims:
-    """Leases what waits. Every method may raise what ``Ledger.run`` raises.
+    """Leases waiting messages. Every method may raise what ``Ledger.run`` raises.
 
     Args:
-        expiry: lets happen what is due, before a claim.
-        leases: what was given back comes before everything.
-        presence: told who takes his mail.
-        changes: told that something has changed.
-        askers: who waits for answers in their requests.
-        bell: told of looks.
+        expiry: runs what is due before a claim.
+        leases: may have abandoned leases to release first.
+        presence: told whose mail is taken.
+        changes: told of each claim.
+        askers: callers that wait for answers.
+        bell: told of each claim, which answers a ring.
         clock: returns the time in milliseconds since the epoch.
         publish: wakes whoever a committed change concerns.
-        max_attempts: how often a message is handed out at most; 0 for no limit.
+        max_attempts: how often a message is delivered before it is parked; 0 for no limit.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Claims:
         present_name_only: bool = False,
         thread: int | None = None,
     ) -> Claim:
-        """Lease what waits for *custodian*; see ``Broker.check`` for the arguments.
+        """Lease waiting messages for *custodian*; see ``Broker.check`` for the arguments.
 
         Raises:
             Renamed: with *present_name_only*, if the mailbox has another name now.
@@ -107,8 +107,8 @@ class Claims:
                 parking.park(change, number)
             return claim, change, conclude
 
-        # A lease is never half made: either the ledger was not asked, or its custodian knows the
-        # tokens. From the answer to ``take`` there is nothing that could be cancelled.
+        # Either nothing is leased or the custodian knows the tokens: there is no checkpoint between
+        # the ledger's answer and ``take``.
         is_brief = limit == 1 or max_characters is not None
         if is_brief:
             claim, change, conclude = await self._expiry.run_after(now, job)

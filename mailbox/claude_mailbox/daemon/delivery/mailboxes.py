@@ -1,4 +1,4 @@
-"""What can be done with mailboxes as such."""
+"""Renames, describes and deletes mailboxes."""
 
 from collections.abc import Callable, Iterable
 
@@ -13,7 +13,7 @@ from claude_mailbox.model.names import USER
 
 
 class Mailboxes:
-    """Renames, describes and deletes them. Every method may raise what ``Ledger.run`` raises.
+    """What can be done with mailboxes. Every method may raise what ``Ledger.run`` raises.
 
     Args:
         ledger: where they are kept.
@@ -21,8 +21,8 @@ class Mailboxes:
         presence: who was seen.
         clock: returns the time in milliseconds since the epoch.
         notifier: tells other daemons on the same database.
-        changes: told that something has changed.
-        announce: says that mail waits in mailboxes.
+        changes: told of each change.
+        announce: called with mailboxes in which mail waits.
         user: name of the mailbox of the person at this machine.
     """
 
@@ -52,11 +52,12 @@ class Mailboxes:
         Raises:
             NotFound: if there is no such mailbox.
             TargetExists: if the new name is taken.
-            BadRequest: if it is the present one.
+            BadRequest: if it has that name already, or one of the two is the user's.
         """
         if not {USER, self._user}.isdisjoint({current, to}):
             raise BadRequest(
-                f"'{self._user}' is the name of the mailbox of the person at this machine, and stays so."
+                f"'{self._user}' is the mailbox of the person at this machine: it cannot be renamed,"
+                " and no other mailbox can have its name."
             )
         now = self._clock()
         renamed = await self._ledger.run(
@@ -73,14 +74,14 @@ class Mailboxes:
         return renamed
 
     async def describe(self, name: str, text: str | None) -> None:
-        """Let a mailbox say what it is for, None for nothing any more."""
+        """Set the description of a mailbox; None removes it."""
         now = self._clock()
         await self._ledger.run(
             lambda transaction: transaction.mailboxes.describe(name, text, now), brief=True
         )
 
     async def delete(self, name: str) -> bool:
-        """Delete a mailbox if nothing pends in either direction; return whether that was done."""
+        """Delete a mailbox if nothing pends in either direction; return whether it was deleted."""
         deleted = await self._ledger.run(lambda transaction: transaction.mailboxes.delete(name))
         self._presence.forget_names()
         self._notifier.note_other()

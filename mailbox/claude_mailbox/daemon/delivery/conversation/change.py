@@ -1,4 +1,4 @@
-"""A job of the ledger that changes more than one thing: its transaction, and what it has to tell."""
+"""What a job of the ledger changed, for those who have to be told after the commit."""
 
 from dataclasses import dataclass, field
 
@@ -9,15 +9,15 @@ from claude_mailbox.model.mail import Delivery
 
 @dataclass(slots=True)
 class Change:
-    """One such job. What it has to tell is told once it is committed.
+    """A job's transaction, and what ``Broker.publish`` announces once it is committed.
 
     Attributes:
-        transaction: what it works in.
+        transaction: the job's.
         now: milliseconds since the epoch.
-        askers: who waits for answers in their requests.
-        mailboxes: names of those with mail that wakes somebody.
-        answers: by question, what was leased for the asker who waits for it.
-        messages: numbers of messages whose state changed, or that were replied to.
+        askers: callers that wait for answers.
+        mailboxes: those whose waiters or bells are called.
+        answers: leased answers and notices, by the number of the question.
+        messages: numbers of messages that changed their state or were replied to.
     """
 
     transaction: Transaction
@@ -28,12 +28,12 @@ class Change:
     messages: set[int] = field(default_factory=set)
 
     def note_mail(self, mailbox: str, *, quiet: bool) -> None:
-        """Note that mail waits in *mailbox*, which wakes somebody unless it is *quiet*."""
+        """Note that mail waits in *mailbox*; *quiet* mail wakes nobody."""
         if not quiet:
             self.mailboxes.add(mailbox)
 
     def lease_answer(self, question: int) -> bool:
-        """Lease what ended a question for its asker, if he waits for it; return whether he does."""
+        """Lease what ended a question for its asker; return False if it has none."""
         asker = self.askers.find(question)
         if asker is None:
             return False

@@ -1,4 +1,4 @@
-"""Looks now and then for questions that nobody will answer, and tells their askers."""
+"""Finds questions that nobody will answer, and notifies their askers."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -19,12 +19,12 @@ LOOK_SECONDS = 5.0
 
 
 class Unanswered:
-    """The look-out.
+    """Looks for such questions every few seconds.
 
     Args:
         ledger: where questions are kept.
         clock: returns the time in milliseconds since the epoch.
-        askers: who waits for answers in their requests.
+        askers: callers that wait for answers.
         publish: wakes whoever a committed change concerns.
     """
 
@@ -39,7 +39,7 @@ class Unanswered:
         self._clock = clock
         self._askers = askers
         self._publish = publish
-        # Of a former life of the daemon some may be open.
+        # Some may be open from an earlier run of the daemon.
         self._are_open = trio.Event()
         self._are_open.set()
 
@@ -48,7 +48,7 @@ class Unanswered:
         self._are_open.set()
 
     async def look(self) -> bool:
-        """End the questions that nobody will answer; return whether others are open."""
+        """End the questions that nobody will answer; return whether any are still open."""
         now = self._clock()
 
         def job(transaction: Transaction) -> tuple[Change, bool]:

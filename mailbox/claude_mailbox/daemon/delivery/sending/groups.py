@@ -1,11 +1,11 @@
-"""Groups: who gets what is written to ``@name``.
+"""Groups: who gets a message to ``@name``.
 
-There are three kinds. To ``@all`` belong the sessions that were active in the last hour, to
-``@<project>`` the sessions of that project; nobody joins these. Any other group has the members
-that joined it.
+There are three kinds. ``@all`` has the sessions that were active in the last hour, and
+``@<project>`` the sessions of that project; nobody joins these. Any other group has the members that
+joined it.
 
-A session whose client was killed belongs to none of the first two. What is written to ``@all`` rings
-nobody, unless it is urgent.
+A session whose client was killed is in neither ``@all`` nor its project's group. Mail to ``@all``
+rings nobody unless its urgency is high.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from claude_mailbox.model.drafts import ALL, Draft
 from claude_mailbox.model.groups import PREFIX, Group, ProjectSession
 from claude_mailbox.model.mail import GroupReceipt, Receipt
 
-# More receivers than this need the sender's word that they are meant.
+# A message to more receivers than this needs ``confirm``.
 CONFIRM_ABOVE = 5
 _ACTIVE_MILLISECONDS = 3600 * 1000
 
@@ -30,7 +30,7 @@ class Groups:
 
     Args:
         ledger: where members are kept.
-        presence: knows who was here since that was written down.
+        presence: knows who was active since that was last written.
         clock: returns the time in milliseconds since the epoch.
         max_recipients: how many one message may go to.
     """
@@ -96,14 +96,14 @@ class Groups:
         """Store a copy for each member but the sender, within a job of the ledger.
 
         Args:
-            transaction: that of the job.
-            draft: what is sent to the group.
+            transaction: the job's.
+            draft: the message to the group.
             now: milliseconds since the epoch.
             store: stores one copy.
 
         Raises:
-            EmptyGroup: if there is no such member.
-            ConfirmationNeeded: if there are many, and the draft does not say that this is meant.
+            EmptyGroup: if there is no member but the sender.
+            ConfirmationNeeded: if there are many, and the draft does not confirm that.
             BadRequest: if there are too many.
         """
         first = transaction.groups.sent_before(draft, now)
@@ -121,8 +121,8 @@ class Groups:
     def _check(self, draft: Draft, names: Sequence[str]) -> None:
         if not names:
             raise EmptyGroup(
-                f"Nobody is in the group '{draft.to}' but you, if anybody: 'claude-mailbox groups'"
-                " lists the groups. Nothing was stored."
+                f"The group '{draft.to}' has no other members: 'claude-mailbox groups' lists the"
+                " groups. Nothing was stored."
             )
         if len(names) > self._max_recipients:
             raise BadRequest(
@@ -132,7 +132,7 @@ class Groups:
         if len(names) > CONFIRM_ABOVE and not draft.is_confirmed:
             raise ConfirmationNeeded(
                 f"The message would go to {len(names)} mailboxes, and nothing was stored: send it"
-                " again with 'confirm' true if that is meant.",
+                " again with 'confirm' true if you mean that.",
                 list(names),
             )
 
@@ -142,7 +142,7 @@ class Groups:
         return _members(name, transaction.groups.members(name), running, now)
 
     def _running(self, sessions: Iterable[ProjectSession], now: int) -> Sequence[ProjectSession]:
-        """Return where sessions work whose client lives, or was there lately if nobody knows it."""
+        """Return the sessions whose client runs, or that were lately active if that is unknown."""
         found = []
         for session in sessions:
             seen = self._presence.last_seen(session.mailbox) or 0

@@ -1,4 +1,4 @@
-"""Messages that are held for the user, because two sessions write to each other without end."""
+"""Messages that are held for the user, because two sessions keep writing to each other."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -10,7 +10,7 @@ from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.history import HistoryPage
 from claude_mailbox.model.limits import Held
 
-# How many are listed.
+# Most messages in a list.
 LIMIT = 1000
 
 
@@ -20,7 +20,7 @@ class Holding:
     Args:
         ledger: where they are kept.
         clock: returns the time in milliseconds since the epoch.
-        askers: who waits for answers in their requests.
+        askers: callers that wait for answers.
         publish: wakes whoever a committed change concerns.
     """
 
@@ -37,23 +37,24 @@ class Holding:
         self._publish = publish
 
     async def held(self) -> Sequence[Held]:
-        """Return the messages that are held, oldest first."""
+        """Return held messages, oldest first."""
         return await self._ledger.run(
             lambda transaction: transaction.exchanges.held(LIMIT), durable=False
         )
 
     async def entries(self, *, limit: int, excerpt: int) -> HistoryPage:
-        """Return the messages that are held, newest first, with the beginnings of their texts."""
+        """Return held messages, newest first, each with the first *excerpt* characters."""
         return await self._ledger.run(
             lambda transaction: transaction.overview.held(limit=limit, excerpt=excerpt),
             durable=False,
         )
 
     async def release(self, mailbox: str | None = None, peer: str | None = None) -> Sequence[int]:
-        """Put what is held back in line, or what *mailbox* sent and is to get, or with *peer* alone.
+        """Let held messages wait for delivery; return their numbers.
 
-        Returns:
-            The numbers of the messages.
+        Args:
+            mailbox: release what this mailbox sent or is to get; None for all messages.
+            peer: of those, only what it exchanged with this one.
         """
         now = self._clock()
 
@@ -67,7 +68,7 @@ class Holding:
 
 
 def release(change: Change, mailbox: str | None, peer: str | None = None) -> Sequence[int]:
-    """Put what is held back in line, within a job of the ledger, and let nothing count any more."""
+    """Release held messages within a job, and reset the counts of their senders."""
     numbers, arrivals = change.transaction.exchanges.release(change.now, mailbox, peer)
     for each in arrivals:
         arrive(change, each.number, each.reply_to, each.recipient, quiet=each.is_quiet)

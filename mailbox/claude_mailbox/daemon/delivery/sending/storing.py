@@ -1,7 +1,6 @@
-"""Stores what is sent, within a job of the ledger: to one mailbox, or a copy for each of a group.
+"""Stores a message within a job: one for a mailbox, or a copy for each member of a group.
 
-On top of what `conversation.sending` does: limits count a message, and may have it held; and who
-writes to a name that nobody knows is told which others he may have meant.
+Beside that it applies the limits, and suggests other names for a mailbox that nobody has used.
 """
 
 from collections.abc import Sequence
@@ -26,9 +25,9 @@ class Sending:
     """Stores messages.
 
     Args:
-        config: limits.
-        groups: knows who belongs to them.
-        presence: says of a mailbox when it was seen last, and whether it is watched.
+        config: has the limits.
+        groups: knows the members of groups.
+        presence: returns when a mailbox was last seen, and whether it is watched.
     """
 
     def __init__(self, config: Config, groups: Groups, presence: LookUpPresence) -> None:
@@ -45,17 +44,17 @@ class Sending:
         )
 
     def store(self, change: Change, draft: Draft) -> tuple[Receipt, SessionsByMailbox]:
-        """Store one message; also return the sessions that have its mailbox.
+        """Store one message; return its receipt, and the session of the mailbox.
 
         Raises:
-            BadRequest: if it asks a group.
+            BadRequest: if it is a question to a group.
             MailboxError: see ``Broker.send``.
         """
         if draft.ask is not None and is_group(draft.to):
             raise BadRequest(
                 "A question goes to one mailbox, so that it is known who has to answer: ask a member"
-                " of the group ('claude-mailbox groups' lists them), or leave 'ask' out; whoever"
-                " answers then replies to you."
+                " of the group ('claude-mailbox groups' lists them), or leave 'ask' out; members"
+                " can still reply."
             )
         thread = None
         if draft.reply_to is not None:
@@ -79,7 +78,7 @@ class Sending:
         """Store a copy for each member of a group, or one message for a mailbox of that name.
 
         Returns:
-            The receipt, and the sessions that have the mailboxes.
+            The receipt, and the sessions of the mailboxes.
 
         Raises:
             MailboxError: see ``Broker.send_to_group``.
@@ -102,7 +101,7 @@ class Sending:
     def _complete(
         self, change: Change, draft: Draft, receipt: Receipt, sessions: SessionsByMailbox
     ) -> None:
-        """Complete the receipt of what was just stored, or raise why it must not be."""
+        """Add suggestions and limits to the receipt, or raise why the message is refused."""
         transaction, now = change.transaction, change.now
         if not receipt.known:
             names = self._suggestions.names(transaction, receipt.recipient, receipt.sender, now)
