@@ -17,19 +17,12 @@ from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.sending.groups import Groups
 from claude_mailbox.daemon.delivery.sending.storing import Sending
-from claude_mailbox.errors import (
-    BadRequest,
-    KeyReused,
-    NotFound,
-    QuotaFull,
-    Renamed,
-    TargetExists,
-    Unanswerable,
-)
+from claude_mailbox.errors import BadRequest, QuotaFull, Renamed
 from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import FRAME_CHARACTERS, KEY_MILLISECONDS
+from claude_mailbox.refusals import KeyReused, NotFound, TargetExists, Unanswerable
 from property.checked_store import CheckedStore
 from property.queue_model import (
     DELAYED,

@@ -134,7 +134,7 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         (),
     ),
     "watch": (
-        "claude_mailbox.client.mail.receiving.watch",
+        "claude_mailbox.client.mail.watch",
         "watch",
         {
             "--name": ("name", "text"),

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from claude_mailbox.errors import BadRequest, TooLarge
+from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.limits import LoopGuard
 from claude_mailbox.model.sessions import SessionFacts
+from claude_mailbox.refusals import TooLarge
 
 KEY_LIMIT = 200
 # How long an idempotency key is remembered.

@@ -13,7 +13,7 @@ from claude_mailbox.client.hooks.patience import complaint, seconds_to_wait
 from claude_mailbox.client.hooks.session_events import report_event
 from claude_mailbox.client.identity.bell_command import mark_busy
 from claude_mailbox.client.identity.client_process import ancestor_key
-from claude_mailbox.client.mail.receiving.interrupts import Interrupted, Interrupts
+from claude_mailbox.client.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.api import Daemon, Identity, Refused
 from claude_mailbox.client.reach.connection import NoAnswer
 from claude_mailbox.errors import BadRequest, DaemonUnreachable, MailboxError, OutputLost
@@ -152,7 +152,7 @@ class ClientHook:
                 return
             # Imported here, because most hooks find no mail.
             from claude_mailbox.client.hooks.context.framing import frame
-            from claude_mailbox.client.mail.receiving.printing import print_mail
+            from claude_mailbox.client.printing import print_mail
 
             text, shown = frame(deliveries, pending, None, _ROOM - len(greeting))
             rest = deliveries[len(shown) :]

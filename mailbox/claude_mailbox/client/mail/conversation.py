@@ -4,10 +4,10 @@ import os
 import time
 
 from claude_mailbox.client import codec, output
+from claude_mailbox.client.interrupts import Interrupts
 from claude_mailbox.client.mail.own import own_identity
-from claude_mailbox.client.mail.receiving.interrupts import Interrupts
-from claude_mailbox.client.mail.receiving.printing import print_mail
 from claude_mailbox.client.mail.sending import text_of
+from claude_mailbox.client.printing import print_mail
 from claude_mailbox.client.reach.api import (
     ANSWER_SECONDS,
     LEASE_SECONDS,

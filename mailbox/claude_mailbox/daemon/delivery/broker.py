@@ -33,7 +33,6 @@ from claude_mailbox.daemon.delivery.views.history import History
 from claude_mailbox.daemon.delivery.views.listings import Listings, find_session
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import DatabaseAway, OutcomeUnknown
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import (
     CHECK_LIMIT,
@@ -44,6 +43,7 @@ from claude_mailbox.model.mail import (
     Receipt,
     shown_characters,
 )
+from claude_mailbox.refusals import DatabaseAway, OutcomeUnknown
 
 # A send of a longer text does not count as a brief job of the ledger.
 BRIEF_CHARACTERS = 64 * 1024

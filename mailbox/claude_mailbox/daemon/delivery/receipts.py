@@ -8,9 +8,10 @@ import trio
 from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.delivery.parties.custody import Custodian
 from claude_mailbox.daemon.delivery.parties.waiters import Waiter
-from claude_mailbox.errors import MailboxError, NotFound
+from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.history import MessageStatus
 from claude_mailbox.model.mail import parse_token
+from claude_mailbox.refusals import NotFound
 
 # What can be waited for.
 DELIVERED, REPLIED = "delivered", "replied"

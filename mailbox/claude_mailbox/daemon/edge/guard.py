@@ -27,15 +27,8 @@ from claude_mailbox.daemon.http.asgi import (
     headers_named,
     send_error,
 )
-from claude_mailbox.errors import (
-    BadRequest,
-    Forbidden,
-    MailboxError,
-    NotFound,
-    RequestTimeout,
-    TooLarge,
-    WrongContentType,
-)
+from claude_mailbox.errors import BadRequest, MailboxError
+from claude_mailbox.refusals import Forbidden, NotFound, RequestTimeout, TooLarge, WrongContentType
 
 # JSON escapes can make a message six times as long: "\u0000" for one byte.
 _ESCAPE_FACTOR = 6

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 import trio
 
-from claude_mailbox.errors import MailboxError, MethodNotAllowed
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.refusals import MethodNotAllowed
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

@@ -1,6 +1,6 @@
 """One limit for the memory that all clients together take."""
 
-from claude_mailbox.errors import Overloaded
+from claude_mailbox.refusals import Overloaded
 
 # Each connection may keep this much outside the budget: enough for nearly every request and response,
 # so that a few large ones do not affect other clients.

@@ -15,7 +15,8 @@ from claude_mailbox.daemon.http.budget import FREE_BYTES, Budget
 from claude_mailbox.daemon.http.exchange import Exchange
 from claude_mailbox.daemon.http.parser import Parser, Request
 from claude_mailbox.daemon.http.stream import ClientGone, Stream
-from claude_mailbox.errors import MailboxError, Overloaded
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.refusals import Overloaded
 
 _READ_BYTES = 64 * 1024
 # After a request that is not valid HTTP, read and drop at most so many bytes, for so long, and until

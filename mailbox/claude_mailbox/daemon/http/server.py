@@ -17,7 +17,7 @@ from claude_mailbox.daemon.http.descriptors import CONNECTIONS_LIMIT
 from claude_mailbox.daemon.http.peer import Peer
 from claude_mailbox.daemon.http.sockets import Listener
 from claude_mailbox.daemon.http.stream import Stream
-from claude_mailbox.errors import Forbidden, Overloaded
+from claude_mailbox.refusals import Forbidden, Overloaded
 
 logger = logging.getLogger(__name__)
 

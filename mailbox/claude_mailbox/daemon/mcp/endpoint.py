@@ -20,7 +20,8 @@ from claude_mailbox.daemon.http.asgi import App, Message, Receive, Scope, Send, 
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.inbox import InboxView
 from claude_mailbox.daemon.mcp.tools.handlers import Tools
-from claude_mailbox.errors import MailboxError, Overloaded, ShuttingDown
+from claude_mailbox.errors import MailboxError, ShuttingDown
+from claude_mailbox.refusals import Overloaded
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager

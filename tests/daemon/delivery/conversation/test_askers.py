@@ -7,9 +7,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.errors import MutualAsk, ShuttingDown
+from claude_mailbox.errors import ShuttingDown
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Delivery, Receipt
+from claude_mailbox.refusals import MutualAsk
 from daemon.delivery.conversation.talk import Talk
 from daemon.kit import World, custody, open_world
 

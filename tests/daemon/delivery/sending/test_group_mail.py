@@ -2,16 +2,11 @@
 
 import pytest
 
-from claude_mailbox.errors import (
-    BadRequest,
-    ConfirmationNeeded,
-    EmptyGroup,
-    KeyReused,
-    QuotaFull,
-)
+from claude_mailbox.errors import BadRequest, QuotaFull
 from claude_mailbox.model.drafts import HIGH, LOW, NORMAL, Draft
 from claude_mailbox.model.groups import ALL
 from claude_mailbox.model.mail import GroupReceipt
+from claude_mailbox.refusals import ConfirmationNeeded, EmptyGroup, KeyReused
 from daemon.delivery.helpers import bodies
 from daemon.delivery.session_steps import begin
 from daemon.kit import World, custody, open_world

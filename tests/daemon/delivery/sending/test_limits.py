@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_mailbox.daemon.delivery.sending.limits import check_rate, guard, look_back
-from claude_mailbox.errors import TooManyMessages
 from claude_mailbox.model.limits import MINUTE, Exchange, Exchanged, Limits, LoopGuard
+from claude_mailbox.refusals import TooManyMessages
 
 LIMITS = Limits(per_minute=5, guard_after=3, hold_after=6, window=10 * MINUTE)
 

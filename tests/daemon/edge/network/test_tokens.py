@@ -4,8 +4,8 @@ import pytest
 import trio
 
 from claude_mailbox.daemon.edge.network.tokens import TRIES, TRIES_SECONDS, Tokens
-from claude_mailbox.errors import NotAllowed, TokenInvalid, TooManyTries
 from claude_mailbox.model.tokens import DAY_MILLISECONDS
+from claude_mailbox.refusals import NotAllowed, TokenInvalid, TooManyTries
 from daemon.kit import World, virtual_clock
 
 HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"

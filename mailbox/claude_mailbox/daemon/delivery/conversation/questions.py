@@ -18,9 +18,9 @@ message like others.
 from collections.abc import Callable
 
 from claude_mailbox.daemon.delivery.conversation.change import Change
-from claude_mailbox.errors import MutualAsk, Unanswerable
 from claude_mailbox.model.conversations import TIMED_OUT, UNANSWERABLE, OpenQuestion
 from claude_mailbox.model.mail import Receipt
+from claude_mailbox.refusals import MutualAsk, Unanswerable
 
 # A session that saw the question and has been idle for so long will not answer.
 IDLE_MILLISECONDS = 60_000

@@ -5,9 +5,9 @@ from dataclasses import replace
 from claude_mailbox.daemon.delivery.conversation import questions
 from claude_mailbox.daemon.delivery.conversation.askers import Asker
 from claude_mailbox.daemon.delivery.conversation.change import Change
-from claude_mailbox.errors import NotFound, Unanswerable
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Receipt
+from claude_mailbox.refusals import NotFound, Unanswerable
 
 
 def address(change: Change, draft: Draft, number: int) -> tuple[int, Draft]:

@@ -15,10 +15,11 @@ from claude_mailbox.daemon.delivery.parties.presence import Presence
 from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import BadRequest, ConfirmationNeeded, EmptyGroup
+from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.drafts import ALL, Draft
 from claude_mailbox.model.groups import PREFIX, Group, ProjectSession
 from claude_mailbox.model.mail import GroupReceipt, Receipt
+from claude_mailbox.refusals import ConfirmationNeeded, EmptyGroup
 
 # A message to more receivers than this needs ``confirm``.
 CONFIRM_ABOVE = 5

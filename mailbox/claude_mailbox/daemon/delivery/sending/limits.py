@@ -17,12 +17,12 @@ later ones are held, too, so that none overtakes it.
 from collections.abc import Mapping, Sequence
 
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import TooManyMessages
 from claude_mailbox.model.limits import MINUTE, Exchange, Limits, LoopGuard
 from claude_mailbox.model.mail import Receipt
 from claude_mailbox.model.names import is_reserved
 from claude_mailbox.model.sessions import SessionFacts
 from claude_mailbox.model.times import iso_time
+from claude_mailbox.refusals import TooManyMessages
 
 # The session of each mailbox, and the keys of the client processes that run it.
 SessionsByMailbox = Mapping[str, tuple[SessionFacts, Sequence[str]]]

@@ -13,12 +13,13 @@ from claude_mailbox.daemon.delivery.sending.groups import Groups
 from claude_mailbox.daemon.delivery.sending.limits import SessionsByMailbox
 from claude_mailbox.daemon.delivery.sending.suggestions import Suggestions
 from claude_mailbox.daemon.store.operations.mail import LookUpPresence
-from claude_mailbox.errors import BadRequest, UnknownRecipient
+from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.groups import is_group
 from claude_mailbox.model.limits import MINUTE, Limits
 from claude_mailbox.model.mail import GroupReceipt, Receipt
 from claude_mailbox.model.sessions import SessionFacts
+from claude_mailbox.refusals import UnknownRecipient
 
 
 class Sending:

@@ -18,8 +18,9 @@ from claude_mailbox.daemon.http.asgi import (
     headers_named,
     is_local_socket,
 )
-from claude_mailbox.errors import BadRequest, Forbidden, MailboxError, NameMismatch
+from claude_mailbox.errors import BadRequest, MailboxError
 from claude_mailbox.model.names import USER, check_name
+from claude_mailbox.refusals import Forbidden, NameMismatch
 
 MAILBOX_HEADER = b"x-mailbox"
 SESSION_HEADER = b"x-mailbox-session"

@@ -13,7 +13,8 @@ from claude_mailbox.daemon.http.asgi import (
     headers_named,
     send_error,
 )
-from claude_mailbox.errors import MailboxError, TokenInvalid, Unauthorized
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.refusals import TokenInvalid, Unauthorized
 
 _SCHEME = "bearer"
 

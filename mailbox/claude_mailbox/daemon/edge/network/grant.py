@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from claude_mailbox.daemon.http.asgi import Scope
-from claude_mailbox.errors import NotAllowed
 from claude_mailbox.model.names import is_reserved
+from claude_mailbox.refusals import NotAllowed
 
 # Scope key of the request's `Grant`.
 GRANT_KEY = "claude_mailbox.grant"

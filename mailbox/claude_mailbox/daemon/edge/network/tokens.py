@@ -16,8 +16,8 @@ import trio
 from claude_mailbox.daemon.edge.network.grant import Grant
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import TokenInvalid, TooManyTries
 from claude_mailbox.model.tokens import Token
+from claude_mailbox.refusals import TokenInvalid, TooManyTries
 
 _PREFIX = "cmb"
 _ID_BYTES = 6

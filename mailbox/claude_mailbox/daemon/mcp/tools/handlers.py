@@ -38,10 +38,11 @@ from claude_mailbox.daemon.mcp.tools.schemas import (
     WATCH_DEFAULT,
     WATCH_LIMIT,
 )
-from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
+from claude_mailbox.errors import BadRequest, MailboxError
 from claude_mailbox.model.groups import Group, check_description, check_group
 from claude_mailbox.model.mail import CHECK_LIMIT, Claim
 from claude_mailbox.model.names import check_name
+from claude_mailbox.refusals import NameMismatch
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,8 @@ from claude_mailbox.daemon.store.postgres.messages.leases import PostgresLeases
 from claude_mailbox.daemon.store.postgres.nonces import Nonces
 from claude_mailbox.daemon.store.postgres.schema import Connection
 from claude_mailbox.daemon.store.postgres.transaction import create_transaction
-from claude_mailbox.errors import DatabaseAway, MailboxError, OutcomeUnknown
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.refusals import DatabaseAway, OutcomeUnknown
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)

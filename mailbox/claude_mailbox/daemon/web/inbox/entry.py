@@ -18,8 +18,9 @@ from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.http.asgi import is_local_socket
 from claude_mailbox.daemon.web.fields import optional_text, whole
 from claude_mailbox.daemon.web.inbox.access import TICKET_SECONDS, InboxAccess
-from claude_mailbox.errors import Forbidden, Unavailable
+from claude_mailbox.errors import Unavailable
 from claude_mailbox.model.history import HISTORY_DEFAULT, HISTORY_LIMIT
+from claude_mailbox.refusals import Forbidden
 
 # With it, what is proved is no nonce that `/v1/identity` would answer.
 PROOF_PREFIX = "inbox:"

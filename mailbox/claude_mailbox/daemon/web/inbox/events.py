@@ -24,8 +24,9 @@ from claude_mailbox.daemon.http.asgi import (
     headers_named,
 )
 from claude_mailbox.daemon.web.inbox.access import InboxAccess
-from claude_mailbox.errors import Forbidden, MailboxError
+from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.history import HistoryEntry
+from claude_mailbox.refusals import Forbidden
 
 HEARTBEAT_SECONDS = 15.0
 # What happens within this time is told together.

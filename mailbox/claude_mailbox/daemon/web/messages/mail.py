@@ -23,23 +23,21 @@ from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.edge.sending import send
 from claude_mailbox.daemon.web.fields import Tokens, flag, lease_tokens
-from claude_mailbox.errors import (
-    BadRequest,
+from claude_mailbox.errors import BadRequest, QuotaFull, Renamed
+from claude_mailbox.model.drafts import URGENCIES, Draft
+from claude_mailbox.model.mail import CHECK_LIMIT, KEY_LIMIT, check_body, check_key
+from claude_mailbox.model.names import check_name
+from claude_mailbox.refusals import (
     ConfirmationNeeded,
     EmptyGroup,
     KeyReused,
     MutualAsk,
     NotFound,
-    QuotaFull,
-    Renamed,
     TooLarge,
     TooManyMessages,
     Unanswerable,
     UnknownRecipient,
 )
-from claude_mailbox.model.drafts import URGENCIES, Draft
-from claude_mailbox.model.mail import CHECK_LIMIT, KEY_LIMIT, check_body, check_key
-from claude_mailbox.model.names import check_name
 
 WATCH_DEFAULT = 25.0
 WATCH_LIMIT = 300.0

@@ -11,10 +11,10 @@ from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys, digest_of
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.schema import HELD
-from claude_mailbox.errors import KeyReused
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.groups import Candidate, ProjectSession
 from claude_mailbox.model.mail import Receipt
+from claude_mailbox.refusals import KeyReused
 
 
 class PostgresGroups(GroupStore):

@@ -12,10 +12,10 @@ from claude_mailbox.daemon.store.operations.people import GroupStore
 from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys, digest_of
 from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import HELD
-from claude_mailbox.errors import KeyReused
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.groups import Candidate, ProjectSession
 from claude_mailbox.model.mail import Receipt
+from claude_mailbox.refusals import KeyReused
 
 
 class SqliteGroups(GroupStore):
