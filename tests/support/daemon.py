@@ -18,6 +18,9 @@ import claude_mailbox
 PATIENCE_SECONDS = 30.0
 
 
+COMMAND = (sys.executable, "-m", "claude_mailbox")
+
+
 class DaemonProcess:
     """Runs ``claude-mailbox serve`` on a free port, from construction of the home to ``close``.
 
@@ -54,7 +57,7 @@ class DaemonProcess:
         self.socket_path: str | None = None
         self._arguments = list(arguments)
         self._environment = dict(environment or {})
-        self._command = list(command) if command is not None else None
+        self._command = list(command or COMMAND)
         self._process: subprocess.Popen[str] | None = None
         self._log_path = Path(self._folder.name) / "stderr.log"
 
@@ -143,7 +146,7 @@ class DaemonProcess:
             self._process.stdout.close()
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._base_command(), *self._arguments],
+                [*self._command, "serve", *self._arguments],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -151,11 +154,6 @@ class DaemonProcess:
                 text=True,
             )
         return self._process
-
-    def _base_command(self) -> list[str]:
-        if self._command is not None:
-            return [*self._command, "serve"]
-        return [sys.executable, "-m", "claude_mailbox", "serve"]
 
     def kill(self) -> None:
         """Kill it with -9 and wait until it is gone."""

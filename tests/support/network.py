@@ -28,6 +28,13 @@ class NetworkDaemon(DaemonProcess):
     Attributes:
         token: the token; known once it runs.
         authority: file with the certificate of its authority.
+
+    Args:
+        settings: further keys for ``mailbox.json``.
+        patterns: the mailboxes of the token.
+        names: what its certificate is for.
+        arguments: further arguments of ``serve``.
+        command: what to run instead of this Python, up to but without ``serve``.
     """
 
     def __init__(
@@ -35,14 +42,16 @@ class NetworkDaemon(DaemonProcess):
         settings: Mapping[str, object] | None = None,
         *,
         patterns: Sequence[str] = ("*",),
+        names: Sequence[str] = ("localhost", "127.0.0.1"),
         arguments: Sequence[str] = (),
+        command: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(settings, arguments=arguments)
+        super().__init__(settings, arguments=arguments, command=command)
         self._patterns = list(patterns)
         self.token = ""
         folder = Path(self._folder.name)
         authority = trustme.CA()
-        certificate = authority.issue_cert("localhost", "127.0.0.1")
+        certificate = authority.issue_cert(*names)
         self.authority = folder / "authority.pem"
         authority.cert_pem.write_to_path(self.authority)
         chain, key = folder / "certificate.pem", folder / "key.pem"

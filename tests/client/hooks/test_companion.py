@@ -1,5 +1,6 @@
 """A session whose daemon is on another machine: its home folder is another one than the daemon's."""
 
+import fcntl
 import itertools
 import json
 import os
@@ -124,6 +125,18 @@ def test_there_is_one_companion(elsewhere: Elsewhere) -> None:
     elsewhere.hook("session-end", "SessionEnd", reason="prompt_input_exit")
     until(lambda: not elsewhere.companions(), "its end")
     assert list(bell.parent.iterdir()) == []
+
+
+def test_the_end_of_a_turn_does_not_ring_beside_a_companion(elsewhere: Elsewhere) -> None:
+    """Its hook only looks whether one still runs: here it is the test that holds its lock."""
+    bell = elsewhere.home / "bells" / elsewhere.session
+    bell.parent.mkdir(parents=True)
+    bell.write_text("as it was")
+    with open(f"{bell}.companion", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        elsewhere.hook("session-event", "Stop")
+    assert bell.read_text() == "as it was"
+    assert elsewhere.companions() == []
 
 
 def test_a_killed_client_is_reported(elsewhere: Elsewhere) -> None:

@@ -46,11 +46,15 @@ class Mail:
         home: the home folder.
         url: where the daemon listens.
         env: environment of the command and of the client with its hooks.
+
+    Args:
+        process: the daemon, if it is not a plain one.
+        port: where it listens, if not on a free port.
     """
 
-    def __init__(self) -> None:
-        port = free_port()
-        self._process = DaemonProcess({"port": port})
+    def __init__(self, process: DaemonProcess | None = None, port: int | None = None) -> None:
+        port = port or free_port()
+        self._process = process or DaemonProcess({"port": port})
         self.home = self._process.home
         self.url = f"http://127.0.0.1:{port}"
         # The port of a daemon that a hook starts.

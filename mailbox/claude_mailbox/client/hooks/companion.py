@@ -45,6 +45,8 @@ def start_companion(session: str, url: str | None, key: str | None) -> str | Non
     own_key = client_key()
     try:
         os.makedirs(paths.bells_path(), mode=0o700, exist_ok=True)
+        if os.path.exists(bell) and _is_running(session):
+            return bell
         _write(bell)
         subprocess.Popen(
             [
@@ -71,6 +73,21 @@ def registered_key(session: str) -> str | None:
             return file.read().strip() or None
     except OSError:
         return None
+
+
+def _is_running(session: str) -> bool:
+    # Who finds the lock free takes it for a moment, and starts a companion then; so it does no harm
+    # if another one that is just starting finds it taken.
+    import fcntl
+
+    lock = os.open(paths.companion_path(session), _FLAGS, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def run_companion(*, session: str, client: str | None = None, url: str | None = None) -> int:
