@@ -159,7 +159,7 @@ class PostgresMailboxes(MailboxStore):
             "UPDATE mailbox SET description = %s WHERE id = %s", (text, mailbox_id)
         )
 
-    def turn_back(self, now: int) -> None:
+    def correct_times(self, now: int) -> None:
         """The time is the server's, for all daemons: no life of one is ahead of another."""
 
     def listings(

@@ -169,7 +169,7 @@ class SqliteMailboxes(MailboxStore):
         ).get
         return Totals(*counts)
 
-    def turn_back(self, now: int) -> None:
+    def correct_times(self, now: int) -> None:
         latest: int = self._connection.execute(
             "SELECT max(coalesce((SELECT max(last_seen_at) FROM mailbox), 0),"
             " coalesce((SELECT sent_at FROM message ORDER BY id DESC LIMIT 1), 0))"
