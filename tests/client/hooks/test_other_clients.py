@@ -176,7 +176,7 @@ def test_unknown_words_are_refused(daemon: DaemonProcess) -> None:
     )
 
     assert result.returncode == 1
-    assert "--client one of codex" in result.stderr
+    assert "--client one of amp, codex" in result.stderr
 
 
 def test_mail_runs_the_command_that_wakes_an_idle_session(
