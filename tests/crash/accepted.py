@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 
 from claude_mailbox.daemon.store.sqlite.database import open_database
-from claude_mailbox.errors import OutcomeUnknown, StartupError
+from claude_mailbox.errors import StartupError
+from claude_mailbox.refusals import OutcomeUnknown
 from crash.power_cut import images, read_record
 from support.daemon import PATIENCE_SECONDS, DaemonProcess
 from support.faulty_disk import FaultyDisk

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_mailbox.client.mail.receiving.watch import EXIT_TIMEOUT
+from claude_mailbox.client.mail.watch import EXIT_TIMEOUT
 from docs.markdown import code_of, table, tables
 from docs.pages import CLI, DOCUMENTS, ROOT
 from docs.product import commands, errors, options

@@ -4,10 +4,11 @@ import re
 
 import pytest
 
-from claude_mailbox.errors import BadRequest, InvalidName, TooLarge
+from claude_mailbox.errors import BadRequest, InvalidName
 from claude_mailbox.model.mail import check_body, check_key
 from claude_mailbox.model.names import check_name, check_new_name
 from claude_mailbox.model.times import iso_time
+from claude_mailbox.refusals import TooLarge
 
 
 class TestNames:

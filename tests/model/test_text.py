@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_mailbox.model import escapes
 from claude_mailbox.model.text import visible, visible_in_json, visible_lines
 
 
@@ -40,6 +41,15 @@ def test_control_characters_become_escapes(text: str, shown: str) -> None:
     """Letters of any script and tabs stay."""
     assert shown == visible(text)
     assert shown == visible_lines(text)
+
+
+@pytest.mark.parametrize("table", [escapes.LINE, escapes.LINES, escapes.JSON])
+def test_no_escape_is_missed_by_the_look_that_comes_first(table: dict[int, str]) -> None:
+    """Text that is plain at a glance is not translated, so the glance must see every character."""
+    show = {id(escapes.LINE): visible, id(escapes.LINES): visible_lines}
+    for code, escape in table.items():
+        if code not in (0xFE0E, 0xFE0F):
+            assert f"a{escape}b" == show.get(id(table), visible_in_json)(f"a{chr(code)}b")
 
 
 @given(st.text(alphabet="</ system-reminder>SYSTEM\n\u200b"))

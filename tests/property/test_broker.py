@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.edge.output.handover import Custody
-from claude_mailbox.errors import BadRequest, NotFound, Renamed, TargetExists
+from claude_mailbox.errors import BadRequest, Renamed
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Claim
+from claude_mailbox.refusals import NotFound, TargetExists
 from daemon.kit import World, custody, open_world
 
 names = st.sampled_from(["x", "x", "y", "z"])

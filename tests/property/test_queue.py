@@ -13,23 +13,16 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.conversation import parking, timing
-from claude_mailbox.daemon.delivery.conversation.answers import Answers
+from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.sending.groups import Groups
 from claude_mailbox.daemon.delivery.sending.storing import Sending
-from claude_mailbox.errors import (
-    BadRequest,
-    KeyReused,
-    NotFound,
-    QuotaFull,
-    Renamed,
-    TargetExists,
-    Unanswerable,
-)
+from claude_mailbox.errors import BadRequest, QuotaFull, Renamed
 from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryQuery, MessageStatus
 from claude_mailbox.model.mail import FRAME_CHARACTERS, KEY_MILLISECONDS
+from claude_mailbox.refusals import KeyReused, NotFound, TargetExists, Unanswerable
 from property.checked_store import CheckedStore
 from property.queue_model import (
     DELAYED,
@@ -178,9 +171,7 @@ class Mail(CheckedStore):
         is_full = target is not None and self.model.pending(target) >= LIMIT
         try:
             receipt = self.commit(
-                lambda transaction: SENDING.store(Change(transaction, self.now, Answers()), draft)[
-                    0
-                ]
+                lambda transaction: SENDING.store(Change(transaction, self.now, Askers()), draft)[0]
             )
         except NotFound:
             assert number is not None
@@ -224,7 +215,7 @@ class Mail(CheckedStore):
     @rule()
     def let_happen_what_is_due(self) -> None:
         """Delays, times to live and deadlines; the next one is known."""
-        self.commit(lambda transaction: timing.advance(Change(transaction, self.now, Answers())))
+        self.commit(lambda transaction: timing.advance(Change(transaction, self.now, Askers())))
         self.model.advance(self.now)
         self.read_notices()
         due = [x.visible_at for x in self.model.messages if x.state == DELAYED]
@@ -260,7 +251,7 @@ class Mail(CheckedStore):
         if what == "park":
             self.commit(
                 lambda transaction: parking.park(
-                    Change(transaction, self.now, Answers()), message.id
+                    Change(transaction, self.now, Askers()), message.id
                 )
             )
             message.state = PARKED

@@ -8,10 +8,11 @@ from typing import TypeVar
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from claude_mailbox.errors import BadRequest, TooLarge
+from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.mail import check_body, check_key, parse_token
 from claude_mailbox.model.names import NAME_LIMIT, check_name
 from claude_mailbox.model.times import iso_time, parse_time
+from claude_mailbox.refusals import TooLarge
 
 T = TypeVar("T")
 

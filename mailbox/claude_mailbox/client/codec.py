@@ -4,14 +4,13 @@
 Where they are missing (other interpreters than CPython) the ``json`` package is used.
 """
 
-from claude_mailbox.client import encoding
-
 try:
     from _json import encode_basestring, make_encoder, make_scanner
 except ImportError:  # an interpreter without the C accelerator
     make_scanner = None  # type: ignore[assignment,misc]
 
 _WHITESPACE = " \t\r\n"
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def _refuse_constant(name: str) -> object:
@@ -77,13 +76,30 @@ else:
         )
 
 
+def is_utf_16(start: bytes) -> bool:
+    """Return whether text that begins with these two bytes is UTF-16 with a byte order mark.
+
+    That is what PowerShell gives a program on its standard input.
+    """
+    return start[:2] in _UTF_16_MARKS
+
+
+def decode_text(data: bytes) -> str:
+    """Return UTF-8, with or without a byte order mark, or UTF-16 with one, as text.
+
+    Raises:
+        UnicodeDecodeError: if it is neither.
+    """
+    return data.decode("utf-16") if is_utf_16(data) else data.decode().removeprefix("\ufeff")
+
+
 def decode(data: bytes) -> object:
-    """Return the value of one JSON document; see `encoding.decode` for the encodings.
+    """Return the value of one JSON document; see `decode_text` for the encodings.
 
     Raises:
         ValueError: if it is not such text, not JSON, nested too deeply, or followed by more text.
     """
-    text = encoding.decode(data)
+    text = decode_text(data)
     try:
         return _loads(text)
     except RecursionError:

@@ -1,6 +1,5 @@
 """Writes to standard output and standard error; every way to fail is one error, `OutputLost`."""
 
-import errno
 import os
 import sys
 
@@ -92,7 +91,7 @@ def _write(descriptor: int, text: str) -> None:
     stream = sys.stdout if descriptor == 1 else sys.stderr
     try:
         if stream is None:
-            raise OSError(errno.EBADF, "it is closed")
+            raise ValueError("it is closed")
         if stream.encoding.lower() != "utf-8":
             stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         stream.write(text)

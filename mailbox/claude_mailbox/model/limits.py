@@ -49,7 +49,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class LoopGuard:
     """What a session is told when it exchanges many messages with another one.
 
     Attributes:

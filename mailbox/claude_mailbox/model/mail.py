@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from claude_mailbox.errors import BadRequest, TooLarge
+from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.conversations import Envelope
-from claude_mailbox.model.limits import Guard
+from claude_mailbox.model.limits import LoopGuard
 from claude_mailbox.model.sessions import SessionFacts
+from claude_mailbox.refusals import TooLarge
 
 KEY_LIMIT = 200
 # How long an idempotency key is remembered.
@@ -54,13 +55,13 @@ class Claim:
         mailbox: present name of the mailbox.
         deliveries: leased messages, oldest first.
         remaining: messages that still wait there.
-        worn: numbers of messages that were handed out too often, and left where they are.
+        exhausted: numbers of messages that were handed out too often, and left where they are.
     """
 
     mailbox: str
     deliveries: Sequence[Delivery]
     remaining: int
-    worn: Sequence[int] = ()
+    exhausted: Sequence[int] = ()
 
 
 @dataclass(slots=True)  # as Delivery
@@ -96,7 +97,7 @@ class Receipt:
     duplicate: bool = False
     session: SessionFacts | None = None
     is_held: bool = False
-    guard: Guard | None = None
+    guard: LoopGuard | None = None
     suggestions: Sequence[str] = ()
 
 

@@ -225,7 +225,7 @@ class TestStopped:
     def test_what_came_while_it_was_stopped_is_left_to_others(self, shared: CommandLine) -> None:
         """The daemon may have given it to another one meanwhile; what is still ours comes again."""
         code = (
-            "from claude_mailbox.client.mail.receiving import follow, watch;"
+            "from claude_mailbox.client.mail import follow, watch;"
             f"follow.SILENCE_SECONDS = {SILENCE_SECONDS};"
             "watch.watch(name='stopped', follow=True)"
         )

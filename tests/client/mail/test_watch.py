@@ -229,7 +229,7 @@ def test_a_long_wait_is_several_requests(
     shared: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The daemon limits the wait of one request; the last one has the rest of the time."""
-    from claude_mailbox.client.mail.receiving import watch
+    from claude_mailbox.client.mail import watch
     from client.server import Peer, Server
 
     def script(peer: Peer) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_mailbox.client.mail.receiving.showing import mark
+from claude_mailbox.client.showing import mark
 from claude_mailbox.client.transcript.trace import (
     ABSENT,
     ANSWERED,

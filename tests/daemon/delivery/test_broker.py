@@ -7,12 +7,9 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.errors import (
-    BadRequest,
-    QuotaFull,
-    TargetExists,
-)
+from claude_mailbox.errors import BadRequest, QuotaFull
 from claude_mailbox.model.drafts import Draft
+from claude_mailbox.refusals import TargetExists
 from daemon.delivery.helpers import Watchers, bodies
 from daemon.kit import EPOCH, World, custody, open_world
 

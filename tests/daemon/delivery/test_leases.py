@@ -41,7 +41,7 @@ class TestLeases:
         custodian = custody()
         await world.broker.check("b", custodian, limit=1)
         with world.read_only():
-            await world.broker.leases.give_back(custodian.tokens)
+            await world.broker.leases.release_abandoned(custodian.tokens)
         claim = await world.broker.check("b", custody())
         assert [(d.body, d.attempts) for d in claim.deliveries] == [("1", 2), ("2", 1)]
 
@@ -54,7 +54,7 @@ class TestLeases:
         await world.broker.check("b", custodian)
         await watchers.add("x")
         with world.read_only():
-            await world.broker.leases.give_back(custodian.tokens)
+            await world.broker.leases.release_abandoned(custodian.tokens)
         await world.broker.check("other", custody())
         await wait_all_tasks_blocked()
         assert watchers.got == [("x", "1")]

@@ -7,10 +7,7 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.errors import (
-    QuotaFull,
-    ShuttingDown,
-)
+from claude_mailbox.errors import QuotaFull, ShuttingDown
 from claude_mailbox.model.drafts import Draft
 from daemon.delivery.helpers import Watchers, bodies
 from daemon.kit import EPOCH, World, custody, open_world

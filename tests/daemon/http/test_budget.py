@@ -11,7 +11,7 @@ from claude_mailbox.daemon.http.asgi import Receive, Scope, Send
 from claude_mailbox.daemon.http.budget import FREE_BYTES, Budget
 from claude_mailbox.daemon.http.server import Server
 from claude_mailbox.daemon.http.stream import Stream
-from claude_mailbox.errors import Overloaded
+from claude_mailbox.refusals import Overloaded
 
 LIMIT = 1024 * 1024
 

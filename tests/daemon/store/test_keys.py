@@ -3,9 +3,10 @@
 import pytest
 
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import KeyReused, QuotaFull
+from claude_mailbox.errors import QuotaFull
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Receipt
+from claude_mailbox.refusals import KeyReused
 
 NOW = 1_700_000_000_000
 

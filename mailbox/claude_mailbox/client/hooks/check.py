@@ -10,13 +10,14 @@ from claude_mailbox.client import output
 from claude_mailbox.client.hooks.hook_io import (
     OUTPUT_LIMIT,
     is_attended,
+    is_of_another_client,
     output_for,
     read_input,
     text_field,
 )
 from claude_mailbox.client.hooks.patience import complaint, seconds_to_wait
 from claude_mailbox.client.hooks.session_events import report_event
-from claude_mailbox.client.mail.receiving.interrupts import Interrupted, Interrupts
+from claude_mailbox.client.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.address import explicit_address, is_own_daemon
 from claude_mailbox.client.reach.api import Daemon, Identity, Refused
 from claude_mailbox.client.reach.connection import NoAnswer
@@ -45,6 +46,8 @@ def check_hook(*, name: str | None = None, wake: bool = False, url: str | None =
     hook: dict[str, object] = {}
     try:
         hook = read_input()
+        if is_of_another_client(hook):
+            return 0
         event = text_field(hook, "hook_event_name")
         if wake and not (is_attended() and _is_doorbell_event(hook)):
             return 0
@@ -114,7 +117,7 @@ def _deliver(
         return 0
     # Imported here, because most hooks find no mail.
     from claude_mailbox.client.hooks.context.framing import frame
-    from claude_mailbox.client.mail.receiving.printing import print_mail
+    from claude_mailbox.client.printing import print_mail
 
     if wake:
         from claude_mailbox.client.hooks.context.gathering import gather
@@ -125,7 +128,7 @@ def _deliver(
     if rest:
         daemon.release([delivery.lease for delivery in rest], identity)
     if proving is not None:
-        from claude_mailbox.client.mail.receiving.showing import report_shown
+        from claude_mailbox.client.showing import report_shown
 
         # Before it is printed: a message whose record is missing would never be given back.
         session, path = proving

@@ -9,9 +9,9 @@ Raises, all of them:
 """
 
 from claude_mailbox.client import codec, output
-from claude_mailbox.client.mail.receiving.interrupts import Interrupts
-from claude_mailbox.client.mail.receiving.printing import message_lines, print_mail
+from claude_mailbox.client.interrupts import Interrupts
 from claude_mailbox.client.mail.sending import count
+from claude_mailbox.client.printing import message_lines, print_mail
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from claude_mailbox.client.text import mail_line
 from claude_mailbox.errors import BadRequest

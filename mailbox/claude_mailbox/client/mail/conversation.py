@@ -4,10 +4,10 @@ import os
 import time
 
 from claude_mailbox.client import codec, output
+from claude_mailbox.client.interrupts import Interrupts
 from claude_mailbox.client.mail.own import own_identity
-from claude_mailbox.client.mail.receiving.interrupts import Interrupts
-from claude_mailbox.client.mail.receiving.printing import print_mail
 from claude_mailbox.client.mail.sending import text_of
+from claude_mailbox.client.printing import print_mail
 from claude_mailbox.client.reach.api import (
     ANSWER_SECONDS,
     LEASE_SECONDS,
@@ -62,7 +62,8 @@ def ask(
     seconds = DEFAULT_SECONDS if timeout is None else timeout
     if not 0 <= seconds < float("inf"):
         raise BadRequest("'--timeout' must be a number of seconds, 0 or more.")
-    daemon, identity = Daemon(url), own_identity(sender, "--from")
+    daemon = Daemon(url)
+    identity = own_identity(daemon, sender, "--from")
     message = {
         "to": to,
         "body": text_of(daemon, body),

@@ -3,7 +3,7 @@
 import time
 
 from claude_mailbox.client import codec, output, text, times
-from claude_mailbox.client.mail.receiving.interrupts import Interrupts
+from claude_mailbox.client.interrupts import Interrupts
 from claude_mailbox.client.reach.api import ANSWER_SECONDS, Daemon, Identity, Result
 from claude_mailbox.client.reach.http1 import quote
 from claude_mailbox.errors import BadRequest, DaemonUnreachable

@@ -6,7 +6,7 @@ The fast and the full command line call the same function, with the options as k
 import os
 import sys
 
-from claude_mailbox.client import codec, encoding, output
+from claude_mailbox.client import codec, output
 from claude_mailbox.client.mail.own import own_identity
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.connection import ConnectionLost
@@ -54,8 +54,8 @@ def send(
         url: address of the daemon.
         as_json: print what the daemon says.
     """
-    identity = own_identity(sender, option)
     daemon = Daemon(url)
+    identity = own_identity(daemon, sender, option)
     message: dict[str, object] = {"body": text_of(daemon, body)}
     if to:
         message["to"] = to
@@ -147,14 +147,14 @@ def _standard_input(daemon: Daemon) -> str:
         raise daemon.wrong_server()
     try:
         data = sys.stdin.buffer.read(2)
-        room = limit * (2 if encoding.is_utf_16(data) else 1) + _INPUT_FRAME
+        room = limit * (2 if codec.is_utf_16(data) else 1) + _INPUT_FRAME
         data += sys.stdin.buffer.read(room)
         if len(data) > room:
             raise BadRequest(
                 f"Standard input has more than {limit} bytes, the limit of a message"
                 " (maxBodyBytes): send it in parts, or send the path of a file."
             )
-        return encoding.decode(data).removesuffix("\n").removesuffix("\r")
+        return codec.decode_text(data).removesuffix("\n").removesuffix("\r")
     except AttributeError:
         raise BadRequest("Standard input is closed: give the text with --body.") from None
     except UnicodeDecodeError:

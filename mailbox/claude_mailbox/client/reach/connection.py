@@ -4,7 +4,6 @@
 """
 
 import _socket
-import errno
 import sys
 import time
 
@@ -28,13 +27,7 @@ CONNECT_SECONDS = 5.0
 _RECEIVE_BYTES = 256 * 1024
 # On Windows Ctrl-C does not interrupt a blocked read, so we read in short slices there.
 _SLICE_SECONDS = 0.25 if sys.platform == "win32" else None
-# The errors that need no explanation: nobody listens there.
-_NOT_LISTENING = frozenset({errno.ECONNREFUSED, errno.ENOENT})
-
 _START = "start it with 'claude-mailbox start'"
-
-# What a sandbox answers to a socket, or to connecting it.
-_FORBIDDEN = frozenset({errno.EPERM, errno.EACCES, errno.EAFNOSUPPORT})
 
 
 class ConnectionLost(DaemonUnreachable):
@@ -292,19 +285,29 @@ def _connect(address: Address, seconds: float) -> "_socket.socket | TlsSocket":
                 sock.close()
         else:
             return sock
-    why = ""
+    raise _unreachable(address, failure)
+
+
+def _unreachable(address: Address, failure: OSError | None) -> DaemonUnreachable:
+    """Return the error for an attempt to connect that ended with *failure*."""
     # On a Unix socket the second means that nobody accepts the connections that wait there.
     if isinstance(failure, TimeoutError | BlockingIOError):
-        raise _no_answer(address)
-    if address.path is not None and failure is not None and failure.errno in _FORBIDDEN:
-        raise SocketForbidden(
+        return _no_answer(address)
+    import errno  # a hook that reaches its daemon does without it
+
+    # What a sandbox answers to a socket, or to connecting it.
+    forbidden = (errno.EPERM, errno.EACCES, errno.EAFNOSUPPORT)
+    if address.path is not None and failure is not None and failure.errno in forbidden:
+        return SocketForbidden(
             f"No Unix socket may be used here ({failure.strerror}), so that the daemon cannot be"
             f" reached at {address}: allow this in the sandbox, or give its TCP address with --url."
         )
-    if failure is not None and failure.errno not in _NOT_LISTENING:
+    why = ""
+    # Two errors need no explanation: nobody listens there.
+    if failure is not None and failure.errno not in (errno.ECONNREFUSED, errno.ENOENT):
         why = f" ({failure.strerror or failure})"
     cure = "check the address, and that it runs there" if address.is_tls else _START
-    raise DaemonUnreachable(f"No daemon answers at {address}{why}: {cure}.")
+    return DaemonUnreachable(f"No daemon answers at {address}{why}: {cure}.")
 
 
 def _socket_addresses(address: Address) -> list[tuple[int, str | tuple[object, ...]]]:

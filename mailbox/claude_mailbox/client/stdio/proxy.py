@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from claude_mailbox.client import codec, encoding
+from claude_mailbox.client import codec
 from claude_mailbox.client.reach.api import Identity
 from claude_mailbox.client.stdio.forwarding import Forwarder
 from claude_mailbox.client.stdio.jsonrpc import (
@@ -206,7 +206,7 @@ def _input_as_utf_8() -> Iterator[bytes]:
     start = b""
     while len(start) < 3 and (data := _read_some()):
         start += data
-    if not encoding.is_utf_16(start):
+    if not codec.is_utf_16(start):
         yield start.removeprefix(codecs.BOM_UTF8)
         while data := _read_some():
             yield data

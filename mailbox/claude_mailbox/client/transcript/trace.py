@@ -8,7 +8,7 @@ that line.
 import os
 
 from claude_mailbox.client import codec
-from claude_mailbox.client.mail.receiving.showing import mark
+from claude_mailbox.client.showing import mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,11 +1,11 @@
-"""Claims: messages leave their line under a lease, for a custodian who answers for them."""
+"""Claims: waiting messages are leased for a custodian."""
 
 from collections.abc import Awaitable, Callable
 
 import trio
 
 from claude_mailbox.daemon.delivery.conversation import parking
-from claude_mailbox.daemon.delivery.conversation.answers import Answers
+from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.delivery.leases import Leases
@@ -16,24 +16,24 @@ from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.mail import CHECK_BYTES, Claim, Delivery, shown_characters
 
-# How many claims of megabytes may be on their way at once: until they reach the server, nothing
-# else bounds the memory that they take.
+# How many large claims may run at once: the server's budget does not count their memory before
+# they reach it.
 LARGE_CLAIMS = 4
 
 
 class Claims:
-    """Leases what waits. Every method may raise what ``Ledger.run`` raises.
+    """Leases waiting messages. Every method may raise what ``Ledger.run`` raises.
 
     Args:
-        expiry: lets happen what is due, before a claim.
-        leases: what was given back comes before everything.
-        presence: told who takes his mail.
-        changes: told that something has changed.
-        askers: who waits for answers in their requests.
-        bell: told of looks.
+        expiry: runs what is due before a claim.
+        leases: may have abandoned leases to release first.
+        presence: told whose mail is taken.
+        changes: told of each claim.
+        askers: callers that wait for answers.
+        bell: told of each claim, which answers a ring.
         clock: returns the time in milliseconds since the epoch.
-        tell: says what a committed job has to tell.
-        max_attempts: how often a message is handed out at most; 0 for no limit.
+        publish: wakes whoever a committed change concerns.
+        max_attempts: how often a message is delivered before it is parked; 0 for no limit.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class Claims:
         leases: Leases,
         presence: Presence,
         changes: Changes,
-        askers: Answers,
+        askers: Askers,
         bell: Bell,
         clock: Callable[[], int],
-        tell: Callable[[Change], Awaitable[None]],
+        publish: Callable[[Change], Awaitable[None]],
         max_attempts: int,
     ) -> None:
         self._expiry = expiry
@@ -55,7 +55,7 @@ class Claims:
         self._askers = askers
         self._bell = bell
         self._clock = clock
-        self._tell = tell
+        self._publish = publish
         self._max_attempts = max_attempts
         self._large_claims = trio.Semaphore(LARGE_CLAIMS)
 
@@ -72,7 +72,7 @@ class Claims:
         present_name_only: bool = False,
         thread: int | None = None,
     ) -> Claim:
-        """Lease what waits for *custodian*; see ``Broker.check`` for the arguments.
+        """Lease waiting messages for *custodian*; see ``Broker.check`` for the arguments.
 
         Raises:
             Renamed: with *present_name_only*, if the mailbox has another name now.
@@ -100,15 +100,15 @@ class Claims:
                 max_attempts=self._max_attempts,
                 thread=thread,
             )
-            if not claim.worn:
+            if not claim.exhausted:
                 return claim, None, conclude
             change = Change(transaction, now, self._askers)
-            for number in claim.worn:
+            for number in claim.exhausted:
                 parking.park(change, number)
             return claim, change, conclude
 
-        # A lease is never half made: either the ledger was not asked, or its custodian knows the
-        # tokens. From the answer to ``take`` there is nothing that could be cancelled.
+        # Either nothing is leased or the custodian knows the tokens: there is no checkpoint between
+        # the ledger's answer and ``take``.
         is_brief = limit == 1 or max_characters is not None
         if is_brief:
             claim, change, conclude = await self._expiry.run_after(now, job)
@@ -126,5 +126,5 @@ class Claims:
         if conclude is not None:
             conclude()
         if change is not None:
-            await self._tell(change)
+            await self._publish(change)
         return claim

@@ -1,6 +1,6 @@
-"""What happens at its time: explicit leases run out, and what `conversation.timing` knows of.
+"""Runs what is due: explicit leases that run out, and what `conversation.timing` does.
 
-Messages whose lease has run out go back in line, and who waits there is called.
+A message whose lease has run out waits again, and the first waiter is called.
 """
 
 import logging
@@ -10,7 +10,7 @@ from typing import TypeVar
 import trio
 
 from claude_mailbox.daemon.delivery.conversation import timing
-from claude_mailbox.daemon.delivery.conversation.answers import Answers
+from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
@@ -20,19 +20,19 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _RETRY_MILLISECONDS = 1000
-# While the machine sleeps a timer stands still, so no wait is longer.
+# Timers stand still while the machine sleeps, so the clock is read again this often.
 _LONGEST_SECONDS = 5.0
 
 
 class Expiry:
-    """Knows when the next thing happens.
+    """Knows when something is due next.
 
     Args:
         ledger: where leases are kept.
         clock: returns the time in milliseconds since the epoch.
-        announce: told of the mailboxes that got messages back.
-        askers: who waits for answers in their requests.
-        tell: told of what happened otherwise.
+        announce: called with the mailboxes whose messages wait again.
+        askers: callers that wait for answers.
+        publish: wakes whoever a committed change concerns.
     """
 
     def __init__(
@@ -40,20 +40,20 @@ class Expiry:
         ledger: Ledger,
         clock: Callable[[], int],
         announce: Callable[[Iterable[str]], None],
-        askers: Answers,
-        tell: Callable[[Change], Awaitable[None]],
+        askers: Askers,
+        publish: Callable[[Change], Awaitable[None]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._announce = announce
         self._askers = askers
-        self._tell = tell
+        self._publish = publish
         self._next: int | None = None
         self._knows_next = False
         self._is_sooner = trio.Event()
 
     def note(self, until: int) -> None:
-        """Note that something happens then."""
+        """Note that something is due at *until*, in milliseconds since the epoch."""
         if self._next is None or until < self._next:
             self._next = until
             self._is_sooner.set()
@@ -61,12 +61,12 @@ class Expiry:
     async def run_after(
         self, now: int, look: Callable[[Transaction], T], *, brief: bool = True
     ) -> T:
-        """Let happen what is due by *now*, then *look*, all in one transaction."""
+        """Run what is due by *now*, then *look*, in one transaction."""
         if not self._knows_next or (self._next is not None and self._next <= now):
             return await self._advance(now, look)
         if not self._ledger.is_shared:
             return await self._ledger.run(look, durable=False, brief=brief)
-        # What another daemon has leased is noted there.
+        # Only the daemon that made a lease has noted its end.
         expired, seen = await self._ledger.run(
             lambda transaction: (transaction.leases.expire(now), look(transaction)),
             durable=False,
@@ -84,13 +84,13 @@ class Expiry:
 
         expired, change, seen = await self._ledger.run(job, durable=False)
         self._announce(expired)
-        await self._tell(change)
+        await self._publish(change)
         return seen
 
     async def expire(self) -> int | None:
-        """Let happen what is due; return when the next thing is."""
+        """Run what is due; return when something is due next."""
         now = self._clock()
-        # Leases that are made while the job runs are noted meanwhile.
+        # Before the job: ``note`` may be called while it runs.
         self._next, self._knows_next = None, False
         following = await self._advance(
             now,
@@ -106,7 +106,7 @@ class Expiry:
         return self._next
 
     async def serve(self) -> None:
-        """Let things happen to the moment, until cancelled; a failure is tried again."""
+        """Run everything when it is due, until cancelled; retry after a failure."""
         due: int | None = self._clock()
         while True:
             seconds = float("inf")
@@ -116,7 +116,7 @@ class Expiry:
                 await self._is_sooner.wait()
             if not rest.cancelled_caught:
                 self._is_sooner = trio.Event()
-                # Only ever sooner: after a failure, some lease that is due may be known to nobody.
+                # Never later: after a failure, something may be due that was not noted.
                 sooner = self._clock() if self._next is None else self._next
                 due = sooner if due is None else min(due, sooner)
                 continue
@@ -125,5 +125,5 @@ class Expiry:
             try:
                 due = await self.expire()
             except MailboxError as error:
-                logger.warning("could not look for what is due: %s", error)
+                logger.warning("could not expire leases and questions: %s", error)
                 due = self._clock() + _RETRY_MILLISECONDS

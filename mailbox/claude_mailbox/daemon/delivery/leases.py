@@ -1,4 +1,4 @@
-"""Leases on their way back: who has a message says so, or it goes back into its line."""
+"""Leases end: by an ack or a settlement the message is delivered, by a release it waits again."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,20 +15,20 @@ from claude_mailbox.model.mail import LeaseOutcome
 
 logger = logging.getLogger(__name__)
 
-# What a brief job of the ledger may have to do at most.
+# More leases than these do not count as a brief job of the ledger.
 _BRIEF_TOKENS = 256
 
 
 class Leases:
-    """Ends leases, and makes them longer. Every method may raise what ``Ledger.run`` raises.
+    """Ends and extends leases. Every method may raise what ``Ledger.run`` raises.
 
     Args:
         ledger: where mail is kept.
         clock: returns the time in milliseconds since the epoch.
-        expiry: told when a lease ends.
+        expiry: told when an extended lease ends.
         receipts: told what was delivered.
-        changes: told that something has changed.
-        announce: says that mail waits in mailboxes.
+        changes: told of each change.
+        announce: called with the mailboxes whose messages wait again.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class Leases:
         self._changes = changes
         self._announce = announce
         self._followers: set[Follower] = set()
-        self._given_back: set[str] = set()
+        self._abandoned: set[str] = set()
 
     async def ack(self, tokens: Sequence[str], mailbox: str | None = None) -> LeaseOutcome:
-        """Mark leased messages delivered, for good; with *mailbox*, only those of that mailbox."""
+        """Mark leased messages delivered, durably; with *mailbox*, only messages to it."""
         now = self._clock()
         outcome = await self._ledger.run(
             lambda transaction: transaction.leases.settle(tokens, now, mailbox),
@@ -64,8 +64,7 @@ class Leases:
     async def settle(self, tokens: Sequence[str]) -> LeaseOutcome:
         """Mark messages delivered whose response has left.
 
-        Unlike an ack it is not flushed to the disk at once: nobody said that he has them, and all
-        that a power cut can do is to bring them once more.
+        Not flushed, unlike an ack: after a power cut the messages are delivered once more.
         """
         now = self._clock()
         outcome = await self._ledger.run(
@@ -78,7 +77,7 @@ class Leases:
         return outcome
 
     async def release(self, tokens: Sequence[str], mailbox: str | None = None) -> LeaseOutcome:
-        """Put leased messages back in their places, and wake who waits for them."""
+        """Put leased messages back in their places, and wake the waiters."""
         outcome, mailboxes = await self._ledger.run(
             lambda transaction: transaction.leases.release(tokens, mailbox),
             durable=False,
@@ -89,33 +88,33 @@ class Leases:
         self._announce(mailboxes)
         return outcome
 
-    async def give_back(self, tokens: Sequence[str]) -> None:
+    async def release_abandoned(self, tokens: Sequence[str]) -> None:
         """Release the leases of a client that has gone.
 
-        If that cannot be done now, the next claim does it first: otherwise later messages would
-        overtake these.
+        If the database cannot be written now, the next claim releases them first, so that later
+        messages do not overtake these.
         """
-        self._given_back.update(tokens)
+        self._abandoned.update(tokens)
         try:
             await self.release(tokens)
         except MailboxError as error:
             logger.warning("could not release: %s", error)
         else:
-            self._given_back.difference_update(tokens)
+            self._abandoned.difference_update(tokens)
 
     def release_first(self, transaction: Transaction) -> Callable[[], None] | None:
-        """Release what was given back and is not released yet, within a claim's job.
+        """Release abandoned leases within a claim's job.
 
         Returns:
-            What is to be called when the job is committed, None for nothing.
+            What to call after the commit, or None.
         """
-        if not self._given_back:
+        if not self._abandoned:
             return None
-        tokens = tuple(self._given_back)
+        tokens = tuple(self._abandoned)
         mailboxes = transaction.leases.release(tokens)[1]
 
         def conclude() -> None:
-            self._given_back.difference_update(tokens)
+            self._abandoned.difference_update(tokens)
             self._announce(mailboxes)
 
         return conclude
@@ -136,7 +135,7 @@ class Leases:
     async def extend(
         self, tokens: Sequence[str], seconds: float, mailbox: str | None = None
     ) -> LeaseOutcome:
-        """Let explicit leases last *seconds* from now."""
+        """Make explicit leases end *seconds* from now."""
         until = self._clock() + round(seconds * 1000)
         outcome = await self._ledger.run(
             lambda transaction: transaction.leases.extend(tokens, until, mailbox), durable=False

@@ -1,4 +1,4 @@
-"""What became of a message: its state, and the wait for its delivery."""
+"""What became of a message: its state, and waiting for its delivery or a reply."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,9 +8,10 @@ import trio
 from claude_mailbox.daemon.delivery.expiry import Expiry
 from claude_mailbox.daemon.delivery.parties.custody import Custodian
 from claude_mailbox.daemon.delivery.parties.waiters import Waiter
-from claude_mailbox.errors import MailboxError, NotFound
+from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.history import MessageStatus
 from claude_mailbox.model.mail import parse_token
+from claude_mailbox.refusals import NotFound
 
 # What can be waited for.
 DELIVERED, REPLIED = "delivered", "replied"
@@ -22,7 +23,7 @@ class Receipts:
     """Tells senders and receivers what became of their messages.
 
     Args:
-        expiry: puts back what has run out, before the look.
+        expiry: runs what is due before the state is read.
         clock: returns the time in milliseconds since the epoch.
     """
 
@@ -39,7 +40,7 @@ class Receipts:
         """Return what became of a message that *mailbox* sent or got.
 
         Raises:
-            NotFound: if there is none of that number, or it is other people's.
+            NotFound: if there is no such message, or *mailbox* neither sent nor got it.
         """
         status = await self._expiry.run_after(
             self._clock(), lambda transaction: transaction.history.status(number, mailbox)
@@ -57,7 +58,7 @@ class Receipts:
         """Wait for up to *seconds* until the message is ``DELIVERED`` or ``REPLIED`` to.
 
         Returns:
-            What has become of it by then, also when the time is over or the client has gone.
+            Its state then, or when the time is over or the client has gone.
 
         Raises:
             NotFound: see ``status``.
@@ -69,7 +70,7 @@ class Receipts:
                 status = await self.status(mailbox, number)
                 if _is_reached(status, until) or status.state in _ENDS:
                     return status
-                # It may have been called during the look.
+                # It may have been called while the state was read.
                 if not waiter.is_called:
                     with trio.move_on_at(deadline):
                         await custodian.attend(waiter)
@@ -92,19 +93,19 @@ class Receipts:
                 del self._waiters[number]
 
     def changed(self, numbers: Iterable[int]) -> None:
-        """Call who waits for these messages: their state changed, or they were replied to."""
+        """Wake callers that wait for these messages: they changed, or were replied to."""
         if self._waiters:
             for number in numbers:
                 self._call(self._waiters.get(number, ()))
 
     def settled(self, tokens: Sequence[str]) -> None:
-        """Call who waits for these messages. Whoever settles leases says so, after the commit."""
+        """Wake callers that wait for messages with these leases; called after the commit."""
         if self._waiters:
             for token in tokens:
                 self._call(self._waiters.get(parse_token(token)[0], ()))
 
     def call_all(self) -> None:
-        """Call everybody who waits: another daemon may have settled something."""
+        """Wake all callers that wait: another daemon may have settled something."""
         for waiters in self._waiters.values():
             self._call(waiters)
 
@@ -113,7 +114,7 @@ class Receipts:
             waiter.call()
 
     def close(self, reason: MailboxError) -> None:
-        """Send everybody who waits away with *reason*, newcomers too."""
+        """Make all waits raise *reason*, now and later."""
         self._closed = reason
         for waiters in self._waiters.values():
             for waiter in waiters:

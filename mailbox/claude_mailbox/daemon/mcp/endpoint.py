@@ -14,13 +14,14 @@ from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.input.callers import MAILBOX_HEADER, Callers
 from claude_mailbox.daemon.edge.input.request import Request
 from claude_mailbox.daemon.edge.input.subagents import SubagentCalls
-from claude_mailbox.daemon.edge.output.handover import Custody
+from claude_mailbox.daemon.edge.output.handover import CUSTODY_KEY, Custody
 from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import App, Message, Receive, Scope, Send, headers_named
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
 from claude_mailbox.daemon.mcp.inbox import InboxView
-from claude_mailbox.daemon.mcp.tools.handlers import CUSTODY_KEY, Tools
-from claude_mailbox.errors import MailboxError, Overloaded, ShuttingDown
+from claude_mailbox.daemon.mcp.tools.handlers import Tools
+from claude_mailbox.errors import MailboxError, ShuttingDown
+from claude_mailbox.refusals import Overloaded
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager

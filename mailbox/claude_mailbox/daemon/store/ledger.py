@@ -30,13 +30,8 @@ import trio
 from claude_mailbox.daemon.store.durations import Durations
 from claude_mailbox.daemon.store.engine import Engine
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.errors import (
-    DiskFailed,
-    MailboxError,
-    OutcomeUnknown,
-    ShuttingDown,
-    Unavailable,
-)
+from claude_mailbox.errors import DiskFailed, MailboxError, ShuttingDown, Unavailable
+from claude_mailbox.refusals import OutcomeUnknown
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)

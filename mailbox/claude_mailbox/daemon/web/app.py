@@ -22,7 +22,8 @@ from claude_mailbox.daemon.edge.output.handover import CUSTODY_KEY, Custody, Han
 from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send
-from claude_mailbox.errors import BadRequest, MailboxError, MethodNotAllowed, NotFound
+from claude_mailbox.errors import BadRequest, MailboxError
+from claude_mailbox.refusals import MethodNotAllowed, NotFound
 
 
 class MailboxApp(QuartTrio):

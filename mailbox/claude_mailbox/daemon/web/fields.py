@@ -56,6 +56,24 @@ def flag(content: Mapping[str, object], key: str, *, default: bool) -> bool:
     return value
 
 
+def whole(
+    content: Mapping[str, object], key: str, default: int = 0, low: int = 0, high: int = 2**63 - 1
+) -> int:
+    """Return a whole number from *low* to *high*, or *default* when it is not given.
+
+    Raises:
+        BadRequest: if it is something else.
+    """
+    value = content.get(key)
+    if value is None:
+        return default
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # in JSON, 1.0 is a whole number, too
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise BadRequest(f"'{key}' must be a whole number from {low} to {high}.")
+    return value
+
+
 def lease_tokens(content: Mapping[str, object], key: str) -> Sequence[str]:
     """Return a list of lease tokens.
 

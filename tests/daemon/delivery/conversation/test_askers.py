@@ -7,9 +7,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.errors import MutualAsk, ShuttingDown
+from claude_mailbox.errors import ShuttingDown
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Delivery, Receipt
+from claude_mailbox.refusals import MutualAsk
 from daemon.delivery.conversation.talk import Talk
 from daemon.kit import World, custody, open_world
 
@@ -56,7 +57,7 @@ async def test_the_answer_is_handed_over_and_comes_nowhere_else(
     assert waiting.delivery.body == "because"
     assert waiting.custody.tokens == [waiting.delivery.lease]
     assert await talk.take("a") == []
-    assert repr(talk.world.broker.askers) == "<Answers: 0 awaited>"
+    assert repr(talk.world.broker.askers) == "<Askers: 0 questions>"
 
 
 async def test_the_notice_is_handed_over_likewise(talk: Talk, nursery: trio.Nursery) -> None:

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from claude_mailbox.errors import Unanswerable
+from claude_mailbox.refusals import Unanswerable
 from daemon.delivery.conversation.talk import Talk
 
 SESSION = "11111111-aaaa-4000-8000-000000000001"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from claude_mailbox.errors import KeyReused, NotFound
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryQuery
+from claude_mailbox.refusals import KeyReused, NotFound
 from daemon.delivery.conversation.talk import Talk
 
 

@@ -5,9 +5,10 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.daemon.edge.output.handover import Custody
-from claude_mailbox.errors import NotFound, QuotaFull
+from claude_mailbox.errors import QuotaFull
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryQuery
+from claude_mailbox.refusals import NotFound
 from daemon.delivery.conversation.talk import Talk
 from daemon.delivery.helpers import Watchers
 from daemon.kit import World, open_world

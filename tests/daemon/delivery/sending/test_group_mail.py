@@ -2,16 +2,11 @@
 
 import pytest
 
-from claude_mailbox.errors import (
-    BadRequest,
-    ConfirmationNeeded,
-    EmptyGroup,
-    KeyReused,
-    QuotaFull,
-)
+from claude_mailbox.errors import BadRequest, QuotaFull
 from claude_mailbox.model.drafts import HIGH, LOW, NORMAL, Draft
 from claude_mailbox.model.groups import ALL
 from claude_mailbox.model.mail import GroupReceipt
+from claude_mailbox.refusals import ConfirmationNeeded, EmptyGroup, KeyReused
 from daemon.delivery.helpers import bodies
 from daemon.delivery.session_steps import begin
 from daemon.kit import World, custody, open_world
@@ -107,7 +102,7 @@ class TestRefusals:
         """Or of the sender alone."""
         await join(world, "a")
         for group in ("@team", "@nobody", ALL):
-            with pytest.raises(EmptyGroup, match="Nobody is in the group"):
+            with pytest.raises(EmptyGroup, match="has no other members"):
                 await world.broker.send_to_group(Draft("a", group, "hello"))
 
     async def test_more_than_five_need_a_confirmation(self, world: World) -> None:

@@ -5,8 +5,8 @@ from itertools import cycle
 import pytest
 import trio
 
-from claude_mailbox.errors import TooManyMessages, UnknownRecipient
 from claude_mailbox.model.drafts import Draft
+from claude_mailbox.refusals import TooManyMessages, UnknownRecipient
 from daemon.delivery.helpers import bodies
 from daemon.delivery.session_steps import begin, end, prompt
 from daemon.kit import World, custody, open_world

@@ -193,12 +193,12 @@ class TestRinging:
         bells.send("shared", "shop", "blog")
         assert len(await bells.rings("blog", 1)) == 1
 
-    async def test_costs_nothing_without_listeners(self, bells: Bells) -> None:
+    async def test_mail_rings_nobody_without_sessions(self, bells: Bells) -> None:
         """Mail of mailboxes without sessions is not even noted."""
         for session in ("shop", "blog"):
             await bells.doorbell.remove(session)
         bells.send("shop")
-        assert repr(bells.doorbell) == "<Doorbell: 0 listeners, 0 unanswered>"
+        assert repr(bells.doorbell) == "<Doorbell: 0 sessions, 0 unanswered>"
         await trio.sleep(1)
         assert not read("shop")
 

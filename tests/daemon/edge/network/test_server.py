@@ -9,7 +9,7 @@ import httpx
 import pytest
 import trio
 
-from claude_mailbox.daemon.edge.network.places import Places
+from claude_mailbox.daemon.edge.network.connection_limit import ConnectionLimit
 from claude_mailbox.daemon.edge.network.server import serve_network
 from claude_mailbox.daemon.http.sockets import open_tcp
 from claude_mailbox.model.drafts import Draft
@@ -129,14 +129,14 @@ async def test_one_connection_too_many_is_closed(behind_hypercorn) -> None:
                         break
 
 
-def test_one_address_does_not_have_all_places() -> None:
+def test_one_address_cannot_have_all_connections() -> None:
     """And leaves them when its connections end."""
-    places = Places(3, 2)
-    with places.taken("a") as first, places.taken("a") as second, places.taken("a") as third:
+    limit = ConnectionLimit(3, 2)
+    with limit.admit("a") as first, limit.admit("a") as second, limit.admit("a") as third:
         assert (first, second, third) == (True, True, False)
-        with places.taken("b") as fourth, places.taken("c") as fifth:
+        with limit.admit("b") as fourth, limit.admit("c") as fifth:
             assert (fourth, fifth) == (True, False)
-        with places.taken("c") as sixth:
+        with limit.admit("c") as sixth:
             assert sixth
-    with places.taken("a") as seventh, places.taken(None) as eighth:
+    with limit.admit("a") as seventh, limit.admit(None) as eighth:
         assert (seventh, eighth) == (True, False)

@@ -13,8 +13,8 @@ import pytest
 from claude_mailbox.daemon.clock import SteadyClock
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.postgres.engine import PostgresEngine, Thread
-from claude_mailbox.errors import OutcomeUnknown
 from claude_mailbox.model.drafts import Draft
+from claude_mailbox.refusals import OutcomeUnknown
 from support.postgres import PostgresServer
 from support.relay import PostgresRelay
 

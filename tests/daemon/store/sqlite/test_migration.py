@@ -18,11 +18,12 @@ from claude_mailbox.daemon.store.sqlite import schema
 from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.schema import MIGRATIONS
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
-from claude_mailbox.errors import KeyReused, StartupError
+from claude_mailbox.errors import StartupError
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.history import HistoryQuery
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Backlog
 from claude_mailbox.model.sessions import Start
+from claude_mailbox.refusals import KeyReused
 from daemon.store.sqlite.disk import watched_disk
 
 WRITTEN_AT = 1_700_000_000_000
@@ -87,7 +88,7 @@ def test_names_and_sessions_are_kept(transaction: Transaction) -> None:
     assert transaction.mailboxes.present_name("robert") == "bob"
     assert transaction.sessions.mailbox_of(SESSION) == "shop-11111111"
     assert transaction.sessions.session_of("7-1") == SESSION
-    assert transaction.sessions.listeners() == {SESSION}
+    assert transaction.sessions.with_bell() == {SESSION}
     assert transaction.sessions.mailbox_of(ENDED_SESSION) is None
 
 

@@ -6,7 +6,7 @@ from claude_mailbox.cli import options, tables
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.hooks.check import check_hook
 from claude_mailbox.client.mail import commands as mail
-from claude_mailbox.client.mail.receiving import watch as watching
+from claude_mailbox.client.mail import watch as watching
 
 
 @click.command()

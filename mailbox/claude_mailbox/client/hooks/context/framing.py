@@ -1,7 +1,7 @@
 """How mail is shown to a model: who wrote it, what a peer may not do, how to answer."""
 
-from claude_mailbox.client.mail.receiving.showing import mark
 from claude_mailbox.client.reach.api import Delivery
+from claude_mailbox.client.showing import mark
 from claude_mailbox.client.text import indented, quoted, shell_word
 from claude_mailbox.model.text import visible
 

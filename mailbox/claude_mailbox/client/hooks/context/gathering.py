@@ -4,7 +4,7 @@ import time
 from datetime import datetime
 
 from claude_mailbox.client.hooks.context.framing import length
-from claude_mailbox.client.mail.receiving.interrupts import Interrupted, Interrupts
+from claude_mailbox.client.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from claude_mailbox.errors import MailboxError
 

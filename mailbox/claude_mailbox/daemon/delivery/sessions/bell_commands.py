@@ -1,6 +1,6 @@
-"""The commands that wake sessions whose clients watch no file.
+"""Commands that wake sessions whose clients cannot watch a file.
 
-A hook has put them beside the bells, in the home folder, which only our own user can enter.
+A hook writes such a command beside the bell file, in the home folder, which only our user can enter.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ COMMAND_SUFFIX = ".command"
 BUSY_SUFFIX = ".busy"
 RUNG_SUFFIX = ".rung"
 SUFFIXES = (COMMAND_SUFFIX, BUSY_SUFFIX, RUNG_SUFFIX)
-# How long a command may take to start a turn, before it is run again.
+# A command is not run again within this time: it may still be starting a turn.
 PATIENCE_SECONDS = 60.0
 _SECONDS = 30.0
 
@@ -28,9 +28,9 @@ def is_beside(bell: str) -> bool:
 
 
 def run(bell: str, is_alive: Callable[[str], bool]) -> None:
-    """Run the command of a bell and wait for its end, if there is one and its session is idle.
+    """Run the command of a bell and wait for its end, if it has one and its session is idle.
 
-    A session whose process is gone is not woken: its client might start it in the background.
+    If the session's process is gone it does nothing: the client might start a new one.
     """
     try:
         with open(bell + COMMAND_SUFFIX, encoding="utf-8") as file:
@@ -71,7 +71,7 @@ def _was_rung(path: str) -> bool:
 
 
 def remove(bell: str) -> None:
-    """Remove what lies beside a bell."""
+    """Remove the command of a bell."""
     for suffix in SUFFIXES:
         with contextlib.suppress(OSError):
             os.unlink(bell + suffix)

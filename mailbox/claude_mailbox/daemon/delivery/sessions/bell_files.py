@@ -1,8 +1,7 @@
-"""The files that sessions' clients watch.
+"""Bell files, which the clients of sessions watch.
 
-A bell is a plain file of ours with the time of the last ring in it. Whatever else lies in its place
-is never written to: what can be removed makes way for a file, and a folder keeps its one session
-from being rung.
+A bell is a plain file of ours with the time of the last ring. Anything else in its place is never
+written to: a link or a fifo is replaced, and a folder keeps that session from being rung.
 """
 
 import contextlib
@@ -15,7 +14,7 @@ from collections.abc import Set as AbstractSet
 
 from claude_mailbox.paths import bells_path
 
-# Of a link, the link itself would be opened; of a fifo, the call would wait for its reader.
+# Without these flags a link would be followed, and a fifo would block until it has a reader.
 _FLAGS = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -23,7 +22,7 @@ def make_folder() -> None:
     """Make the folder of the bells.
 
     Raises:
-        OSError: if there is none of ours.
+        OSError: if that fails, or something else is in its place.
     """
     folder = bells_path()
     with contextlib.suppress(FileExistsError):
@@ -33,10 +32,10 @@ def make_folder() -> None:
 
 
 def ring(path: str) -> None:
-    """Write one bell, which is made if it is not there.
+    """Write one bell, and make it if it is not there.
 
     Raises:
-        OSError: if that is not possible.
+        OSError: if it cannot be written.
     """
     try:
         descriptor = os.open(path, _FLAGS)
@@ -69,7 +68,7 @@ def remove(path: str) -> None:
 
 
 def keep_only(keep: AbstractSet[str]) -> None:
-    """Remove the bells of sessions that are over."""
+    """Remove all files in the folder of the bells but *keep*."""
     folder = bells_path()
     names: Iterable[str] = ()
     with contextlib.suppress(OSError):

@@ -1,12 +1,12 @@
-"""Rings sessions: writes the file that a session's client watches, when mail waits unattended.
+"""Rings sessions: writes the file that a session's client watches, when mail waits and nobody takes it.
 
-A ring only says that there is mail. The client runs ``check`` then, which takes it all. So one
-ring is enough until the mailbox has been looked into, however many messages come meanwhile; and
-mail that came after that look began needs a new one. A client may not be watching yet, or not
-any more: a ring that nobody answers is repeated a few times.
+A ring only says that there is mail; the client then runs ``check``, which takes all of it. So one
+ring is enough until the mailbox is checked, however many messages come meanwhile. Mail that comes
+after the check has begun needs a new ring. A ring that is not answered is repeated a few times,
+because the client may not be watching yet.
 
 ``ring``, ``looking`` and ``looked`` are synchronous and do no I/O; one task, ``serve``, asks which
-sessions have mail and writes their files, on a thread.
+sessions have mail and writes their files on a thread.
 """
 
 import logging
@@ -26,30 +26,30 @@ from claude_mailbox.paths import bell_path, bells_path
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-# Lets a check that is on its way take the mail first.
+# Time for a check that is under way to take the mail before anybody is rung.
 RING_DELAY_SECONDS = 0.02
-# A client answers within a second. These are the pauses after which an unanswered ring is
-# repeated; the first is also the least time between two rings that nobody answers.
+# When an unanswered ring is repeated. A client answers within a second. New mail in between makes
+# it ring after the first of these pauses again.
 PAUSES = (2.0, 8.0, 30.0, 120.0)
 _RETRY_SECONDS = 1.0
 
-# Mailbox and session of each bell that has reason to ring.
+# Returns the mailbox and session of each bell that has reason to ring.
 Waiting = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
 
 
 class Bell(Protocol):
-    """Tells the owner of a mailbox, who does not wait in a line, of his mail. Never blocks."""
+    """Wakes the session of a mailbox that has no waiter. Never blocks."""
 
     def ring(self, mailbox: str) -> None:
-        """Say that mail waits in *mailbox* and nobody stands there to take it."""
+        """Note that mail waits in *mailbox* and no waiter takes it."""
         ...
 
     def looking(self, mailbox: str) -> None:
-        """Say that somebody begins to look into *mailbox*, and will see what was rung for."""
+        """Note that a check of *mailbox* begins, which will see the mail rung for."""
         ...
 
     def looked(self, mailbox: str) -> None:
-        """Say that somebody has looked into *mailbox*, which answers its ring."""
+        """Note that *mailbox* was checked, which answers its ring."""
         ...
 
 
@@ -62,18 +62,18 @@ class RunSync(Protocol):
 
 
 async def on_thread(function: Callable[[], T]) -> T:
-    """Run a function on a thread; nobody waits for it at the shutdown."""
+    """Run a function on a thread, which is abandoned at the shutdown."""
     return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
 
 
 class _Ring:
-    """A ring of one mailbox's bells that no look into the mailbox has answered yet.
+    """A ring of one mailbox's bells that no check has answered yet.
 
     Attributes:
         at: when it rang, or is to ring first.
         due: when it rings again.
         count: how often it rang.
-        has_news: whether mail came since, or since somebody began to look.
+        has_news: whether mail came since, or since a check began.
     """
 
     __slots__ = ("at", "count", "due", "has_news")
@@ -85,8 +85,8 @@ class _Ring:
         self.has_news = False
 
 
-class Listener:
-    """Waits for the rings of one session, to pass them on to the machine that it runs on.
+class RingListener:
+    """Waits for the rings of a session on another machine.
 
     Attributes:
         is_closed: whether no more will come.
@@ -97,16 +97,16 @@ class Listener:
         self.is_closed = False
 
     def ring(self) -> None:
-        """Have ``wait`` return."""
+        """Make ``wait`` return."""
         self._rung.set()
 
     def close(self) -> None:
-        """Have ``wait`` return, now and always."""
+        """Make ``wait`` return at once, now and later."""
         self.is_closed = True
         self._rung.set()
 
     async def wait(self, seconds: float) -> bool:
-        """Wait for a ring for so long; return whether one came."""
+        """Wait for a ring, at most *seconds*; return whether one came."""
         with trio.move_on_after(seconds):
             await self._rung.wait()
         has_rung = self._rung.is_set() and not self.is_closed
@@ -118,28 +118,28 @@ class Doorbell(Bell):
     """The bells of all sessions.
 
     Args:
-        waiting: returns the sessions with mail.
-        run_sync: writes and removes files; in the daemon on a thread, in tests inline.
+        waiting: returns the mailboxes and sessions with mail.
+        run_sync: runs what may block: on a thread, or inline in tests.
     """
 
     def __init__(self, waiting: Waiting, run_sync: RunSync = on_thread) -> None:
         self._waiting = waiting
         self._run_sync = run_sync
-        self._listeners: set[str] = set()
+        self._sessions: set[str] = set()
         self._news: set[str] = set()
         self._rings: dict[str, _Ring] = {}
         self._stirred = trio.Event()
         self._failing: set[str] = set()
-        # Sessions that ended since somebody asked last for whom to ring.
+        # Sessions that ended since ``waiting`` was last called.
         self._ended: set[str] = set()
         # Sessions on other machines, which have no file here.
-        self._remote: dict[str, list[Listener]] = {}
+        self._remote: dict[str, list[RingListener]] = {}
 
     def __repr__(self) -> str:
-        return f"<Doorbell: {len(self._listeners)} listeners, {len(self._rings)} unanswered>"
+        return f"<Doorbell: {len(self._sessions)} sessions, {len(self._rings)} unanswered>"
 
     def ring(self, mailbox: str) -> None:
-        if not self._listeners:
+        if not self._sessions:
             return
         ring = self._rings.get(mailbox)
         if ring is None:
@@ -153,7 +153,7 @@ class Doorbell(Bell):
         self._stirred.set()
 
     def ring_later(self, mailbox: str) -> None:
-        """Ring for mail that is there already, once the session has had time to listen."""
+        """Ring for mail that waits already, when the session's client has had time to start."""
         now = trio.current_time()
         self._rings[mailbox] = _Ring(now, now + PAUSES[0], 0)
         self._stirred.set()
@@ -169,57 +169,57 @@ class Doorbell(Bell):
             self.ring(mailbox)
 
     async def add(self, session_id: str) -> str | None:
-        """Make a session's file and ring it from now on; return its path.
+        """Make a session's bell and ring it from now on; return its path.
 
-        None when the home folder cannot be written: then the session gets its mail at its prompts.
+        None if the home folder cannot be written; then the session gets its mail at its prompts.
         """
         path = bell_path(session_id)
         self._ended.discard(session_id)
         if not await self._run_sync(partial(self._write, [path])):
             return None
-        self._listeners.add(session_id)
+        self._sessions.add(session_id)
         return path
 
-    def listen(self, session_id: str) -> Listener:
-        """Return what hears the rings of a session on another machine, until ``unlisten``."""
-        listener = Listener()
+    def listen(self, session_id: str) -> RingListener:
+        """Return a listener for the rings of a session on another machine."""
+        listener = RingListener()
         self._remote.setdefault(session_id, []).append(listener)
-        self._listeners.add(session_id)
+        self._sessions.add(session_id)
         return listener
 
-    def unlisten(self, session_id: str, listener: Listener) -> None:
-        """End what ``listen`` began."""
+    def unlisten(self, session_id: str, listener: RingListener) -> None:
+        """Remove a listener."""
         listeners = self._remote[session_id]
         listeners.remove(listener)
         if not listeners:
             del self._remote[session_id]
-            self._listeners.discard(session_id)
+            self._sessions.discard(session_id)
 
     def is_heard(self, session_id: str) -> bool:
-        """Return whether somebody listens for a session on another machine."""
+        """Return whether a session on another machine has a listener."""
         return session_id in self._remote
 
     def close(self) -> None:
-        """End the waits of all listeners."""
+        """Close all listeners."""
         for listeners in self._remote.values():
             for listener in listeners:
                 listener.close()
 
     async def remove(self, session_id: str) -> None:
-        """Remove a session's file."""
-        self._listeners.discard(session_id)
+        """Remove a session's bell."""
+        self._sessions.discard(session_id)
         self._ended.add(session_id)
         path = bell_path(session_id)
         await self._run_sync(partial(bell_files.remove, path))
         await self._run_sync(partial(bell_commands.remove, path))
 
     async def restore(self, sessions: Iterable[str]) -> None:
-        """Listen for these sessions again after a start of the daemon.
+        """Ring these sessions from now on, after a start of the daemon.
 
-        Those whose file is gone get it back; the files of others are removed.
+        Missing files are made again, and files of other sessions removed.
         """
-        self._listeners = set(sessions)
-        keep = {bell_path(session_id) for session_id in self._listeners}
+        self._sessions = set(sessions)
+        keep = {bell_path(session_id) for session_id in self._sessions}
         await self._run_sync(partial(self._restore, keep))
 
     def _restore(self, keep: AbstractSet[str]) -> None:
@@ -245,7 +245,7 @@ class Doorbell(Bell):
     async def _ring_due(self, nursery: trio.Nursery) -> None:
         now = trio.current_time()
         news, self._news = self._news, set()
-        # Mail that came while we asked for whom to ring the last time counts with that ring.
+        # A name that has a ring was noted while ``waiting`` ran, and rang with it.
         names = {name for name in news if name not in self._rings}
         names |= {name for name, ring in self._rings.items() if ring.due <= now}
         if not names:
@@ -254,7 +254,7 @@ class Doorbell(Bell):
         try:
             reasons = _by_mailbox(await self._waiting())
         except MailboxError as error:
-            logger.warning("could not look for whom to ring: %s", error)
+            logger.warning("could not look up which sessions to ring: %s", error)
             self._rings.update({name: _Ring(now, now + _RETRY_SECONDS, 0) for name in names})
             return
         paths = []
@@ -277,11 +277,11 @@ class Doorbell(Bell):
                 nursery.start_soon(self._run_sync, partial(bell_commands.run, path, is_alive))
 
     def _ring(self, paths: Sequence[str]) -> Sequence[str]:
-        """Write the files, on a thread; return those that have a command beside them."""
+        """Write the files, on a thread; return those that have a command."""
         return [path for path in self._write(paths) if bell_commands.is_beside(path)]
 
     def _write(self, paths: Sequence[str]) -> Sequence[str]:
-        """Write the files, on a thread, each for itself; return those that were written."""
+        """Write the files, on a thread; return those that could be written."""
         if not paths:
             return []
         try:

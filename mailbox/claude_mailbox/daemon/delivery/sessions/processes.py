@@ -1,22 +1,22 @@
-"""Whether the process that a client key stands for still runs.
+"""Whether the process that a client key names still runs.
 
-A key is a process id, and where the client could find it the time at which that process
-started: ``123`` or ``123-4567``. So a process that got the id of a dead one is told apart. A key with
-an ``@`` is that of a process on another machine.
+A key is a process id and, where the client could find out, the start time of the process: ``123`` or
+``123-4567``. The start time tells it from a later process with the same id. A key with an ``@`` names
+a process on another machine.
 """
 
 import os
 import sys
 from collections.abc import Iterator
 
-# Places in what `_stat` returns: fields 4 and 22 of the file.
+# Indexes into the list of `_stat`: fields 4 and 22 of the file.
 _PARENT, _STARTED = 1, 19
 
 
 def is_alive(key: str) -> bool:
-    """Say whether the process runs, as far as we can see; where we cannot, it does not.
+    """Return whether the process runs; False where the system does not tell.
 
-    A process on another machine runs until we are told otherwise.
+    A process on another machine counts as running.
     """
     if "@" in key:
         return True
@@ -37,15 +37,12 @@ def is_alive(key: str) -> bool:
 
 
 def is_surely_alive(key: str) -> bool:
-    """Say whether the process runs, and is not another one that got the id of a dead one.
-
-    Of a process on another machine nobody is sure.
-    """
+    """Return whether the process certainly runs: it is on this machine, and its start time matches."""
     return "-" in key and "@" not in key and is_alive(key)
 
 
 def lineage(pid: int | None) -> Iterator[str]:
-    """Yield the keys of a process, of its parent, and so on, as far as the system tells them."""
+    """Yield the keys of a process and its ancestors, as far as the system tells."""
     current = str(pid)
     while (fields := _stat(current)) is not None and current != "0":
         yield f"{current}-{fields[_STARTED]}"
@@ -53,16 +50,13 @@ def lineage(pid: int | None) -> Iterator[str]:
 
 
 def _start_time(pid: str) -> str | None:
-    """Return when the process started, in clock ticks from the boot of Linux.
-
-    None for a process that has ended, though its parent may not have asked for its end yet.
-    """
+    """Return when the process started, in clock ticks since boot; None if it has ended."""
     fields = _stat(pid)
     return None if fields is None else fields[_STARTED]
 
 
 def _stat(pid: str) -> list[str] | None:
-    """Return the fields of a living process's ``stat`` from the third on, or None (proc(5))."""
+    """Return the fields of ``/proc/PID/stat`` from the third on (proc(5)); None if it has ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             content = file.read()

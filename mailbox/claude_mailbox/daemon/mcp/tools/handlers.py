@@ -15,7 +15,7 @@ from claude_mailbox.daemon.edge.input.arguments import Arguments
 from claude_mailbox.daemon.edge.input.callers import Caller, Callers, one_header
 from claude_mailbox.daemon.edge.input.subagents import SubagentCalls
 from claude_mailbox.daemon.edge.network.grant import check_allowed
-from claude_mailbox.daemon.edge.output.handover import Custody
+from claude_mailbox.daemon.edge.output.handover import CUSTODY_KEY, Custody
 from claude_mailbox.daemon.edge.output.render import (
     backlog_json,
     compact,
@@ -38,17 +38,16 @@ from claude_mailbox.daemon.mcp.tools.schemas import (
     WATCH_DEFAULT,
     WATCH_LIMIT,
 )
-from claude_mailbox.errors import BadRequest, MailboxError, NameMismatch
+from claude_mailbox.errors import BadRequest, MailboxError
 from claude_mailbox.model.groups import Group, check_description, check_group
 from claude_mailbox.model.mail import CHECK_LIMIT, Claim
 from claude_mailbox.model.names import check_name
+from claude_mailbox.refusals import NameMismatch
 
 logger = logging.getLogger(__name__)
 
 LIST_LIMIT = 50
 LEASE_HEADER = b"x-mailbox-lease"
-# Scope key: what the SDK does not carry to a tool otherwise.
-CUSTODY_KEY = "claude_mailbox.custody"
 
 ARGUMENTS = {tool.name: tuple(tool.properties) for tool in TOOLS}
 
@@ -209,7 +208,7 @@ class Tools:
                 draft, min(seconds, WATCH_LIMIT), custody, by="mcp"
             )
         if patience.cancel_called:
-            await self.results.put_back(custody)
+            await self.results.release(custody)
             return {"answer": None}
         content: Content = {**receipt_json(receipt), "answer": None}
         if delivery is None:
@@ -254,7 +253,7 @@ class Tools:
                 name, float(min(max(seconds, 0), WATCH_LIMIT)), custody, by="mcp"
             )
         if patience.cancel_called:
-            await self.results.put_back(custody)
+            await self.results.release(custody)
             return {"message": None}
         if claim is None:
             return {"message": None}

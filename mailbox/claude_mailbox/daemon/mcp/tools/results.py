@@ -39,10 +39,10 @@ class MailResults:
         self._callers = callers
         self.long_messages = LongMessages(trio.current_time)
 
-    async def put_back(self, custody: Custody) -> None:
+    async def release(self, custody: Custody) -> None:
         """Release what a call took that was given up: a claim under way is not cancelled."""
         if custody.tokens:
-            await self._broker.leases.give_back(custody.tokens)
+            await self._broker.leases.release_abandoned(custody.tokens)
             custody.drop()
 
     async def handed_out(
@@ -86,7 +86,7 @@ class MailResults:
         """Put a message back whose parts were not all asked for: it is the next to be read."""
         lease = self.long_messages.give_up(await self._callers.present(name))
         if lease is not None:
-            await self._broker.leases.give_back([lease])
+            await self._broker.leases.release_abandoned([lease])
 
     def size(self, delivery: Delivery) -> int:
         """Return how many characters a message takes in a result."""

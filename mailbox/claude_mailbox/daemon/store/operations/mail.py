@@ -59,7 +59,7 @@ class MailboxStore(Protocol):
         """Note what a mailbox says of itself, None for nothing any more."""
         ...
 
-    def turn_back(self, now: int) -> None:
+    def correct_times(self, now: int) -> None:
         """Correct the times of an earlier run whose clock was ahead of the present one.
 
         What ends or begins at a time moves by as much, so that it lasts as long as it should;

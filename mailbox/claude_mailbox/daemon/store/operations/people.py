@@ -5,7 +5,7 @@ from typing import Protocol
 
 from claude_mailbox.model.conversations import Arrival
 from claude_mailbox.model.drafts import Draft
-from claude_mailbox.model.groups import Candidate, Place
+from claude_mailbox.model.groups import Candidate, ProjectSession
 from claude_mailbox.model.limits import Exchange, Held
 from claude_mailbox.model.mail import LeaseOutcome, Receipt
 from claude_mailbox.model.sessions import (
@@ -66,7 +66,7 @@ class SessionStore(Protocol):
         """Return the session that a client process runs, or None."""
         ...
 
-    def listeners(self) -> set[str]:
+    def with_bell(self) -> set[str]:
         """Return the sessions that have not ended and watch a bell."""
         ...
 
@@ -163,7 +163,7 @@ class GroupStore(Protocol):
         """Return the copies of a message to a group, as far as is known of them now."""
         ...
 
-    def places(self) -> Sequence[Place]:
+    def project_sessions(self) -> Sequence[ProjectSession]:
         """Return where the sessions work that have not ended, last active first."""
         ...
 

@@ -6,6 +6,6 @@ from typing import Protocol
 class SpaceStore(Protocol):
     """The database's files."""
 
-    def give_back(self) -> bool:
+    def vacuum(self) -> bool:
         """Give some of the space back that nothing uses; return whether there is more."""
         ...

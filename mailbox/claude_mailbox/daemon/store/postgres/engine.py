@@ -16,8 +16,8 @@ import trio
 from claude_mailbox import __version__
 from claude_mailbox.daemon.clock import SteadyClock, elapsed
 from claude_mailbox.daemon.store.engine import Engine
+from claude_mailbox.daemon.store.notifications import PollResult
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.daemon.store.peers import Round
 from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.database import connect, end_former, open_database
 from claude_mailbox.daemon.store.postgres.errors import CONFLICTS, away, translate
@@ -26,7 +26,8 @@ from claude_mailbox.daemon.store.postgres.messages.leases import PostgresLeases
 from claude_mailbox.daemon.store.postgres.nonces import Nonces
 from claude_mailbox.daemon.store.postgres.schema import Connection
 from claude_mailbox.daemon.store.postgres.transaction import create_transaction
-from claude_mailbox.errors import DatabaseAway, MailboxError, OutcomeUnknown
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.refusals import DatabaseAway, OutcomeUnknown
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -234,20 +235,20 @@ class PostgresEngine(Engine):
     async def upkeep(self) -> None:
         """PostgreSQL looks after itself."""
 
-    async def look_around(self, watched: Sequence[str]) -> Round:
-        """Give up what dead daemons held, and look which of the *watched* mailboxes have mail.
+    async def poll(self, watched: Sequence[str]) -> PollResult:
+        """Release what dead daemons leased; find the *watched* mailboxes that have mail.
 
         Raises:
-            MailboxError: if that cannot be done now.
+            MailboxError: if the database cannot be reached.
         """
-        return await self._worker.run(lambda: self._look_around(watched))
+        return await self._worker.run(lambda: self._poll(watched))
 
-    def _look_around(self, watched: Sequence[str]) -> Round:
+    def _poll(self, watched: Sequence[str]) -> PollResult:
         while True:
             was_lost = self.connection.closed
             try:
                 self.begin(flush=False, wait=True)
-                found = self._round(watched)
+                found = self._poll_once(watched)
                 self.commit()
             except self.errors as error:
                 self.rollback()
@@ -256,21 +257,21 @@ class PostgresEngine(Engine):
                 raise self.translate(error) from None
             return found
 
-    def _round(self, watched: Sequence[str]) -> Round:
+    def _poll_once(self, watched: Sequence[str]) -> PollResult:
         execute = self._sql.execute
         execute(
             f"DELETE FROM daemon WHERE id <> %s AND beat_at < {_NOW} - %s",
             (self._daemon_id, DEAD_SECONDS * 1000),
         )
         daemons = [name for (name,) in execute("SELECT name FROM daemon ORDER BY name")]
-        put_back = self._leases.give_up_abandoned()
+        released = self._leases.give_up_abandoned()
         to_call = execute(
             "SELECT watched FROM unnest(%s::text[]) AS watched"
             " LEFT JOIN mailbox ON mailbox.name = watched WHERE mailbox.id IS NULL OR EXISTS"
             " (SELECT 1 FROM backlog WHERE recipient_id = mailbox.id AND waiting > 0)",
             (list(watched),),
         ).fetchall()
-        return Round(daemons, put_back, [name for (name,) in to_call])
+        return PollResult(daemons, released, [name for (name,) in to_call])
 
     async def close(self) -> None:
         await self._worker.run(self._close)

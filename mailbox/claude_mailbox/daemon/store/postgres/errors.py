@@ -3,7 +3,8 @@
 import psycopg
 from psycopg import errors as pg
 
-from claude_mailbox.errors import DatabaseAway, MailboxError, Unavailable
+from claude_mailbox.errors import MailboxError, Unavailable
+from claude_mailbox.refusals import DatabaseAway
 
 # Another daemon was in the way: what was done is undone, and may be done again at once.
 CONFLICTS: tuple[type[Exception], ...] = (

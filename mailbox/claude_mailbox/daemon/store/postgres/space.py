@@ -4,5 +4,5 @@ from claude_mailbox.daemon.store.operations.space import SpaceStore
 
 
 class PostgresSpace(SpaceStore):
-    def give_back(self) -> bool:
+    def vacuum(self) -> bool:
         return False

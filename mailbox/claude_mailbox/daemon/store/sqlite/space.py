@@ -27,7 +27,7 @@ class SqliteSpace(SpaceStore):
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
 
-    def give_back(self) -> bool:
+    def vacuum(self) -> bool:
         if self._number("auto_vacuum") != _INCREMENTAL:
             return False
         free = self._number("freelist_count")

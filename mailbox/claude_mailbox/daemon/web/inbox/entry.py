@@ -16,10 +16,11 @@ from claude_mailbox.daemon.edge.output.render import history_json
 from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.http.asgi import is_local_socket
-from claude_mailbox.daemon.web.fields import optional_text
+from claude_mailbox.daemon.web.fields import optional_text, whole
 from claude_mailbox.daemon.web.inbox.access import TICKET_SECONDS, InboxAccess
-from claude_mailbox.errors import BadRequest, Forbidden, Unavailable
+from claude_mailbox.errors import Unavailable
 from claude_mailbox.model.history import HISTORY_DEFAULT, HISTORY_LIMIT
+from claude_mailbox.refusals import Forbidden
 
 # With it, what is proved is no nonce that `/v1/identity` would answer.
 PROOF_PREFIX = "inbox:"
@@ -37,8 +38,8 @@ class ProofFields(TypedDict):
 class RecentBody(ProofFields):
     """Which messages are wanted: those with numbers above ``after``."""
 
-    after: NotRequired[Annotated[int, Keywords(minimum=0, maximum=2**63 - 1)]]
-    limit: NotRequired[Annotated[int, Keywords(minimum=1, maximum=HISTORY_LIMIT)]]
+    after: NotRequired[Annotated[int | None, Keywords(minimum=0, maximum=2**63 - 1)]]
+    limit: NotRequired[Annotated[int | None, Keywords(minimum=1, maximum=HISTORY_LIMIT)]]
 
 
 class InboxAddress(TypedDict):
@@ -102,8 +103,8 @@ class EntryRoutes:
     async def _recent(self, request: Request) -> Response:
         content = self._content(request)
         page = await self._broker.history.recent(
-            after=_whole(content.get("after", 0), "after", 0, 2**63 - 1),
-            limit=_whole(content.get("limit", HISTORY_DEFAULT), "limit", 1, HISTORY_LIMIT),
+            after=whole(content, "after"),
+            limit=whole(content, "limit", HISTORY_DEFAULT, 1, HISTORY_LIMIT),
             excerpt=EXCERPT,
         )
         return Response([history_json(entry) for entry in page.entries[::-1]])
@@ -126,11 +127,3 @@ class EntryRoutes:
                 " 'claude-mailbox inbox' and 'claude-mailbox top'."
             )
         return content
-
-
-def _whole(value: object, what: str, least: int, most: int) -> int:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # in JSON, 1.0 is a whole number, too
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise BadRequest(f"'{what}' must be a whole number from {least} to {most}.")
-    return value

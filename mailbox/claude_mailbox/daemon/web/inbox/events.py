@@ -15,10 +15,18 @@ from claude_mailbox.daemon.edge.input.request import Request
 from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.edge.output.render import compact
 from claude_mailbox.daemon.edge.routing import MailRoute
-from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send, headers_named
+from claude_mailbox.daemon.http.asgi import (
+    App,
+    Receive,
+    Scope,
+    Send,
+    cancel_on_disconnect,
+    headers_named,
+)
 from claude_mailbox.daemon.web.inbox.access import InboxAccess
-from claude_mailbox.errors import Forbidden, MailboxError
+from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.history import HistoryEntry
+from claude_mailbox.refusals import Forbidden
 
 HEARTBEAT_SECONDS = 15.0
 # What happens within this time is told together.
@@ -67,7 +75,7 @@ class EventStream:
             self._streams.add(nursery.cancel_scope)
             if self._is_closed:
                 nursery.cancel_scope.cancel()
-            nursery.start_soon(self._cancel_on_disconnect, receive, nursery.cancel_scope)
+            nursery.start_soon(cancel_on_disconnect, receive, nursery.cancel_scope)
             try:
                 await self._tell(int(last) if last.isascii() and last.isdigit() else None, send)
             except MailboxError:
@@ -103,11 +111,6 @@ class EventStream:
 
     async def _send(self, send: Send, text: str) -> None:
         await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
-
-    async def _cancel_on_disconnect(self, receive: Receive, scope: trio.CancelScope) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        scope.cancel()
 
 
 def _event(entry: HistoryEntry) -> str:

@@ -13,7 +13,8 @@ from claude_mailbox.daemon.web.inbox.held import HeldPages
 from claude_mailbox.daemon.web.inbox.rendering import TYPES, Renderer, static_files
 from claude_mailbox.daemon.web.inbox.views import Views
 from claude_mailbox.daemon.web.inbox.writing import Writing
-from claude_mailbox.errors import Forbidden, MailboxError, NotFound
+from claude_mailbox.errors import MailboxError
+from claude_mailbox.refusals import Forbidden, NotFound
 
 # Nothing from other hosts, nothing inline, no frame around us, and forms that go nowhere else.
 _SECURITY = {

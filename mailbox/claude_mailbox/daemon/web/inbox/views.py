@@ -15,11 +15,11 @@ from claude_mailbox.daemon.web.inbox import times
 from claude_mailbox.daemon.web.inbox.fields import form_key, number_of, whole
 from claude_mailbox.daemon.web.inbox.rendering import Renderer
 from claude_mailbox.daemon.web.inbox.rows import Row, by_project, items
-from claude_mailbox.errors import NotFound
 from claude_mailbox.model.groups import Group, check_group
 from claude_mailbox.model.history import HistoryPage, HistoryQuery, check_words
 from claude_mailbox.model.mail import check_message
 from claude_mailbox.model.names import check_name
+from claude_mailbox.refusals import NotFound
 
 MAILBOXES_PER_PAGE = 100
 MESSAGES_PER_PAGE = 50

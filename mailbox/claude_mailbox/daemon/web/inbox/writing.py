@@ -8,11 +8,12 @@ from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.input.drafts import ASK_RANGE
 from claude_mailbox.daemon.web.inbox.fields import form_key, url, whole
 from claude_mailbox.daemon.web.inbox.rendering import Renderer
-from claude_mailbox.errors import BadRequest, ConfirmationNeeded, EmptyGroup
+from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.drafts import HIGH, Draft
 from claude_mailbox.model.groups import is_group
 from claude_mailbox.model.mail import check_body, check_key, check_message
 from claude_mailbox.model.names import check_name
+from claude_mailbox.refusals import ConfirmationNeeded, EmptyGroup
 
 # How many mailboxes the form offers.
 NAMES_LIMIT = 100

@@ -26,7 +26,15 @@ from claude_mailbox.daemon.edge.output import shapes
 from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.edge.output.render import compact, delivery_json
 from claude_mailbox.daemon.edge.routing import MailRoute
-from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send, error_body, send_error
+from claude_mailbox.daemon.http.asgi import (
+    App,
+    Receive,
+    Scope,
+    Send,
+    cancel_on_disconnect,
+    error_body,
+    send_error,
+)
 from claude_mailbox.daemon.web.messages.mail import Seconds, lease_asked_for
 from claude_mailbox.errors import MailboxError, QuotaFull, Renamed, ShuttingDown
 
@@ -182,7 +190,7 @@ class Follow:
         self._readers.add(reader)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._cancel_on_disconnect, receive, nursery.cancel_scope)
+                nursery.start_soon(cancel_on_disconnect, receive, nursery.cancel_scope)
                 nursery.start_soon(self._cancel_when_stalled, reader, nursery.cancel_scope)
                 with self._broker.leases.following(reader):
                     last = await self._stream(name, reader, send)
@@ -190,7 +198,7 @@ class Follow:
         finally:
             self._readers.discard(reader)
             with trio.CancelScope(shield=True):
-                await self._broker.leases.give_back(reader.tokens())
+                await self._broker.leases.release_abandoned(reader.tokens())
         if last is not None:
             # Outside of the nursery: some servers tell of the disconnect from inside the last send.
             await send({"type": "http.response.body", "body": last, "more_body": False})
@@ -230,11 +238,6 @@ class Follow:
         return b"".join(
             _line(delivery_json(each, with_lease=True, user=user)) for each in claim.deliveries
         )
-
-    async def _cancel_on_disconnect(self, receive: Receive, scope: trio.CancelScope) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        scope.cancel()
 
     async def _cancel_when_stalled(self, reader: Reader, scope: trio.CancelScope) -> None:
         await reader.stalled()

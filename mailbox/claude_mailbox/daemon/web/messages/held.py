@@ -12,8 +12,8 @@ from claude_mailbox.daemon.edge.output.render import held_json
 from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.http.asgi import is_local_socket
-from claude_mailbox.errors import Forbidden
 from claude_mailbox.model.names import check_name
+from claude_mailbox.refusals import Forbidden
 
 
 class ReleaseBody(TypedDict):

@@ -15,7 +15,7 @@ from claude_mailbox.daemon.edge.output.render import history_json, status_json
 from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.web.messages.mail import WATCH_DEFAULT, WATCH_LIMIT, Timeout
-from claude_mailbox.errors import BadRequest, NotFound
+from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.groups import check_group
 from claude_mailbox.model.history import (
     HISTORY_DEFAULT,
@@ -27,6 +27,7 @@ from claude_mailbox.model.history import (
 from claude_mailbox.model.mail import CHECK_BYTES, check_message
 from claude_mailbox.model.names import check_name
 from claude_mailbox.model.times import parse_time
+from claude_mailbox.refusals import NotFound
 
 
 class MessageQuery(TypedDict):

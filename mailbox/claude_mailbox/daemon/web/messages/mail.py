@@ -22,24 +22,22 @@ from claude_mailbox.daemon.edge.output.render import (
 from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
 from claude_mailbox.daemon.edge.sending import send
-from claude_mailbox.daemon.web.fields import Tokens, lease_tokens
-from claude_mailbox.errors import (
-    BadRequest,
+from claude_mailbox.daemon.web.fields import Tokens, flag, lease_tokens
+from claude_mailbox.errors import BadRequest, QuotaFull, Renamed
+from claude_mailbox.model.drafts import URGENCIES, Draft
+from claude_mailbox.model.mail import CHECK_LIMIT, KEY_LIMIT, check_body, check_key
+from claude_mailbox.model.names import check_name
+from claude_mailbox.refusals import (
     ConfirmationNeeded,
     EmptyGroup,
     KeyReused,
     MutualAsk,
     NotFound,
-    QuotaFull,
-    Renamed,
     TooLarge,
     TooManyMessages,
     Unanswerable,
     UnknownRecipient,
 )
-from claude_mailbox.model.drafts import URGENCIES, Draft
-from claude_mailbox.model.mail import CHECK_LIMIT, KEY_LIMIT, check_body, check_key
-from claude_mailbox.model.names import check_name
 
 WATCH_DEFAULT = 25.0
 WATCH_LIMIT = 300.0
@@ -243,7 +241,7 @@ class MailRoutes:
         if not content.keys() <= _PLAIN:
             draft.key = check_key(given.text(content, "idempotencyKey"))
             draft.reply_to = drafts.reply_to(content.get("replyTo"), "replyTo")
-            draft.is_final = drafts.is_final(content.get("final"), "final")
+            draft.is_final = flag(content, "final", default=True)
             draft.ask = given.seconds(content, "ask", drafts.ASK_RANGE)
             draft.urgency = drafts.urgency(content.get("urgency"), "urgency")
             draft.ttl = given.seconds(content, "ttl", drafts.TIME_RANGE)

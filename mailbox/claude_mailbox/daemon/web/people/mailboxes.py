@@ -13,8 +13,8 @@ from claude_mailbox.daemon.edge.output import shapes
 from claude_mailbox.daemon.edge.output.render import listing_json, rename_json
 from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
-from claude_mailbox.errors import NotFound, TargetExists
 from claude_mailbox.model.names import check_name
+from claude_mailbox.refusals import NotFound, TargetExists
 
 
 class ListQuery(TypedDict):

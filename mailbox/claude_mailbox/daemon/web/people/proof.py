@@ -19,6 +19,7 @@ from claude_mailbox.daemon.web.fields import (
     lease_tokens,
     optional_text,
     text,
+    whole,
 )
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.sessions import SESSION_STATES, SHOWN_KINDS, SessionEvent, Shown
@@ -103,7 +104,7 @@ class ProofRoutes:
         content = request.json()
         kind = _one_of(content, "kind", SHOWN_KINDS, default="context")
         transcript = optional_text(content, "transcript", _PATH_LIMIT) or ""
-        inode, size = _whole(content, "inode"), _whole(content, "size")
+        inode, size = whole(content, "inode"), whole(content, "size")
         shown = [
             Shown(token, kind or "", False, 0, transcript, inode, size)
             for token in lease_tokens(content, "leases")
@@ -137,14 +138,3 @@ def _one_of(
     if value not in values:
         raise BadRequest(f"'{key}' must be one of: {', '.join(values)}.")
     return str(value)
-
-
-def _whole(content: Mapping[str, object], key: str) -> int:
-    value = content.get(key)
-    if value is None:
-        return 0
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # in JSON, 1.0 is a whole number, too
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise BadRequest(f"'{key}' must be a whole number, 0 or more.")
-    return value

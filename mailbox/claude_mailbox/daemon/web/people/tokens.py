@@ -13,7 +13,7 @@ from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
 from claude_mailbox.daemon.http.asgi import CONNECTION_KEY
 from claude_mailbox.daemon.web.fields import Text, text
-from claude_mailbox.errors import BadRequest, Forbidden, NotFound
+from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.tokens import (
     DAY_MILLISECONDS,
     DAYS_DEFAULT,
@@ -21,6 +21,7 @@ from claude_mailbox.model.tokens import (
     PATTERNS_LIMIT,
     check_patterns,
 )
+from claude_mailbox.refusals import Forbidden, NotFound
 
 _Pattern = Annotated[str, Keywords(minLength=1)]
 

@@ -20,17 +20,8 @@ from claude_mailbox.daemon.edge.input.request import Request
 from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.output.shapes import Error, GivenName, NewName
 from claude_mailbox.daemon.edge.routing import MailRoute, Route
-from claude_mailbox.errors import (
-    BadRequest,
-    Forbidden,
-    MailboxError,
-    NotFound,
-    QuotaFull,
-    RequestTimeout,
-    TooLarge,
-    Unavailable,
-    WrongContentType,
-)
+from claude_mailbox.errors import BadRequest, MailboxError, QuotaFull, Unavailable
+from claude_mailbox.refusals import Forbidden, NotFound, RequestTimeout, TooLarge, WrongContentType
 
 PATH = "/openapi.json"
 _ABOUT = (

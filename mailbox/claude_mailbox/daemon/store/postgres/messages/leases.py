@@ -77,7 +77,7 @@ class PostgresLeases(LeaseStore):
                 rows = self._locks.by_function(
                     _CLAIM, (present, now, *bounds, *lease), name=present
                 )
-        _, _, waiting, worn, *_ = rows[0]
+        _, _, waiting, exhausted, *_ = rows[0]
         deliveries: list[Delivery] = []
         characters = 0
         claimed = [row[4:] for row in rows if row[4] is not None]
@@ -97,7 +97,7 @@ class PostgresLeases(LeaseStore):
                 f"UPDATE message SET {_PUT_BACK}, attempts = attempts - 1 WHERE id = ANY(%s)",
                 (too_many,),
             )
-        return Claim(present, deliveries, waiting + len(too_many) - len(worn), worn)
+        return Claim(present, deliveries, waiting + len(too_many) - len(exhausted), exhausted)
 
     def settle(self, tokens: Iterable[str], now: int, mailbox: str | None = None) -> LeaseOutcome:
         tokens = list(tokens)

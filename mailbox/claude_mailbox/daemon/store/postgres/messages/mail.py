@@ -8,9 +8,10 @@ from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys, dig
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.people.shown import facts_statement
 from claude_mailbox.daemon.store.postgres.schema import DELAYED, WAITING
-from claude_mailbox.errors import KeyReused, QuotaFull
+from claude_mailbox.errors import QuotaFull
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Backlog, Receipt
+from claude_mailbox.refusals import KeyReused
 
 _SEND = f"SELECT * FROM send_message({', '.join(['%s'] * 22)})"
 _MAX_PENDING = 2**62

@@ -6,9 +6,10 @@ from claude_mailbox.daemon.store.operations.mail import MailboxStore
 from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
 from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys
-from claude_mailbox.errors import BadRequest, NotFound, QuotaFull, TargetExists
+from claude_mailbox.errors import BadRequest, QuotaFull
 from claude_mailbox.model.mail import Listing, Rename, Totals
 from claude_mailbox.model.names import check_new_name
+from claude_mailbox.refusals import NotFound, TargetExists
 
 Row = tuple[int, str, int | None]
 
@@ -158,7 +159,7 @@ class PostgresMailboxes(MailboxStore):
             "UPDATE mailbox SET description = %s WHERE id = %s", (text, mailbox_id)
         )
 
-    def turn_back(self, now: int) -> None:
+    def correct_times(self, now: int) -> None:
         """The time is the server's, for all daemons: no life of one is ahead of another."""
 
     def listings(

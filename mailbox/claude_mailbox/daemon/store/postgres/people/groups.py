@@ -11,10 +11,10 @@ from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys, digest_of
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.schema import HELD
-from claude_mailbox.errors import KeyReused
 from claude_mailbox.model.drafts import Draft
-from claude_mailbox.model.groups import Candidate, Place
+from claude_mailbox.model.groups import Candidate, ProjectSession
 from claude_mailbox.model.mail import Receipt
+from claude_mailbox.refusals import KeyReused
 
 
 class PostgresGroups(GroupStore):
@@ -106,7 +106,7 @@ class PostgresGroups(GroupStore):
             for number, sender, recipient, sent_at, last_seen_at, state in rows
         ]
 
-    def places(self) -> Sequence[Place]:
+    def project_sessions(self) -> Sequence[ProjectSession]:
         clients: dict[str, list[str]] = {}
         # Whether clients on other machines live cannot be seen from here.
         for session_id, key in self._connection.execute(
@@ -119,7 +119,7 @@ class PostgresGroups(GroupStore):
             " WHERE ended_at IS NULL ORDER BY active_at DESC"
         )
         return [
-            Place(mailbox, project, active_at, clients.get(session_id, ()))
+            ProjectSession(mailbox, project, active_at, clients.get(session_id, ()))
             for session_id, mailbox, project, active_at in rows
         ]
 

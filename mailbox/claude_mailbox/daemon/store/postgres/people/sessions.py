@@ -194,7 +194,7 @@ class PostgresSessions(SessionStore):
         ).fetchone()
         return None if row is None else row[0]
 
-    def listeners(self) -> set[str]:
+    def with_bell(self) -> set[str]:
         rows = self._connection.execute(
             "SELECT id FROM session WHERE daemon_id = %s AND ended_at IS NULL AND has_bell",
             (self._daemon_id,),

@@ -45,7 +45,7 @@ class SqliteLeases(LeaseStore):
             raise Renamed(name, present)
         nonce = secrets.token_hex(6)
         deliveries: list[Delivery] = []
-        worn: list[int] = []
+        exhausted: list[int] = []
         size = characters = 0
         in_thread = "" if thread is None else f" AND {int(thread)} IN (message.thread, message.id)"
         for number, sender, body, sent_at, attempts, *more in self._connection.execute(
@@ -59,7 +59,7 @@ class SqliteLeases(LeaseStore):
             (mailbox_id, now),
         ):
             if max_attempts and attempts >= max_attempts:
-                worn.append(number)
+                exhausted.append(number)
                 continue
             size += len(body) if body.isascii() else len(body.encode())
             token = f"{number}-{nonce}"
@@ -80,7 +80,9 @@ class SqliteLeases(LeaseStore):
             " lease_until = ?, delivered_by = ? WHERE id = ?",
             ((nonce, lease_until, by, delivery.id) for delivery in deliveries),
         )
-        return Claim(present, deliveries, self._mailboxes.counts(mailbox_id)[0] - len(worn), worn)
+        return Claim(
+            present, deliveries, self._mailboxes.counts(mailbox_id)[0] - len(exhausted), exhausted
+        )
 
     def settle(self, tokens: Iterable[str], now: int, mailbox: str | None = None) -> LeaseOutcome:
         mailbox_id = self._id_of(mailbox)

@@ -7,9 +7,10 @@ from claude_mailbox.daemon.store.operations.mail import LookUpPresence, MailStor
 from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys, digest_of
 from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELAYED, WAITING
-from claude_mailbox.errors import KeyReused, QuotaFull
+from claude_mailbox.errors import QuotaFull
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Backlog, Receipt
+from claude_mailbox.refusals import KeyReused
 
 
 class SqliteMail(MailStore):

@@ -7,9 +7,10 @@ import apsw
 from claude_mailbox.daemon.store.operations.mail import MailboxStore
 from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.schema import DELAYED, HELD, LEASED, NOTED, WAITING
-from claude_mailbox.errors import BadRequest, NotFound, QuotaFull, TargetExists
+from claude_mailbox.errors import BadRequest, QuotaFull
 from claude_mailbox.model.mail import Listing, Rename, Totals
 from claude_mailbox.model.names import check_new_name
+from claude_mailbox.refusals import NotFound, TargetExists
 
 # The times of messages that something ends or begins at, and where they still count.
 _ENDS = {
@@ -168,7 +169,7 @@ class SqliteMailboxes(MailboxStore):
         ).get
         return Totals(*counts)
 
-    def turn_back(self, now: int) -> None:
+    def correct_times(self, now: int) -> None:
         latest: int = self._connection.execute(
             "SELECT max(coalesce((SELECT max(last_seen_at) FROM mailbox), 0),"
             " coalesce((SELECT sent_at FROM message ORDER BY id DESC LIMIT 1), 0))"

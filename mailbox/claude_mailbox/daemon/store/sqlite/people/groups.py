@@ -12,10 +12,10 @@ from claude_mailbox.daemon.store.operations.people import GroupStore
 from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys, digest_of
 from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import HELD
-from claude_mailbox.errors import KeyReused
 from claude_mailbox.model.drafts import Draft
-from claude_mailbox.model.groups import Candidate, Place
+from claude_mailbox.model.groups import Candidate, ProjectSession
 from claude_mailbox.model.mail import Receipt
+from claude_mailbox.refusals import KeyReused
 
 
 class SqliteGroups(GroupStore):
@@ -102,7 +102,7 @@ class SqliteGroups(GroupStore):
             for number, sender, recipient, sent_at, last_seen_at, state in rows
         ]
 
-    def places(self) -> Sequence[Place]:
+    def project_sessions(self) -> Sequence[ProjectSession]:
         clients: dict[str, list[str]] = {}
         for session_id, key in self._connection.execute("SELECT session_id, key FROM client"):
             clients.setdefault(session_id, []).append(key)
@@ -112,7 +112,7 @@ class SqliteGroups(GroupStore):
             " WHERE ended_at IS NULL ORDER BY 4 DESC"
         )
         return [
-            Place(mailbox, project, active_at, clients.get(session_id, ()))
+            ProjectSession(mailbox, project, active_at, clients.get(session_id, ()))
             for session_id, mailbox, project, active_at in rows
         ]
 

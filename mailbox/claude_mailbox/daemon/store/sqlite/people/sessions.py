@@ -186,7 +186,7 @@ class SqliteSessions(SessionStore):
         ).get
         return session_id
 
-    def listeners(self) -> set[str]:
+    def with_bell(self) -> set[str]:
         return {
             session_id
             for (session_id,) in self._connection.execute(

@@ -1,7 +1,7 @@
 """Prints leased messages and acks them; what cannot be printed is released."""
 
 from claude_mailbox.client import codec, output, text
-from claude_mailbox.client.mail.receiving.interrupts import Interrupted, Interrupts
+from claude_mailbox.client.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from claude_mailbox.errors import MailboxError, OutputLost
 

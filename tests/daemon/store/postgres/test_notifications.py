@@ -8,9 +8,9 @@ import pytest
 import trio
 import trio.testing
 
-from claude_mailbox.daemon.store.peers import Notice
+from claude_mailbox.daemon.store.notifications import Notification
 from claude_mailbox.daemon.store.postgres.database import connect
-from claude_mailbox.daemon.store.postgres.notices import Link, Notices
+from claude_mailbox.daemon.store.postgres.notifications import Link, Notifications
 from support.daemon import PATIENCE_SECONDS
 from support.postgres import PostgresServer
 
@@ -26,9 +26,9 @@ def database(postgres: PostgresServer) -> Iterator[str]:
 @pytest.fixture
 async def pair(
     postgres: PostgresServer, database: str, nursery: trio.Nursery
-) -> AsyncIterator[tuple[Notices, AsyncIterator[Notice]]]:
+) -> AsyncIterator[tuple[Notifications, AsyncIterator[Notification]]]:
     """What one daemon sends with, and what another receives, once both are connected."""
-    one, other = (Notices(postgres.url(database), name) for name in ("one", "other"))
+    one, other = (Notifications(postgres.url(database), name) for name in ("one", "other"))
     with trio.fail_after(PATIENCE_SECONDS):
         received = other.receive()
         nursery.start_soon(other.send)
@@ -41,23 +41,25 @@ async def pair(
     nursery.cancel_scope.cancel()
 
 
-async def drain(notices: Notices) -> None:
-    async for _ in notices.receive():
+async def drain(notifications: Notifications) -> None:
+    async for _ in notifications.receive():
         pass
 
 
 async def test_what_is_noted_at_once_goes_together(
-    pair: tuple[Notices, AsyncIterator[Notice]],
+    pair: tuple[Notifications, AsyncIterator[Notification]],
 ) -> None:
     one, received = pair
     one.note_mail("a")
     one.note_mail("b")
     one.note_rename("old", "new")
-    notice = await anext(received)
-    assert (notice.mail, notice.renamed) == ({"a", "b"}, {("old", "new")})
+    notification = await anext(received)
+    assert (notification.mail, notification.renamed) == ({"a", "b"}, {("old", "new")})
 
 
-async def test_many_names_come_in_parts(pair: tuple[Notices, AsyncIterator[Notice]]) -> None:
+async def test_many_names_come_in_parts(
+    pair: tuple[Notifications, AsyncIterator[Notification]],
+) -> None:
     one, received = pair
     names = {f"{'ü' * 60}-{number}" for number in range(100)}
     for name in names:
@@ -68,7 +70,7 @@ async def test_many_names_come_in_parts(pair: tuple[Notices, AsyncIterator[Notic
 
 
 async def test_a_lost_connection_is_made_anew(
-    postgres: PostgresServer, database: str, pair: tuple[Notices, AsyncIterator[Notice]]
+    postgres: PostgresServer, database: str, pair: tuple[Notifications, AsyncIterator[Notification]]
 ) -> None:
     _, received = pair
     postgres.cut_connections(database)

@@ -1,10 +1,10 @@
-"""What daemons that share a database tell each other: LISTEN and NOTIFY, on a connection of its own.
+"""LISTEN and NOTIFY between daemons that share a database, on a connection of their own.
 
-A notice only says that it is time to look. Some are lost, with a connection or in a pooler, so
-nobody may depend on them: a slow look around stays under them (see delivery/parties/peers.py).
+A notification only says that it is time to look. Some are lost, with a connection or in a pooler, so
+nothing depends on them: a slow poll finds what was missed (see delivery/other_daemons.py).
 
-PostgreSQL takes a lock of the whole server for the commit of a NOTIFY, which is not flushed. So
-notices never share the commit of mail, and those that gather while one is on its way go together.
+PostgreSQL locks the whole server for the commit of a NOTIFY. So notifications never share a commit
+with mail, and those noted while one is being sent go out together.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 import psycopg
 import trio
 
-from claude_mailbox.daemon.store.peers import Notice
+from claude_mailbox.daemon.store.notifications import Notification
 from claude_mailbox.daemon.store.postgres.database import connect
 from claude_mailbox.daemon.store.postgres.schema import Connection
 
@@ -29,9 +29,9 @@ _NAMES = 40
 
 
 class Link:
-    """The connection: listens, and notifies, one notice at a time. Nothing blocks.
+    """Listens, and sends one notification at a time, without blocking.
 
-    It is libpq's asynchronous interface, on trio:
+    Uses libpq's asynchronous interface:
     https://www.postgresql.org/docs/current/libpq-async.html
     """
 
@@ -45,11 +45,11 @@ class Link:
         self._is_idle.set()
 
     async def notify(self, payload: str) -> None:
-        """Notify, once the notice before is on its way.
+        """Send a notification, after the one before.
 
         Raises:
             psycopg.Error: if the server is gone.
-            trio.ClosedResourceError: if it is found so meanwhile.
+            trio.ClosedResourceError: if the link was closed meanwhile.
         """
         await self._is_idle.wait()
         self._pg.send_query_params(
@@ -60,7 +60,7 @@ class Link:
             await trio.lowlevel.wait_writable(self._socket)
 
     async def payloads(self) -> list[str]:
-        """Wait until something comes; return the notices among it.
+        """Wait for input; return the payloads of the notifications in it, if any.
 
         Raises:
             psycopg.Error: if the server is gone.
@@ -76,75 +76,72 @@ class Link:
         return found
 
     def close(self) -> None:
-        """Let go of the server; who is about to notify is told so."""
+        """Close the connection; a pending ``notify`` raises ``ClosedResourceError``."""
         trio.lowlevel.notify_closing(self._socket)
         self._socket.close()
         self._connection.close()
         self._is_idle.set()
 
 
-class Notices:
-    """Sends and receives. ``note_...`` never block.
+class Notifications:
+    """Sends and receives notifications. The ``note_`` methods never block.
 
     Args:
-        url: where the database is.
-        daemon_id: ours, so that we know our own notices.
+        url: the database's.
+        daemon_id: ours; notifications that carry it are ignored.
     """
 
     def __init__(self, url: str, daemon_id: str) -> None:
         self._url = url
         self._daemon_id = daemon_id
-        self._outgoing = Notice()
+        self._outgoing = Notification()
         self._has_outgoing = trio.Event()
         self._link: Link | None = None
 
     def note_mail(self, mailbox: str) -> None:
-        """Tell that mail waits in *mailbox*."""
         self._outgoing.mail.add(mailbox)
         self._has_outgoing.set()
 
     def note_rename(self, old: str, new: str) -> None:
-        """Tell that a mailbox has a new name."""
         self._outgoing.renamed.add((old, new))
         self._has_outgoing.set()
 
     def note_other(self) -> None:
-        """Tell that names are gone, or that we are here."""
         self._outgoing.other = True
         self._has_outgoing.set()
 
     async def send(self) -> None:
-        """Send what is noted, until cancelled. What cannot be sent is dropped."""
+        """Send what was noted, until cancelled; drop what cannot be sent."""
         while True:
             await self._has_outgoing.wait()
             self._has_outgoing = trio.Event()
-            notice, self._outgoing = self._outgoing, Notice()
+            notification, self._outgoing = self._outgoing, Notification()
             link = self._link
             if link is None:
                 continue
             try:
-                for payload in self._payloads(notice):
+                for payload in self._payloads(notification):
                     await link.notify(payload)
             except (psycopg.Error, trio.ClosedResourceError) as error:
                 logger.info("could not notify other daemons: %s", error)
 
-    def _payloads(self, notice: Notice) -> Iterator[str]:
-        names, renamed = sorted(notice.mail), sorted(notice.renamed)
-        first = {"renamed": renamed, "other": notice.other}
+    def _payloads(self, notification: Notification) -> Iterator[str]:
+        names, renamed = sorted(notification.mail), sorted(notification.renamed)
+        first = {"renamed": renamed, "other": notification.other}
         for start in range(0, max(1, len(names)), _NAMES):
             content = {"from": self._daemon_id, "mail": names[start : start + _NAMES], **first}
             first = {}
             yield json.dumps(content, ensure_ascii=False)
 
-    async def receive(self) -> AsyncIterator[Notice]:
-        """Yield what other daemons tell, for ever; the first notice of each connection is ours."""
+    async def receive(self) -> AsyncIterator[Notification]:
+        """Yield notifications for ever; the first of each connection says ``is_beginning``."""
         while True:
             try:
                 async with self._listening() as link:
-                    yield Notice(is_beginning=True)
+                    yield Notification(is_beginning=True)
                     while True:
-                        if notice := self._read(await link.payloads()):
-                            yield notice
+                        if notification := self._read(await link.payloads()):
+                            yield notification
             except (psycopg.Error, OSError) as error:
                 logger.info("lost the connection that listens to other daemons: %s", error)
             await trio.sleep(_RECONNECT_SECONDS)
@@ -165,15 +162,15 @@ class Notices:
         connection.execute(f"LISTEN {_CHANNEL}")
         return connection
 
-    def _read(self, payloads: Iterable[str]) -> Notice | None:
-        notice = Notice()
+    def _read(self, payloads: Iterable[str]) -> Notification | None:
+        notification = Notification()
         found = False
         for payload in payloads:
             content = json.loads(payload)
             if content["from"] == self._daemon_id:
                 continue
             found = True
-            notice.mail.update(content["mail"])
-            notice.renamed.update((old, new) for old, new in content.get("renamed", ()))
-            notice.other = notice.other or content.get("other", False)
-        return notice if found else None
+            notification.mail.update(content["mail"])
+            notification.renamed.update((old, new) for old, new in content.get("renamed", ()))
+            notification.other = notification.other or content.get("other", False)
+        return notification if found else None

@@ -3,8 +3,8 @@
 import time
 
 from claude_mailbox.client import codec, output
-from claude_mailbox.client.mail.receiving.interrupts import Interrupted, Interrupts
-from claude_mailbox.client.mail.receiving.printing import message_lines, renamed_line
+from claude_mailbox.client.interrupts import Interrupted, Interrupts
+from claude_mailbox.client.printing import message_lines, renamed_line
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity, Refused
 from claude_mailbox.client.reach.connection import Connection, ConnectionLost
 from claude_mailbox.client.reach.http1 import ChunkDecoder

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Notice:
+class Notification:
     """What happened on another daemon.
 
     Attributes:
-        mail: mailboxes that mail waits in.
+        mail: mailboxes in which mail waits.
         renamed: old and new names of mailboxes.
-        other: whether something else changed, such as names that are gone or a daemon that came.
-        is_beginning: whether notices may have been lost until now.
+        other: whether something else changed, such as a deleted mailbox or a new daemon.
+        is_beginning: whether notifications may have been lost until now.
     """
 
     mail: set[str] = field(default_factory=set)
@@ -22,15 +22,15 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """What a look around yielded.
+class PollResult:
+    """What a poll of the database found.
 
     Attributes:
         daemons: the names of those that are alive, ours included.
-        put_back: mailboxes that got back what a dead daemon had leased.
-        to_call: those of the mailboxes in question where mail waits, or that have another name.
+        released: mailboxes that got back what a dead daemon had leased.
+        to_call: watched mailboxes in which mail waits, or that have another name.
     """
 
     daemons: Sequence[str]
-    put_back: Sequence[str]
+    released: Sequence[str]
     to_call: Sequence[str]

@@ -1,8 +1,8 @@
-"""Askers who wait for the answer in the very request that asks.
+"""Askers: requests that send a question and wait for its answer.
 
-The answer is handed over in that response, and nowhere else: the job that stores it leases it for
-whoever waits at that moment. So the asker stands here before his question can be seen, and what
-was leased for one who has left meanwhile goes back to his mailbox.
+The job that stores the answer leases it for the asker, so that it is delivered in that response and
+nowhere else. So the asker is registered before its question can be seen. If it has left when the
+answer comes, the lease is released and the answer waits in its mailbox.
 """
 
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from claude_mailbox.model.mail import Delivery
 
 
 class Asker:
-    """Somebody who waits for an answer.
+    """One request that waits for an answer.
 
     Attributes:
-        custodian: answers for it on its way out.
-        by: the way that it goes, which its receipt tells.
-        waiter: is called when the question has ended.
-        delivery: the answer, or the notice that there is none; None as long as there is neither.
+        custodian: becomes responsible for the answer's lease.
+        by: how the answer is delivered, as its receipt says.
+        waiter: called when the question has ended.
+        delivery: the answer, or the notice that there will be none; None until then.
         is_too_late: whether the question had ended before.
     """
 
@@ -40,10 +40,10 @@ class Asker:
         return None if seconds is None else now + round(seconds * 1000)
 
 
-class Answers:
-    """All who wait for answers, by the number of the question. Synchronous, no I/O.
+class Askers:
+    """All askers, by the number of their question. Synchronous, no I/O.
 
-    Of several who wait for the same one, because a client asked again, the last gets the answer.
+    When a client repeats a question, several askers wait for it; the last one gets the answer.
     """
 
     def __init__(self) -> None:
@@ -51,25 +51,25 @@ class Answers:
         self._closed: MailboxError | None = None
 
     def __repr__(self) -> str:
-        return f"<Answers: {len(self._askers)} awaited>"
+        return f"<Askers: {len(self._askers)} questions>"
 
     def __contains__(self, question: int) -> bool:
         return question in self._askers
 
     def questions(self) -> list[int]:
-        """Return the questions whose askers wait."""
+        """Return the questions that have an asker."""
         return list(self._askers)
 
     def find(self, question: int) -> Asker | None:
-        """Return who waits for the answer to a question; also from within a job."""
+        """Return the asker of a question, or None; may be called within a job."""
         askers = self._askers.get(question)
         return askers[-1] if askers else None
 
     def expect(self, question: int, asker: Asker) -> None:
-        """Let *asker* wait; called within the job that stores the question.
+        """Register *asker*; called within the job that stores the question.
 
         Raises:
-            MailboxError: if the daemon stops.
+            ShuttingDown: if the daemon stops.
         """
         if self._closed is not None:
             raise self._closed
@@ -77,7 +77,7 @@ class Answers:
 
     @contextmanager
     def joined(self, custodian: Custodian, by: str) -> Iterator[Asker]:
-        """Make an asker, who leaves at the end of the ``with`` block."""
+        """Return a new asker, which is removed at the end of the ``with`` block."""
         asker = Asker(custodian, by)
         try:
             yield asker
@@ -89,7 +89,7 @@ class Answers:
                         del self._askers[question]
 
     def hand_over(self, question: int, delivery: Delivery) -> bool:
-        """Give what was leased for the asker to him; return whether he is still there."""
+        """Give an asker the delivery that was leased for it; return whether it is still there."""
         askers = self._askers.pop(question, None)
         if askers is None:
             return False
@@ -100,7 +100,7 @@ class Answers:
         return True
 
     def close(self, reason: MailboxError) -> None:
-        """Send everybody away with *reason*, newcomers too."""
+        """Make all askers raise *reason*, now and later."""
         self._closed = reason
         for askers in self._askers.values():
             for asker in askers:

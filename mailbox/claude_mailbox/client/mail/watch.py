@@ -3,11 +3,10 @@
 import time
 
 from claude_mailbox.client import output
-from claude_mailbox.client.mail.receiving.background import end_with_client
-from claude_mailbox.client.mail.receiving.background import session as background_session
-from claude_mailbox.client.mail.receiving.interrupts import Interrupts
-from claude_mailbox.client.mail.receiving.printing import message_lines, print_mail, renamed_line
-from claude_mailbox.client.mail.receiving.showing import mark, report_shown
+from claude_mailbox.client.interrupts import Interrupts
+from claude_mailbox.client.mail.background import end_with_client
+from claude_mailbox.client.mail.background import session as background_session
+from claude_mailbox.client.printing import message_lines, print_mail, renamed_line
 from claude_mailbox.client.reach.api import (
     ANSWER_SECONDS,
     LEASE_SECONDS,
@@ -17,6 +16,7 @@ from claude_mailbox.client.reach.api import (
     Refused,
     Result,
 )
+from claude_mailbox.client.showing import mark, report_shown
 from claude_mailbox.errors import BadRequest, Renamed
 
 DEFAULT_SECONDS = 25.0
@@ -63,7 +63,7 @@ def watch(
         end_with_client()
         interrupts.check()
         if follow:
-            from claude_mailbox.client.mail.receiving.follow import Follower
+            from claude_mailbox.client.mail.follow import Follower
 
             Follower(daemon, identity, interrupts, as_json=as_json).run()
         seconds = DEFAULT_SECONDS if timeout is None else timeout

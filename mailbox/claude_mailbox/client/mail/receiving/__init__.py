@@ -1,1 +1,0 @@
-"""What receives mail and prints it."""
