@@ -29,7 +29,6 @@ from claude_mailbox.errors import (
     ConfigError,
     DaemonUnreachable,
     MailboxError,
-    NotAllowed,
     Unavailable,
 )
 
@@ -244,7 +243,7 @@ def check_round_trip(daemon: Daemon) -> Finding:
         took = (time.perf_counter() - began) * 1000
         daemon.call("DELETE", "/v1/mailbox", identity=me, query=tuple(me.query))
     except MailboxError as error:
-        if isinstance(error, Refused) and error.code == NotAllowed.code:
+        if isinstance(error, Refused) and error.code == "not-allowed":
             return Finding("Round trip", NOTE, f"not tried: the token is not for '{name}'")
         if isinstance(error, Refused) and error.status == Unavailable.status:
             remedy = "do what it says; the log of the daemon says more"
