@@ -5,11 +5,13 @@ import re
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from claude_mailbox.client.hooks.others.hints import HINT
 from e2e.conftest import Measure, Sessions
 from e2e.harness.claude import Claude
 from e2e.harness.mail import Mail
@@ -21,9 +23,6 @@ from e2e.harness.terminal import Terminals
 from e2e.harness.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
-
-# In the shells of the others no variable tells which session runs them.
-KNOWN_IN_SHELLS = {"codex", "opencode"}
 
 # The shell of a client may be a login shell, which has a PATH of its own.
 COMMAND = Path(sys.executable).with_name("claude-mailbox")
@@ -53,6 +52,20 @@ def introduced(mail: Mail) -> str:
     return eventually(idle, lambda: f"no idle session among {mail.run('list')}")[0]
 
 
+def serve_tools(mail: Mail) -> None:
+    """Return when the daemon serves MCP: Codex offers its model at first what answers at once."""
+    me = {"name": "e2e", "version": "1"}
+    about = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": me}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about}
+    request = urllib.request.Request(
+        f"{mail.url}/mcp",
+        json.dumps(call).encode(),
+        {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"},
+    )
+    with urllib.request.urlopen(request) as response:
+        assert response.status == 200
+
+
 def contents(paths: list[str]) -> dict[str, bytes | None]:
     """Return what the files have; None of those that do not exist."""
     return {path: Path(path).read_bytes() if Path(path).exists() else None for path in paths}
@@ -65,14 +78,14 @@ def test_a_session_has_tools_a_lasting_name_and_its_mail(
     """With each prompt and between tools, until uninstall gives its files back."""
     client = CLIENTS[word]
     mail.start()
+    serve_tools(mail)
     with OtherModel(client.tool) as model:
         installation = Installation(word, folder, model, mail)
         files = json.loads(mail.run("install", word, "--dry-run", "--json"))["files"]
         before = contents([each["path"] for each in files])
         mail.run("install", word)
 
-        own = "" if word in KNOWN_IN_SHELLS else "--from shell "
-        command = f"{COMMAND} send {own}--to outside --body from-the-shell"
+        command = f"{COMMAND} send --to outside --body from-the-shell"
         model.plan = [
             call(client.send, to="outside", body="from the tool"),
             client.shell(command),
@@ -83,7 +96,7 @@ def test_a_session_has_tools_a_lasting_name_and_its_mail(
         assert [each["body"] for each in sent] == ["from the tool", "from-the-shell"], (
             model.requests[-1][-2000:]
         )
-        assert {each["from"] for each in sent} == {name} | ({"shell"} if own else set())
+        assert {each["from"] for each in sent} == {name}
 
         mail.send(name, "before the prompt")
         model.plan = [
@@ -99,6 +112,34 @@ def test_a_session_has_tools_a_lasting_name_and_its_mail(
 
         mail.run("uninstall", word)
         assert contents(list(before)) == before
+
+
+@pytest.mark.parametrize("word", ["copilot", "gemini", "qwen"])
+def test_mail_that_comes_at_the_end_of_a_turn_makes_it_go_on(
+    word: str, folder: Path, mail: Mail
+) -> None:
+    """Once; the text that does it has no mail in it, and the hook of the prompt shows the mail."""
+    client = CLIENTS[word]
+    mail.start()
+    with OtherModel(client.tool) as model:
+        installation = Installation(word, folder, model, mail)
+        mail.run("install", word)
+        installation.run(client.first, "Hello.")
+        name = own_name(model.requests[0])
+        before = len(model.requests)
+
+        def answer_late() -> Text:
+            mail.send(name, "came late")
+            return say("Done.")
+
+        model.plan = [answer_late]
+        installation.run(client.again, "Go on.")
+        requests = [request.replace("`", "") for request in model.requests[before:]]
+        assert [HINT.replace("`", "") in request for request in requests] == [False, True], (
+            requests[-1][-3000:]
+        )
+        assert requests[-1].count("  came late") == 1
+        assert mail.pending(name) == 0
 
 
 @pytest.mark.parametrize(

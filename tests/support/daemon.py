@@ -13,16 +13,19 @@ from pathlib import Path
 from types import TracebackType
 
 import claude_mailbox
+from support.forked import ForkedProcess
 
+# What users run; ``serve`` and its arguments come behind it.
+COMMAND = (sys.executable, "-m", "claude_mailbox")
 # How long to wait for something that ought to take half a second: a busy machine is no failure.
 PATIENCE_SECONDS = 30.0
 
 
-COMMAND = (sys.executable, "-m", "claude_mailbox")
-
-
 class DaemonProcess:
     """Runs ``claude-mailbox serve`` on a free port, from construction of the home to ``close``.
+
+    It is a process of its own, forked as `support.forked` says, unless it gets variables of its own
+    or there is a *command*: ``COMMAND`` for tests of the start itself.
 
     Use it as a context manager: it is started on the way in, and on the way out it is killed
     and the test fails when the log has a traceback. Every call blocks; in a trio test, put the
@@ -37,7 +40,7 @@ class DaemonProcess:
         settings: further keys for ``mailbox.json``.
         arguments: further arguments of ``serve``.
         environment: further variables for the process.
-        command: what to run instead of this Python, up to but without ``serve``.
+        command: what to run, up to but without ``serve``.
     """
 
     def __init__(
@@ -57,8 +60,8 @@ class DaemonProcess:
         self.socket_path: str | None = None
         self._arguments = list(arguments)
         self._environment = dict(environment or {})
-        self._command = list(command or COMMAND)
-        self._process: subprocess.Popen[str] | None = None
+        self._command = command
+        self._process: subprocess.Popen[str] | ForkedProcess | None = None
         self._log_path = Path(self._folder.name) / "stderr.log"
 
     def __enter__(self) -> "DaemonProcess":
@@ -121,7 +124,8 @@ class DaemonProcess:
     def start(self) -> None:
         """Start it and wait for its ready line."""
         assert not self.is_running, "the daemon runs already"
-        process = self.spawn()
+        is_forked = self._command is None and not self._environment and sys.platform != "win32"
+        process = self._fork() if is_forked else self.spawn()
         assert process.stdout is not None
         # The watchdog ends a daemon that hangs, which ends the wait for its line.
         watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
@@ -140,13 +144,11 @@ class DaemonProcess:
         )
 
     def spawn(self) -> "subprocess.Popen[str]":
-        """Start the process without waiting for anything; for starts that are meant to fail."""
-        (self.home / "mailbox.json").write_text(json.dumps(self.settings))
-        if self._process is not None and self._process.stdout is not None:
-            self._process.stdout.close()
+        """Run the command without waiting for anything; for starts that are meant to fail."""
+        self._prepare()
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._command, "serve", *self._arguments],
+                [*(self._command or COMMAND), "serve", *self._arguments],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -154,6 +156,17 @@ class DaemonProcess:
                 text=True,
             )
         return self._process
+
+    def _fork(self) -> ForkedProcess:
+        self._prepare()
+        self._process = ForkedProcess(self._arguments, self.environment, self._log_path)
+        return self._process
+
+    def _prepare(self) -> None:
+        (self.home / "mailbox.json").write_text(json.dumps(self.settings))
+        self._log_path.touch()
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
 
     def kill(self) -> None:
         """Kill it with -9 and wait until it is gone."""

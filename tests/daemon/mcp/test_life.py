@@ -7,7 +7,7 @@ import pytest
 
 from daemon.mcp.conftest import wait_until_ready
 from daemon.mcp.rpc import HANDSHAKE, MODERN, Rpc
-from support.daemon import DaemonProcess
+from support.daemon import COMMAND, DaemonProcess
 from wire.connection import Address
 from wire.mail import Mail
 
@@ -16,8 +16,15 @@ eras = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
 
 @pytest.fixture
 def daemon() -> Iterator[DaemonProcess]:
-    """A daemon of the test's own, just started."""
+    """A daemon of the test's own."""
     with DaemonProcess() as process:
+        yield process
+
+
+@pytest.fixture
+def without_sdk() -> Iterator[DaemonProcess]:
+    """A daemon that was started a moment ago, and has not imported the SDK yet."""
+    with DaemonProcess(command=COMMAND) as process:
         yield process
 
 
@@ -27,13 +34,13 @@ def places(daemon: DaemonProcess) -> list[Address]:
     return found if daemon.socket_path is None else [*found, daemon.socket_path]
 
 
-def test_calls_of_tools_need_not_wait_for_the_sdk(daemon: DaemonProcess) -> None:
+def test_calls_of_tools_need_not_wait_for_the_sdk(without_sdk: DaemonProcess) -> None:
     """A client that called before a restart goes on at once, and nothing is lost."""
-    calls = [(Rpc(place), era) for place in places(daemon) for era in (HANDSHAKE, MODERN)]
+    calls = [(Rpc(place), era) for place in places(without_sdk) for era in (HANDSHAKE, MODERN)]
     for number, (rpc, era) in enumerate(calls):
         arguments = {"from": "early", "to": "me", "body": str(number)}
         rpc.begin_call("send", arguments, era=era)
-    with Mail(("127.0.0.1", daemon.port)) as mail:
+    with Mail(("127.0.0.1", without_sdk.port)) as mail:
         mail.send("rest", "other")
         for rpc, _ in calls:
             assert rpc.answer()["state"] == "queued"
@@ -43,24 +50,24 @@ def test_calls_of_tools_need_not_wait_for_the_sdk(daemon: DaemonProcess) -> None
 
 
 @eras
-def test_the_rest_is_held_until_the_sdk_is_there(daemon: DaemonProcess, era: str) -> None:
+def test_the_rest_is_held_until_the_sdk_is_there(without_sdk: DaemonProcess, era: str) -> None:
     """Nobody is sent away."""
-    for place in places(daemon):
+    for place in places(without_sdk):
         with Rpc(place) as rpc, Mail(place) as mail:
             assert rpc.ask("tools/list", era=era)["tools"]
 
             assert mail.health()["mcp"] == "ready"
 
 
-def test_a_client_leaves_while_it_is_held(daemon: DaemonProcess) -> None:
+def test_a_client_leaves_while_it_is_held(without_sdk: DaemonProcess) -> None:
     """Its call is not carried out behind its back, or its mail is not lost."""
-    with Mail(("127.0.0.1", daemon.port)) as mail:
+    with Mail(("127.0.0.1", without_sdk.port)) as mail:
         mail.send("sender", "me")
-        rpc = Rpc(("127.0.0.1", daemon.port))
+        rpc = Rpc(("127.0.0.1", without_sdk.port))
         # An argument that it has not makes this the SDK's, which comes later.
         rpc.begin_call("check_inbox", {"name": "me"}, Accept="Application/JSON")
         rpc.close()
-        wait_until_ready(daemon)
+        wait_until_ready(without_sdk)
 
         message = mail.watch("me", timeout=60)
 
@@ -68,19 +75,19 @@ def test_a_client_leaves_while_it_is_held(daemon: DaemonProcess) -> None:
         assert message["body"] == "hello"
 
 
-def test_a_stop_while_it_is_held(daemon: DaemonProcess) -> None:
+def test_a_stop_while_it_is_held(without_sdk: DaemonProcess) -> None:
     """503, or an answer when the import was quicker; and an end in order.
 
     A request that the daemon has not read when it stops gets no answer at all.
     """
-    with Rpc(("127.0.0.1", daemon.port)) as rpc:
+    with Rpc(("127.0.0.1", without_sdk.port)) as rpc:
         rpc.begin("tools/list")
-        daemon.send_signal(signal.SIGTERM)
+        without_sdk.send_signal(signal.SIGTERM)
 
         answer = rpc.read_to_end()
 
     assert answer == b"" or answer.split(b" ")[1] in {b"200", b"503"}
-    assert daemon.wait() == 0
+    assert without_sdk.wait() == 0
 
 
 @eras

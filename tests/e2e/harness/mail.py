@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from e2e.harness.waiting import TIMEOUT, eventually
-from support.daemon import DaemonProcess
+from support.daemon import COMMAND, DaemonProcess
 
 UNREACHABLE = 2
 ROOT = Path(__file__).parents[3]
@@ -54,7 +54,7 @@ class Mail:
 
     def __init__(self, process: DaemonProcess | None = None, port: int | None = None) -> None:
         port = port or free_port()
-        self._process = process or DaemonProcess({"port": port})
+        self._process = process or DaemonProcess({"port": port}, command=COMMAND)
         self.home = self._process.home
         self.url = f"http://127.0.0.1:{port}"
         # The port of a daemon that a hook starts.

@@ -37,10 +37,10 @@ export const ClaudeMailbox = async ({ client, directory }) => {
   let watcher
 
   // Whatever fails here must not fail the session.
-  const run = async (moment, sessionID) => {
+  const run = async (moment, sessionID, prompt) => {
     try {
       const child = Bun.spawn([...program, ...options, "--moment", moment], {
-        stdin: new Blob([JSON.stringify({ sessionID, cwd: directory })]),
+        stdin: new Blob([JSON.stringify({ sessionID, cwd: directory, prompt })]),
         stdout: "pipe",
         stderr: "ignore",
       })
@@ -50,8 +50,8 @@ export const ClaudeMailbox = async ({ client, directory }) => {
     }
   }
 
-  const ask = async (moment, id, session) => {
-    const { bell, additionalContext } = await run(moment, id)
+  const ask = async (moment, id, session, prompt) => {
+    const { bell, additionalContext } = await run(moment, id, prompt)
     if (bell) {
       session.bell = bell
       watcher ??= watch(dirname(bell), (_, name) => rung(name))
@@ -86,9 +86,9 @@ export const ClaudeMailbox = async ({ client, directory }) => {
   }
 
   // Mail that comes after a look is rung for again.
-  const look = (moment, id, session) => {
+  const look = (moment, id, session, prompt) => {
     session.isRung = false
-    return ask(moment, id, session)
+    return ask(moment, id, session, prompt)
   }
 
   return {
@@ -98,7 +98,8 @@ export const ClaudeMailbox = async ({ client, directory }) => {
       if (!session) return
       const { agent, model } = message
       Object.assign(session, { agent, model, variant, isBusy: true })
-      const mail = await look("prompt", sessionID, session)
+      const written = parts.map((part) => part.text ?? "").join("\\n")
+      const mail = await look("prompt", sessionID, session, written)
       const text = [introduction, mail].filter(Boolean).join("\\n\\n")
       const last = parts.at(-1)
       if (text && last) parts.push({ ...last, id: last.id + "m", type: "text", text, synthetic: true })

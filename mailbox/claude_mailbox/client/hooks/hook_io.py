@@ -57,6 +57,14 @@ def text_field(hook: dict[str, object], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def is_of_another_client(hook: dict[str, object]) -> bool:
+    """Return whether VS Code or Cursor runs the hook: both read Claude Code's settings, too.
+
+    They have hooks of their own, in which Claude Code's answers would be wrong.
+    """
+    return "timestamp" in hook or "cursor_version" in hook
+
+
 def is_attended() -> bool:
     """Return whether the session has a user, so that it outlives its turn and can be woken.
 

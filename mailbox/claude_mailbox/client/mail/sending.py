@@ -54,8 +54,8 @@ def send(
         url: address of the daemon.
         as_json: print what the daemon says.
     """
-    identity = own_identity(sender, option)
     daemon = Daemon(url)
+    identity = own_identity(daemon, sender, option)
     message: dict[str, object] = {"body": text_of(daemon, body)}
     if to:
         message["to"] = to

@@ -6,12 +6,14 @@ counts as delivered when it is printed.
 
 import os
 
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import output
 from claude_mailbox.client.hooks.check import FRAME_LENGTH
 from claude_mailbox.client.hooks.hook_io import OUTPUT_LIMIT, read_input, text_field
+from claude_mailbox.client.hooks.others.forms import CLIENTS, MOMENTS, working_folder
+from claude_mailbox.client.hooks.others.hints import HINT, forget_hints, has_mail, has_new_mail
 from claude_mailbox.client.hooks.patience import complaint, seconds_to_wait
 from claude_mailbox.client.hooks.session_events import report_event
-from claude_mailbox.client.identity.bell_command import mark_busy
+from claude_mailbox.client.identity.bell_command import TEXT, mark_busy
 from claude_mailbox.client.identity.client_process import ancestor_key
 from claude_mailbox.client.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.api import Daemon, Identity, Refused
@@ -19,19 +21,10 @@ from claude_mailbox.client.reach.connection import NoAnswer
 from claude_mailbox.errors import BadRequest, DaemonUnreachable, MailboxError, OutputLost
 from claude_mailbox.paths import bell_path
 
-# Client -> how its hooks call the session's id, whether they take text as those of Claude Code do,
-# under "hookSpecificOutput", and what the names of our tools begin with there.
-CLIENTS = {
-    "codex": ("session_id", True, "mcp__mailbox__"),
-    "copilot": ("sessionId", False, "mailbox-"),
-    "gemini": ("session_id", True, "mcp_mailbox_"),
-    "opencode": ("sessionID", False, "mailbox_"),
-    "qwen": ("session_id", True, "mcp__mailbox__"),
-}
-# "call" is before a call of one of our tools, where one process may run many sessions.
-MOMENTS = ("start", "prompt", "call", "tool", "stop", "end")
-# What watches the session's bell itself, as Claude Code does.
-_WATCHERS = frozenset({"opencode"})
+_ROOM = OUTPUT_LIMIT - FRAME_LENGTH
+_UNKNOWN = "unknown-session"
+# What Cursor calls a turn that did not end by itself.
+_ABANDONED = frozenset({"aborted", "error"})
 
 
 class ClientHook:
@@ -47,15 +40,15 @@ class ClientHook:
     """
 
     def __init__(self, client: str, moment: str, url: str | None) -> None:
-        field, self._is_like_claude, self._tools = CLIENTS[client]
+        self._form = CLIENTS[client]
         self._client = client
         self._url = url
         self._moment = moment
-        hook = read_input()
-        self._event = text_field(hook, "hook_event_name")
-        self._session = text_field(hook, field)
+        self._input = read_input()
+        self._session = self._form.session(self._input)
         # There is no transcript that we can read.
-        self._hook: dict[str, object] = {"session_id": self._session, "cwd": hook.get("cwd")}
+        folder = working_folder(self._input)
+        self._hook: dict[str, object] = {"session_id": self._session, "cwd": folder}
         self._bell: str | None = None
 
     def run(self) -> None:
@@ -64,33 +57,31 @@ class ClientHook:
         Raises:
             MailboxError: if it cannot be done now.
         """
+        if not self._form.is_spoken_by(self._input):
+            return
         if not self._session:
             raise MailboxError("The hook's JSON on standard input has no session id.")
         if self._moment == "start":
             self.tell(self._introduce())
         elif self._moment == "call":
             self._register()
+        elif self._moment == "prompt":
+            self._begin_turn()
+        elif self._moment == "tool":
+            self._show_mail_between_tools()
         elif self._moment == "stop":
-            mark_busy(bell_path(self._session), is_busy=False)
-            report_event(self._daemon(), self._session, self._hook, state="idle")
-        elif self._moment == "end":
-            body = {"sessionId": self._session, "reason": "other", "client": ancestor_key()}
-            self._daemon().call("POST", "/v1/session/end", body=body)
+            self._end_turn()
         else:
-            self._show_mail()
+            self._end()
 
     def tell(self, text: str) -> None:
         """Give text to the model, where the client takes some at that moment."""
-        if text and self._moment in {"start", "prompt", "tool"}:
-            output.write(self._form(text))
+        if text and self._moment in (*self._form.takes_mail, *self._form.takes_hints):
+            output.write(self._output(text))
 
-    def _form(self, text: str) -> str:
-        content: dict[str, object] = {"additionalContext": text}
-        if self._is_like_claude:
-            content = {"hookSpecificOutput": {"hookEventName": self._event, **content}}
-        elif self._bell is not None:
-            content["bell"] = self._bell
-        return codec.encode(content) + "\n"
+    def _output(self, text: str) -> str:
+        more = {} if self._bell is None else {"bell": self._bell}
+        return self._form.text(self._input, text, **more)
 
     def _daemon(self) -> Daemon:
         return Daemon(self._url, seconds=seconds_to_wait())
@@ -102,7 +93,13 @@ class ClientHook:
 
         registration = self._register()
         report_start(self._daemon(), self._hook)
-        return introduction(registration, PEER_MINUTES, self._tools)
+        return introduction(
+            registration,
+            PEER_MINUTES,
+            self._form.tools or "",
+            is_known=self._form.tools is not None,
+            is_shown=True,
+        )
 
     def _register(self) -> dict[str, object]:
         """Register the session for its process, with what wakes it."""
@@ -110,8 +107,9 @@ class ClientHook:
         from claude_mailbox.client.identity.bell_command import bell_command, write_bell_command
 
         command = bell_command(self._client, self._session)
-        can_wake = command is not None or self._client in _WATCHERS
-        wanted: dict[str, object] = {"client": ancestor_key()}
+        can_wake = command is not None or self._form.watches_bell
+        # One process may run all sessions of an editor, and the terminals of its user.
+        wanted: dict[str, object] = {"client": ancestor_key() if self._form.tools else None}
         registration = register(self._hook, self._url, wanted, has_bell=can_wake, may_start=True)
         bell = registration.get("bell")
         if isinstance(bell, str) and not os.path.exists(bell):
@@ -123,30 +121,68 @@ class ClientHook:
             self._bell = bell
         return registration
 
-    def _show_mail(self) -> None:
+    def _begin_turn(self) -> None:
         """Show the mail that waits; introduce a session that was never announced."""
+        mark_busy(bell_path(self._session), is_busy=True)
+        prompt = text_field(self._input, "prompt")
+        is_by_user = bool(prompt) and TEXT not in prompt and HINT not in prompt
+        report_event(
+            self._daemon(),
+            self._session,
+            self._hook,
+            state="working",
+            beginsTurn=True,
+            byUser=is_by_user,
+        )
+        try:
+            self._show("")
+        except Refused as refusal:
+            if refusal.code != _UNKNOWN:
+                raise
+            self._show(self._introduce() + "\n")
+
+    def _show_mail_between_tools(self) -> None:
+        try:
+            self._show_mail("")
+        except Refused as refusal:
+            if refusal.code != _UNKNOWN:  # it is introduced with its next prompt
+                raise
+
+    def _show(self, greeting: str) -> None:
+        if self._moment in self._form.takes_mail:
+            self._show_mail(greeting)
+        elif has_mail(self._daemon(), Identity(None, self._session)):
+            self.tell(f"{greeting}[Claude-Mailbox] {HINT}")
+        else:
+            self.tell(greeting)
+
+    def _end_turn(self) -> None:
+        """Tell that the session is idle; or make the turn go on, if there is mail that came in it."""
+        is_over = text_field(self._input, "status") in _ABANDONED
+        if self._form.is_prolonged and not is_over and self._has_new_mail():
+            output.write(self._form.going_on(self._input, HINT))
+            return
+        mark_busy(bell_path(self._session), is_busy=False)
+        report_event(self._daemon(), self._session, self._hook, state="idle")
+
+    def _has_new_mail(self) -> bool:
+        try:
+            return has_new_mail(self._daemon(), Identity(None, self._session), self._session)
+        except Refused:
+            return False  # it was never announced
+
+    def _end(self) -> None:
+        forget_hints(self._session)
+        key = ancestor_key() if self._form.tools else None
+        body = {"sessionId": self._session, "reason": "other", "client": key}
+        self._daemon().call("POST", "/v1/session/end", body=body)
+
+    def _show_mail(self, greeting: str) -> None:
         identity = Identity(None, self._session)
-        greeting = ""
-        if self._moment == "prompt":
-            mark_busy(bell_path(self._session), is_busy=True)
+        room = _ROOM - len(greeting)
         with Interrupts() as interrupts:
             daemon = self._daemon()
-            if self._moment == "prompt":
-                try:
-                    report_event(
-                        daemon, self._session, self._hook, state="working", beginsTurn=True
-                    )
-                    claim = interrupts.call(daemon, daemon.claim, identity, None, _ROOM)
-                except Refused as refusal:
-                    if refusal.code != "unknown-session":
-                        raise
-                    greeting = self._introduce() + "\n"
-                    claim = interrupts.call(
-                        daemon, daemon.claim, identity, None, _ROOM - len(greeting)
-                    )
-            else:
-                claim = interrupts.call(daemon, daemon.claim, identity, None, _ROOM)
-            deliveries, pending = claim
+            deliveries, pending = interrupts.call(daemon, daemon.claim, identity, None, room)
             if not deliveries and not pending:
                 self.tell(greeting)
                 return
@@ -154,20 +190,17 @@ class ClientHook:
             from claude_mailbox.client.hooks.context.framing import frame
             from claude_mailbox.client.printing import print_mail
 
-            text, shown = frame(deliveries, pending, None, _ROOM - len(greeting))
+            text, shown = frame(deliveries, pending, None, room)
             rest = deliveries[len(shown) :]
             if rest:
                 daemon.release([delivery.lease for delivery in rest], identity)
             print_mail(
-                self._form(greeting + text),
+                self._output(greeting + text),
                 shown,
                 daemon=daemon,
                 identity=identity,
                 interrupts=interrupts,
             )
-
-
-_ROOM = OUTPUT_LIMIT - FRAME_LENGTH
 
 
 def client_hook(*, client: str, moment: str, url: str | None = None) -> int:
