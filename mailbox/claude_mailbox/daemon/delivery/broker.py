@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 import trio
 
 from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery.bells.doorbell import Bell
 from claude_mailbox.daemon.delivery.claims import Claims
 from claude_mailbox.daemon.delivery.conversation.askers import Asker, Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
@@ -28,7 +29,6 @@ from claude_mailbox.daemon.delivery.sending.groups import Groups
 from claude_mailbox.daemon.delivery.sending.holding import Holding
 from claude_mailbox.daemon.delivery.sending.limits import SessionsByMailbox
 from claude_mailbox.daemon.delivery.sending.storing import Sending
-from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.delivery.views.history import History
 from claude_mailbox.daemon.delivery.views.listings import Listings, find_session
 from claude_mailbox.daemon.store.ledger import Ledger

@@ -10,7 +10,7 @@ from typing import TypedDict
 
 import trio
 
-from claude_mailbox.daemon.delivery.sessions.doorbell import RingListener
+from claude_mailbox.daemon.delivery.bells.doorbell import RingListener
 from claude_mailbox.daemon.delivery.sessions.registry import Sessions
 from claude_mailbox.daemon.edge.description import Description
 from claude_mailbox.daemon.edge.input.callers import Callers, UnknownSession
