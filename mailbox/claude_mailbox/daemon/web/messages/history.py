@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.delivery.receipts import DELIVERED, REPLIED
+from claude_mailbox.daemon.delivery.leasing.receipts import DELIVERED, REPLIED
 from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.input.callers import Callers
 from claude_mailbox.daemon.edge.input.request import Request
