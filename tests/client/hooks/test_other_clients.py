@@ -12,7 +12,7 @@ import pytest
 from claude_mailbox.client.hooks.others.forms import CLIENTS
 from claude_mailbox.client.hooks.others.hints import HINT
 from claude_mailbox.client.identity.bell_command import TEXT
-from claude_mailbox.daemon.delivery.sessions.doorbell import PAUSES
+from claude_mailbox.daemon.delivery.bells.doorbell import PAUSES
 from client.hooks.client_process import rows, run_hook, send
 from support.commandline import until
 from support.daemon import DaemonProcess
