@@ -74,7 +74,7 @@ def test_a_cancelled_handler_gives_its_message_back(home: DaemonProcess, run: Ru
     run(main)
 
 
-def test_two_follow_side_by_side(home: DaemonProcess, run: Run) -> None:
+def test_two_streams_can_be_followed_at_once(home: DaemonProcess, run: Run) -> None:
     """Each waits without keeping the other from it."""
 
     async def main() -> None:

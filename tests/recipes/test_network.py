@@ -61,7 +61,7 @@ def block_after(heading: str, language: str) -> str:
     return PAGE.split(f"\n## {heading}\n")[1].split(f"```{language}\n")[1].split("```")[0]
 
 
-def test_nginx_in_front(tmp_path: Path) -> None:
+def test_the_recipe_for_nginx_works(tmp_path: Path) -> None:
     """It speaks TLS with the clients; a stream flows, and a watcher that leaves is noticed."""
     nginx = program("nginx")
     front = free_port()
@@ -106,7 +106,7 @@ def test_nginx_in_front(tmp_path: Path) -> None:
     certificates.close()
 
 
-def test_ssh_forwards_the_socket(tmp_path: Path) -> None:
+def test_the_recipe_for_ssh_works(tmp_path: Path) -> None:
     """With a real sshd on loopback; commands on the other side use the daemon as if it were theirs."""
     sshd, ssh, keygen = program("sshd"), program("ssh"), program("ssh-keygen")
     if os.geteuid() == 0:
@@ -155,7 +155,7 @@ def test_ssh_forwards_the_socket(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
-def test_a_container_with_the_socket(tmp_path: Path) -> None:
+def test_the_recipe_for_a_container_works(tmp_path: Path) -> None:
     """In namespaces of its own, where nothing is seen of the home folder but the socket.
 
     The session is woken: its bell is in the container, where its companion rings it.
