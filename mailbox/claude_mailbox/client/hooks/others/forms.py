@@ -23,7 +23,9 @@ class ClientForm:
         takes_mail: the moments at which text reaches the model, as documented.
         takes_hints: those at which it may, so that it has nothing in it that could be lost.
         is_prolonged: whether its hook for the end of a turn can make the model go on.
+        is_introduced_late: whether a new session is introduced by its first prompt alone.
         watches_bell: whether it watches the session's bell itself, as Claude Code does.
+        has_proof: whether its transcript proves what its model has been given.
 
     Args:
         id_fields: what its input calls the session's id.
@@ -42,14 +44,18 @@ class ClientForm:
         *,
         takes_mail: "tuple[str, ...]" = _BEFORE_STOP,
         takes_hints: "tuple[str, ...]" = (),
+        is_introduced_late: bool = False,
         watches_bell: bool = False,
+        has_proof: bool = False,
         has_event: "bool | None" = None,
     ) -> None:
         self.tools = tools
         self.takes_mail = takes_mail
         self.takes_hints = takes_hints
         self.is_prolonged = going_on is not None
+        self.is_introduced_late = is_introduced_late
         self.watches_bell = watches_bell
+        self.has_proof = has_proof
         self._id_fields = id_fields
         self._output = output
         self._going_on = going_on
@@ -123,7 +129,8 @@ if TYPE_CHECKING:
 
 _ONCE = ("start", "tool")
 CLIENTS = {
-    "codex": ClientForm("mcp__mailbox__", ("session_id",), _as_claude_code),
+    "amp": ClientForm(None, ("thread",), _plain, watches_bell=True),
+    "codex": ClientForm("mcp__mailbox__", ("session_id",), _as_claude_code, has_proof=True),
     "copilot": ClientForm("mailbox-", ("sessionId",), _plain, _block, has_event=False),
     "cursor": ClientForm(
         None,
@@ -133,10 +140,18 @@ CLIENTS = {
         takes_mail=_ONCE,
         takes_hints=("prompt",),
     ),
-    "gemini": ClientForm("mcp_mailbox_", ("session_id",), _as_claude_code, _block),
+    "gemini": ClientForm("mcp_mailbox_", ("session_id",), _as_claude_code, _block, has_proof=True),
     "goose": ClientForm("mailbox__", ("session_id",), _plain, _block, takes_mail=()),
     "opencode": ClientForm("mailbox_", ("sessionID",), _plain, watches_bell=True),
-    "qwen": ClientForm("mcp__mailbox__", ("session_id",), _as_claude_code, _block),
+    "qwen": ClientForm(
+        "mcp__mailbox__",
+        ("session_id",),
+        _as_claude_code,
+        _block,
+        takes_mail=("prompt", "tool"),
+        is_introduced_late=True,
+        has_proof=True,
+    ),
     "vscode": ClientForm(
         None,
         ("session_id", "sessionId"),
