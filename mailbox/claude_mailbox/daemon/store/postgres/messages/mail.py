@@ -129,7 +129,7 @@ class PostgresMail(MailStore):
             return None
         first, first_digest = found
         if digest_of(draft) != first_digest or not self._is_recipient(draft.to, first):
-            raise KeyReused
+            raise KeyReused()
         return first
 
     def _is_recipient(self, name: str, receipt: Receipt) -> bool:

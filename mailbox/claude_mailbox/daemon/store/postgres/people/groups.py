@@ -71,7 +71,7 @@ class PostgresGroups(GroupStore):
             return None
         first, digest = found
         if first.recipient != draft.to or digest != group_digest_of(draft):
-            raise KeyReused
+            raise KeyReused()
         return first.id
 
     def keep_key(self, draft: Draft, first: Receipt) -> None:

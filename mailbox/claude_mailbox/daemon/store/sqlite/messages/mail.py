@@ -39,7 +39,7 @@ class SqliteMail(MailStore):
             if found is not None:
                 first, first_digest = found
                 if digest != first_digest or not self._is_recipient(draft.to, first):
-                    raise KeyReused
+                    raise KeyReused()
                 return first
         recipient_id, recipient, seen_at = self._mailboxes.recipient(draft.to, now)
         waiting, pending = self._mailboxes.counts(recipient_id)
