@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help run demo test fast check format lint types contracts unit soak coverage bench bench-full picture inbox-pictures e2e clean
+.PHONY: help run demo test fast check format lint types contracts unit soak coverage bench bench-full picture inbox-pictures e2e containers clean
 
 help:  ## Show what can be made.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -95,6 +95,9 @@ inbox-pictures: $(DEV_STAMP)  ## Photograph the web inbox for the README again; 
 
 e2e: $(DEV_STAMP)  ## Drive Claude Code and other real clients, offline.
 	tests/e2e/run
+
+containers: $(DEV_STAMP)  ## Build the image, and run the recipes for containers with Podman, as root.
+	tests/containers/run
 
 clean:  ## Remove what was made here.
 	rm -rf $(VENV) dist build .import_linter_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* bench/results/local*

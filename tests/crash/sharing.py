@@ -29,10 +29,10 @@ import sys, time
 seconds, dead_seconds, real = int(sys.argv.pop(1)), int(sys.argv.pop(1)), time.time_ns
 time.time_ns = lambda: real() + seconds * 1_000_000_000
 time.time = lambda: time.time_ns() / 1e9
-from claude_mailbox.daemon.delivery import news
+from claude_mailbox.daemon.delivery import other_daemons
 from claude_mailbox.daemon.store.postgres import engine
 engine.DEAD_SECONDS = dead_seconds
-engine.BEAT_SECONDS = news.LOOK_AROUND_SECONDS = dead_seconds / 4
+engine.BEAT_SECONDS = other_daemons.POLL_SECONDS = dead_seconds / 4
 from claude_mailbox.__main__ import main
 main()
 """

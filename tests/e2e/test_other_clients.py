@@ -1,15 +1,21 @@
 """``install`` of each client that can be run offline, and what it gives to a session."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from claude_mailbox.client.hooks.others.hints import HINT
 from e2e.conftest import Measure, Sessions
 from e2e.harness.claude import Claude
 from e2e.harness.mail import Mail
@@ -21,9 +27,6 @@ from e2e.harness.terminal import Terminals
 from e2e.harness.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
-
-# In the shells of the others no variable tells which session runs them.
-KNOWN_IN_SHELLS = {"codex", "opencode"}
 
 # The shell of a client may be a login shell, which has a PATH of its own.
 COMMAND = Path(sys.executable).with_name("claude-mailbox")
@@ -53,6 +56,20 @@ def introduced(mail: Mail) -> str:
     return eventually(idle, lambda: f"no idle session among {mail.run('list')}")[0]
 
 
+def serve_tools(mail: Mail) -> None:
+    """Return when the daemon serves MCP: Codex offers its model at first what answers at once."""
+    me = {"name": "e2e", "version": "1"}
+    about = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": me}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about}
+    request = urllib.request.Request(
+        f"{mail.url}/mcp",
+        json.dumps(call).encode(),
+        {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"},
+    )
+    with urllib.request.urlopen(request) as response:
+        assert response.status == 200
+
+
 def contents(paths: list[str]) -> dict[str, bytes | None]:
     """Return what the files have; None of those that do not exist."""
     return {path: Path(path).read_bytes() if Path(path).exists() else None for path in paths}
@@ -65,14 +82,14 @@ def test_a_session_has_tools_a_lasting_name_and_its_mail(
     """With each prompt and between tools, until uninstall gives its files back."""
     client = CLIENTS[word]
     mail.start()
+    serve_tools(mail)
     with OtherModel(client.tool) as model:
         installation = Installation(word, folder, model, mail)
         files = json.loads(mail.run("install", word, "--dry-run", "--json"))["files"]
         before = contents([each["path"] for each in files])
         mail.run("install", word)
 
-        own = "" if word in KNOWN_IN_SHELLS else "--from shell "
-        command = f"{COMMAND} send {own}--to outside --body from-the-shell"
+        command = f"{COMMAND} send --to outside --body from-the-shell"
         model.plan = [
             call(client.send, to="outside", body="from the tool"),
             client.shell(command),
@@ -83,7 +100,7 @@ def test_a_session_has_tools_a_lasting_name_and_its_mail(
         assert [each["body"] for each in sent] == ["from the tool", "from-the-shell"], (
             model.requests[-1][-2000:]
         )
-        assert {each["from"] for each in sent} == {name} | ({"shell"} if own else set())
+        assert {each["from"] for each in sent} == {name}
 
         mail.send(name, "before the prompt")
         model.plan = [
@@ -96,9 +113,73 @@ def test_a_session_has_tools_a_lasting_name_and_its_mail(
         assert [text in model.requests[-1] for text in ("  between", "  to myself")] == [True, True]
         assert own_name(model.requests[-1]) == name
         assert mail.pending(name) == 0
+        entries = json.loads(mail.run("log", "--name", name, "--json"))
+        arrived = {each["body"]: each["state"] for each in entries if each["to"] == name}
+        assert arrived == dict.fromkeys(("before the prompt", "between", "to myself"), "delivered")
+        assert {each["from"] for each in entries if each["body"] == "to myself"} == {name}
 
         mail.run("uninstall", word)
         assert contents(list(before)) == before
+
+
+@pytest.mark.parametrize("word", CLIENTS)
+def test_mail_is_delivered_when_the_model_has_answered(word: str, folder: Path, mail: Mail) -> None:
+    """Not when the client is killed before; and what its file has is in the next conversation."""
+    client = CLIENTS[word]
+    mail.start()
+    with OtherModel(client.tool) as model:
+        installation = Installation(word, folder, model, mail)
+        mail.run("install", word)
+        installation.run(client.first, "Hello.")
+        name = own_name(model.requests[0])
+        number = mail.send(name, "the only one")["id"]
+
+        def state() -> str:
+            receipt = mail.run("receipt", str(number), "--name", "outside", "--json")
+            return str(json.loads(receipt)["state"])
+
+        with installation.start(client.again, "Go on.") as running:
+
+            def kill() -> Text:
+                assert state() == "leased"
+                os.killpg(running.pid, signal.SIGKILL)
+                return say("Too late.")
+
+            model.plan = [kill]
+        assert "  the only one" in model.requests[-1]
+        eventually(lambda: state() == "waiting", lambda: f"it is {state()}")
+
+        installation.run(client.again, "Go on again.")
+        assert model.requests[-1].count("  the only one") in (1, 2)
+        assert state() == "delivered"
+
+
+@pytest.mark.parametrize("word", ["copilot", "gemini", "qwen"])
+def test_mail_that_comes_at_the_end_of_a_turn_makes_it_go_on(
+    word: str, folder: Path, mail: Mail
+) -> None:
+    """Once; the text that does it has no mail in it, and the hook of the prompt shows the mail."""
+    client = CLIENTS[word]
+    mail.start()
+    with OtherModel(client.tool) as model:
+        installation = Installation(word, folder, model, mail)
+        mail.run("install", word)
+        installation.run(client.first, "Hello.")
+        name = own_name(model.requests[0])
+        before = len(model.requests)
+
+        def answer_late() -> Text:
+            mail.send(name, "came late")
+            return say("Done.")
+
+        model.plan = [answer_late]
+        installation.run(client.again, "Go on.")
+        requests = [request.replace("`", "") for request in model.requests[before:]]
+        assert [HINT.replace("`", "") in request for request in requests] == [False, True], (
+            requests[-1][-3000:]
+        )
+        assert requests[-1].count("  came late") == 1
+        assert mail.pending(name) == 0
 
 
 @pytest.mark.parametrize(
@@ -168,6 +249,44 @@ def test_amp_connects(folder: Path, mail: Mail) -> None:
         timeout=60,
     )
     assert re.search(r"mailbox \(user settings\): connected \(\d+ tools: send,", done.stdout)
+
+
+class NoPlugins(BaseHTTPRequestHandler):
+    """Amp's server, for a user who has no plugins there."""
+
+    def do_POST(self) -> None:
+        answer = b'{"ok": true, "result": []}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+def test_amp_loads_our_plugin(folder: Path, mail: Mail) -> None:
+    """And knows the events that it handles."""
+    program = find_program("amp", "amp")
+    mail.env["HOME"] = str(folder)
+    mail.run("install", "amp")
+    with HTTPServer(("127.0.0.1", 0), NoPlugins) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        done = subprocess.run(
+            [program, "plugins", "list"],
+            env={**mail.env, "AMP_URL": address, "AMP_API_KEY": "x"},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        server.shutdown()
+    assert "claude-mailbox.ts active" in done.stdout
+    assert "events: agent.start, tool.result, agent.end" in done.stdout
 
 
 def test_claude_code_needs_no_plugin(claude: Claude, sessions: Sessions, mail: Mail) -> None:

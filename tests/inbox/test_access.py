@@ -314,5 +314,7 @@ class TestOtherName:
 
     @pytest.mark.parametrize("name", ["all", "@anna", "a;b"])
     def test_a_name_that_no_mailbox_may_have_is_no_start(self, name: str) -> None:
-        with pytest.raises(AssertionError, match="'userMailbox' in the configuration is no name"):
+        with pytest.raises(
+            AssertionError, match="'userMailbox' in the configuration is not a name"
+        ):
             DaemonProcess({"userMailbox": name}).__enter__()

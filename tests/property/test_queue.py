@@ -13,7 +13,7 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.conversation import parking, timing
-from claude_mailbox.daemon.delivery.conversation.answers import Answers
+from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.sending.groups import Groups
 from claude_mailbox.daemon.delivery.sending.storing import Sending
@@ -171,9 +171,7 @@ class Mail(CheckedStore):
         is_full = target is not None and self.model.pending(target) >= LIMIT
         try:
             receipt = self.commit(
-                lambda transaction: SENDING.store(Change(transaction, self.now, Answers()), draft)[
-                    0
-                ]
+                lambda transaction: SENDING.store(Change(transaction, self.now, Askers()), draft)[0]
             )
         except NotFound:
             assert number is not None
@@ -217,7 +215,7 @@ class Mail(CheckedStore):
     @rule()
     def let_happen_what_is_due(self) -> None:
         """Delays, times to live and deadlines; the next one is known."""
-        self.commit(lambda transaction: timing.advance(Change(transaction, self.now, Answers())))
+        self.commit(lambda transaction: timing.advance(Change(transaction, self.now, Askers())))
         self.model.advance(self.now)
         self.read_notices()
         due = [x.visible_at for x in self.model.messages if x.state == DELAYED]
@@ -253,7 +251,7 @@ class Mail(CheckedStore):
         if what == "park":
             self.commit(
                 lambda transaction: parking.park(
-                    Change(transaction, self.now, Answers()), message.id
+                    Change(transaction, self.now, Askers()), message.id
                 )
             )
             message.state = PARKED

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -61,28 +61,52 @@ def block_after(heading: str, language: str) -> str:
     return PAGE.split(f"\n## {heading}\n")[1].split(f"```{language}\n")[1].split("```")[0]
 
 
-def test_nginx_in_front(tmp_path: Path) -> None:
+def is_watched(here: CommandLine, name: str) -> bool:
+    """Return whether somebody waits for mail in the mailbox."""
+    rows = json.loads(here.run("list", "--json").stdout)
+    return any(row["name"] == name and row["watching"] for row in rows)
+
+
+def nginx(folder: Path, server: str) -> list[str]:
+    """Return the command that runs nginx with a ``server`` of the page."""
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    configuration = folder / "nginx.conf"
+    configuration.write_text(
+        f"daemon off; pid {folder}/pid; error_log {folder}/error.log;"
+        f"events {{}} http {{ access_log off; {temporary} {server} }}"
+    )
+    return [program("nginx"), "-e", f"{folder}/error.log", "-c", str(configuration)]
+
+
+def caddy(folder: Path, site: str) -> list[str]:
+    """Return the command that runs Caddy with a site of the page."""
+    configuration = folder / "Caddyfile"
+    configuration.write_text(f"{{\n\tadmin off\n\tauto_https disable_redirects\n}}\n{site}")
+    folders = (f"XDG_{kind}_HOME={folder}" for kind in ("DATA", "CONFIG"))
+    return ["env", *folders, program("caddy"), "run", "--config", str(configuration)]
+
+
+@pytest.mark.parametrize(
+    ("proxy", "address"), [(nginx, "443"), (caddy, "mail.example")], ids=["nginx", "Caddy"]
+)
+def test_a_proxy_in_front(
+    proxy: Callable[[Path, str], list[str]], address: str, tmp_path: Path
+) -> None:
     """It speaks TLS with the clients; a stream flows, and a watcher that leaves is noticed."""
-    nginx = program("nginx")
     front = free_port()
+    listens = {"443": f"127.0.0.1:{front}", "mail.example": f"https://localhost:{front}"}
     certificates = NetworkDaemon()
     with DaemonProcess({"behindProxy": True}) as process, CommandLine(process) as here:
         server = (
-            block_after("Behind a proxy", "nginx")
-            .replace("443", f"127.0.0.1:{front}")
+            block_after("Behind a proxy", proxy.__name__)
+            .replace(address, listens[address], 1)
             .replace("mail.example", "localhost")
             .replace("/etc/ssl/mail.pem", str(certificates.settings["tlsCert"]))
             .replace("/etc/ssl/mail.key", str(certificates.settings["tlsKey"]))
             .replace("37849", str(process.port))
-        )
-        temporary = "".join(
-            f"{kind}_temp_path {tmp_path}/{kind};"
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        configuration = tmp_path / "nginx.conf"
-        configuration.write_text(
-            f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log;"
-            f"events {{}} http {{ access_log off; {temporary} {server} }}"
         )
         token = here.run("token", "create", "--mailbox", "web-*").stdout.strip()
         environment = {
@@ -92,15 +116,20 @@ def test_nginx_in_front(tmp_path: Path) -> None:
             "CLAUDE_MAILBOX_TOKEN": token,
         }
         with (
-            running([nginx, "-e", f"{tmp_path}/error.log", "-c", str(configuration)], front),
+            running(proxy(tmp_path, server), front),
             CommandLine(process, environment) as there,
         ):
             follower = there.spawn("watch", "--follow", "--name", "web-b")
-            there.run("send", "--from", "web-a", "--to", "web-b", "--body", "through nginx")
+            there.run("send", "--from", "web-a", "--to", "web-b", "--body", "through the proxy")
             assert follower.stdout is not None
-            assert follower.stdout.readline().endswith("Mail from web-a: through nginx\n")
+            assert follower.stdout.readline().endswith("Mail from web-a: through the proxy\n")
             follower.kill()
             follower.wait()
+            watcher = there.spawn("watch", "--block", "--name", "web-c", "--timeout", "60")
+            until(lambda: is_watched(here, "web-c"), "a watcher")
+            watcher.kill()
+            watcher.wait()
+            until(lambda: not is_watched(here, "web-c"), "its leave")
             refused = there.run("peek", "--name", "web-b", environment={"CLAUDE_MAILBOX_TOKEN": ""})
             assert "A token is needed" in refused.stderr
     certificates.close()

@@ -91,7 +91,7 @@ COMMANDS: "dict[str, tuple[str, str, dict[str, tuple[str, str]], tuple[str, ...]
         ("session",),
     ),
     "client-hook": (
-        "claude_mailbox.client.hooks.other_clients",
+        "claude_mailbox.client.hooks.others.hook",
         "client_hook",
         {
             "--client": ("client", "text"),

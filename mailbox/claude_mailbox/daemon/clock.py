@@ -1,19 +1,19 @@
-"""The daemon's time: wall time at its start, and from then on a clock that only goes forward.
+"""The daemon's clock: starts at the wall time, and then only goes forward.
 
-People and programs set the wall clock, forward and back. A lease of three seconds must last three
-seconds all the same, and nothing may have been seen in the future.
+The wall clock may be set forward or back at any time; a lease of three seconds must still last three
+seconds.
 """
 
 import time
 
-# Elsewhere the monotonic clock counts the time that the machine sleeps; on Linux only this does.
+# On Linux only this clock goes on while the machine sleeps; elsewhere the monotonic one does.
 _BOOT_TIME = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class SteadyClock:
-    """Returns milliseconds since the epoch, as the wall clock had it when it was made.
+    """Returns milliseconds since the epoch, by the wall clock at the time when it was made.
 
-    Daemons that share a database go by the clock of its server instead, whatever theirs say.
+    Daemons that share a database follow the clock of its server instead.
     """
 
     def __init__(self) -> None:
@@ -23,9 +23,9 @@ class SteadyClock:
         return (self._offset + elapsed()) // 1_000_000
 
     def set(self, milliseconds: int, asked: int, answered: int) -> None:
-        """Go by another clock, which said *milliseconds* between two readings of ``elapsed``.
+        """Follow another clock, which said *milliseconds* between two readings of ``elapsed``.
 
-        A difference that the way there and back explains changes nothing.
+        A difference within the round trip is ignored.
         """
         offset = milliseconds * 1_000_000 - (asked + answered) // 2
         if abs(offset - self._offset) > (answered - asked) // 2 + 1_000_000:
@@ -33,5 +33,5 @@ class SteadyClock:
 
 
 def elapsed() -> int:
-    """Return nanoseconds of a clock that nobody sets."""
+    """Return nanoseconds of a clock that is never set."""
     return time.monotonic_ns() if _BOOT_TIME is None else time.clock_gettime_ns(_BOOT_TIME)

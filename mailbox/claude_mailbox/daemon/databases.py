@@ -12,12 +12,12 @@ from claude_mailbox.config import Config
 from claude_mailbox.daemon.clock import SteadyClock
 from claude_mailbox.daemon.secret import Secret
 from claude_mailbox.daemon.store.engine import Engine
-from claude_mailbox.daemon.store.peers import Round
+from claude_mailbox.daemon.store.notifications import PollResult
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from claude_mailbox.errors import StartupError
 
 if TYPE_CHECKING:
-    from claude_mailbox.daemon.store.postgres.notices import Notices
+    from claude_mailbox.daemon.store.postgres.notifications import Notifications
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,31 +26,31 @@ class Database:
 
     Attributes:
         engine: what the ledger drives.
-        address: what people may see of where it is.
-        notices: news to and from the daemons that share it, if it can be shared.
-        look_around: looks for what those news missed, if it can be shared.
+        address: where it is, without a password.
+        notifications: to and from the daemons that share it, if it can be shared.
+        poll: finds what those missed, if it can be shared.
     """
 
     engine: Engine
     address: str
-    notices: "Notices | None" = None
-    look_around: Callable[[Sequence[str]], Awaitable[Round]] | None = None
+    notifications: "Notifications | None" = None
+    poll: Callable[[Sequence[str]], Awaitable[PollResult]] | None = None
 
 
 async def open_database(config: Config, clock: SteadyClock) -> Database:
-    """Open the database; *clock* goes by that of its server, if it has one.
+    """Open the database of the configuration; *clock* follows its server's clock, if it has one.
 
     Raises:
-        StartupError: if that cannot be done.
+        StartupError: if it cannot be opened.
     """
     if not config.database_url:
         sqlite = await SqliteEngine.open(config.db_path, max_mailboxes=config.max_mailboxes)
         return Database(sqlite, config.db_path)
     try:
-        # Only who has the extra can import it.
+        # psycopg is an extra.
         from claude_mailbox.daemon.store.postgres.database import shown
         from claude_mailbox.daemon.store.postgres.engine import PostgresEngine
-        from claude_mailbox.daemon.store.postgres.notices import Notices
+        from claude_mailbox.daemon.store.postgres.notifications import Notifications
     except ImportError as error:
         raise StartupError(
             f"PostgreSQL needs psycopg ({error}): install claude-mailbox[postgres], with its extra."
@@ -66,12 +66,12 @@ async def open_database(config: Config, clock: SteadyClock) -> Database:
     return Database(
         postgres,
         shown(config.database_url),
-        Notices(config.database_url, own_id),
-        postgres.look_around,
+        Notifications(config.database_url, own_id),
+        postgres.poll,
     )
 
 
 def daemon_id() -> str:
-    """Return what tells this home folder from others, also from copies of it on other machines."""
+    """Return an id for this home folder, which copies of it on other machines do not share."""
     proof = Secret(paths.secret_path()).proof("daemon", 0)
     return sha256(f"{socket.gethostname()} {paths.home()} {proof}".encode()).hexdigest()[:16]

@@ -1,10 +1,10 @@
-"""What ``/health`` says: that the daemon works, and with what."""
+"""The answer to ``GET /health``."""
 
 import os
 
 from claude_mailbox import __version__
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery.news import PeerNews
+from claude_mailbox.daemon.delivery.other_daemons import OtherDaemons
 from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
 from claude_mailbox.daemon.edge.output import shapes
 from claude_mailbox.daemon.listening import Listening
@@ -17,9 +17,9 @@ def health(
     listening: Listening,
     endpoint: McpEndpoint,
     lines: WaiterLines,
-    news: PeerNews | None,
+    others: OtherDaemons | None,
 ) -> shapes.Health:
-    """Return it."""
+    """Return the answer."""
     answer: shapes.Health = {
         "status": "ok",
         "version": __version__,
@@ -32,6 +32,6 @@ def health(
     }
     if listening.missing:
         answer["missing"] = list(listening.missing)
-    if news is not None:
-        answer["daemons"] = list(news.daemons)
+    if others is not None:
+        answer["daemons"] = list(others.names)
     return answer

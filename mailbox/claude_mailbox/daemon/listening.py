@@ -1,8 +1,8 @@
-"""The daemon's sockets: opened at the start, and opened again when they are lost.
+"""The daemon's listening sockets: opened at the start, and again when they are lost.
 
-A TCP port that is taken does not keep the Unix socket from serving: it is tried again until it is
-free. And when somebody removes the socket file, or the home folder with all that is in it, nobody
-could find the daemon any more: so both are looked at every second.
+If the TCP port is taken, the daemon serves the Unix socket and tries the port again until it is
+free. If the socket file is removed, it makes a new one; if the home folder or the database is
+removed, no client could find the daemon, so it ends. Both are checked every second.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ from claude_mailbox.paths import DEFAULT_BIND
 logger = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 1.0
-# How long a start without a Unix socket waits for a port: a closed connection may hold it.
+# How long a start without a Unix socket waits for a port that is taken.
 _PORT_SECONDS = 3.0
 _PORT_PAUSE_SECONDS = 0.2
 
 
-# Serves one listener in a nursery, from its return on.
+# Starts serving a listener in a nursery; returns when it accepts connections.
 Serve = Callable[[trio.Nursery, Listener], Awaitable[None]]
 
 
@@ -53,17 +53,13 @@ class _Port:
         self.listener: Listener | None = None
 
     def open(self, owner_of: Callable[[str, int], str | None] | None = None) -> None:
-        """Open it.
-
-        Raises:
-            StartupError: if the address is not ours or the port is taken.
-        """
+        """Open the port; see ``open_tcp`` for the argument and the errors."""
         ask = owner_of or (lambda host, port: None)
         self.listener = open_tcp(self.bind, self.number, ask, scheme=self.scheme)
 
 
 def _ports(config: Config) -> list[_Port]:
-    """Return the ports to listen on; that of this machine comes first."""
+    """Return the ports to listen on, the one for this machine first."""
     if not config.serves_network:
         return [_Port(config.bind, config.port, "http", is_network=False)]
     ports = [
@@ -80,14 +76,14 @@ def _ports(config: Config) -> list[_Port]:
 
 
 class Listening:
-    """Opens the sockets, has them served, and keeps them open.
+    """Opens the sockets, starts their servers, and keeps them open.
 
     Args:
         config: where to listen.
 
     Attributes:
         addresses: where clients reach the daemon now.
-        missing: a sentence for each socket that could not be opened yet.
+        missing: an error message for each socket that could not be opened yet.
 
     Raises:
         StartupError: if no socket can be opened.
@@ -98,7 +94,7 @@ class Listening:
         self._create_server: Callable[[], Server] | None = None
         self._serve_network: Serve | None = None
         self._socket_path = paths.socket_path()
-        self._places = {paths.home(): paths.file_id(paths.home())}
+        self._file_ids = {paths.home(): paths.file_id(paths.home())}
         self.addresses: list[str] = []
         self.missing: list[str] = []
         self._unix = self._open_unix()
@@ -119,32 +115,32 @@ class Listening:
 
         Args:
             nursery: where the servers run.
-            create_server: makes the server of one listener of this machine.
-            serve_network: serves the listener for other machines.
+            create_server: makes the server of a listener for this machine.
+            serve_network: serves the listener for other machines, if there is one.
         """
         self._create_server = create_server
         self._serve_network = serve_network
         if not self._config.database_url:
-            self._places[self._config.db_path] = paths.file_id(self._config.db_path)
+            self._file_ids[self._config.db_path] = paths.file_id(self._config.db_path)
         if self._unix is not None:
             self._unix_server = await self._start(nursery, self._unix)
         for port in self._ports:
             await self._start_port(nursery, port)
 
     def tcp_address(self) -> str | None:
-        """Return the address for browsers of this machine, or None while there is none."""
+        """Return the TCP address for this machine, or None while there is none."""
         own = (port.listener for port in self._ports if not port.is_network)
         return next((listener.address for listener in own if listener is not None), None)
 
     async def keep_open(self, nursery: trio.Nursery, on_change: Callable[[], None]) -> None:
-        """Open what is missing or was lost, until cancelled.
+        """Open sockets that are missing or were lost, until cancelled.
 
         Raises:
             StartupError: if the home folder or the database was removed or replaced.
         """
         while True:
             await trio.sleep(_CHECK_SECONDS)
-            self._check_places()
+            self._check_files()
             before = list(self.addresses)
             for port in self._ports:
                 if port.listener is None:
@@ -173,8 +169,8 @@ class Listening:
         await nursery.start(server.serve, listener)
         return server
 
-    def _check_places(self) -> None:
-        for path, identity in self._places.items():
+    def _check_files(self) -> None:
+        for path, identity in self._file_ids.items():
             if paths.file_id(path) != identity:
                 raise StartupError(
                     f"{path} was removed or replaced while the daemon was using it, so the daemon"

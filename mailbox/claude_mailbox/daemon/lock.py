@@ -1,4 +1,4 @@
-"""One daemon a home folder, and one a database: locked files that tell who holds them."""
+"""Lock files: one daemon for each home folder, and one for each SQLite database."""
 
 import contextlib
 import json
@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from claude_mailbox import __version__
 from claude_mailbox.errors import StartupError
 
-# Somebody who only asks whether the lock is held takes it for an instant.
+# A command that asks whether the lock is held takes it for a moment.
 _PATIENCE_SECONDS = 0.5
 
 
 class Lock:
-    """Holds the lock file from construction to ``close``; the system frees it when we die.
+    """Holds a lock file until ``close``; the system frees it when the process dies.
 
     Args:
-        path: the lock file. It is made, and never deleted: somebody may be waiting for it.
+        path: the lock file. It is made, and never deleted: others may have it open.
 
     Raises:
         StartupError: if another daemon holds it, with its pid, or if it cannot be written.
@@ -27,7 +27,7 @@ class Lock:
     def __init__(self, path: str) -> None:
         self._path = path
         try:
-            # A link would let somebody else choose the file that is cut below.
+            # Not through a link: the file is truncated below.
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             self._descriptor = os.open(path, flags, 0o600)
         except OSError as error:
@@ -39,7 +39,7 @@ class Lock:
                 os.close(self._descriptor)
                 raise StartupError(self._taken(holder))
             time.sleep(0.02)
-        # A daemon that was killed left its pid behind, and somebody else may have that by now.
+        # The pid of a daemon that was killed may be another process's by now.
         os.ftruncate(self._descriptor, 0)
 
     def _try_lock(self) -> bool:
@@ -88,7 +88,7 @@ class Lock:
 
 
 class HomeLock(Lock):
-    """One daemon a home folder."""
+    """The lock of the home folder."""
 
     def _unwritable(self, error: OSError) -> str:
         return (
@@ -105,15 +105,15 @@ class HomeLock(Lock):
 
 
 class DatabaseLock(Lock):
-    """One daemon a database, whatever its home folder.
+    """The lock of a database, which daemons with other home folders could open.
 
-    It is not SQLite's: that one is held for the length of a transaction, and lets others read.
+    SQLite's own locks do not do this: they are held for one transaction only.
     """
 
     def __init__(self, database: str) -> None:
         self._database = database
         super().__init__(f"{database}-lock")
-        with contextlib.suppress(StartupError):  # a full disk: the lock holds without our pid
+        with contextlib.suppress(StartupError):  # on a full disk the lock is held without our pid
             self.describe()
 
     def _unwritable(self, error: OSError) -> str:
@@ -133,7 +133,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _try_lock(descriptor: int) -> bool:
-        # One byte far behind the content: a locked byte cannot be read by others on Windows.
+        # A byte far behind the content: Windows lets no other process read a locked byte.
         os.lseek(descriptor, 1 << 20, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)

@@ -1,4 +1,4 @@
-"""How the daemon writes its log: lines for people, or JSON for programs that collect it."""
+"""The formats of the daemon's log: lines for people, or JSON for log collectors."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ from claude_mailbox.model.times import iso_time
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, with the traceback as a text."""
+    """Formats each record as one line of JSON, with the traceback as a string."""
 
     def format(self, record: logging.LogRecord) -> str:
         content = {

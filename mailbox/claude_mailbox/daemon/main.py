@@ -1,8 +1,8 @@
-"""Composition root of the daemon: who is made from what, who starts first and who stops last.
+"""Composition root of the daemon: makes all objects, and starts and stops them in order.
 
-The nurseries are nested in the order of dependency. From the inside out the shutdown is: stop
-accepting and end long-polls with 503, let running requests finish (bounded), close the ledger's
-channel, drain, checkpoint, close the database, free the lock.
+The nurseries are nested in the order of dependency, so the shutdown runs from the inside out: stop
+accepting, end long-polls with 503, let running requests finish within the grace, close the ledger's
+channel, finish its jobs, close the database, free the lock.
 """
 
 import gc
@@ -20,13 +20,13 @@ from claude_mailbox import paths
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.clock import SteadyClock
 from claude_mailbox.daemon.databases import Database, open_database
+from claude_mailbox.daemon.delivery.bells.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
-from claude_mailbox.daemon.delivery.news import PeerNews
-from claude_mailbox.daemon.delivery.parties.peers import NoPeers
+from claude_mailbox.daemon.delivery.other_daemons import OtherDaemons
+from claude_mailbox.daemon.delivery.parties.notifier import NullNotifier
 from claude_mailbox.daemon.delivery.parties.presence import Presence
 from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
-from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.sessions.proof import Proofs
 from claude_mailbox.daemon.delivery.sessions.registry import Sessions
 from claude_mailbox.daemon.delivery.views.status_file import StatusFile
@@ -72,9 +72,10 @@ logger = logging.getLogger(__name__)
 
 OnReady = Callable[[Sequence[str], str], None]
 
-# How long running requests may go on once the daemon is told to stop.
+# How long running requests may go on when the daemon stops.
 GRACE_SECONDS = 1.0
-# What slow clients together may make the daemon keep in memory; more where messages may be huge.
+# How much the server buffers for all clients: so many bytes, and at least so many of the largest
+# messages.
 BUFFER_BYTES = 64 * 1024 * 1024
 BUFFER_MESSAGES = 16
 
@@ -87,8 +88,8 @@ def run(config: Config, on_ready: OnReady) -> int:
         on_ready: called with the daemon's addresses and its database when it answers.
 
     Raises:
-        StartupError: if it cannot start; nothing was changed then.
-        DiskFailed: if a flush failed; the next start recovers.
+        StartupError: if it cannot start; then nothing was changed.
+        DiskFailed: if a flush failed; the next start recovers the database.
     """
     config = replace(config, user_mailbox=_check_user_mailbox(config.user_mailbox))
     handler = logging.StreamHandler(sys.stderr)
@@ -96,7 +97,7 @@ def run(config: Config, on_ready: OnReady) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for noisy in ("mcp", "quart"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # All mail ever sent stays in the database, which may lie outside of the home folder.
+    # Only our user may read the database, which may be outside the home folder.
     os.umask(0o077)
     home = paths.home()
     _make_home(home)
@@ -116,13 +117,13 @@ def _check_user_mailbox(name: str) -> str:
         check_new_name(name)
     except InvalidName as error:
         raise StartupError(
-            f"'userMailbox' in the configuration is no name for a mailbox. {error}"
+            f"'userMailbox' in the configuration is not a name for a mailbox. {error}"
         ) from None
     return name
 
 
 def _first_cause(error: BaseException) -> BaseException:
-    """Return what went wrong first: nurseries wrap it in groups, and people want one sentence."""
+    """Return the first error of the exception groups that nurseries make."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -143,13 +144,13 @@ def _make_home(home: str) -> None:
 async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
     closing = trio.Event()
     async with trio.open_nursery() as signals:
-        # First of all: a signal that comes during the start ends it in order, too.
+        # First, so that a signal during the start ends it in order, too.
         await signals.start(_wait_for_signal, closing)
         if config.tls_cert:
             from claude_mailbox.daemon.edge.network.server import check_certificate
 
             check_certificate(config.tls_cert, config.tls_key)
-        # Before the database: a daemon that cannot have its addresses changes nothing in there.
+        # Before the database, so that a daemon without an address changes nothing in it.
         listening = Listening(config)
         clock = SteadyClock()
         database = await open_database(config, clock)
@@ -158,7 +159,7 @@ async def _main(config: Config, lock: HomeLock, on_ready: OnReady) -> None:
             async with trio.open_nursery() as nursery:
                 await nursery.start(_run_ledger, ledger, closing)
                 try:
-                    # If the ledger fails, requests are answered before the daemon ends.
+                    # Shielded: if the ledger fails, requests are answered before the daemon ends.
                     with trio.CancelScope(shield=True):
                         await _serve(
                             config, lock, database, ledger, clock, listening, on_ready, closing
@@ -197,14 +198,14 @@ async def _serve(
     doorbell = Doorbell(
         partial(ledger.run, lambda transaction: transaction.sessions.waiting(), durable=False)
     )
-    peers = database.notices or NoPeers()
-    broker = Broker(ledger, lines, presence, config, clock, doorbell, peers)
+    notifier = database.notifications or NullNotifier()
+    broker = Broker(ledger, lines, presence, config, clock, doorbell, notifier)
     sessions = Sessions(ledger, broker, doorbell, clock)
     proofs = Proofs(ledger, broker, clock)
     housekeeping = Housekeeping(ledger, broker, lines, presence, config, clock)
-    news = None
-    if database.look_around is not None:
-        news = PeerNews(broker, lines, doorbell, clock, database.look_around)
+    others = None
+    if database.poll is not None:
+        others = OtherDaemons(broker, lines, doorbell, clock, database.poll)
 
     listeners = 3 if config.serves_network and config.local_port else 2
     max_connections = descriptors.share(descriptors.raise_limit(), listeners)
@@ -216,7 +217,7 @@ async def _serve(
     tokens = Tokens(ledger, clock)
 
     async def serve_network(nursery: trio.Nursery, listener: Listener) -> None:
-        # What hardly anybody uses costs 60 ms to import.
+        # Imported here because it takes 60 ms and is rarely used.
         from claude_mailbox.daemon.edge.network.server import serve_network
 
         await nursery.start(
@@ -242,10 +243,10 @@ async def _serve(
     secret = Secret(paths.secret_path())
     access = InboxAccess(secret.sign, clock)
     events = EventStream(broker, access)
-    look = partial(health, config, database.address, listening, endpoint, lines, news)
+    get_health = partial(health, config, database.address, listening, endpoint, lines, others)
     routes = [
         *MailRoutes(broker, callers).routes(),
-        *MailboxRoutes(broker, callers, look).routes(),
+        *MailboxRoutes(broker, callers, get_health).routes(),
         *HistoryRoutes(broker, callers).routes(),
         *GroupRoutes(broker, callers).routes(),
         *HeldRoutes(broker, callers).routes(),
@@ -269,8 +270,8 @@ async def _serve(
         max_body_bytes=config.max_body_bytes,
     )
     lock.describe(listening.addresses)
-    # Only now: everything that can fail at a start has succeeded. Clients that connect already wait
-    # in the kernel's queue, so nothing is claimed before what was leased goes back.
+    # After everything that can fail at a start. Clients that connect already wait in the kernel's
+    # queue, so nothing is claimed before old leases are released.
     await housekeeping.correct_times()
     await housekeeping.release_bound()
     await sessions.restore()
@@ -284,16 +285,16 @@ async def _serve(
             handover.settle_late,
             lambda: [*handover.held(), *follow.held(), *endpoint.held()],
         )
-        background.start_soon(housekeeping.sweep_mailboxes, sessions.living)
+        background.start_soon(housekeeping.sweep_mailboxes, sessions.running)
         background.start_soon(housekeeping.forget_texts)
-        background.start_soon(housekeeping.give_back_space)
+        background.start_soon(housekeeping.vacuum)
         background.start_soon(doorbell.serve)
         background.start_soon(proofs.serve)
-        if news is not None and database.notices is not None:
-            background.start_soon(news.apply, database.notices.receive())
-            background.start_soon(database.notices.send)
-            background.start_soon(news.serve)
-            background.start_soon(news.look_for_ends)
+        if others is not None and database.notifications is not None:
+            background.start_soon(others.apply, database.notifications.receive())
+            background.start_soon(database.notifications.send)
+            background.start_soon(others.serve)
+            background.start_soon(others.look_for_receipts)
         background.start_soon(
             StatusFile(ledger, broker.changes, paths.status_path(), broker.user).serve
         )
@@ -302,7 +303,7 @@ async def _serve(
             background.start_soon(listening.keep_open, serving, partial(_note, lock, listening))
             background.start_soon(_serve_mcp, endpoint)
             on_ready(listening.addresses, database.address)
-            # What exists now stays; the collector need not look at it.
+            # The collector need not look at what exists now: it stays.
             gc.freeze()
             gc.enable()
             await closing.wait()
@@ -319,7 +320,7 @@ async def _serve(
 
 
 def _note(lock: HomeLock, listening: Listening) -> None:
-    """Write new addresses down, for commands that look for the daemon."""
+    """Write the present addresses into the lock file, where commands look for them."""
     try:
         lock.describe(listening.addresses)
     except StartupError as error:
@@ -327,7 +328,7 @@ def _note(lock: HomeLock, listening: Listening) -> None:
 
 
 def _may_connect(user: int) -> bool:
-    """Return whether a user of this machine may use our TCP port: we, and root, who may anyway."""
+    """Return whether a user of this machine may use our TCP port: only we and root."""
     return user in (os.getuid(), 0)
 
 
@@ -354,7 +355,7 @@ async def _wait_for_signal(
 
 
 async def _write_down(presence: Presence, handover: Handover) -> None:
-    """Write down what only memory knows."""
+    """Write unsettled leases and presence, which only memory has, to the database."""
     try:
         await handover.settle_late()
         await presence.flush()

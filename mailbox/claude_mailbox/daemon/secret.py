@@ -7,10 +7,10 @@ from claude_mailbox.errors import StartupError
 
 
 class Secret:
-    """Reads the secret, which is made if there is none.
+    """Reads the secret, and makes it if there is none.
 
     Args:
-        path: its file, in a folder that nobody else can enter.
+        path: its file, in the home folder.
 
     Raises:
         StartupError: if it cannot be read or written.
@@ -30,9 +30,9 @@ class Secret:
             ) from None
 
     def proof(self, nonce: str, port: int) -> str:
-        """Return what only somebody with the secret can say to *nonce*, at that port alone."""
+        """Return the signature of a nonce and the port that it was sent to."""
         return self.sign(f"{nonce} {port}")
 
     def sign(self, text: str) -> str:
-        """Return what only somebody with the secret can say to *text*."""
+        """Return the HMAC-SHA256 of *text*, in hexadecimal digits."""
         return hmac.digest(self._value, text.encode(), "sha256").hex()

@@ -1,4 +1,4 @@
-"""Groups of mailboxes, who may be meant by a name, and the rules for names of groups."""
+"""Groups of mailboxes, and the rules for their names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a session that has not ended works.
+class ProjectSession:
+    """A session that has not ended, and its project.
 
     Attributes:
         mailbox: name of its mailbox.
         project: name of its project, or None.
-        active_at: when it was active last, in milliseconds since the epoch.
+        active_at: when it was last active, in milliseconds since the epoch.
         clients: keys of the client processes that run it.
     """
 
@@ -45,22 +45,22 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A mailbox that somebody uses: its name, and the project of its session, or None."""
+    """A mailbox that may be meant by another name, and the project of its session, or None."""
 
     name: str
     project: str | None
 
 
 def is_group(name: str) -> bool:
-    """Return whether that is the name of a group."""
+    """Return whether *name* is the name of a group."""
     return name.startswith(PREFIX)
 
 
 def check_group(value: object, what: str = "group") -> str:
-    """Return the name of a group.
+    """Return *value* as the name of a group.
 
     Raises:
-        InvalidName: if it is none; *what* names the field in the sentence.
+        InvalidName: if it cannot be one; *what* names the field in the sentence.
     """
     name = check_name(value, what)
     if not is_group(name):
@@ -75,10 +75,10 @@ def check_group(value: object, what: str = "group") -> str:
 
 
 def check_description(value: object) -> str | None:
-    """Return what a mailbox says of itself, None for an empty text.
+    """Return the description of a mailbox, or None for an empty text.
 
     Raises:
-        BadRequest: if it is no text of one line, or too long.
+        BadRequest: if it is too long, or not one line of text.
     """
     if not isinstance(value, str) or len(text := value.strip()) > DESCRIPTION_LIMIT:
         raise BadRequest(f"'text' must be a string of at most {DESCRIPTION_LIMIT} characters.")

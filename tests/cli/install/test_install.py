@@ -191,6 +191,51 @@ def test_a_file_that_is_not_ours_is_not_overwritten(home: Path) -> None:
     assert files(home) == {".copilot/hooks/claude-mailbox.json": b"{}"}
 
 
+def test_hooks_of_others_stay_in_the_file_of_cursor(home: Path) -> None:
+    """Byte for byte, before ours and after them."""
+    path = home / ".cursor" / "hooks.json"
+    path.parent.mkdir()
+    content = '{\n  "version": 1,\n  "hooks": {"stop": [{"command": "./audit.sh", "loop_limit": 10}]}\n}\n'
+    path.write_text(content)
+    run(install, "cursor")
+    hooks = json.loads(path.read_text())["hooks"]
+    assert [each["command"].rpartition("/")[2].split()[0] for each in hooks["stop"]] == [
+        "audit.sh",
+        hooks["sessionStart"][0]["command"].rpartition("/")[2].split()[0],
+    ]
+    assert "client-hook --client cursor --moment stop" in hooks["stop"][1]["command"]
+    assert "Nothing to change" in run(install, "cursor").output
+
+    path.write_text(path.read_text().replace("./audit.sh", "./log.sh"))
+    run(uninstall, "cursor")
+    assert files(home) == {".cursor/hooks.json": content.replace("./audit.sh", "./log.sh").encode()}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"version": 2}', '{"hooks": []}', '{"hooks": {"stop": {}}}', '{"hooks": {"stop": [1]}}'],
+)
+def test_unknown_hooks_of_cursor_are_refused(home: Path, content: str) -> None:
+    """And the other file is not touched either."""
+    path = home / ".cursor" / "hooks.json"
+    path.parent.mkdir()
+    path.write_text(content)
+
+    assert str(path) in str(CliRunner().invoke(install, ["cursor"]).exception)
+    assert files(home) == {".cursor/hooks.json": content.encode()}
+
+
+def test_copilot_and_vscode_share_a_folder_and_not_a_file(home: Path) -> None:
+    """What one uninstall takes out is not the other's."""
+    run(install, "copilot")
+    before = files(home)
+    run(install, "vscode")
+    assert len(files(home)) == len(before) + 2
+    run(uninstall, "vscode")
+
+    assert files(home) == before
+
+
 def test_what_a_user_adds_to_our_entry_stays(home: Path) -> None:
     """Such as a timeout."""
     run(install, "codex")
@@ -222,6 +267,12 @@ def test_entries_are_as_clients_want_them(home: Path) -> None:
     assert "  mailbox:\n    type: stdio\n" in (home / ".config/goose/config.yaml").read_text()
     hooks = load(".gemini/settings.json")["hooks"]["BeforeAgent"][0]["hooks"][0]
     assert "client-hook --client gemini --moment prompt" in hooks["command"]
+    (handler,) = load(".copilot/hooks/claude-mailbox-vscode.json")["hooks"]["agentStop"]
+    assert handler["powershell"] == f"& {handler['bash']}"
+    assert load(".cursor/hooks.json")["hooks"]["stop"][0]["loop_limit"] is None
+    assert load(".agents/plugins/claude-mailbox/plugin.json")["name"] == "claude-mailbox"
+    (rule,) = load(".agents/plugins/claude-mailbox/hooks/hooks.json")["hooks"]["Stop"]
+    assert "client-hook --client goose --moment stop" in rule["hooks"][0]["command"]
 
 
 @every_client

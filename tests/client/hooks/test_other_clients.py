@@ -1,21 +1,25 @@
 """The hooks of Codex, Gemini CLI, Qwen Code, Copilot CLI and OpenCode, as processes."""
 
-import json
 import os
 import select
 import subprocess
 import sys
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
 
-from claude_mailbox.client.hooks.other_clients import CLIENTS
-from claude_mailbox.daemon.delivery.sessions.doorbell import PAUSES
+from claude_mailbox.client.hooks.others.forms import CLIENTS
+from claude_mailbox.client.hooks.others.hints import HINT
+from claude_mailbox.client.identity.bell_command import TEXT
+from claude_mailbox.daemon.delivery.bells.doorbell import PAUSES
+from client.hooks.client_process import rows, run_hook, send
 from support.commandline import until
 from support.daemon import DaemonProcess
 from wire.connection import Connection
 
 # One of those that speak as Claude Code does, and one of the others.
+IDS = {"copilot": "sessionId", "opencode": "sessionID"}
 each_form = pytest.mark.parametrize("client", ["codex", "copilot"])
 
 
@@ -28,26 +32,10 @@ def answer(
     **variables: str,
 ) -> dict[str, str]:
     """Run a hook; return what it says to its client."""
-    given = {CLIENTS[client][0]: session, "cwd": "/srv/shop", "transcript_path": "/nowhere"}
-    result = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "claude_mailbox",
-            "client-hook",
-            "--client",
-            client,
-            "--moment",
-            moment,
-        ],
-        env=daemon.environment | variables,
-        input=json.dumps({**given, "hook_event_name": event}),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert result.stderr == ""
-    content: dict = json.loads(result.stdout or "{}")
+    given = {IDS.get(client, "session_id"): session, "cwd": "/srv/shop"}
+    if client != "copilot":
+        given["hook_event_name"] = event
+    content: dict = run_hook(daemon, client, moment, given, **variables)
     if "hookSpecificOutput" in content:
         content = content["hookSpecificOutput"]
         assert content["hookEventName"] == event
@@ -67,25 +55,12 @@ def hook(
     return content.get("additionalContext", "")
 
 
-def rows(daemon: DaemonProcess) -> dict[str, dict]:
-    """Return the mailboxes by name."""
-    with Connection(("127.0.0.1", daemon.port)) as connection:
-        return {row["name"]: row for row in connection.request("GET", "/v1/list").json()}
-
-
-def send(daemon: DaemonProcess, to: str, body: str) -> None:
-    """Send a message."""
-    with Connection(("127.0.0.1", daemon.port)) as connection:
-        content = {"to": to, "body": body}
-        assert connection.request("POST", "/v1/send", "alice", content=content).status == 200
-
-
 @each_form
 def test_a_session_has_a_mailbox_and_sees_mail_once(daemon: DaemonProcess, client: str) -> None:
     """From its start to its end, with the prompt or after a tool, and resumed under its name."""
     told = hook(daemon, client, "start", "11111111-2222")
     assert 'This session has the mailbox "shop-11111111".' in told
-    assert f"{CLIENTS[client][2]}send(to, body)" in told
+    assert f"{CLIENTS[client].tools}send(to, body)" in told
     assert hook(daemon, client, "prompt", "11111111-2222") == ""
     assert rows(daemon)["shop-11111111"]["state"] == "working"
 
@@ -106,11 +81,23 @@ def test_a_session_that_was_never_announced_is_introduced_at_its_prompt(
     daemon: DaemonProcess, client: str
 ) -> None:
     """And never by the hook of a tool."""
-    assert "announce" in hook(daemon, client, "tool", "99999999")
+    assert hook(daemon, client, "tool", "99999999") == ""
     told = hook(daemon, client, "prompt", "99999999")
 
     assert 'This session has the mailbox "shop-99999999".' in told
     assert hook(daemon, client, "tool", "99999999") == ""
+
+
+def test_a_session_of_qwen_is_introduced_by_its_first_prompt(daemon: DaemonProcess) -> None:
+    """What its hook says at the start does not reach the model; resumed, it is known already."""
+    given = {"session_id": "abc", "cwd": "/srv/shop", "hook_event_name": "SessionStart"}
+    assert run_hook(daemon, "qwen", "start", {**given, "source": "startup"}) == {}
+    assert rows(daemon) == {}
+    assert "shop-abc" in hook(daemon, "qwen", "prompt", "abc")
+    hook(daemon, "qwen", "end", "abc")
+    assert run_hook(daemon, "qwen", "start", {**given, "source": "resume"}) == {}
+    assert rows(daemon)["shop-abc"]["state"] == "idle"
+    assert hook(daemon, "qwen", "prompt", "abc") == ""
 
 
 def test_opencode_is_told_which_bell_to_watch(daemon: DaemonProcess) -> None:
@@ -125,6 +112,28 @@ def test_opencode_is_told_which_bell_to_watch(daemon: DaemonProcess) -> None:
     own = answer(daemon, "opencode", "start", "ses_2", CLAUDE_MAILBOX_BELL="true")
     assert "it wakes you" in own["additionalContext"]
     assert "bell" not in own
+
+
+def test_a_prompt_of_the_user_lets_through_what_is_held(daemon: DaemonProcess) -> None:
+    """Not one that mail has started, as the codex command and our hooks do."""
+    one, other = "shop-one", "shop-other"
+    for session in ("one", "other"):
+        hook(daemon, "codex", "start", session)
+    with Connection(("127.0.0.1", daemon.port)) as connection:
+        pairs = cycle([(one, other), (other, one)])
+        for sender, to in islice(pairs, 40):
+            content = {"to": to, "body": "thanks"}
+            assert connection.request("POST", "/v1/send", sender, content=content).status == 200
+
+        def held() -> int:
+            return len(connection.request("GET", "/v1/held").json())
+
+        given = {"session_id": "one", "hook_event_name": "E", "cwd": "/srv/shop"}
+        for prompt in (TEXT, HINT):
+            run_hook(daemon, "codex", "prompt", {**given, "prompt": prompt})
+            assert held() == 1
+        run_hook(daemon, "codex", "prompt", {**given, "prompt": "Go on."})
+        assert held() == 0
 
 
 def test_a_process_with_many_sessions_says_which_one_calls(daemon: DaemonProcess) -> None:
@@ -167,7 +176,7 @@ def test_unknown_words_are_refused(daemon: DaemonProcess) -> None:
     )
 
     assert result.returncode == 1
-    assert "--client one of codex" in result.stderr
+    assert "--client one of amp, codex" in result.stderr
 
 
 def test_mail_runs_the_command_that_wakes_an_idle_session(
@@ -184,7 +193,8 @@ def test_mail_runs_the_command_that_wakes_an_idle_session(
         ready, _, _ = select.select([reader], [], [], seconds)
         return os.read(reader, 100) if ready else b""
 
-    assert "it wakes you" in hook(daemon, "qwen", "start", "abc", **bell)
+    assert "it wakes you" in hook(daemon, "qwen", "prompt", "abc", **bell)
+    hook(daemon, "qwen", "stop", "abc", **bell)
     send(daemon, "shop-abc", "one")
     assert rung(20) == b"abc\n"
     # The doorbell repeats a ring after 2 seconds; a command is not run again so soon.

@@ -1,8 +1,10 @@
 """Whose mailbox a command is for when its options do not say it."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +71,20 @@ def test_the_session_of_the_shell_asks_and_replies(daemon: DaemonProcess) -> Non
     assert (answer["from"], answer["body"], answer["replyTo"]) == ("shop-b", "Yes.", question)
     refused = run(daemon, "reply", str(question), "Yes.")
     assert "give --name, or set CLAUDE_MAILBOX_NAME" in refused.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's ancestors")
+def test_the_session_whose_process_runs_the_shell_sends(daemon: DaemonProcess) -> None:
+    """However many shells and programs are between them."""
+    key = f"{os.getpid()}-{Path('/proc/self/stat').read_text().rpartition(')')[2].split()[19]}"
+    body = {"sessionId": "s", "name": "shop-s", "client": key}
+    with Connection(("127.0.0.1", daemon.port)) as connection:
+        assert connection.request("POST", "/v1/session", content=body).status == 200
+    inner = f"{sys.executable} -m claude_mailbox send --to bob --body x; true"
+    environment = {k: v for k, v in daemon.environment.items() if k not in SESSION_VARIABLES}
+    subprocess.run(["sh", "-c", f"sh -c '{inner}'; true"], env=environment, check=True)
+
+    assert senders(daemon) == ["shop-s"]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from claude_mailbox.daemon.edge.input.callers import Callers
 from claude_mailbox.daemon.edge.input.subagents import SubagentCalls
-from claude_mailbox.daemon.edge.output.handover import Custody
+from claude_mailbox.daemon.edge.output.handover import CUSTODY_KEY, Custody
 from claude_mailbox.daemon.mcp.cancellation import CancellableCalls
-from claude_mailbox.daemon.mcp.tools.handlers import CUSTODY_KEY, ToolRequest, Tools
+from claude_mailbox.daemon.mcp.tools.handlers import ToolRequest, Tools
 from claude_mailbox.daemon.mcp.tools.parts import (
     HELD_LIMIT,
     HELD_SECONDS,

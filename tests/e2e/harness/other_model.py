@@ -8,7 +8,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -31,13 +31,13 @@ class OtherModel:
         tool: a tool that only the main conversation has; other requests are the client's own.
 
     Attributes:
-        plan: the next answers in the main conversation.
+        plan: the next answers in the main conversation; a function is called for its answer.
         requests: what was shown in the main conversation at each request, as JSON.
     """
 
     def __init__(self, tool: str) -> None:
         self._tool = tool
-        self.plan: list[Text | ToolCall] = []
+        self.plan: list[Text | ToolCall | Callable[[], Text | ToolCall]] = []
         self.requests: list[str] = []
         self._changed = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -68,7 +68,8 @@ class OtherModel:
             shown = json.dumps(body.get("input") or body.get("messages") or body.get("contents"))
             with self._changed:
                 self.requests.append(shown)
-                part = self.plan.pop(0) if self.plan else say("All right.")
+                answer = self.plan.pop(0) if self.plan else say("All right.")
+                part = answer() if callable(answer) else answer
                 self._changed.notify_all()
         else:
             part = say("Mail")

@@ -7,7 +7,9 @@ import apsw
 
 from claude_mailbox import config
 from claude_mailbox.cli.doctor.database import database_problem
+from claude_mailbox.client.reach.address import is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
+from claude_mailbox.client.reach.lock_file import is_ours
 from claude_mailbox.errors import DaemonUnreachable, MailboxError
 
 # What lies beside a database and belongs to it.
@@ -18,12 +20,22 @@ def database_path() -> str:
     """Return the path of our daemon's database; of one that does not run, as configured.
 
     Raises:
-        MailboxError: if there is no database.
+        MailboxError: if there is no database, or it is on another machine.
     """
+    is_own = is_own_daemon()
     try:
-        path = str(Daemon().health().get("dbPath"))
+        health = Daemon().health()
     except DaemonUnreachable:
+        if not is_own:
+            raise
         path = config.load().db_path
+    else:
+        if not (is_own or is_ours(health)):
+            raise MailboxError(
+                "CLAUDE_MAILBOX_URL leads to another daemon than that of this home folder: do this"
+                " on the daemon's own machine, or without the variable."
+            )
+        path = str(health.get("dbPath"))
     if not os.path.exists(path):
         raise MailboxError(f"There is no database at {path}: nothing was sent yet.")
     return path

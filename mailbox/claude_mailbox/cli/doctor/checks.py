@@ -25,7 +25,12 @@ from claude_mailbox.client.reach.api import Daemon, Identity, Refused
 from claude_mailbox.client.reach.connection import ConnectionLost, WrongServer
 from claude_mailbox.client.reach.lock_file import running_daemon
 from claude_mailbox.client.reach.own_daemon import running_tcp
-from claude_mailbox.errors import ConfigError, DaemonUnreachable, MailboxError, Unavailable
+from claude_mailbox.errors import (
+    ConfigError,
+    DaemonUnreachable,
+    MailboxError,
+    Unavailable,
+)
 
 _ANSWER_SECONDS = 5.0
 
@@ -53,7 +58,8 @@ def examine(url: str | None) -> Iterator[Finding]:
         yield check_port(health)
     if url is None:
         environment = client_environment()
-        address = running_tcp() or _fixed_address(health)
+        own = running_tcp() or _fixed_address(health)
+        address = own if is_own_daemon() else daemon.address
         yield check_clients(address, environment)
         yield check_proxy(address, environment)
     if health is not None:
@@ -130,16 +136,21 @@ def check_config() -> Finding:
 
 def check_daemon(daemon: Daemon) -> tuple[dict[str, object] | None, Finding]:
     """Check that the daemon answers, and return its health."""
+    elsewhere = "see to it on its own machine, and to the address and the token here"
+    is_elsewhere = daemon.address.wants_token
     try:
         health = daemon.health()
     except DaemonUnreachable as error:
+        if is_elsewhere:
+            return None, Finding("Daemon", PROBLEM, str(error), elsewhere)
         running = running_daemon()
         if running is None:
             return None, Finding("Daemon", PROBLEM, str(error), "claude-mailbox start")
         detail = f"it runs (pid {running.get('pid', 'unknown')}) but does not answer: {error}"
         return None, Finding("Daemon", PROBLEM, detail, "claude-mailbox restart")
     except MailboxError as error:
-        return None, Finding("Daemon", PROBLEM, str(error), "claude-mailbox restart")
+        remedy = elsewhere if is_elsewhere else "claude-mailbox restart"
+        return None, Finding("Daemon", PROBLEM, str(error), remedy)
     return health, Finding("Daemon", OK, f"pid {health.get('pid')} answers at {daemon.address}")
 
 
@@ -232,6 +243,8 @@ def check_round_trip(daemon: Daemon) -> Finding:
         took = (time.perf_counter() - began) * 1000
         daemon.call("DELETE", "/v1/mailbox", identity=me, query=tuple(me.query))
     except MailboxError as error:
+        if isinstance(error, Refused) and error.code == "not-allowed":
+            return Finding("Round trip", NOTE, f"not tried: the token is not for '{name}'")
         if isinstance(error, Refused) and error.status == Unavailable.status:
             remedy = "do what it says; the log of the daemon says more"
         return Finding("Round trip", PROBLEM, str(error), remedy)

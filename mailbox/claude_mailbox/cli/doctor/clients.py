@@ -48,6 +48,8 @@ def check_clients(address: Address | None, environment: dict[str, str]) -> Findi
         return Finding("Clients", PROBLEM, str(error), remedy)
     if parsed.path is not None:
         detail = f"{_VARIABLE} names a Unix socket, which Claude Code's MCP client cannot use"
+        if address == parsed:
+            return Finding("Clients", NOTE, f"{detail}; commands, hooks and mcp-stdio do")
         return Finding("Clients", PROBLEM, detail, remedy)
     if given != given.strip() or given.endswith("/"):
         detail = f"{_VARIABLE} is '{given}', behind which Claude Code puts /mcp: it must end before"
@@ -67,15 +69,17 @@ def _is_same(one: Address, other: Address) -> bool:
 
 def check_proxy(address: Address | None, environment: dict[str, str]) -> Finding:
     """Check that no proxy stands between clients and the daemon."""
-    host = address.host if address is not None else DEFAULT_BIND
+    host = (address.host if address is not None else "") or DEFAULT_BIND
+    scheme = "https" if address is not None and address.is_tls else "http"
     # Of two spellings of a variable the lower-case one counts.
     lower = {name.lower(): value for name, value in sorted(environment.items()) if value}
-    proxy = lower.get("http_proxy") or lower.get("all_proxy")
+    proxy = lower.get(f"{scheme}_proxy") or lower.get("all_proxy")
     if not proxy:
         return Finding("Proxy", OK, "none is set")
     shown = urlsplit(proxy).hostname or proxy
     exceptions = {name.strip() for name in lower.get("no_proxy", "").split(",")}
     if exceptions & {host, "*"}:
         return Finding("Proxy", OK, f"{shown}, but not for {host}")
+    names = _LOOPBACK_NAMES if host in _LOOPBACK_NAMES else (host,)
     detail = f"clients such as Claude Code send requests to {host} through the proxy {shown}"
-    return Finding("Proxy", PROBLEM, detail, f"add {','.join(_LOOPBACK_NAMES)} to NO_PROXY")
+    return Finding("Proxy", PROBLEM, detail, f"add {','.join(names)} to NO_PROXY")

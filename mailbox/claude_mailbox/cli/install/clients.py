@@ -2,23 +2,30 @@
 
 import json
 import os
-import shlex
-import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from claude_mailbox.cli.install import amp, opencode
 from claude_mailbox.cli.install.edits import Edit, Hooks, JsonEntry, OwnFile, TomlEntry
-from claude_mailbox.cli.install.elsewhere import address_elsewhere, variables
-from claude_mailbox.cli.install.opencode import PLUGIN_MARK, plugin
+from claude_mailbox.cli.install.elsewhere import variables
+from claude_mailbox.cli.install.entries import (
+    claude_hooks,
+    handlers_of_copilot,
+    hook_command,
+    own_command,
+    own_program,
+    own_server,
+    url_option,
+)
+from claude_mailbox.cli.install.flat_hooks import FlatHooks
+from claude_mailbox.cli.install.places import in_app_data, in_config, in_home
 from claude_mailbox.cli.install.yaml_entry import YamlEntry
 from claude_mailbox.cli.program import hook_program
-from claude_mailbox.client.settings.handlers import Handler, handlers_by_event
+from claude_mailbox.client.settings.handlers import handlers_by_event
 from claude_mailbox.client.settings.patch import MARK
 
 SERVER = "mailbox"
-_PROGRAM = "claude-mailbox"
-_ARGUMENTS = ["mcp-stdio", "--session"]
 
 Edits = list[tuple[str, Edit]]
 
@@ -38,76 +45,17 @@ class Client:
     note: str = "Start it anew."
 
 
-def _program() -> list[str]:
-    """Return our command; clients with windows have another PATH."""
-    found = shutil.which(_PROGRAM)
-    return [found] if found else [sys.executable, "-E", "-P", "-m", "claude_mailbox"]
-
-
-def _url() -> list[str]:
-    """Return the option for a daemon on another machine."""
-    address = address_elsewhere()
-    return [] if address is None else ["--url", str(address)]
-
-
-def _server(client: str, **more: object) -> dict[str, object]:
-    """Return the entry of our MCP server in the form that most clients have."""
-    program, *arguments = [*_program(), *_ARGUMENTS, *_url()]
-    server: dict[str, object] = {**more, "command": program, "args": arguments}
-    found = variables(client) if _url() else {}
-    return {**server, "env": found} if found else server
-
-
-def _hook(client: str, moment: str) -> str:
-    """Return the command of a hook."""
-    command = f"{hook_program()} client-hook --client {client} --moment {moment}"
-    return " ".join([command, *map(shlex.quote, _url())])
-
-
-def _hooks(client: str, events: dict[str, str], timeout: int) -> Hooks:
-    """Return the hooks of a client whose settings have the form of Claude Code's.
-
-    Args:
-        client: how our command calls it.
-        events: moment by the client's name of the event.
-        timeout: in the client's unit.
-    """
-    handlers: dict[str, list[Handler]] = {}
-    for event, moment in events.items():
-        command = f"{_hook(client, moment)}{MARK}"
-        handlers[event] = [{"type": "command", "command": command, "timeout": timeout}]
-    return Hooks(handlers)
-
-
-def _home(*parts: str, variable: str | None = None, default: Sequence[str] = ()) -> str:
-    """Return a path below the folder that *variable* names, else below *default* in the home."""
-    folder = os.environ.get(variable) if variable else None
-    return os.path.join(folder or os.path.join(os.path.expanduser("~"), *default), *parts)
-
-
-def _config(*parts: str) -> str:
-    """Return a path in the user's folder for configuration."""
-    return _home(*parts, variable="XDG_CONFIG_HOME", default=[".config"])
-
-
-def _app_data(mac: Sequence[str], other: Sequence[str], windows: Sequence[str]) -> str:
-    """Return a path where programs with windows have their settings."""
-    if sys.platform == "win32":
-        return _home(*windows, variable="APPDATA", default=["AppData", "Roaming"])
-    return _home(*mac) if sys.platform == "darwin" else _config(*other)
-
-
 def _claude_code() -> Edits:
-    settings = _home("settings.json", variable="CLAUDE_CONFIG_DIR", default=[".claude"])
-    state = _home(".claude.json", variable="CLAUDE_CONFIG_DIR")
+    settings = in_home("settings.json", variable="CLAUDE_CONFIG_DIR", default=[".claude"])
+    state = in_home(".claude.json", variable="CLAUDE_CONFIG_DIR")
     return [
         (settings, Hooks(handlers_by_event(hook_program(), MARK))),
-        (state, JsonEntry(["mcpServers", SERVER], _server("claude-code", type="stdio"))),
+        (state, JsonEntry(["mcpServers", SERVER], own_server("claude-code", type="stdio"))),
     ]
 
 
 def _codex() -> Edits:
-    folder = _home(variable="CODEX_HOME", default=[".codex"])
+    folder = in_home(variable="CODEX_HOME", default=[".codex"])
     events = {
         "SessionStart": "start",
         "UserPromptSubmit": "prompt",
@@ -116,15 +64,15 @@ def _codex() -> Edits:
     }
     # Codex gives its servers no other variables than those that it is told.
     names = ["CLAUDE_MAILBOX_HOME", "CLAUDE_MAILBOX_URL", "CLAUDE_MAILBOX_TOKEN"]
-    server = _server("codex", env_vars=names)
+    server = own_server("codex", env_vars=names)
     return [
         (os.path.join(folder, "config.toml"), TomlEntry(["mcp_servers", SERVER], server)),
-        (os.path.join(folder, "hooks.json"), _hooks("codex", events, 20)),
+        (os.path.join(folder, "hooks.json"), claude_hooks("codex", events, 20)),
     ]
 
 
 def _gemini() -> Edits:
-    settings = _home(".gemini", "settings.json", variable="GEMINI_CLI_HOME")
+    settings = in_home(".gemini", "settings.json", variable="GEMINI_CLI_HOME")
     events = {
         "SessionStart": "start",
         "BeforeAgent": "prompt",
@@ -133,28 +81,30 @@ def _gemini() -> Edits:
         "SessionEnd": "end",
     }
     return [
-        (settings, _hooks("gemini", events, 20_000)),
-        (settings, JsonEntry(["mcpServers", SERVER], _server("gemini"))),
+        (settings, claude_hooks("gemini", events, 20_000)),
+        (settings, JsonEntry(["mcpServers", SERVER], own_server("gemini"))),
     ]
 
 
 def _qwen() -> Edits:
-    settings = _home(".qwen", "settings.json")
+    settings = in_home(".qwen", "settings.json")
     # What its SessionStart hook says does not reach the model: the first prompt introduces.
     events = {
+        "SessionStart": "start",
         "UserPromptSubmit": "prompt",
         "PostToolUse": "tool",
         "Stop": "stop",
         "SessionEnd": "end",
     }
     return [
-        (settings, _hooks("qwen", events, 20_000)),
-        (settings, JsonEntry(["mcpServers", SERVER], _server("qwen"))),
+        (settings, claude_hooks("qwen", events, 20_000)),
+        (settings, JsonEntry(["mcpServers", SERVER], own_server("qwen"))),
     ]
 
 
+# VS Code runs what lies in the folder of Copilot CLI's hooks, too. So each of the two has a file there,
+# and leaves the other's alone.
 def _copilot() -> Edits:
-    folder = _home(variable="COPILOT_HOME", default=[".copilot"])
     events = {
         "sessionStart": "start",
         "userPromptSubmitted": "prompt",
@@ -162,25 +112,64 @@ def _copilot() -> Edits:
         "agentStop": "stop",
         "sessionEnd": "end",
     }
-    hooks: dict[str, object] = {}
-    for event, moment in events.items():
-        command = _hook("copilot", moment)
-        hooks[event] = [
-            {"type": "command", "bash": command, "powershell": command, "timeoutSec": 20}
-        ]
-    content = json.dumps({"version": 1, "hooks": hooks}, indent=2) + "\n"
-    own = OwnFile(content, "client-hook --client copilot")
+    folder = in_home(variable="COPILOT_HOME", default=[".copilot"])
+    entry = JsonEntry(["mcpServers", SERVER], own_server("copilot", type="local", tools=["*"]))
+    hooks = _hook_file("copilot", handlers_of_copilot("copilot", events))
     return [
+        (os.path.join(folder, "mcp-config.json"), entry),
+        (os.path.join(folder, "hooks", "claude-mailbox.json"), hooks),
+    ]
+
+
+def _vscode() -> Edits:
+    parts = ["Code", "User", "mcp.json"]
+    path = in_app_data(["Library", "Application Support", *parts], parts, parts)
+    server = own_server("vscode", is_session=False, type="stdio")
+    events = {
+        "sessionStart": "start",
+        "userPromptSubmitted": "prompt",
+        "postToolUse": "tool",
+        "agentStop": "stop",
+    }
+    return [
+        (path, JsonEntry(["servers", SERVER], server)),
         (
-            os.path.join(folder, "mcp-config.json"),
-            JsonEntry(["mcpServers", SERVER], _server("copilot", type="local", tools=["*"])),
+            in_home(".copilot", "hooks", "claude-mailbox-vscode.json"),
+            _hook_file("vscode", handlers_of_copilot("vscode", events)),
         ),
-        (os.path.join(folder, "hooks", "claude-mailbox.json"), own),
+    ]
+
+
+def _hook_file(client: str, hooks: dict[str, object]) -> OwnFile:
+    content = json.dumps({"version": 1, "hooks": hooks}, indent=2) + "\n"
+    return OwnFile(content, f"client-hook --client {client}")
+
+
+def _cursor() -> Edits:
+    events = {
+        "sessionStart": "start",
+        "beforeSubmitPrompt": "prompt",
+        "postToolUse": "tool",
+        "stop": "stop",
+        "sessionEnd": "end",
+    }
+    # It runs them by PowerShell on Windows.
+    call = "& " if sys.platform == "win32" else ""
+    handlers: dict[str, dict[str, object]] = {
+        event: {"command": f"{call}{hook_command('cursor', moment)}{MARK}", "timeout": 20}
+        for event, moment in events.items()
+    }
+    # Our hook makes a turn go on once for a message, so no limit is needed.
+    handlers["stop"]["loop_limit"] = None
+    server = own_server("cursor", is_session=False)
+    return [
+        (in_home(".cursor", "mcp.json"), JsonEntry(["mcpServers", SERVER], server)),
+        (in_home(".cursor", "hooks.json"), FlatHooks(handlers)),
     ]
 
 
 def _opencode() -> Edits:
-    folder = _config("opencode")
+    folder = in_config("opencode")
     name = next(
         (
             name
@@ -189,25 +178,24 @@ def _opencode() -> Edits:
         ),
         "opencode.json",
     )
-    command = [*_program(), *_ARGUMENTS, *_url()]
-    server: dict[str, object] = {"type": "local", "command": command, "enabled": True}
-    if _url() and (environment := variables("opencode")):
+    server: dict[str, object] = {"type": "local", "command": own_command(), "enabled": True}
+    if url_option() and (environment := variables("opencode")):
         server["environment"] = environment
-    text = plugin(_program(), _url())
+    text = opencode.plugin(own_program(), url_option())
     return [
         (os.path.join(folder, name), JsonEntry(["mcp", SERVER], server)),
-        (os.path.join(folder, "plugin", "claude-mailbox.js"), OwnFile(text, PLUGIN_MARK)),
+        (os.path.join(folder, "plugin", "claude-mailbox.js"), OwnFile(text, opencode.PLUGIN_MARK)),
     ]
 
 
 def _json_only(
-    client: str, path: Callable[[], str], *keys: str, **more: object
+    client: str, path: Callable[[], str], key: str, **more: object
 ) -> Callable[[], Edits]:
-    return lambda: [(path(), JsonEntry([*keys, SERVER], _server(client, **more)))]
+    return lambda: [(path(), JsonEntry([key, SERVER], {**more, **own_server(client)}))]
 
 
 def _goose() -> Edits:
-    server = _server("goose")
+    server = own_server("goose")
     lines = [
         "type: stdio",
         f"name: {SERVER}",
@@ -219,8 +207,39 @@ def _goose() -> Edits:
         "timeout: 300",
     ]
     parts = ["goose", "config.yaml"]
-    path = _app_data([".config", *parts], parts, ["Block", "goose", "config", "config.yaml"])
-    return [(path, YamlEntry("extensions", SERVER, lines))]
+    path = in_app_data([".config", *parts], parts, ["Block", "goose", "config", "config.yaml"])
+    events = {
+        "SessionStart": "start",
+        "UserPromptSubmit": "prompt",
+        "Stop": "stop",
+        "SessionEnd": "end",
+    }
+    hooks: dict[str, object] = {}
+    for event, moment in events.items():
+        command = hook_command("goose", moment)
+        hooks[event] = [{"hooks": [{"type": "command", "command": command, "timeout": 20}]}]
+    about = {"name": "claude-mailbox", "version": "1.0.0", "description": "Mail between agents"}
+    folder = in_home(".agents", "plugins", "claude-mailbox")
+    return [
+        (path, YamlEntry("extensions", SERVER, lines)),
+        (os.path.join(folder, "hooks", "hooks.json"), _hook_file("goose", hooks)),
+        (
+            os.path.join(folder, "plugin.json"),
+            OwnFile(json.dumps(about, indent=2) + "\n", '"claude-mailbox"'),
+        ),
+    ]
+
+
+def _amp() -> Edits:
+    server = own_server("amp", is_session=False)
+    text = amp.plugin(own_program(), url_option())
+    return [
+        (in_config("amp", "settings.json"), JsonEntry(["amp.mcpServers", SERVER], server)),
+        (
+            in_config("amp", "plugins", "claude-mailbox.ts"),
+            OwnFile(text, amp.PLUGIN_MARK),
+        ),
+    ]
 
 
 CLIENTS = {
@@ -228,34 +247,20 @@ CLIENTS = {
     "codex": Client("Codex", _codex, "Start it anew; it asks once whether it may run these hooks."),
     "gemini": Client("Gemini CLI", _gemini),
     "opencode": Client("OpenCode", _opencode),
-    "cursor": Client(
-        "Cursor", _json_only("cursor", lambda: _home(".cursor", "mcp.json"), "mcpServers")
-    ),
-    "vscode": Client(
-        "VS Code",
-        _json_only(
-            "vscode",
-            lambda: _app_data(
-                ["Library", "Application Support", "Code", "User", "mcp.json"],
-                ["Code", "User", "mcp.json"],
-                ["Code", "User", "mcp.json"],
-            ),
-            "servers",
-            type="stdio",
-        ),
-    ),
+    "cursor": Client("Cursor", _cursor),
+    "vscode": Client("VS Code", _vscode),
     "copilot": Client("Copilot CLI", _copilot),
     "windsurf": Client(
         "Windsurf",
         _json_only(
-            "windsurf", lambda: _home(".codeium", "windsurf", "mcp_config.json"), "mcpServers"
+            "windsurf", lambda: in_home(".codeium", "windsurf", "mcp_config.json"), "mcpServers"
         ),
     ),
     "zed": Client(
         "Zed",
         _json_only(
             "zed",
-            lambda: _app_data(
+            lambda: in_app_data(
                 [".config", "zed", "settings.json"],
                 ["zed", "settings.json"],
                 ["Zed", "settings.json"],
@@ -266,7 +271,5 @@ CLIENTS = {
     ),
     "qwen": Client("Qwen Code", _qwen),
     "goose": Client("Goose", _goose),
-    "amp": Client(
-        "Amp", _json_only("amp", lambda: _config("amp", "settings.json"), "amp.mcpServers")
-    ),
+    "amp": Client("Amp", _amp, "Start it anew, or reload its plugins."),
 }

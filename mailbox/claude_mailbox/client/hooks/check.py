@@ -10,6 +10,7 @@ from claude_mailbox.client import output
 from claude_mailbox.client.hooks.hook_io import (
     OUTPUT_LIMIT,
     is_attended,
+    is_of_another_client,
     output_for,
     read_input,
     text_field,
@@ -24,7 +25,7 @@ from claude_mailbox.errors import DaemonUnreachable, MailboxError, OutputLost
 
 # Room for the lines around the messages.
 FRAME_LENGTH = 900
-# What the prompt of a turn begins with that the client starts by itself, as it does for a wake-up.
+# The beginning of the prompt when the client itself starts a turn, for example after a wake-up.
 _PUSHED_TURN = "<task-notification"
 EXIT_WAKE = 2
 
@@ -45,6 +46,8 @@ def check_hook(*, name: str | None = None, wake: bool = False, url: str | None =
     hook: dict[str, object] = {}
     try:
         hook = read_input()
+        if is_of_another_client(hook):
+            return 0
         event = text_field(hook, "hook_event_name")
         if wake and not (is_attended() and _is_doorbell_event(hook)):
             return 0

@@ -1,4 +1,4 @@
-"""What hooks run when a session starts, goes on and ends. The exit code is always 0.
+"""What hooks run during a session's life. The exit code is always 0.
 
 ``announce`` registers the session and introduces its mailbox to the model, ``rearm`` makes Claude
 Code keep watching the session's doorbell, ``event`` tells the daemon what the session does and which
@@ -11,7 +11,12 @@ import os
 from claude_mailbox import paths
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.hooks.context.introduction import introduction
-from claude_mailbox.client.hooks.hook_io import is_attended, read_input, text_field
+from claude_mailbox.client.hooks.hook_io import (
+    is_attended,
+    is_of_another_client,
+    read_input,
+    text_field,
+)
 from claude_mailbox.client.hooks.launch_record import write_launch_record
 from claude_mailbox.client.hooks.session_events import report_event
 from claude_mailbox.client.identity.client_process import client_key
@@ -59,6 +64,8 @@ def announce(
     """
     wanted: dict[str, object] = {"peerWindowMinutes": peer_window_minutes, "maxPeers": max_peers}
     hook = read_input()
+    if is_of_another_client(hook):
+        return 0
     event = text_field(hook, "hook_event_name") or "SessionStart"
     try:
         source = text_field(hook, "source") or "startup"
@@ -128,7 +135,7 @@ def rearm() -> int:
     hook = read_input()
     event = text_field(hook, "hook_event_name")
     session = text_field(hook, "session_id")
-    if event and session and is_attended():
+    if event and session and is_attended() and not is_of_another_client(hook):
         try:
             bell = paths.bell_path(session)
         except ConfigError:
@@ -142,7 +149,7 @@ def end(*, url: str | None = None) -> int:
     """Tell the daemon, if it runs, that the session in the hook's JSON is over."""
     hook = read_input()
     session = text_field(hook, "session_id")
-    if not session:
+    if not session or is_of_another_client(hook):
         return 0
     reason = text_field(hook, "reason") or "other"
     body: dict[str, object] = {"sessionId": session, "reason": reason}
@@ -170,7 +177,7 @@ def event(*, if_waiting: bool = False, url: str | None = None) -> int:
     hook = read_input()
     session, name = text_field(hook, "session_id"), text_field(hook, "hook_event_name")
     state = _STATES.get(name)
-    if not session or state is None:
+    if not session or state is None or is_of_another_client(hook):
         return 0
     try:
         if os.path.exists(paths.companion_path(session)):
@@ -295,7 +302,7 @@ def _print(value: object) -> None:
 
 
 def _print_hint(reason: str, event: str) -> None:
-    """Tell the user and the model, in one line, that this session has no mail, and why."""
+    """Tell the user and the model in one line that this session has no mail, and why."""
     text = f"[Claude-Mailbox] No mail in this session. {reason}"
     if "CLAUDE_PLUGIN_ROOT" in os.environ:
         text += " To repair it: /claude-mailbox:mailbox-doctor"

@@ -5,6 +5,10 @@ Nothing here runs a program: a hook has no time for ``ps``.
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _SHELLS = frozenset({"sh", "dash", "bash", "zsh", "ash", "busybox"})
 
 
@@ -21,6 +25,14 @@ def client_key() -> str | None:
 def ancestor_key() -> str | None:
     """Return the key of the process that runs us, through shells or not: for other clients."""
     return _key(_ancestor())
+
+
+def ancestor_keys() -> "Iterator[str]":
+    """Yield the keys of the process that runs us, of the one that runs that, and so on."""
+    pid = str(os.getppid())
+    while pid != "0" and (stat := _stat(pid)) is not None:
+        yield f"{pid}-{stat[19]}"
+        pid = stat[1]
 
 
 def ancestor_program() -> str | None:

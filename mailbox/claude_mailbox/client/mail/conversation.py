@@ -62,7 +62,8 @@ def ask(
     seconds = DEFAULT_SECONDS if timeout is None else timeout
     if not 0 <= seconds < float("inf"):
         raise BadRequest("'--timeout' must be a number of seconds, 0 or more.")
-    daemon, identity = Daemon(url), own_identity(sender, "--from")
+    daemon = Daemon(url)
+    identity = own_identity(daemon, sender, "--from")
     message = {
         "to": to,
         "body": text_of(daemon, body),

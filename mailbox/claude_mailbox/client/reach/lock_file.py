@@ -38,6 +38,12 @@ def running_daemon(path: str | None = None) -> dict[str, object] | None:
     return content if isinstance(content, dict) else {}
 
 
+def is_ours(health: dict[str, object]) -> bool:
+    """Return whether a daemon that tells this of itself is that of our home folder."""
+    running = running_daemon()
+    return running is not None and running.get("pid") == health.get("pid")
+
+
 def may_read_lock(path: str | None = None) -> bool:
     """Return whether the lock file says anything to us; that of another user does not.
 

@@ -1,7 +1,7 @@
-"""The broker: the verbs of the domain, which join the ledger and the waiters.
+"""The broker: everything that can be done with mail, without HTTP and SQL.
 
-Whoever takes messages out brings a custodian along, which answers for them until it is known
-whether they arrived (see edge/output/handover.py).
+A caller that takes messages passes a custodian, which is responsible for their leases until it is
+known whether they arrived (see edge/output/handover.py).
 """
 
 from collections.abc import Callable, Iterable
@@ -9,28 +9,28 @@ from collections.abc import Callable, Iterable
 import trio
 
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery.claims import Claims
-from claude_mailbox.daemon.delivery.conversation.answers import Answers, Asker
+from claude_mailbox.daemon.delivery.bells.doorbell import Bell
+from claude_mailbox.daemon.delivery.conversation.askers import Asker, Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.conversation.parking import Parking
 from claude_mailbox.daemon.delivery.conversation.sending import ask
 from claude_mailbox.daemon.delivery.conversation.unanswered import Unanswered
-from claude_mailbox.daemon.delivery.expiry import Expiry
-from claude_mailbox.daemon.delivery.leases import Leases
+from claude_mailbox.daemon.delivery.leasing.claims import Claims
+from claude_mailbox.daemon.delivery.leasing.expiry import Expiry
+from claude_mailbox.daemon.delivery.leasing.leases import Leases
+from claude_mailbox.daemon.delivery.leasing.receipts import Receipts
 from claude_mailbox.daemon.delivery.mailboxes import Mailboxes
 from claude_mailbox.daemon.delivery.parties.changes import Changes
 from claude_mailbox.daemon.delivery.parties.custody import Custodian
-from claude_mailbox.daemon.delivery.parties.peers import NoPeers, Peers
+from claude_mailbox.daemon.delivery.parties.notifier import Notifier, NullNotifier
 from claude_mailbox.daemon.delivery.parties.presence import Presence
 from claude_mailbox.daemon.delivery.parties.waiters import Waiter, WaiterLines
-from claude_mailbox.daemon.delivery.receipts import Receipts
 from claude_mailbox.daemon.delivery.sending.groups import Groups
 from claude_mailbox.daemon.delivery.sending.holding import Holding
-from claude_mailbox.daemon.delivery.sending.limits import Sessions
+from claude_mailbox.daemon.delivery.sending.limits import SessionsByMailbox
 from claude_mailbox.daemon.delivery.sending.storing import Sending
-from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.delivery.views.history import History
-from claude_mailbox.daemon.delivery.views.listings import Listings, living_session
+from claude_mailbox.daemon.delivery.views.listings import Listings, find_session
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.drafts import Draft
@@ -45,14 +45,14 @@ from claude_mailbox.model.mail import (
 )
 from claude_mailbox.refusals import DatabaseAway, OutcomeUnknown
 
-# What a brief job of the ledger may have to do at most.
+# A send of a longer text does not count as a brief job of the ledger.
 BRIEF_CHARACTERS = 64 * 1024
-# How often a watch looks whether the database is back.
+# How often a watch retries while the database is away.
 _AWAY_SECONDS = 1.0
 
 
 class Broker:
-    """All that can be done with mail. Every method may raise what ``Ledger.run`` raises.
+    """Sends, delivers and describes mail. Every method may raise what ``Ledger.run`` raises.
 
     Args:
         ledger: where mail is kept.
@@ -61,7 +61,7 @@ class Broker:
         config: limits and ages.
         clock: returns the time in milliseconds since the epoch.
         bell: told of mail that no waiter takes.
-        peers: other daemons on the same database.
+        notifier: tells other daemons on the same database.
     """
 
     def __init__(
@@ -72,28 +72,28 @@ class Broker:
         config: Config,
         clock: Callable[[], int],
         bell: Bell,
-        peers: Peers | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self._ledger = ledger
         self._lines = lines
         self._config = config
         self._clock = clock
         self._bell = bell
-        self._peers = peers or NoPeers()
+        self._notifier = notifier or NullNotifier()
         self.presence = presence
-        self.askers = Answers()
-        self.expiry = Expiry(ledger, clock, self.announce, self.askers, self.tell)
+        self.askers = Askers()
+        self.expiry = Expiry(ledger, clock, self.announce, self.askers, self.publish)
         self.receipts = Receipts(self.expiry, clock)
-        self.unanswered = Unanswered(ledger, clock, self.askers, self.tell)
+        self.unanswered = Unanswered(ledger, clock, self.askers, self.publish)
         self.parking = Parking(ledger, clock, self.announce)
-        self.holding = Holding(ledger, clock, self.askers, self.tell)
+        self.holding = Holding(ledger, clock, self.askers, self.publish)
         self.history = History(ledger, self.expiry, clock)
         self.listings = Listings(ledger, lines, presence, config, clock)
         self.groups = Groups(ledger, presence, clock, config.max_recipients)
         self.changes = Changes()
         self.leases = Leases(ledger, clock, self.expiry, self.receipts, self.changes, self.announce)
         self.mailboxes = Mailboxes(
-            ledger, lines, presence, clock, self._peers, self.changes, self.announce, self.user
+            ledger, lines, presence, clock, self._notifier, self.changes, self.announce, self.user
         )
         self._claims = Claims(
             self.expiry,
@@ -103,7 +103,7 @@ class Broker:
             self.askers,
             bell,
             clock,
-            self.tell,
+            self.publish,
             config.max_attempts,
         )
         self._sending = Sending(config, self.groups, self._look_up_presence)
@@ -122,14 +122,14 @@ class Broker:
         return self._config.max_body_bytes
 
     def announce(self, mailboxes: Iterable[str]) -> None:
-        """Say that mail waits in *mailboxes*: wake the first waiter of each, or ring."""
+        """Wake the first waiter of each mailbox, or ring where nobody waits."""
         for name in mailboxes:
             if not self._lines.call_front(name):
                 self._bell.ring(name)
-                self._peers.note_mail(name)
+                self._notifier.note_mail(name)
 
-    async def tell(self, change: Change) -> None:
-        """Say what a committed job has to tell."""
+    async def publish(self, change: Change) -> None:
+        """Wake whoever a committed change concerns; hand answers to their askers."""
         self.changes.note()
         self.announce(change.mailboxes)
         self.receipts.changed(change.messages)
@@ -141,12 +141,12 @@ class Broker:
             if not self.askers.hand_over(question, delivery)
         ]
         if lost:
-            # The asker left in between; whoever is cancelled now still has to say so.
+            # Their askers left in between. Shielded, or a cancelled caller would keep the leases.
             with trio.CancelScope(shield=True):
-                await self.leases.give_back(lost)
+                await self.leases.release_abandoned(lost)
 
     async def look_for_answers(self) -> None:
-        """Lease for the askers who wait what another daemon has stored for them."""
+        """Lease answers that another daemon stored for askers who wait here."""
         questions = self.askers.questions()
         if not questions:
             return
@@ -158,25 +158,29 @@ class Broker:
                 change.lease_answer(question)
             return change
 
-        await self.tell(await self._ledger.run(job, durable=False))
+        await self.publish(await self._ledger.run(job, durable=False))
 
     async def send(self, draft: Draft, asker: Asker | None = None) -> Receipt:
-        """Store a message durably, then wake its receiver; *asker* waits for the answer from then on.
+        """Store a message durably, then wake its receiver.
+
+        Args:
+            draft: the message.
+            asker: waits for the answer from before the question can be seen.
 
         Raises:
             QuotaFull: if the mailbox is full, or gets too many messages from this sender.
             NotFound: if it replies to a message that its sender has neither sent nor got, or if it
                 is strict and nobody has used the mailbox.
-            Unanswerable: if nobody can answer it, or read it.
+            Unanswerable: if the question cannot be answered, or the reply would be read by nobody.
             MutualAsk: if two would wait for each other's answer.
         """
         now = self._clock()
 
-        def job(transaction: Transaction) -> tuple[Receipt, Sessions, Change]:
+        def job(transaction: Transaction) -> tuple[Receipt, SessionsByMailbox, Change]:
             change = Change(transaction, now, self.askers)
             receipt, sessions = self._sending.store(change, draft)
             if draft.ask is not None:
-                session = living_session(sessions, receipt.recipient)
+                session = find_session(sessions, receipt.recipient)
                 has_ended = session is not None and session.state == "ended"
                 ask(change, receipt, asker, has_ended=has_ended)
             return receipt, sessions, change
@@ -186,37 +190,39 @@ class Broker:
         )
         await self._stored(draft, now, change, receipt)
         if sessions:
-            receipt.session = living_session(sessions, receipt.recipient)
+            receipt.session = find_session(sessions, receipt.recipient)
         return receipt
 
     async def send_to_group(self, draft: Draft) -> GroupReceipt | Receipt:
         """Store a copy for each member of a group in one transaction, then wake them.
 
         Returns:
-            A `Receipt` if there is a mailbox of that name: older versions made such.
+            A `Receipt` if a mailbox has that name, which older versions allowed.
 
         Raises:
-            QuotaFull: as for ``send``, for any of them; then nobody gets it.
-            EmptyGroup: if nobody would get it.
-            ConfirmationNeeded: if there are many, and the draft does not say that this is meant.
-            BadRequest: if there are too many, or if it is a question.
+            QuotaFull: as for ``send``, for any member; then none gets it.
+            EmptyGroup: if the group has no member but the sender.
+            ConfirmationNeeded: if it has many, and the draft does not confirm that.
+            BadRequest: if it has too many, or the message is a question.
         """
         now = self._clock()
 
-        def job(transaction: Transaction) -> tuple[GroupReceipt | Receipt, Sessions, Change]:
+        def job(
+            transaction: Transaction,
+        ) -> tuple[GroupReceipt | Receipt, SessionsByMailbox, Change]:
             change = Change(transaction, now, self.askers)
             return *self._sending.distribute(change, draft), change
 
         answer, sessions, change = await self._ledger.run(job)
         await self._stored(draft, now, change, answer)
         for copy in [answer] if isinstance(answer, Receipt) else answer.copies:
-            copy.session = living_session(sessions, copy.recipient)
+            copy.session = find_session(sessions, copy.recipient)
         return answer
 
     async def _stored(
         self, draft: Draft, now: int, change: Change, receipt: GroupReceipt | Receipt
     ) -> None:
-        """Say what there is to say after the commit of a send."""
+        """Do what follows the commit of a send."""
         self.presence.note(receipt.sender)
         if not receipt.duplicate:
             self.history.note()
@@ -225,18 +231,18 @@ class Broker:
                     self.expiry.note(now + round(seconds * 1000))
         if draft.ask is not None:
             self.unanswered.note()
-        await self.tell(change)
+        await self.publish(change)
 
     async def ask(
         self, draft: Draft, seconds: float, custodian: Custodian, *, by: str = "watch"
     ) -> tuple[Receipt, Delivery | None]:
-        """Send a question, and wait for up to *seconds* for what ends it.
+        """Send a question, and wait for up to *seconds* for its answer.
 
-        *by* is the way that this goes, which its receipt tells.
+        *by* says in the answer's receipt how it was delivered.
 
         Returns:
-            The receipt; and the answer, or the notice that there is none, or None if the question
-            is open still, or ended before.
+            The receipt; and the answer, or the notice that there will be none. None in its place if
+            the question is still open, or had ended before.
 
         Raises:
             MailboxError: see ``send``.
@@ -256,9 +262,9 @@ class Broker:
             return receipt, asker.delivery
 
     def _look_up_presence(self, name: str) -> tuple[int | None, bool]:
-        """Say of a mailbox when it was seen last, as memory knows, and whether it is watched.
+        """Return when a mailbox was last seen, as far as memory knows, and whether it is watched.
 
-        Called within the job, perhaps on the ledger's thread: two look-ups in dicts, no more.
+        Called within a job, perhaps on the ledger's thread, so it only reads two dicts.
         """
         return self.presence.last_seen(name), self._lines.count(name) > 0
 
@@ -274,10 +280,17 @@ class Broker:
         by: str = "check",
         thread: int | None = None,
     ) -> Claim:
-        """Lease what waits, or waits of a *thread*, oldest first: at most *limit* messages or 8 MiB.
+        """Lease waiting messages, oldest first: at most *limit* messages or 8 MiB.
 
-        With *max_characters*, stop there, as *measure* counts; with *at_least_one*, not before the
-        first message. *by* is the way that they go, which their receipts tell.
+        Args:
+            name: the mailbox.
+            custodian: becomes responsible for the leases.
+            limit: most messages.
+            max_characters: most characters, as *measure* counts them; None for no limit.
+            measure: returns the size of a message in characters.
+            at_least_one: take the first message even if it is larger than *max_characters*.
+            by: how they are delivered, as their receipts say.
+            thread: take messages of this thread alone.
         """
         return await self._claims.take(
             name,
@@ -299,12 +312,12 @@ class Broker:
         limit: int = 1,
         by: str = "watch",
     ) -> Claim | None:
-        """Wait for up to *seconds* for mail; lease at most *limit* messages of it.
+        """Wait for up to *seconds* for mail; lease at most *limit* messages.
 
-        *by* is the way that they go, which their receipts tell.
+        *by* says in their receipts how they were delivered.
 
         Returns:
-            The claim, or None when the time is over or the client has gone.
+            The claim, or None if no mail came in time or the client has gone.
 
         Raises:
             Renamed: if the mailbox has, or gets, another name.
@@ -335,11 +348,11 @@ class Broker:
                     if claim.deliveries:
                         return claim
         finally:
-            # Mail that counted on this waiter may be left: it took one message of many, or none.
+            # Mail that came while this waiter was first in line rang nobody; some may be left.
             if not self._lines.count(name):
                 self._bell.ring(name)
                 if has_more:
-                    self._peers.note_mail(name)
+                    self._notifier.note_mail(name)
 
     async def peek(self, name: str) -> Backlog:
         """Count what waits, without touching it."""

@@ -1,7 +1,7 @@
-"""What must happen without anybody asking: idle mailboxes go, presence is written down.
+"""Background work: delete idle mailboxes and old keys, write presence, release orphaned leases.
 
-``tidy`` and ``sweep_mailboxes`` are tasks that run until they are cancelled. A database that
-cannot be written now is survived: the next round tries again.
+``tidy``, ``sweep_mailboxes``, ``forget_texts`` and ``vacuum`` are tasks that run until they are
+cancelled. When the database cannot be written, they log it and try again later.
 """
 
 import logging
@@ -23,15 +23,15 @@ logger = logging.getLogger(__name__)
 
 TIDY_SECONDS = 30
 DAY = 24 * 3600 * 1000
-# Between the small jobs of a long work, for everybody else's.
+# Between the small jobs of a long task, so that other jobs are not kept waiting.
 PAUSE_SECONDS = 0.01
 
 
 class Housekeeping:
-    """Clears away what nobody needs any more.
+    """Keeps the database tidy.
 
     Args:
-        ledger: where it lies.
+        ledger: runs the jobs.
         broker: releases leases.
         lines: who waits for mail.
         presence: who was seen.
@@ -58,21 +58,21 @@ class Housekeeping:
         self._has_freed = trio.Event()
 
     async def correct_times(self) -> None:
-        """Correct times of an earlier run whose clock was ahead: the clock was set back since."""
+        """Correct times of an earlier run whose clock was ahead of the present one."""
         now = self._clock()
         await self._ledger.run(
-            lambda transaction: transaction.mailboxes.turn_back(now), durable=False
+            lambda transaction: transaction.mailboxes.correct_times(now), durable=False
         )
 
     async def release_bound(self) -> None:
-        """Release every connection-bound lease: at the start, their connections are gone."""
+        """Release all connection-bound leases; called at the start, when no connection is left."""
         await self._broker.leases.release(sorted(await self._bound_tokens()))
 
     async def release_orphans(self, held: Iterable[str]) -> None:
-        """Release connection-bound leases that are not *held*.
+        """Release connection-bound leases that no response holds.
 
-        Only those that were suspect in the round before: whoever made a lease a moment ago may
-        not have heard of it yet.
+        Only those that were orphans at the previous call, too: a lease made a moment ago may not
+        have reached its response yet.
         """
         held = set(held)
         bound = await self._bound_tokens()
@@ -87,18 +87,18 @@ class Housekeeping:
         )
 
     async def forget_keys(self) -> None:
-        """Delete idempotency keys and counts of messages that count no more."""
+        """Delete idempotency keys, and counts for the limits, that are older than a day."""
         before = self._clock() - KEY_MILLISECONDS
 
         def job(transaction: Transaction) -> None:
             transaction.mail.forget_keys(before)
-            # Whatever the configuration says, nothing counts for longer than a day.
+            # The configuration allows no window of more than a day.
             transaction.exchanges.forget(before)
 
         await self._ledger.run(job, durable=False)
 
     async def sweep(self, spare: Iterable[str] = ()) -> list[str]:
-        """Delete mailboxes that nobody used for long and where nothing pends, but not *spare*."""
+        """Delete idle mailboxes without pending mail, except *spare*; return their names."""
         age = self._config.delete_after_minutes * MINUTE
         if not age:
             return []
@@ -109,7 +109,7 @@ class Housekeeping:
         keep = [*watched, *spare]
         seen = self._presence.take()
 
-        # One job: a mailbox that is used in between must not be judged by what was known before.
+        # One job, so that no mailbox is used between the two steps.
         def job(transaction: Transaction) -> list[str]:
             transaction.mailboxes.mark_seen(seen)
             return transaction.mailboxes.delete_idle(idle_since, keep)
@@ -126,11 +126,11 @@ class Housekeeping:
     async def tidy(
         self, settle_late: Callable[[], Awaitable[None]], held: Callable[[], Iterable[str]]
     ) -> None:
-        """Write presence down, make up for settlements and releases that failed, forget old keys.
+        """Write presence, repeat settlements and releases that failed, and forget old keys.
 
         Args:
-            settle_late: settles what could not be settled when its response left.
-            held: returns the leases that living responses answer for.
+            settle_late: settles leases that could not be settled when their response had left.
+            held: returns the leases that open responses hold.
         """
         while True:
             await trio.sleep(TIDY_SECONDS)
@@ -143,7 +143,7 @@ class Housekeeping:
                 logger.warning("could not tidy up: %s", error)
 
     async def forget_texts(self) -> None:
-        """Delete the texts of old messages, if that is configured, once a day until cancelled."""
+        """Delete the texts of messages older than ``keepDays``, once a day."""
         while self._config.keep_days:
             sent_before = self._clock() - self._config.keep_days * DAY
             position: int | None = 0
@@ -161,39 +161,37 @@ class Housekeeping:
             lambda transaction: transaction.history.forget_texts(after, sent_before), durable=False
         )
 
-    async def give_back_space(self) -> None:
-        """Give the disk back what the database does not use any more, until cancelled."""
+    async def vacuum(self) -> None:
+        """Return unused space of the database to the file system."""
         while True:
             self._has_freed = trio.Event()
             remains = True
             try:
                 while remains:
-                    remains = await self._give_some_back()
+                    remains = await self._vacuum_some()
                     await trio.sleep(PAUSE_SECONDS)
             except MailboxError as error:
-                logger.warning("could not give space back: %s", error)
+                logger.warning("could not return unused space to the disk: %s", error)
             with trio.move_on_after(TIDY_SECONDS):
                 await self._has_freed.wait()
 
-    async def _give_some_back(self) -> bool:
-        return await self._ledger.run(
-            lambda transaction: transaction.space.give_back(), durable=False
-        )
+    async def _vacuum_some(self) -> bool:
+        return await self._ledger.run(lambda transaction: transaction.space.vacuum(), durable=False)
 
-    async def sweep_mailboxes(self, living: Callable[[], Awaitable[Iterable[str]]]) -> None:
-        """Delete idle mailboxes, once at the start and then at the interval of the configuration.
+    async def sweep_mailboxes(self, running: Callable[[], Awaitable[Iterable[str]]]) -> None:
+        """Delete idle mailboxes now, and then at the configured interval.
 
         Args:
-            living: returns the mailboxes of sessions that run, which stay.
+            running: returns the mailboxes of running sessions, which are kept.
         """
         interval_minutes = self._config.sweep_interval_minutes
         while interval_minutes:
             try:
-                gone = await self.sweep(await living())
+                gone = await self.sweep(await running())
                 if gone:
                     logger.info(
                         "deleted %d mailboxes that nobody used: %s", len(gone), ", ".join(gone)
                     )
             except MailboxError as error:
-                logger.warning("could not sweep: %s", error)
+                logger.warning("could not delete idle mailboxes: %s", error)
             await trio.sleep(interval_minutes * 60)

@@ -1,9 +1,9 @@
-"""What can be done with mailboxes as such."""
+"""Renames, describes and deletes mailboxes."""
 
 from collections.abc import Callable, Iterable
 
 from claude_mailbox.daemon.delivery.parties.changes import Changes
-from claude_mailbox.daemon.delivery.parties.peers import Peers
+from claude_mailbox.daemon.delivery.parties.notifier import Notifier
 from claude_mailbox.daemon.delivery.parties.presence import Presence
 from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
 from claude_mailbox.daemon.store.ledger import Ledger
@@ -13,16 +13,16 @@ from claude_mailbox.model.names import USER
 
 
 class Mailboxes:
-    """Renames, describes and deletes them. Every method may raise what ``Ledger.run`` raises.
+    """What can be done with mailboxes. Every method may raise what ``Ledger.run`` raises.
 
     Args:
         ledger: where they are kept.
         lines: who waits for their mail.
         presence: who was seen.
         clock: returns the time in milliseconds since the epoch.
-        peers: other daemons on the same database.
-        changes: told that something has changed.
-        announce: says that mail waits in mailboxes.
+        notifier: tells other daemons on the same database.
+        changes: told of each change.
+        announce: called with mailboxes in which mail waits.
         user: name of the mailbox of the person at this machine.
     """
 
@@ -32,7 +32,7 @@ class Mailboxes:
         lines: WaiterLines,
         presence: Presence,
         clock: Callable[[], int],
-        peers: Peers,
+        notifier: Notifier,
         changes: Changes,
         announce: Callable[[Iterable[str]], None],
         user: str,
@@ -42,7 +42,7 @@ class Mailboxes:
         self._presence = presence
         self._clock = clock
         self._user = user
-        self._peers = peers
+        self._notifier = notifier
         self._changes = changes
         self._announce = announce
 
@@ -52,11 +52,12 @@ class Mailboxes:
         Raises:
             NotFound: if there is no such mailbox.
             TargetExists: if the new name is taken.
-            BadRequest: if it is the present one.
+            BadRequest: if it has that name already, or one of the two is the user's.
         """
         if not {USER, self._user}.isdisjoint({current, to}):
             raise BadRequest(
-                f"'{self._user}' is the name of the mailbox of the person at this machine, and stays so."
+                f"'{self._user}' is the mailbox of the person at this machine: it cannot be renamed,"
+                " and no other mailbox can have its name."
             )
         now = self._clock()
         renamed = await self._ledger.run(
@@ -66,22 +67,22 @@ class Mailboxes:
         self._presence.note(renamed.new)
         for name in {renamed.old, current}:
             self._lines.dismiss(name, Renamed(name, renamed.new))
-        self._peers.note_rename(renamed.old, renamed.new)
+        self._notifier.note_rename(renamed.old, renamed.new)
         self._changes.note()
         if renamed.transferred:
             self._announce([renamed.new])
         return renamed
 
     async def describe(self, name: str, text: str | None) -> None:
-        """Let a mailbox say what it is for, None for nothing any more."""
+        """Set the description of a mailbox; None removes it."""
         now = self._clock()
         await self._ledger.run(
             lambda transaction: transaction.mailboxes.describe(name, text, now), brief=True
         )
 
     async def delete(self, name: str) -> bool:
-        """Delete a mailbox if nothing pends in either direction; return whether that was done."""
+        """Delete a mailbox if nothing pends in either direction; return whether it was deleted."""
         deleted = await self._ledger.run(lambda transaction: transaction.mailboxes.delete(name))
         self._presence.forget_names()
-        self._peers.note_other()
+        self._notifier.note_other()
         return deleted

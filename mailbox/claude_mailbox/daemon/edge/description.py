@@ -1,7 +1,7 @@
-"""What a route takes and answers, in the types that its code uses.
+"""Descriptions of routes, from which the OpenAPI document is made.
 
-The OpenAPI document is made from these. The JSON of requests and answers is described by classes of
-`typing.TypedDict`; ``Annotated[str, Keywords(maxLength=200)]`` adds keywords of JSON Schema to a type.
+The JSON of requests and answers is described by `typing.TypedDict` classes;
+``Annotated[str, Keywords(maxLength=200)]`` adds keywords of JSON Schema to a type.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ Identity = Literal["none", "optional", "required"]
 
 
 class Keywords:
-    """Keywords of JSON Schema, beside a type."""
+    """Keywords of JSON Schema to add to a type."""
 
     def __init__(self, **keywords: object) -> None:
         self.schema = keywords
@@ -27,14 +27,14 @@ class Description:
     Attributes:
         summary: what it does, in a few words.
         answer: type of the answer's JSON; None if it has no body.
-        identity: whether the request says by its headers who calls.
-        is_existing: whether that may be any mailbox that there is, because none is made for it.
+        identity: whether the request's headers say who calls.
+        is_existing: whether the caller's name only has to exist: the route makes no mailbox.
         query: `TypedDict` of the parameters, or None.
         body: type of the request's JSON, or None.
-        headers: headers of the answer and what they say.
-        may_be_empty: whether the answer may be a 204, too.
-        errors: what the route raises besides what every route does.
-        media_type: of the answer.
+        headers: headers of the answer, and their meaning.
+        may_be_empty: whether the answer may also be a 204.
+        errors: what the route may raise, besides the errors of every route.
+        media_type: the answer's.
     """
 
     summary: str

@@ -1,11 +1,10 @@
-"""ASGI: which requests are let in. Runs before every route, ``/mcp`` included.
+"""ASGI middleware that refuses requests of web pages, and bounds bodies. Runs before every route.
 
-A web page in the user's browser can reach a loopback port. What keeps it out is the ``Host``
-header, which a page that rebinds its own name cannot forge, the ``Origin`` header, which the
-browser sets, and the content type, which forces a preflight that nobody here answers.
+A web page in the user's browser can reach a loopback port. Three things keep it out: the ``Host``
+header, which a page cannot forge even by DNS rebinding; the ``Origin`` header, which the browser
+sets; and the content type, for which the browser sends a preflight that is never answered.
 
-Requests from other machines come with a token, which no page has: they may address the daemon by
-any name that leads to it.
+Requests from other machines carry a token, which no page has, so they may use any host name.
 """
 
 import ipaddress
@@ -31,34 +30,34 @@ from claude_mailbox.daemon.http.asgi import (
 from claude_mailbox.errors import BadRequest, MailboxError
 from claude_mailbox.refusals import Forbidden, NotFound, RequestTimeout, TooLarge, WrongContentType
 
-# The most that JSON escapes can blow up a character of a message: "\u0000" for one byte.
+# JSON escapes can make a message six times as long: "\u0000" for one byte.
 _ESCAPE_FACTOR = 6
 _ENVELOPE_BYTES = 64 * 1024
 _STRING = re.compile(rb'"[^"]*"')
-# The forms of the inbox are sent as browsers send forms. They carry a token that no other page knows.
+# Below this path are the forms of the inbox, which browsers send as forms. A token protects them.
 _FORMS = "/inbox/"
 _JSON_TYPE = b"application/json"
 _FORM_TYPE = b"application/x-www-form-urlencoded"
 _BODY_SECONDS = 30
 
-# How much of a refused body is read and thrown away, how long for, and how long a client may
-# stop in the middle of it.
+# Of a refused body, read and drop at most so many bytes, for so long, and until the client pauses for
+# so long.
 _DRAIN_BYTES = 64 * 1024 * 1024
 _DRAIN_SECONDS = 10
 _DRAIN_PAUSE_SECONDS = 0.25
 
-# As ASGI spells them; 2 comes through Hypercorn alone.
+# As ASGI spells them; "2" comes only from Hypercorn.
 _VERSIONS = frozenset({"1.0", "1.1", "2"})
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Guard:
-    """Wraps an ASGI application; passes on requests that are whole and come from this machine's user.
+    """Wraps an ASGI application, and passes on complete requests that no web page has sent.
 
     Args:
-        app: what is guarded.
-        hosts: names that the daemon may be addressed by, besides the loopback ones.
+        app: the application.
+        hosts: allowed host names, besides the loopback ones.
         max_body_bytes: limit of one message; a request may be larger by what JSON adds.
     """
 
@@ -102,13 +101,13 @@ class Guard:
         await self._app(scope, replay, send)
 
     def _check_target(self, scope: Scope) -> None:
-        """Insist on a version that we speak and a path; reduce an absolute target to its path."""
+        """Check the HTTP version and the path; reduce an absolute target to its path."""
         if scope["http_version"] not in _VERSIONS:
-            raise BadRequest("Speak HTTP/1.1: the daemon understands no other version.")
+            raise BadRequest("Use HTTP/1.1: the daemon understands no other version.")
         if not scope["path"].startswith("/"):
             self._reduce_target(scope)
         if scope["path"].startswith("//"):
-            # Quart would take it for the path with one.
+            # Quart would treat it like the path with one slash.
             raise NotFound("The path begins with two slashes: leave one out.")
 
     def _reduce_target(self, scope: Scope) -> None:
@@ -152,15 +151,15 @@ class Guard:
         return not own_port or port == own_port
 
     def _check_body(self, scope: Scope) -> bool:
-        """Judge the body by the headers; return whether there is one."""
+        """Check what the headers say of the body; return whether there may be one."""
         lengths = headers_named(scope, b"content-length")
         types = headers_named(scope, b"content-type")
         is_chunked = bool(headers_named(scope, b"transfer-encoding"))
         if lengths and is_chunked:
-            # Two readers of one such stream may disagree where a request ends.
+            # Request smuggling: a proxy may see the end of the request elsewhere.
             raise BadRequest("Send Content-Length or Transfer-Encoding, not both.")
         size = int(lengths[0]) if lengths else 0
-        # HTTP/2 needs no header to say that a body follows.
+        # In HTTP/2 a body may follow without a header that says so.
         may_have_body = scope["http_version"] == "2" and not lengths
         has_body = is_chunked or size > 0 or (may_have_body and bool(types))
         wanted = _FORM_TYPE if _is_form(scope) else _JSON_TYPE
@@ -173,7 +172,7 @@ class Guard:
         return has_body or may_have_body
 
     async def _read_body(self, scope: Scope, receive: Receive) -> Message | None:
-        """Return the whole body as one message, or None when the client left in the middle."""
+        """Return the whole body as one message, or None if the client left before its end."""
         connection: Connection | None = scope.get(CONNECTION_KEY)
         is_json = not _is_form(scope)
         if connection is not None and connection.has_whole_request():
@@ -194,8 +193,8 @@ class Guard:
             if not message.get("more_body", False):
                 if is_json and len(body) > _ENVELOPE_BYTES and _envelope_of(body) > _ENVELOPE_BYTES:
                     raise TooLarge(
-                        f"The request's JSON has more than {_ENVELOPE_BYTES} bytes around its texts:"
-                        " leave out what the daemon does not ask for."
+                        f"The request's JSON has more than {_ENVELOPE_BYTES} bytes besides its"
+                        " strings: leave out fields that the daemon does not know."
                     )
                 return {"type": "http.request", "body": bytes(body), "more_body": False}
 
@@ -212,9 +211,9 @@ def _is_form(scope: Scope) -> bool:
 
 
 def _envelope_of(body: bytearray) -> int:
-    """Return how long JSON is without the content of its strings.
+    """Return the length of JSON without the content of its strings.
 
-    Parsed, a value takes up to fifty times its length in memory; a string about its length.
+    In memory, parsed JSON takes up to fifty times its length; strings take about their length.
     """
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     quotes = plain.count(b'"')
@@ -226,9 +225,9 @@ def _wrong_type(wanted: bytes) -> WrongContentType:
 
 
 async def _refuse(error: MailboxError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with an error and end the connection, when the client has sent what it sends.
+    """Read the rest of the request, answer with an error, and end the connection.
 
-    A close with bytes unread is a reset, for which the client would miss the answer.
+    Closing a connection with unread bytes resets it, and the client would miss the answer.
     """
     if not headers_named(scope, b"expect"):
         left = _DRAIN_BYTES
@@ -245,7 +244,7 @@ async def _refuse(error: MailboxError, scope: Scope, receive: Receive, send: Sen
 
 @lru_cache(maxsize=64)
 def _split_host(value: bytes) -> tuple[str, str]:
-    """Return name and port of a Host header; IPv6 addresses lose their brackets."""
+    """Return the name and port of a Host header; an IPv6 address without its brackets."""
     text = value.decode("latin-1").strip().lower()
     if text.startswith("["):
         name, bracket, rest = text[1:].partition("]")

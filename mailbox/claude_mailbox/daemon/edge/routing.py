@@ -1,7 +1,7 @@
-"""What a route is. A route of `MailRoute` hands out mail, and no other can.
+"""Routes: a `Route` answers with JSON, a `MailRoute` may also deliver mail.
 
-Mail is claimed only for somebody who answers for it until it has arrived. That is the request's
-`Custody`, which the handler of a `MailRoute` is given, and no other handler.
+Claiming mail needs a `Custody`, which is responsible for it until it has arrived. Only the handler of
+a `MailRoute` gets one, so no other route can deliver mail by mistake.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,15 +18,15 @@ from claude_mailbox.errors import MailboxError
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method and path, and what answers them.
+    """A method and a path, and their handler.
 
     Attributes:
         method: the HTTP method.
         path: the path, without parameters.
-        handler: turns a request into a response; its errors become responses, too.
-        about: what it takes and answers; None for what is not REST.
-        with_query: answers requests that have a query, whose response may carry mail; or None.
-        is_local: whether clients on other machines must not use it.
+        handler: turns a request into a response, or raises.
+        about: what it takes and answers; None if it is not REST.
+        with_query: handles requests that have a query string, and may deliver mail; or None.
+        is_local: whether only clients on this machine may use it.
     """
 
     method: str
@@ -37,13 +37,13 @@ class Route:
     is_local: bool = False
 
     def for_mail(self) -> "MailRoute | None":
-        """Return the route of requests that have a query, or None."""
+        """Return the route for requests with a query string, or None."""
         if self.with_query is None:
             return None
         return MailRoute(self.method, self.path, self.with_query, self.about)
 
     async def respond(self, request: Request) -> Response:
-        """Return the response, which tells of the error if there was one."""
+        """Return the handler's response, or one for the error that it raised."""
         try:
             if self.is_local:
                 check_local(request.scope)
@@ -56,14 +56,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class MailRoute:
-    """A route whose response carries mail, or that waits and has to notice when its client leaves.
+    """A route that may deliver mail, or that waits and must notice when its client leaves.
 
     Attributes:
         method: the HTTP method.
         path: the path, without parameters.
-        handler: as that of a `Route`, with the custody of what it hands out; its response is an
-            ASGI application, such as a `Response`.
-        about: what it takes and answers; None for what is not REST.
+        handler: like a `Route`'s, with the custody of the response; it returns an ASGI application,
+            such as a `Response`.
+        about: what it takes and answers; None if it is not REST.
     """
 
     method: str
@@ -72,7 +72,7 @@ class MailRoute:
     about: Description | None
 
     async def respond(self, request: Request, custody: Custody) -> App:
-        """Return the response, which tells of the error if there was one."""
+        """Return the handler's response, or one for the error that it raised."""
         try:
             return await self.handler(request, custody)
         except MailboxError as error:

@@ -1,4 +1,4 @@
-"""Sending, as every way in does it: to a mailbox, or to a group."""
+"""Sending to a mailbox or a group, for REST and MCP."""
 
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.output import shapes
@@ -9,7 +9,7 @@ from claude_mailbox.model.mail import GroupReceipt
 
 
 async def send(broker: Broker, draft: Draft) -> shapes.Receipt | shapes.GroupReceipt:
-    """Send a message; return the answer."""
+    """Send a message; return the JSON of its receipt. Raises what the broker raises."""
     if not is_group(draft.to):
         return receipt_json(await broker.send(draft), quiet=draft.is_quiet)
     receipt = await broker.send_to_group(draft)

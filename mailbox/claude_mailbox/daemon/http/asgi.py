@@ -1,8 +1,10 @@
-"""ASGI: its types, and the few pieces that every layer above the server shares."""
+"""ASGI's types, and helpers for every layer above the server."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
+
+import trio
 
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.refusals import MethodNotAllowed
@@ -15,14 +17,14 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 JSON_TYPE = b"application/json"
 
-# Scope key under which our own server puts the request's `Connection`.
+# Scope key of the request's `Connection`, which only our own server sets.
 CONNECTION_KEY = "claude_mailbox.connection"
-# Scope key of the headers by name, once somebody has asked for one.
+# Scope key of the headers by name, made when one is first asked for.
 _BY_NAME_KEY = "claude_mailbox.headers"
 
 
 class Connection(Protocol):
-    """What our own server can say of a connection beyond ASGI."""
+    """What our own server tells of a connection beyond ASGI."""
 
     @property
     def process(self) -> int | None:
@@ -30,15 +32,15 @@ class Connection(Protocol):
         ...
 
     def has_whole_request(self) -> bool:
-        """Return whether the request, with all of its body, has arrived."""
+        """Return whether all of the request has arrived, body included."""
         ...
 
     async def is_alive(self) -> bool:
-        """Return whether the client is still there, as far as has arrived by now."""
+        """Return whether the client is still there: reads what has arrived, and waits for nothing."""
         ...
 
     def is_broken(self) -> bool:
-        """Return whether something could not be written, so that the client has not got it."""
+        """Return whether a write failed, so that the client misses a part of the response."""
         ...
 
 
@@ -51,7 +53,7 @@ def headers_named(scope: Scope, name: bytes) -> Sequence[bytes]:
 
 
 def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, Sequence[bytes]]:
-    """Return the headers by name: a request is asked for half a dozen of them."""
+    """Return the headers by name: some six are looked up for each request."""
     found: dict[bytes, list[bytes]] = {}
     for key, value in headers:
         if key in found:
@@ -62,8 +64,15 @@ def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, Sequence[
 
 
 def is_local_socket(scope: Scope) -> bool:
-    """Return whether the request came by the Unix socket, which only our user can reach."""
+    """Return whether the request came over the Unix socket, which only our user can reach."""
     return scope.get("server") is None
+
+
+async def cancel_on_disconnect(receive: Receive, scope: trio.CancelScope) -> None:
+    """Cancel *scope* when the client leaves; for a stream, whose request was read before."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
 
 
 def error_body(error: MailboxError) -> dict[str, object]:
@@ -83,7 +92,7 @@ def error_headers(error: MailboxError) -> list[tuple[bytes, bytes]]:
 
 
 async def send_error(send: Send, error: MailboxError, *, close: bool = False) -> None:
-    """Respond with an error; *close* ends the connection, for a request that was not read."""
+    """Respond with an error; *close* ends the connection, as it must if a request was not read."""
     headers = error_headers(error)
     if close:
         headers.append((b"connection", b"close"))

@@ -1,17 +1,17 @@
-"""One bound on what all clients together make the server keep in memory."""
+"""One limit for the memory that all clients together take."""
 
 from claude_mailbox.refusals import Overloaded
 
-# What each connection may keep besides: enough for nearly every request and response, so that a
-# few clients with much leave all others alone.
+# Each connection may keep this much outside the budget: enough for nearly every request and response,
+# so that a few large ones do not affect other clients.
 FREE_BYTES = 16 * 1024
 
 
 class Budget:
-    """Counts the bytes of requests not answered yet and of responses not taken yet.
+    """Counts the bytes of unanswered requests and unread responses.
 
     Args:
-        limit: how many there may be, all connections together.
+        limit: how many there may be for all connections.
     """
 
     def __init__(self, limit: int) -> None:
@@ -22,10 +22,10 @@ class Budget:
         return f"<Budget: {self._kept} of {self._limit} bytes>"
 
     def resize(self, before: int, after: int) -> None:
-        """Let a connection that keeps *before* bytes keep *after*.
+        """Change the bytes of a connection from *before* to *after*.
 
         Raises:
-            Overloaded: if that is more, and too much; it keeps *before* then.
+            Overloaded: if the limit does not allow that; then nothing is changed.
         """
         more = max(0, after - FREE_BYTES) - max(0, before - FREE_BYTES)
         if more > 0 and self._kept + more > self._limit:

@@ -1,8 +1,8 @@
-"""One client's connection: requests one after the other, in one task.
+"""One client's connection: one task, which handles requests one after the other.
 
-The application runs in that task, too, and the socket is read only when the application asks for
-more, be it for the request's body or to learn of the disconnect. General ASGI servers spend several
-tasks and channels on each request, which costs more than what the daemon does for a durable send.
+The application runs in that task, too. The socket is read only when the application calls
+``receive``, for the request's body or to learn of a disconnect. General ASGI servers use several tasks
+and channels for each request, which costs more than the daemon's work for a durable send.
 """
 
 import math
@@ -19,13 +19,14 @@ from claude_mailbox.errors import MailboxError
 from claude_mailbox.refusals import Overloaded
 
 _READ_BYTES = 64 * 1024
-# How much of what is not HTTP is read and thrown away, how long for, and how long it may pause.
+# After a request that is not valid HTTP, read and drop at most so many bytes, for so long, and until
+# the client pauses for so long.
 _DRAIN_BYTES = 4 * 1024 * 1024
 _DRAIN_SECONDS = 2
 _DRAIN_PAUSE_SECONDS = 0.25
-# How often a client that has sent far ahead is checked for having left.
+# How often a client that is not read from, because it sent too many requests ahead, is checked.
 _HANG_UP_SECONDS = 0.2
-# How many pieces of input are read at most to see whether the end comes after them.
+# How often ``is_alive`` reads to see whether the input ends.
 _PEEKS = 3
 
 
@@ -33,10 +34,10 @@ class Connection:
     """Serves one client.
 
     Args:
-        stream: where the client is.
-        app: what it is served.
+        stream: the bytes to and from the client.
+        app: the application.
         is_closing: whether the connection ends with its next response.
-        budget: bounds what is kept for all clients.
+        budget: bounds the memory for all clients.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Connection:
         self._broken = trio.Event()
         self.server = stream.address
         self.idle_since = trio.current_time()
-        """When its last request was answered, in trio's seconds; infinite while it has one."""
+        """When the last request was answered, by trio's clock; infinite while one is handled."""
 
     @property
     def process(self) -> int | None:
@@ -61,11 +62,11 @@ class Connection:
         return self._stream.peer.process
 
     async def serve(self) -> None:
-        """Answer requests until either side has enough."""
+        """Answer requests until either side closes the connection."""
         try:
             while not self._is_closing() and await self._serve_one():
                 if self._parser.requests:
-                    # A client that sends many requests at once must not keep the others waiting.
+                    # A client that pipelines must not keep others waiting.
                     await trio.lowlevel.checkpoint()
         finally:
             self._budget.resize(self._kept, 0)
@@ -80,8 +81,8 @@ class Connection:
         if not self._parser.requests:
             await self._refuse(Exchange(Request(), self))
             return False
-        # It stays at the head of the queue until it is answered, so that its body, which may
-        # still be coming, is bounded by the same limits.
+        # It stays in the queue until it is answered, so that the limits count its body, of which
+        # more may come.
         exchange = Exchange(self._parser.requests[0], self)
         try:
             await self._app(exchange.scope(), exchange.receive, exchange.send)
@@ -98,11 +99,11 @@ class Connection:
         return True
 
     async def turn_away(self, error: MailboxError) -> None:
-        """Answer with an error, whatever the client asks."""
+        """Answer with an error without reading a request."""
         await send_error(Exchange(Request(), self).send, error, close=True)
 
     async def _refuse(self, exchange: Exchange) -> None:
-        """Tell the client what was wrong with what it sent."""
+        """Answer a request that is not valid HTTP."""
         assert self._failure is not None  # noqa: S101  # for mypy
         self._parser.requests.clear()
         self._keep(0)
@@ -110,10 +111,10 @@ class Connection:
         await self._drain()
 
     def _keep(self, size: int) -> None:
-        """Count what is kept for this client.
+        """Set how many bytes are kept in memory for this client.
 
         Raises:
-            Overloaded: if it is more than before, and too much.
+            Overloaded: if the budget has no room for them.
         """
         if size > FREE_BYTES or self._kept > FREE_BYTES:
             self._budget.resize(self._kept, size)
@@ -127,7 +128,7 @@ class Connection:
     async def read(self) -> bool:
         """Read and parse more; return whether the client is still there."""
         if self._parser.is_far_ahead:
-            # Nothing is read before the next response, so no input can tell of the end.
+            # Nothing is read before the next response, so poll for the end of the connection.
             while not (self._stream.has_hung_up() or self._broken.is_set()):
                 with trio.move_on_after(_HANG_UP_SECONDS):
                     await self._broken.wait()
@@ -163,10 +164,10 @@ class Connection:
         return self._broken.is_set()
 
     async def write(self, pieces: Sequence[bytes]) -> None:
-        """Write, if the client is still there: ``receive`` tells when it is not.
+        """Write, and do nothing if the client has gone: ``is_broken`` and ``receive`` tell that.
 
         Raises:
-            Overloaded: if they cannot be kept until the client takes them; nothing was written.
+            Overloaded: if the budget has no room for *pieces*; then nothing was written.
         """
         size = sum(map(len, pieces))
         if size <= FREE_BYTES:
@@ -175,7 +176,7 @@ class Connection:
         self._keep(self._kept + size)
         self._writing += size
         try:
-            # One by one: together they would be there twice.
+            # One by one, because joining them would copy them.
             for piece in pieces:
                 await self._write(piece)
         finally:
@@ -189,13 +190,16 @@ class Connection:
             self._broken.set()
 
     def hang_up(self) -> None:
-        """End the connection at once; whatever it waits for, it sees the client leave."""
+        """End the connection at once; its task sees that as a disconnect."""
         self._broken.set()
         self._stream.abort()
 
     async def _drain(self) -> None:
-        """Read what the client still sends: closing with input unread would reset the connection,
-        and the client would miss the response."""
+        """Read what the client still sends.
+
+        Closing a socket with unread input resets the connection, and the client would miss the
+        response.
+        """
         left = _DRAIN_BYTES
         with trio.move_on_after(_DRAIN_SECONDS):
             while left > 0:

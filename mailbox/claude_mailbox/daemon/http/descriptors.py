@@ -1,31 +1,31 @@
-"""File descriptors: as many as the system gives us, and how many of them are for connections.
+"""The limit of file descriptors, and how many of them are for connections.
 
-Each listener has a share of its own. So whoever can connect to the TCP port cannot use up what the
-hooks need, which come by the Unix socket.
+Each listener has its own share, so that clients of the TCP port cannot use up the descriptors that
+hooks need, which use the Unix socket.
 """
 
 import contextlib
 import sys
 
-# More connections than anybody needs, on each listener.
+# Most connections of one listener.
 CONNECTIONS_LIMIT = 4096
-# What the daemon needs besides: files of the database, threads, bells, imports.
+# Descriptors for everything else: the database's files, threads, bells, imports.
 _OWN = 40
 _FEWEST = 4
-# The second is what macOS allows at most where nobody has raised that.
+# The second is macOS's own limit.
 _WANTED = (16_384, 10_240)
 
 if sys.platform == "win32":
 
     def raise_limit() -> int:
-        """Return how many descriptors the process may have; Windows has no limit of that kind."""
+        """Return how many descriptors the process may have; Windows has no such limit."""
         return _WANTED[0]
 
 else:
     import resource
 
     def raise_limit() -> int:
-        """Raise the soft limit of descriptors as far as we need; return it."""
+        """Raise the soft limit of descriptors as far as is useful and allowed; return it."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         for wanted in _WANTED:
             within = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

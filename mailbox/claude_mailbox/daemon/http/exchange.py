@@ -13,7 +13,7 @@ from claude_mailbox.daemon.http.parser import Request
 
 
 class Transport(Connection, Protocol):
-    """What an exchange needs of the connection that it happens on."""
+    """What an exchange needs of its connection."""
 
     @property
     def server(self) -> tuple[str, int] | None:
@@ -22,7 +22,7 @@ class Transport(Connection, Protocol):
 
     @property
     def has_failed(self) -> bool:
-        """Whether the client has sent something that is not HTTP."""
+        """Whether the client has sent something that is not valid HTTP."""
         ...
 
     async def read(self) -> bool:
@@ -30,19 +30,19 @@ class Transport(Connection, Protocol):
         ...
 
     async def write(self, pieces: Sequence[bytes]) -> None:
-        """Write, if the client is still there.
+        """Write, and do nothing if the client has gone.
 
         Raises:
-            Overloaded: if they cannot be kept until the client takes them; nothing was written.
+            Overloaded: if there is no memory for *pieces*; then nothing was written.
         """
         ...
 
 
 class Exchange:
-    """Reads the request from a transport as the application asks for it, and writes the response.
+    """Reads the request as the application asks for it, and writes the response.
 
     Args:
-        request: its headers are complete, its body may still grow.
+        request: its headers are complete, its body may not be.
         transport: the connection.
     """
 
@@ -56,7 +56,7 @@ class Exchange:
         self._keeps_alive = request.keeps_alive
         self._is_over = False
         self.has_begun = False
-        """Whether some of the response was written."""
+        """Whether the response has begun."""
 
     @property
     def is_reusable(self) -> bool:
@@ -85,7 +85,7 @@ class Exchange:
         }
 
     async def receive(self) -> Message:
-        """Return the next part of the body; after it, wait for the disconnect."""
+        """Return the next part of the body; after the last one, wait for the disconnect."""
         request = self._request
         while True:
             if request.body:
@@ -111,7 +111,7 @@ class Exchange:
             await self._transport.write([b"HTTP/1.1 100 Continue\r\n\r\n"])
 
     async def send(self, message: Message) -> None:
-        """Take a part of the response. The head leaves together with the first of the body."""
+        """Write a part of the response. The head is written with the first part of the body."""
         if message["type"] == "http.response.start":
             self._head = self._make_head(message["status"], message.get("headers", ()))
             return
@@ -168,7 +168,7 @@ _STATUS_LINES = {
 }
 
 
-# The end of the year 9999: a date has four digits for it.
+# The end of the year 9999, the last that HTTP's date format has.
 _LAST_SECOND = 253_402_300_799
 
 

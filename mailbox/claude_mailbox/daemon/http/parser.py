@@ -7,16 +7,16 @@ import httptools
 
 from claude_mailbox.errors import BadRequest, MailboxError
 
-# The most that a request may have besides its body: a head, and with a chunked body the sizes of the
-# chunks, their extensions and a trailer.
+# Most bytes of a request besides its body: its head and, of a chunked body, the chunks' sizes and
+# extensions and the trailer.
 _HEAD_LIMIT = 64 * 1024
 _HEADERS_LIMIT = 128
-# What a chunk may take for its size and line ends without counting against the limit.
+# So many bytes of each chunk's size and line ends do not count against that limit.
 _CHUNK_BYTES = 16
-# What Python needs for a request, and for a header, besides their bytes.
+# Memory that Python needs for a request and for a header, besides their bytes.
 _REQUEST_COST = 1024
 _HEADER_COST = 128
-# How far a client may run ahead of its responses, in requests and in bytes of their bodies.
+# How much a client may send before its first request is answered: requests, and their size.
 _AHEAD_REQUESTS = 100
 _AHEAD_BYTES = 1024 * 1024
 
@@ -24,7 +24,7 @@ _UPGRADE_HEADERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 
 
 class HeadTooLarge(MailboxError):
-    """The request's head, or what is around its body, is over the limit."""
+    """A request has too many headers, or too much besides its body."""
 
     code = "head-too-large"
     status = 431
@@ -34,8 +34,8 @@ class Request:
     """One request, as far as it has been parsed.
 
     Attributes:
-        body: what has come of the body and was not taken yet.
-        size: roughly the memory that the request takes, what was taken of its body included.
+        body: what has arrived of the body and was not taken yet.
+        size: roughly its memory in bytes, including what was taken of its body.
     """
 
     __slots__ = (
@@ -76,11 +76,11 @@ class Parser:
         """Parse the next bytes.
 
         Raises:
-            BadRequest: if they are not HTTP.
+            BadRequest: if they are not valid HTTP.
             HeadTooLarge: if a request has too much besides its body.
         """
-        # Counted here and not where the parser reports something: it keeps a header to itself
-        # until the header is whole, and does not report extensions of chunks at all.
+        # Counted here and not in the callbacks: httptools buffers a header until it is complete,
+        # and does not report extensions of chunks at all.
         self._unaccounted += len(data)
         try:
             while data:
@@ -100,15 +100,15 @@ class Parser:
             raise HeadTooLarge(f"The request has more than {_HEADERS_LIMIT} headers.")
 
     def _ignore_upgrade(self, rest: bytes) -> bytes:
-        """Take back the last request, which asks for another protocol; return what to parse next.
+        """Undo the last request, which asks for another protocol; return what to parse next.
 
-        A server may ignore ``Upgrade`` (RFC 9110, 7.8). httptools cannot: it stops, and counts
-        even the request's body to the other protocol. So the request is parsed once more without
-        the headers that ask, and *rest* after it.
+        A server may ignore ``Upgrade`` (RFC 9110, 7.8), but httptools stops there, and takes the
+        request's body for the other protocol. So the request is parsed once more without those
+        headers, and *rest* after it.
         """
         request = self.requests[-1]
         headers = [pair for pair in request.headers if pair[0] not in _UPGRADE_HEADERS]
-        if len(headers) == len(request.headers):  # CONNECT: what follows is not for us
+        if len(headers) == len(request.headers):  # CONNECT: what follows is not HTTP
             request.keeps_alive = False
             return b""
         if not request.keeps_alive:
@@ -123,7 +123,7 @@ class Parser:
 
     @property
     def size(self) -> int:
-        """Roughly the memory that all requests take."""
+        """Roughly the memory of all requests, in bytes."""
         size = 0
         for request in self.requests:
             size += request.size
@@ -131,7 +131,7 @@ class Parser:
 
     @property
     def is_far_ahead(self) -> bool:
-        """Whether nothing more should be read before the first request is answered."""
+        """Whether the client has sent too much before its first request is answered."""
         if len(self.requests) < 2:
             return False
         ahead = islice(self.requests, 1, None)
@@ -148,7 +148,7 @@ class Parser:
         self._growing.size += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # A trailer is no header: nobody has looked at it when the request is let in.
+        # Trailers are dropped: they arrive after the headers were checked.
         if not self._is_in_head or self._has_too_many_headers:
             return
         self._growing.headers.append((name.lower(), value))

@@ -1,7 +1,7 @@
-"""Who is at the other end of a connection: on loopback TCP which user, on a Unix socket which process.
+"""Who is at the other end of a connection: on loopback TCP the user, on a Unix socket also the process.
 
-Linux alone tells. Of TCP it does so by a question about that one connection (sock_diag(7)), which
-takes some microseconds however many connections there are.
+Only Linux tells. For TCP it is asked about that one connection with sock_diag(7), which takes some
+microseconds.
 """
 
 import socket
@@ -18,7 +18,7 @@ _HEADER = struct.Struct("=IHHII")
 _QUESTION = struct.Struct("=BBBxI")
 _PORTS = struct.Struct("!HH")
 _ANY_INTERFACE_AND_COOKIE = struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)
-# In the answer, after the header: family, state, timer, retransmissions, id, expires, two queues.
+# Its offset in the answer: the header, four bytes, the inet_diag_sockid, and three numbers.
 _USER = struct.Struct("=I")
 _USER_OFFSET = _HEADER.size + 4 + 48 + 12
 _SECONDS = 0.2
@@ -31,8 +31,8 @@ class Peer:
     """The other end of a connection.
 
     Attributes:
-        user: id of its user on this machine, or None if nobody can tell.
-        process: its process id, likewise.
+        user: id of its user on this machine, or None if that is unknown.
+        process: its process id, or None.
     """
 
     user: int | None = None
@@ -47,16 +47,15 @@ def peer_of(connection: socket.socket) -> Peer:
         size = _CREDENTIALS.size
         answer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
         process, user, _ = _CREDENTIALS.unpack(answer)
-        return Peer(
-            user, process or None
-        )  # 0: in a container, from where its id means nothing here
+        # 0: a process in a container, whose id means nothing here.
+        return Peer(user, process or None)
     return Peer(_user_of_tcp_peer(connection))
 
 
 def _user_of_tcp_peer(connection: socket.socket) -> int | None:
     try:
         here, there = connection.getsockname(), connection.getpeername()
-        # To the peer it is the other way round: its own address is where it connects from.
+        # The question is about the peer's socket, for which the addresses are the other way round.
         question = _question(connection.family, there, here)
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
             kernel.settimeout(_SECONDS)

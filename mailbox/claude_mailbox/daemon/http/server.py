@@ -1,7 +1,7 @@
 """The server for this machine: HTTP/1.1 for an ASGI application, on TCP and on a Unix socket.
 
-It is ours because a delivery has to know at the response's last byte whether the client is still
-there, which ASGI servers do not tell (see `asgi.Connection`).
+It exists because a delivery must know, at the last byte of the response, whether the client is still
+there, and ASGI servers do not tell (see `asgi.Connection`).
 """
 
 import logging
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 _IDLE_SECONDS = 75
 _IDLE_CHECK_SECONDS = 15
 _ACCEPT_PAUSE_SECONDS = 0.1
-# How long a connection must have been idle to be ended for a new one, and how long a new one waits
+# How long a connection must have been idle to be closed for a new one, and how long a new one waits
 # for that.
 _SPARE_SECONDS = 0.5
 _ROOM_SECONDS = 1.0
@@ -34,15 +34,15 @@ class Server:
     """Serves the clients of one listener.
 
     Args:
-        app: what they are served.
-        closing: set when the daemon ends: nobody is accepted any more, and each connection ends
-            with its next response.
+        app: the application.
+        closing: set when the daemon stops: no connection is accepted any more, and each ends with
+            its next response.
         grace_seconds: how long running requests may go on then, before the server hangs up.
-        budget: bounds what is kept for all clients.
-        max_connections: how many there may be; idle ones give way to new ones. One process on a Unix
-            socket may have half of them, and so may a user who may not connect.
-        may_connect: whether a user of this machine may, by the user's id; asked where the system
-            tells who it is.
+        budget: bounds the memory for all clients.
+        max_connections: how many there may be; idle ones are closed for new ones. One process on the
+            Unix socket may have half of them, and so may a user who may not connect.
+        may_connect: whether the user with that id may connect; called where the system tells who
+            the user is.
     """
 
     def __init__(
@@ -84,20 +84,20 @@ class Server:
                 while self._connections:
                     self._ended = trio.Event()
                     await self._ended.wait()
-            # Cancellation alone does not reach a response that carries mail and whose reader has
-            # stopped: its end is shielded.
+            # Cancelling is not enough: the end of a response that carries mail is shielded, and its
+            # client may have stopped reading.
             for connection in self._connections:
                 connection.hang_up()
             connections.cancel_scope.cancel()
 
     def stop_accepting(self) -> None:
-        """Close the listener; clients that are there stay."""
+        """Close the listener; open connections go on."""
         self._accepting.cancel()
 
     async def serve_client(self, stream: Stream) -> None:
-        """Serve one client until either side has enough.
+        """Serve one client until either side closes the connection.
 
-        A failing connection is logged and closed, and never reaches another one.
+        An error in it is logged, and affects no other connection.
         """
         connection = None
         try:
@@ -158,15 +158,15 @@ class Server:
                         await self._turn_away(stream)
 
     def _has_too_many(self, peer: Peer) -> bool:
-        """Return whether a peer that can be told from others has its part of the connections.
+        """Return whether a peer has its share of the connections: half, if it can be identified.
 
-        Nobody waits for it to end one: those of others are to be accepted meanwhile.
+        Then there is no waiting for one of them to end: other peers must be accepted meanwhile.
         """
-        is_told = peer.process is not None or not self._is_welcome(peer)
-        return is_told and self._by_peer[peer] >= self._max_connections // 2
+        is_limited = peer.process is not None or not self._is_welcome(peer)
+        return is_limited and self._by_peer[peer] >= self._max_connections // 2
 
     async def _make_room(self) -> bool:
-        """Make sure that there can be one more connection; return whether there can."""
+        """Close an idle connection if there are too many; return whether there may be one more."""
         with trio.move_on_after(_ROOM_SECONDS):
             while len(self._connections) >= self._max_connections:
                 self._end_longest_idle()
@@ -189,16 +189,16 @@ class Server:
             stream.close()
 
     async def _end_forgotten(self) -> None:
-        """End connections that are not used, until cancelled.
+        """Close connections that are idle for long, until cancelled.
 
-        One task for all: a timer for each would cost each request.
+        One task for all: a timer for each connection would slow down each request.
         """
         while True:
             await trio.sleep(_IDLE_CHECK_SECONDS)
             self._end_idle(_IDLE_SECONDS)
 
     def _end_idle(self, seconds: float = 0) -> None:
-        """End the connections on which nothing was asked for so long."""
+        """Close the connections that have been idle for so long."""
         before = trio.current_time() - seconds
         for connection, scope in self._connections.items():
             if connection.idle_since <= before:
@@ -206,7 +206,7 @@ class Server:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a client that may not connect; nothing of its request is looked at."""
+    """Answer a client that may not connect, without reading its request."""
     error = Forbidden(
         "This server belongs to another user of the machine: run your own, on another port."
     )

@@ -1,4 +1,4 @@
-"""Listening sockets: TCP, and a Unix socket."""
+"""Opens listening sockets: TCP and Unix."""
 
 import errno
 import os
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from claude_mailbox.errors import StartupError
 
-# Thousands of clients may connect at once; the kernel caps this at its own limit.
+# Thousands of clients may connect at once. The kernel lowers this to its own limit.
 BACKLOG = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A listening socket and the address that clients reach it by."""
+    """A listening socket, and its address for clients."""
 
     socket: socket.socket
     address: str
@@ -31,10 +31,10 @@ def open_tcp(
     """Listen on TCP.
 
     Args:
-        bind: address of this machine.
+        bind: an address of this machine.
         port: 0 for any free one.
-        owner_of: says which program holds a port, if it can tell.
-        scheme: that of the address.
+        owner_of: returns the program that holds a port, or None.
+        scheme: the scheme of the listener's address.
 
     Raises:
         StartupError: if the address is not ours or the port is taken.
@@ -43,12 +43,12 @@ def open_tcp(
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        # Windows gives the flag another meaning: there it lets two daemons share a port.
+        # On Windows this flag would let two daemons share a port.
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)
-    except (OSError, TypeError, UnicodeError) as error:  # the last two: no name of a host at all
+    except (OSError, TypeError, UnicodeError) as error:  # the last two: not a host name
         listener.close()
         if isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES} and port:
             raise StartupError(_taken(port, error, owner_of(host, port))) from error
@@ -66,7 +66,7 @@ def open_tcp(
 
 def _taken(port: int, error: OSError, owner: str | None) -> str:
     if error.errno == errno.EACCES:
-        return f"Port {port} may not be used by you: choose another one with --port."
+        return f"You may not use port {port}: choose another one with --port."
     return (
         f"Port {port} is taken{f' by {owner}' if owner else ''}: stop that program, or choose another"
         " port with --port or 'port' in mailbox.json."
@@ -76,7 +76,7 @@ def _taken(port: int, error: OSError, owner: str | None) -> str:
 def open_unix(path: str) -> Listener:
     """Listen on a Unix socket that only this user may connect to.
 
-    The caller holds the home folder's lock, so a socket that is there already is a leftover.
+    The caller holds the home folder's lock, so an existing socket is one of a former daemon.
 
     Raises:
         StartupError: if the socket cannot be made.

@@ -1,11 +1,10 @@
-"""A client's connection, without what reads and writes of a general stream cost.
+"""A client's byte stream: a non-blocking socket, used directly.
 
-`trio.SocketStream` guards against two tasks that write at once, translates errors and yields to
-the other tasks after every call. Here one task writes, every request waits for the store anyway,
-and these calls are made for every message: so they go straight to the socket, and trio is asked
-only when there is something to wait for.
+`trio.SocketStream` guards against concurrent writers, translates errors, and yields to other tasks
+after every call. Here one task writes, and every request waits for the store anyway. So reads and
+writes call the socket, and trio only when they have to wait.
 
-The price is `trio.lowlevel`, and that this module has to know what a socket does on each system.
+The price: this module uses `trio.lowlevel`, and has to know how sockets behave on each system.
 """
 
 import contextlib
@@ -18,24 +17,24 @@ import trio
 
 from claude_mailbox.daemon.http.peer import peer_of
 
-# A client that takes no bytes for so long is gone, whatever its socket says.
+# A client that takes no bytes for so long counts as gone.
 STALL_SECONDS = 30.0
-# One that takes less on average is as good as gone: what it is being sent is kept for it, in memory
-# and out of everybody else's reach. A modem is slower, but nobody is on this machine by modem.
+# So does one that takes less than this on average: its response fills memory, and its messages are
+# leased. No client on this machine is so slow.
 LEAST_BYTES_PER_SECOND = 4 * 1024
 
 _HANG_UP = getattr(select, "POLLRDHUP", 0)
 
 
 class ClientGone(Exception):
-    """What was to be sent cannot reach the client any more."""
+    """The client has closed the connection, or takes too long to read."""
 
 
 class Stream:
     """Takes over a connection from trio.
 
     Args:
-        stream: the connection, which is of no use afterwards.
+        stream: the connection, which must not be used afterwards.
     """
 
     def __init__(self, stream: trio.SocketStream) -> None:
@@ -63,12 +62,12 @@ class Stream:
             except OSError:
                 return b""
         if not has_waited:
-            # A client that sends without pause must not keep the others waiting.
+            # A client that sends without a pause must not keep other tasks waiting.
             await trio.lowlevel.cancel_shielded_checkpoint()
         return data
 
     def is_silent(self) -> bool:
-        """Return whether nothing has come, not even the end; one call, where the system can tell."""
+        """Return whether there is neither input nor the end of it; False where poll(2) is missing."""
         return self._has_poll and not self._look(select.POLLIN | _HANG_UP)
 
     def _look(self, events: int) -> bool:
@@ -77,7 +76,7 @@ class Stream:
         return bool(poll.poll(0))
 
     def has_input(self) -> bool:
-        """Return whether ``receive`` would return at once, even if only with the end."""
+        """Return whether ``receive`` would return at once, with bytes or at the end."""
         try:
             self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -87,9 +86,9 @@ class Stream:
         return True
 
     def has_hung_up(self) -> bool:
-        """Return whether the client has closed its end, even if unread input comes before that.
+        """Return whether the client has closed its end, even if there is unread input before that.
 
-        Windows does not tell, and macOS only when both ends are closed.
+        Windows never tells, and macOS only when both ends are closed.
         """
         return self._has_poll and self._look(_HANG_UP)
 
@@ -97,9 +96,9 @@ class Stream:
         """Send all of *data*.
 
         Raises:
-            ClientGone: if the connection is closed or broken, or the client has taken nothing
-                for ``STALL_SECONDS``, or less than ``LEAST_BYTES_PER_SECOND`` for longer than that;
-                the connection is aborted then.
+            ClientGone: if the connection is closed or broken; or if the client took nothing for
+                ``STALL_SECONDS``, or less than ``LEAST_BYTES_PER_SECOND`` for longer than that,
+                and then the connection is aborted.
         """
         rest: bytes | memoryview = data
         deadline: float | None = None
@@ -120,8 +119,8 @@ class Stream:
     async def _wait_for_room(self, deadline: float) -> None:
         """Wait until more can be sent, but not beyond *deadline*.
 
-        The system calls a socket writable only when a good part of its buffer is free, which a
-        slow reader may take long to reach: so what counts is whether the buffer has shrunk.
+        A socket becomes writable only when much of its buffer is free, which may take a slow
+        reader longer than ``STALL_SECONDS``. So progress is measured by how much is in the buffer.
         """
         while True:
             before = _buffered(self._socket)
@@ -135,7 +134,7 @@ class Stream:
                 raise ClientGone
 
     def abort(self) -> None:
-        """Cut the connection and drop what is not sent yet; pending calls see the end of it."""
+        """Reset the connection and drop unsent data; pending calls return as at its end."""
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         with contextlib.suppress(OSError):
@@ -151,7 +150,7 @@ if sys.platform == "linux":
     import termios
 
     def _buffered(connection: socket.socket) -> int | None:
-        """Return how many bytes the system still holds for the client (ioctl SIOCOUTQ)."""
+        """Return how many bytes the system has not sent yet (SIOCOUTQ, tcp(7) and unix(7))."""
         answer = fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0\0\0\0")
         return int.from_bytes(answer, sys.byteorder)
 

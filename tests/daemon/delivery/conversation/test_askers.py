@@ -57,7 +57,7 @@ async def test_the_answer_is_handed_over_and_comes_nowhere_else(
     assert waiting.delivery.body == "because"
     assert waiting.custody.tokens == [waiting.delivery.lease]
     assert await talk.take("a") == []
-    assert repr(talk.world.broker.askers) == "<Answers: 0 awaited>"
+    assert repr(talk.world.broker.askers) == "<Askers: 0 questions>"
 
 
 async def test_the_notice_is_handed_over_likewise(talk: Talk, nursery: trio.Nursery) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_mailbox.daemon.delivery.sending.limits import check_rate, guard, look_back
-from claude_mailbox.model.limits import MINUTE, Exchange, Exchanged, Guard, Limits
+from claude_mailbox.model.limits import MINUTE, Exchange, Exchanged, Limits, LoopGuard
 from claude_mailbox.refusals import TooManyMessages
 
 LIMITS = Limits(per_minute=5, guard_after=3, hold_after=6, window=10 * MINUTE)
@@ -28,7 +28,7 @@ class Pair:
         messages = [Exchanged(who == sender, at) for who, at in self.written if at > since]
         return Exchange(messages, self.holds)
 
-    def write(self, sender: str, seconds: float = 0) -> Guard | None:
+    def write(self, sender: str, seconds: float = 0) -> LoopGuard | None:
         """Write one message, some seconds after the last one."""
         self.now += round(seconds * 1000)
         told = guard(self.limits, self.exchange(sender), self.now)
@@ -53,7 +53,7 @@ class TestGuard:
         pair.write("a")
         pair.write("b")
         told = pair.write("a", 30)
-        assert told == Guard(3, 6, 10 * MINUTE, pair.now + 10 * MINUTE, holds=True)
+        assert told == LoopGuard(3, 6, 10 * MINUTE, pair.now + 10 * MINUTE, holds=True)
 
     def test_from_the_limit_on_all_is_held(self) -> None:
         """The sixth message is the first that is held; each of them says so."""

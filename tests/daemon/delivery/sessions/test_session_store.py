@@ -212,7 +212,7 @@ class TestEnd:
         registry.start(ONE, client="7-1")
         registry.alive = {"7-1", "8-1"}
         assert registry.end(ONE, client=other, hands_on=hands_on) == ("shop-11111111", False)
-        assert registry.transaction.sessions.listeners() == {ONE}
+        assert registry.transaction.sessions.with_bell() == {ONE}
         assert registry.transaction.sessions.session_of("7-1") == ONE
         registry.alive = {"8-1"}
         assert registry.end(ONE, client=other) == ("shop-11111111", True)
@@ -279,16 +279,16 @@ class TestBells:
             registry.send("bob", name)
         registry.end("ended")
         assert registry.transaction.sessions.waiting() == [("shop-11111111", ONE)]
-        assert registry.transaction.sessions.listeners() == {ONE, "without mail"}
+        assert registry.transaction.sessions.with_bell() == {ONE, "without mail"}
 
     def test_are_not_taken_away_by_others_while_the_client_lives(self, registry: Registry) -> None:
         """Whoever else announces the session; the client itself may."""
         registry.start(ONE, client="7-1")
         registry.alive = {"7-1"}
         registry.start(ONE, has_bell=False)
-        assert registry.transaction.sessions.listeners() == {ONE}
+        assert registry.transaction.sessions.with_bell() == {ONE}
         registry.start(ONE, client="7-1", has_bell=False)
-        assert registry.transaction.sessions.listeners() == set()
+        assert registry.transaction.sessions.with_bell() == set()
 
     def test_do_not_ring_for_mail_on_its_way(self, registry: Registry) -> None:
         """Leased mail is with a reader already."""

@@ -72,7 +72,7 @@ async def test_wrong_tokens_are_refused(tokens: Tokens) -> None:
             await tokens.grant(wrong, f"192.0.2.{number}")
 
 
-async def test_a_token_ends(tokens: Tokens) -> None:
+async def test_an_expired_token_is_refused(tokens: Tokens) -> None:
     """And so does what runs with it."""
     _, text = await tokens.create(["*"], 60_000)
     grant = await tokens.grant(text, HERE)
@@ -82,7 +82,7 @@ async def test_a_token_ends(tokens: Tokens) -> None:
         await trio.sleep_forever()
 
     assert trio.current_time() - began == pytest.approx(60)
-    with pytest.raises(TokenInvalid, match="over"):
+    with pytest.raises(TokenInvalid, match="expired"):
         await tokens.grant(text, HERE)
 
 

@@ -88,7 +88,7 @@ def test_names_and_sessions_are_kept(transaction: Transaction) -> None:
     assert transaction.mailboxes.present_name("robert") == "bob"
     assert transaction.sessions.mailbox_of(SESSION) == "shop-11111111"
     assert transaction.sessions.session_of("7-1") == SESSION
-    assert transaction.sessions.listeners() == {SESSION}
+    assert transaction.sessions.with_bell() == {SESSION}
     assert transaction.sessions.mailbox_of(ENDED_SESSION) is None
 
 

@@ -51,13 +51,13 @@ def test_steps_are_small_and_leave_some_space_for_later(connection: apsw.Connect
     forget_all(transaction)
     before = int(str(connection.pragma("page_count")))
     steps = 1
-    while transaction.space.give_back():
+    while transaction.space.vacuum():
         steps += 1
     after = int(str(connection.pragma("page_count")))
     assert (before - after) / steps <= 64
     assert after < before / 3
     assert int(str(connection.pragma("freelist_count"))) >= 256
-    assert not transaction.space.give_back()
+    assert not transaction.space.vacuum()
     assert connection.pragma("integrity_check") == "ok"
     close_database(connection)
 
@@ -66,7 +66,7 @@ def test_a_database_that_is_in_use_keeps_its_space(connection: apsw.Connection) 
     transaction = create_transaction(connection)
     fill(transaction, 2, at=1)
     size = connection.pragma("page_count")
-    assert not transaction.space.give_back()
+    assert not transaction.space.vacuum()
     assert connection.pragma("page_count") == size
     connection.close()
 
@@ -84,7 +84,7 @@ def test_an_old_database_is_rewritten_once_if_it_is_not_large(
     transaction = create_transaction(connection)
     fill(transaction, 5, at=1)
     forget_all(transaction)
-    assert transaction.space.give_back() is (mode == INCREMENTAL)
+    assert transaction.space.vacuum() is (mode == INCREMENTAL)
     connection.close()
 
 

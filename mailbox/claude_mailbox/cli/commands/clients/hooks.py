@@ -10,7 +10,7 @@ from claude_mailbox.cli import options
 from claude_mailbox.cli.program import hook_program
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.hooks import session as session_hooks
-from claude_mailbox.client.hooks.other_clients import client_hook as run_client_hook
+from claude_mailbox.client.hooks.others.hook import client_hook as run_client_hook
 from claude_mailbox.client.hooks.statusline import statusline as show_statusline
 from claude_mailbox.client.hooks.tool_call import tool_call
 from claude_mailbox.client.identity.naming import git_top_level

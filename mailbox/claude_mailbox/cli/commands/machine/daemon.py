@@ -13,7 +13,7 @@ from claude_mailbox.client.mail import held as holding
 from claude_mailbox.client.reach import startup
 from claude_mailbox.client.reach.address import is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
-from claude_mailbox.client.reach.lock_file import running_daemon
+from claude_mailbox.client.reach.lock_file import is_ours
 from claude_mailbox.errors import DaemonUnreachable, MailboxError
 from claude_mailbox.model.text import visible
 
@@ -54,22 +54,24 @@ def status(url: str | None, as_json: bool) -> int:
       claude-mailbox status --json
     """
     fields: dict[str, object] = {"state": STOPPED}
-    autostart = _autostart_entry()
     daemon = Daemon(url, seconds=startup.HEALTH_SECONDS)
+    is_elsewhere = daemon.address.wants_token
+    autostart = None if is_elsewhere else _autostart_entry()
     try:
         fields |= {"state": RUNNING} | _essentials(daemon.health())
         rows = mail.mailboxes(show_all=True, url=url)
     except DaemonUnreachable as error:
-        fields["state"] = STOPPED if autostart else NOT_INSTALLED
+        fields["state"] = STOPPED if autostart or is_elsewhere else NOT_INSTALLED
         fields["reason"] = str(error)
     else:
         fields["mailboxes"] = len(rows)
         fields["pending"] = sum(n for row in rows if isinstance(n := row.get("pending"), int))
-        held = holding.held(daemon)
+        held = [] if is_elsewhere else holding.held(daemon)
         if held:
             fields["held"] = len(held) if as_json else holding.summary(held)
-    fields["autostart"] = autostart
-    fields["log"] = _log()
+    if not is_elsewhere:
+        fields["autostart"] = autostart
+        fields["log"] = _log()
     _print(fields, as_json=as_json, title=str(fields["state"]))
     return 0 if fields["state"] == RUNNING else DaemonUnreachable.exit_code
 
@@ -141,8 +143,7 @@ def _require_own_daemon(url: str | None) -> None:
     if is_own_daemon(url):
         return
     health = startup.find_running(url)
-    running = running_daemon()
-    if health is None or running is None or health.get("pid") != running.get("pid"):
+    if health is None or not is_ours(health):
         raise MailboxError(
             f"The daemon at {Daemon(url).address} is not that of the home folder"
             f" {paths.home()}: start and stop it where it belongs, or leave out --url and"

@@ -1,4 +1,4 @@
-"""What a session is told about its mailbox when it starts."""
+"""The text with which a session's mailbox is introduced to its model."""
 
 import os
 
@@ -11,7 +11,12 @@ _HOUR = 60  # minutes
 
 
 def introduction(
-    registration: dict[str, object], peer_minutes: int, tools: str | None = None
+    registration: dict[str, object],
+    peer_minutes: int,
+    tools: str | None = None,
+    *,
+    is_known: bool = True,
+    is_shown: bool = False,
 ) -> str:
     """Return the text for the model.
 
@@ -19,9 +24,11 @@ def introduction(
         registration: what the daemon answered to the registration.
         peer_minutes: how long ago the peers were active that it names.
         tools: what the names of our tools begin with; None in Claude Code.
+        is_known: whether our tools know whose call it is.
+        is_shown: whether hooks show mail while the model works.
     """
     is_plugin = "CLAUDE_PLUGIN_ROOT" in os.environ
-    is_filled_in = is_plugin or tools is not None
+    is_filled_in = is_plugin or (tools is not None and is_known)
     if tools is None:
         tools = _PLUGIN_TOOLS if is_plugin else _PLAIN_TOOLS
     name = quoted(str(registration.get("name")))
@@ -43,6 +50,11 @@ def introduction(
         )
         if pending:
             lines.append(f"Unread: {pending}, about to be shown to you.")
+    elif is_shown:
+        lines.append(
+            "Mail comes to you by itself while you work. Do not poll, and do not wait in a loop: end"
+            " your turn."
+        )
     else:
         lines.append(f"Mail that comes while you work waits: take it with {tools}check_inbox.")
         if pending:

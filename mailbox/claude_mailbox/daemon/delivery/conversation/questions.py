@@ -1,19 +1,18 @@
-"""Questions: each ends in exactly one way, and the asker always hears in which.
+"""Questions: each ends in exactly one way, and the asker is always told.
 
 ::
 
-                     a final reply from the asked mailbox to the asker
-             +-----> ANSWERED        the reply tells
+             +-----> ANSWERED        by a final reply from the asked mailbox to the asker
              |
-    OPEN ----+-----> TIMED_OUT       a notice tells, at the moment
+    OPEN ----+-----> TIMED_OUT       a notice says so at once
              |
-             +-----> UNANSWERABLE    a notice tells, within seconds: the asked session has ended, or
+             +-----> UNANSWERABLE    a notice says so within seconds: the asked session has ended, or
                                      it saw the question, finished its turn and was idle for a
-                                     minute; its mailbox was deleted; or the question was returned
-                                     or parked before it could be seen
+                                     minute; its mailbox was deleted; or the question expired or was
+                                     parked before it was delivered
 
-What an end is, the store keeps with the question; it is written in the same transaction as the
-reply or the notice. A reply that comes later is a message like others.
+The outcome is written in the same transaction as the reply or the notice. A later reply is a
+message like others.
 """
 
 from collections.abc import Callable
@@ -23,16 +22,16 @@ from claude_mailbox.model.conversations import TIMED_OUT, UNANSWERABLE, OpenQues
 from claude_mailbox.model.mail import Receipt
 from claude_mailbox.refusals import MutualAsk, Unanswerable
 
-# How long a session is idle that does not mean to answer.
+# A session that saw the question and has been idle for so long will not answer.
 IDLE_MILLISECONDS = 60_000
-# A session that was cleared or restarted is back before this is over.
+# A session that was cleared or resumed is back within this time.
 ENDED_MILLISECONDS = 10_000
 
 
 def why_unanswerable(
     question: OpenQuestion, now: int, is_alive: Callable[[str], bool]
 ) -> str | None:
-    """Return what makes it known that no answer will come, or None."""
+    """Return the reason why no answer will come, or None."""
     if question.is_deleted:
         return "that mailbox was deleted"
     if question.state is None:
@@ -50,14 +49,14 @@ def why_unanswerable(
 
 
 def check_answerable(receipt: Receipt, *, has_ended: bool) -> None:
-    """Check that a question can be answered, as far as anybody knows.
+    """Check that somebody may answer a question.
 
     Args:
-        receipt: of the question.
+        receipt: the question's.
         has_ended: whether the session of the asked mailbox has ended.
 
     Raises:
-        Unanswerable: if it cannot.
+        Unanswerable: if nobody can.
     """
     if receipt.recipient == receipt.sender:
         raise Unanswerable("You cannot ask yourself: leave 'ask' out, or ask another mailbox.")
@@ -84,7 +83,7 @@ def check_not_mutual(change: Change, receipt: Receipt) -> None:
 
 
 def close_overdue(change: Change) -> None:
-    """End the questions whose time is over."""
+    """End the questions whose deadline has passed."""
     for question in change.transaction.conversation.open_questions():
         if question.answer_by <= change.now:
             number, seconds = question.number, (question.answer_by - question.asked_at) / 1000
@@ -97,7 +96,7 @@ def close_overdue(change: Change) -> None:
 
 
 def close_hopeless(change: Change, is_alive: Callable[[str], bool]) -> bool:
-    """End the questions that nobody will answer; return whether others are open."""
+    """End the questions that nobody will answer; return whether any are still open."""
     are_open = False
     for question in change.transaction.conversation.open_questions():
         reason = why_unanswerable(question, change.now, is_alive)
@@ -113,7 +112,7 @@ def close_hopeless(change: Change, is_alive: Callable[[str], bool]) -> bool:
 
 
 def close(change: Change, question: int, outcome: str, sentence: str) -> None:
-    """End a question without an answer, and say so to its asker."""
+    """End a question without an answer, and notify its asker."""
     conversation = change.transaction.conversation
     conversation.close(question, outcome)
     change.messages.add(question)

@@ -1,9 +1,9 @@
-"""What a send does besides storing the message: replies, and the answers to questions."""
+"""What a send does besides storing the message: replies, questions and answers."""
 
 from dataclasses import replace
 
 from claude_mailbox.daemon.delivery.conversation import questions
-from claude_mailbox.daemon.delivery.conversation.answers import Asker
+from claude_mailbox.daemon.delivery.conversation.askers import Asker
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Receipt
@@ -11,11 +11,11 @@ from claude_mailbox.refusals import NotFound, Unanswerable
 
 
 def address(change: Change, draft: Draft, number: int) -> tuple[int, Draft]:
-    """Return the thread of a reply to message *number*, and the reply as it is addressed.
+    """Address a reply to message *number*; return its thread and the addressed draft.
 
     Raises:
-        NotFound: if the sender has neither sent nor got the original.
-        Unanswerable: if the daemon wrote that, and the reply is for nobody else.
+        NotFound: if the sender has neither sent nor got that message.
+        Unanswerable: if it is a notice of the daemon, and the reply names no other receiver.
     """
     original = change.transaction.conversation.original(number, draft.sender)
     if original is None:
@@ -33,7 +33,7 @@ def address(change: Change, draft: Draft, number: int) -> tuple[int, Draft]:
 
 
 def arrive(change: Change, number: int, reply_to: int | None, mailbox: str, *, quiet: bool) -> None:
-    """Note a message that waits in *mailbox* from now on, and the question that it answers."""
+    """Note that a message waits in *mailbox* from now on; end the question that it answers."""
     if reply_to is not None:
         change.messages.add(reply_to)
         question = change.transaction.conversation.answer(number)
@@ -43,9 +43,9 @@ def arrive(change: Change, number: int, reply_to: int | None, mailbox: str, *, q
 
 
 def ask(change: Change, receipt: Receipt, asker: Asker | None, *, has_ended: bool) -> None:
-    """Let *asker*, if there is one, wait for the answer to the question that was just stored.
+    """Check a question that was just stored, and register its *asker*, if there is one.
 
-    If he repeats a question that has ended, what ended it is leased for him if it still waits.
+    If the question is a repetition and has ended, lease what ended it, if that still waits.
 
     Raises:
         Unanswerable: if nobody can answer it, such as when the asked session *has_ended*.

@@ -1,15 +1,15 @@
-"""What happens to messages at their times: delays end, times to live and deadlines run out.
+"""Delays, times to live, and deadlines of questions.
 
 ::
 
-    send with a delay                    its time comes
-    -----------------> not visible yet -----------------> waits, as if sent now
+    sent with a delay                  the delay is over
+    -----------------> not visible yet -----------------> waiting, as if sent now
                              |                              |
                              |  not delivered within its    |
                              +-- time to live --------------+---> expired: its sender gets a notice
 
-Somebody who holds the message when its time runs out may confirm it still; it expires when it would
-wait again.
+A message that is leased when its time to live is over can still be acked; if it is released
+instead, it expires.
 """
 
 from claude_mailbox.daemon.delivery.conversation import questions, sending
@@ -18,20 +18,20 @@ from claude_mailbox.model.conversations import EXPIRED, UNANSWERABLE, Returned
 
 
 def advance(change: Change) -> None:
-    """Let happen what is due by now."""
+    """Do everything that is due by now."""
     for returned in change.transaction.conversation.take_back(change.now):
         sentence = (
             f"Your message {returned.number} to '{returned.recipient}' has expired: it was not"
             " delivered within its time to live. It is kept in your history."
         )
-        give_back(change, returned, EXPIRED, sentence)
+        notify_sender(change, returned, EXPIRED, sentence)
     for each in change.transaction.conversation.show_delayed(change.now):
         sending.arrive(change, each.number, each.reply_to, each.recipient, quiet=each.is_quiet)
     questions.close_overdue(change)
 
 
-def give_back(change: Change, returned: Returned, notice: str, sentence: str) -> None:
-    """Tell the sender of a message that it went undelivered; no notice answers a notice."""
+def notify_sender(change: Change, returned: Returned, notice: str, sentence: str) -> None:
+    """Notify the sender of a message that went undelivered; never about a notice."""
     number = returned.number
     change.messages.add(number)
     if returned.is_open_question:

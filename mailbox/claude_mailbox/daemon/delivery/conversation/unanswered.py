@@ -1,4 +1,4 @@
-"""Looks now and then for questions that nobody will answer, and tells their askers."""
+"""Finds questions that nobody will answer, and notifies their askers."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from claude_mailbox.daemon.delivery.conversation import questions
-from claude_mailbox.daemon.delivery.conversation.answers import Answers
+from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
-from claude_mailbox.daemon.delivery.sessions import processes
+from claude_mailbox.daemon.delivery.parties import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError
@@ -19,27 +19,27 @@ LOOK_SECONDS = 5.0
 
 
 class Unanswered:
-    """The look-out.
+    """Looks for such questions every few seconds.
 
     Args:
         ledger: where questions are kept.
         clock: returns the time in milliseconds since the epoch.
-        askers: who waits for answers in their requests.
-        tell: told of what became of questions.
+        askers: callers that wait for answers.
+        publish: wakes whoever a committed change concerns.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         clock: Callable[[], int],
-        askers: Answers,
-        tell: Callable[[Change], Awaitable[None]],
+        askers: Askers,
+        publish: Callable[[Change], Awaitable[None]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._askers = askers
-        self._tell = tell
-        # Of a former life of the daemon some may be open.
+        self._publish = publish
+        # Some may be open from an earlier run of the daemon.
         self._are_open = trio.Event()
         self._are_open.set()
 
@@ -48,7 +48,7 @@ class Unanswered:
         self._are_open.set()
 
     async def look(self) -> bool:
-        """End the questions that nobody will answer; return whether others are open."""
+        """End the questions that nobody will answer; return whether any are still open."""
         now = self._clock()
 
         def job(transaction: Transaction) -> tuple[Change, bool]:
@@ -56,7 +56,7 @@ class Unanswered:
             return change, questions.close_hopeless(change, processes.is_alive)
 
         change, are_open = await self._ledger.run(job, durable=False)
-        await self._tell(change)
+        await self._publish(change)
         return are_open
 
     async def serve(self) -> None:

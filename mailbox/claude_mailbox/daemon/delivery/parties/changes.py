@@ -1,10 +1,10 @@
-"""Tells who looks on that something has changed: the pages of the inbox."""
+"""Wakes whoever shows the state of the mailboxes, such as an inbox page, after each change."""
 
 import trio
 
 
 class Changes:
-    """Counts changes, and wakes who waits for one. A note costs next to nothing.
+    """Counts changes, and wakes tasks that wait for one.
 
     Attributes:
         count: how many there were.
@@ -22,7 +22,7 @@ class Changes:
             self._event = None
 
     async def wait(self, count: int) -> None:
-        """Wait until there were more than *count*."""
+        """Wait until there were more than *count* changes."""
         while self.count <= count:
             if self._event is None:
                 self._event = trio.Event()

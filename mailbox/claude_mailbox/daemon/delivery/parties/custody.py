@@ -1,4 +1,4 @@
-"""Who answers for leased messages on their way out of the broker."""
+"""Who is responsible for leases, from the claim until the message has arrived or is released."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -7,13 +7,13 @@ from claude_mailbox.daemon.delivery.parties.waiters import Waiter
 
 
 class Custodian(Protocol):
-    """Answers for leased messages on their way out."""
+    """Is responsible for the leases of one response."""
 
     lease_seconds: float | None
-    """Explicit lease asked for, or None for one that is bound to the connection."""
+    """How long explicit leases last, or None for leases that are bound to the connection."""
 
     def take(self, tokens: Sequence[str]) -> None:
-        """Become responsible for these leases. Synchronous: nothing may come between."""
+        """Become responsible for these leases. Synchronous, so that it cannot be cancelled."""
         ...
 
     async def attend(self, waiter: Waiter) -> None:
@@ -22,12 +22,12 @@ class Custodian(Protocol):
 
 
 class Follower(Custodian, Protocol):
-    """A custodian of a stream, which wants to know which of its leases have ended."""
+    """A custodian that is told when its leases end, as a stream of messages needs it."""
 
     def ended(self, tokens: Iterable[str]) -> None:
-        """Take note that these leases were acked or released."""
+        """Called when these leases were acked or released; some may be another custodian's."""
         ...
 
     def extended(self, tokens: Iterable[str], seconds: float) -> None:
-        """Take note that these leases last *seconds* from now."""
+        """Called when these leases were extended to *seconds* from now."""
         ...

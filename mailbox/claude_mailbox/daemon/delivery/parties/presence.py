@@ -1,8 +1,8 @@
-"""Who was here when: kept in memory and written down now and then.
+"""When each mailbox was last used: kept in memory, and written to the database now and then.
 
-A commit for every request that only says "I am here" would cost more than the request. So the
-first sight of a name registers its mailbox, later ones are a dict entry until the next flush,
-which rides on a list, a sweep or the shutdown.
+A commit for each request would cost more than the request. So only the first request of a name
+registers its mailbox; later ones set a dict entry, which is written every 30 seconds, with a list or
+a sweep, and at the shutdown.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from claude_mailbox.daemon.store.ledger import Ledger
 
 
 class Presence:
-    """Last sights by present name, newer than what the database knows.
+    """When mailboxes were last used, by present name, where the database does not know it yet.
 
     Args:
-        ledger: where they are written down.
+        ledger: where it is written.
         clock: returns the time in milliseconds since the epoch.
     """
 
@@ -28,20 +28,17 @@ class Presence:
         return f"<Presence: {len(self._present)} names, {len(self._unwritten)} unwritten>"
 
     async def touch(self, name: str) -> str:
-        """Note that the owner of *name* is here; return the mailbox's present name.
-
-        A new name gets its mailbox.
-        """
+        """Note that *name* is used, and make its mailbox if it is new; return its present name."""
         if name not in self._present:
             now = self._clock()
             names = self._present
-            # Nothing is lost with it in a power cut: the next request makes it again.
+            # Not durable: after a power cut the next request registers it again.
             present = await self._ledger.run(
                 lambda transaction: transaction.mailboxes.register(name, now),
                 durable=False,
                 brief=True,
             )
-            # Into the dict of before the wait: if names were forgotten since, this one is, too.
+            # Into the dict of before the wait: ``forget_names`` may have replaced it meanwhile.
             names[name] = present
         else:
             present = self._present[name]
@@ -49,10 +46,7 @@ class Presence:
         return present
 
     async def present(self, name: str) -> str:
-        """Return the present name for *name*, which is itself when it is unknown.
-
-        It makes no mailbox, and is no sight of its owner.
-        """
+        """Return the present name for *name*, or *name* if it is unknown. Notes nothing."""
         known = self._present.get(name)
         if known is not None:
             return known
@@ -62,28 +56,28 @@ class Presence:
         return found or name
 
     def note(self, present: str) -> None:
-        """Note a sight of a mailbox that is known to exist."""
+        """Note that a mailbox is used, which is known to exist."""
         self._unwritten[present] = self._clock()
 
     def last_seen(self, present: str) -> int | None:
-        """Return the last unwritten sight, if there is one; safe to call from any thread."""
+        """Return when a mailbox was last used, if that is unwritten; safe from any thread."""
         return self._unwritten.get(present)
 
     def forget_names(self) -> None:
-        """Look names up again from now on: some were renamed or deleted."""
+        """Forget present names, because some were renamed or deleted."""
         self._present = {}
 
     def take(self) -> dict[str, int]:
-        """Return what is unwritten and count it as written; give it back by ``restore``."""
+        """Return what is unwritten and count it as written; ``restore`` undoes that."""
         unwritten, self._unwritten = self._unwritten, {}
         return unwritten
 
     def restore(self, seen: dict[str, int]) -> None:
-        """Take back what could not be written."""
+        """Count what ``take`` returned as unwritten again."""
         self._unwritten = seen | self._unwritten
 
     async def flush(self) -> None:
-        """Write everything down."""
+        """Write everything to the database."""
         seen = self.take()
         if not seen:
             return

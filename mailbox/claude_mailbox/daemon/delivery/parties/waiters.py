@@ -1,10 +1,10 @@
-"""Lines of waiters, one a mailbox, first in, first out. Knows no SQL and no HTTP.
+"""Lines of waiters, one for each mailbox, first in, first out.
 
-The rule that makes it right: everybody joins the line before looking for mail, even when some is
-there; only the front of the line looks; and whoever leaves, for whatever reason, calls the next.
-So nobody is overtaken, and mail that comes while nobody looks is looked for by the next front.
+Every waiter joins the line before it looks for mail, even when mail is there; only the first in line
+looks; and a waiter that leaves, for whatever reason, calls the next. So nobody is overtaken, and no
+mail is overlooked.
 
-A line is a dict, which keeps the order of joining and lets a cancelled waiter go in O(1).
+A line is a dict, which keeps the order and removes a cancelled waiter in O(1).
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from claude_mailbox.errors import MailboxError, QuotaFull
 
 
 class Waiter:
-    """One place in a line. ``turn`` returns whenever it is time to look."""
+    """A waiter in a line, or for a receipt or an answer. ``turn`` returns when it should look."""
 
     __slots__ = ("_called", "_dismissed", "_interrupt", "name")
 
@@ -47,12 +47,12 @@ class Waiter:
         return self._called.is_set()
 
     async def called(self) -> None:
-        """Wait to be called, and stay so: ``turn`` is what re-arms."""
+        """Wait to be called, without the re-arming that ``turn`` does."""
         await self._called.wait()
 
     @contextmanager
     def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Have *interrupt* called when the waiter is, during the ``with`` block."""
+        """Call *interrupt* when the waiter is called during the ``with`` block."""
         self._interrupt = interrupt
         try:
             yield
@@ -60,12 +60,12 @@ class Waiter:
             self._interrupt = None
 
     async def turn(self) -> None:
-        """Wait to be called, and re-arm, so that a call during the look is not missed.
+        """Wait to be called, and re-arm, so that a later call is not missed.
 
-        A call that has come already is answered even inside a cancelled scope.
+        After a call it returns at once, even in a cancelled scope.
 
         Raises:
-            MailboxError: the reason of the dismissal.
+            MailboxError: the reason of ``dismiss``.
         """
         if not self._called.is_set():
             await self._called.wait()
@@ -75,10 +75,10 @@ class Waiter:
 
 
 class WaiterLines:
-    """All lines. Every method but ``Waiter.turn`` is synchronous and does no I/O.
+    """All lines. Synchronous, no I/O.
 
     Args:
-        limit: how many waiters one line takes.
+        limit: how many waiters one line may have.
     """
 
     def __init__(self, limit: int) -> None:
@@ -91,11 +91,11 @@ class WaiterLines:
 
     @contextmanager
     def join(self, name: str) -> Iterator[Waiter]:
-        """Stand at the end of the line for the duration of the ``with`` block.
+        """Join the end of a mailbox's line for the duration of the ``with`` block.
 
         Raises:
             QuotaFull: if the line is full.
-            MailboxError: if the lines are closed.
+            ShuttingDown: if the lines are closed.
         """
         if self._closed is not None:
             raise self._closed
@@ -124,7 +124,7 @@ class WaiterLines:
             del self._lines[waiter.name]
 
     def call_front(self, name: str) -> bool:
-        """Make the first waiter look; return whether there is one."""
+        """Call the first waiter of a line; return whether there is one."""
         line = self._lines.get(name)
         if not line:
             return False
@@ -132,26 +132,26 @@ class WaiterLines:
         return True
 
     def dismiss(self, name: str, reason: MailboxError) -> int:
-        """Send the whole line away with *reason*; return how many that were."""
+        """Make all waiters of a line raise *reason*; return how many there were."""
         line = self._lines.pop(name, {})
         for waiter in line:
             waiter.dismiss(reason)
         return len(line)
 
     def close(self, reason: MailboxError) -> None:
-        """Send everybody away with *reason*, newcomers too."""
+        """Make all waiters raise *reason*, now and later."""
         self._closed = reason
         for name in list(self._lines):
             self.dismiss(name, reason)
 
     def count(self, name: str) -> int:
-        """Return how many wait for mail to *name*."""
+        """Return how many waiters a mailbox has."""
         return len(self._lines.get(name, ()))
 
     def watched(self) -> list[str]:
-        """Return the names that somebody waits at."""
+        """Return the mailboxes that have waiters."""
         return [name for name, line in self._lines.items() if line]
 
     def total(self) -> int:
-        """Return how many wait in all lines."""
+        """Return how many waiters there are."""
         return sum(len(line) for line in self._lines.values())

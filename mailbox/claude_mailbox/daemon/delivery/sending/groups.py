@@ -1,27 +1,27 @@
-"""Groups: who gets what is written to ``@name``.
+"""Groups: who gets a message to ``@name``.
 
-There are three kinds. To ``@all`` belong the sessions that were active in the last hour, to
-``@<project>`` the sessions of that project; nobody joins these. Any other group has the members
-that joined it.
+There are three kinds. ``@all`` has the sessions that were active in the last hour, and
+``@<project>`` the sessions of that project; nobody joins these. Any other group has the members that
+joined it.
 
-A session whose client was killed belongs to none of the first two. What is written to ``@all`` rings
-nobody, unless it is urgent.
+A session whose client was killed is in neither ``@all`` nor its project's group. Mail to ``@all``
+rings nobody unless its urgency is high.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from claude_mailbox.daemon.delivery.parties import processes
 from claude_mailbox.daemon.delivery.parties.presence import Presence
-from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.drafts import ALL, Draft
-from claude_mailbox.model.groups import PREFIX, Group, Place
+from claude_mailbox.model.groups import PREFIX, Group, ProjectSession
 from claude_mailbox.model.mail import GroupReceipt, Receipt
 from claude_mailbox.refusals import ConfirmationNeeded, EmptyGroup
 
-# More receivers than this need the sender's word that they are meant.
+# A message to more receivers than this needs ``confirm``.
 CONFIRM_ABOVE = 5
 _ACTIVE_MILLISECONDS = 3600 * 1000
 
@@ -31,7 +31,7 @@ class Groups:
 
     Args:
         ledger: where members are kept.
-        presence: knows who was here since that was written down.
+        presence: knows who was active since that was last written.
         clock: returns the time in milliseconds since the epoch.
         max_recipients: how many one message may go to.
     """
@@ -53,7 +53,7 @@ class Groups:
         now = self._clock()
 
         def job(transaction: Transaction) -> Group:
-            if name == ALL or name in _projects(transaction.groups.places()):
+            if name == ALL or name in _projects(transaction.groups.project_sessions()):
                 whose = "all active sessions" if name == ALL else "all sessions of that project"
                 raise BadRequest(f"'{name}' is the group of {whose}: nobody joins or leaves it.")
             transaction.groups.join(name, mailbox, now)
@@ -73,14 +73,17 @@ class Groups:
     async def groups(self) -> Sequence[Group]:
         """Return all groups that somebody belongs to, by name."""
         now = self._clock()
-        joined, places = await self._ledger.run(
-            lambda transaction: (transaction.groups.members(), transaction.groups.places()),
+        joined, sessions = await self._ledger.run(
+            lambda transaction: (
+                transaction.groups.members(),
+                transaction.groups.project_sessions(),
+            ),
             durable=False,
         )
-        living = self._living(places, now)
+        running = self._running(sessions, now)
         found = [
-            Group(name, _kind(name, living), _members(name, joined, living, now))
-            for name in sorted({ALL, *joined, *_projects(living)})
+            Group(name, _kind(name, running), _members(name, joined, running, now))
+            for name in sorted({ALL, *joined, *_projects(running)})
         ]
         return [group for group in found if group.members]
 
@@ -94,14 +97,14 @@ class Groups:
         """Store a copy for each member but the sender, within a job of the ledger.
 
         Args:
-            transaction: that of the job.
-            draft: what is sent to the group.
+            transaction: the job's.
+            draft: the message to the group.
             now: milliseconds since the epoch.
             store: stores one copy.
 
         Raises:
-            EmptyGroup: if there is no such member.
-            ConfirmationNeeded: if there are many, and the draft does not say that this is meant.
+            EmptyGroup: if there is no member but the sender.
+            ConfirmationNeeded: if there are many, and the draft does not confirm that.
             BadRequest: if there are too many.
         """
         first = transaction.groups.sent_before(draft, now)
@@ -119,8 +122,8 @@ class Groups:
     def _check(self, draft: Draft, names: Sequence[str]) -> None:
         if not names:
             raise EmptyGroup(
-                f"Nobody is in the group '{draft.to}' but you, if anybody: 'claude-mailbox groups'"
-                " lists the groups. Nothing was stored."
+                f"The group '{draft.to}' has no other members: 'claude-mailbox groups' lists the"
+                " groups. Nothing was stored."
             )
         if len(names) > self._max_recipients:
             raise BadRequest(
@@ -130,27 +133,29 @@ class Groups:
         if len(names) > CONFIRM_ABOVE and not draft.is_confirmed:
             raise ConfirmationNeeded(
                 f"The message would go to {len(names)} mailboxes, and nothing was stored: send it"
-                " again with 'confirm' true if that is meant.",
+                " again with 'confirm' true if you mean that.",
                 list(names),
             )
 
     def members(self, transaction: Transaction, name: str, now: int) -> Sequence[str]:
         """Return who belongs to a group, within a job of the ledger."""
-        living = self._living(transaction.groups.places(), now)
-        return _members(name, transaction.groups.members(name), living, now)
+        running = self._running(transaction.groups.project_sessions(), now)
+        return _members(name, transaction.groups.members(name), running, now)
 
-    def _living(self, places: Iterable[Place], now: int) -> Sequence[Place]:
-        """Return where sessions work whose client lives, or was there lately if nobody knows it."""
+    def _running(self, sessions: Iterable[ProjectSession], now: int) -> Sequence[ProjectSession]:
+        """Return the sessions whose client runs, or that were lately active if that is unknown."""
         found = []
-        for place in places:
-            seen = self._presence.last_seen(place.mailbox) or 0
-            active_at = max(place.active_at, seen)
-            if place.clients:
-                is_alive = any(processes.is_alive(key) for key in place.clients)
+        for session in sessions:
+            seen = self._presence.last_seen(session.mailbox) or 0
+            active_at = max(session.active_at, seen)
+            if session.clients:
+                is_alive = any(processes.is_alive(key) for key in session.clients)
             else:
                 is_alive = _is_active(active_at, now)
             if is_alive:
-                found.append(Place(place.mailbox, place.project, active_at, place.clients))
+                found.append(
+                    ProjectSession(session.mailbox, session.project, active_at, session.clients)
+                )
         return found
 
 
@@ -168,26 +173,26 @@ def _receipt(draft: Draft, copies: Sequence[Receipt]) -> GroupReceipt:
 
 
 def _members(
-    name: str, joined: Mapping[str, Sequence[str]], living: Iterable[Place], now: int
+    name: str, joined: Mapping[str, Sequence[str]], running: Iterable[ProjectSession], now: int
 ) -> Sequence[str]:
     if name == ALL:
-        return [place.mailbox for place in living if _is_active(place.active_at, now)]
-    project = [place.mailbox for place in living if _group_of(place) == name]
+        return [session.mailbox for session in running if _is_active(session.active_at, now)]
+    project = [session.mailbox for session in running if _group_of(session) == name]
     return list(dict.fromkeys([*joined.get(name, ()), *project]))
 
 
-def _kind(name: str, living: Iterable[Place]) -> str:
+def _kind(name: str, running: Iterable[ProjectSession]) -> str:
     if name == ALL:
         return "all"
-    return "project" if name in _projects(living) else "joined"
+    return "project" if name in _projects(running) else "joined"
 
 
-def _projects(places: Iterable[Place]) -> set[str]:
-    return {group for place in places if (group := _group_of(place)) is not None}
+def _projects(sessions: Iterable[ProjectSession]) -> set[str]:
+    return {group for session in sessions if (group := _group_of(session)) is not None}
 
 
-def _group_of(place: Place) -> str | None:
-    return None if place.project is None else PREFIX + place.project
+def _group_of(session: ProjectSession) -> str | None:
+    return None if session.project is None else PREFIX + session.project
 
 
 def _is_active(active_at: int, now: int) -> bool:

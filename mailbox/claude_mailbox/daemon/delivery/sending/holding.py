@@ -1,8 +1,8 @@
-"""Messages that are held for the user, because two sessions write to each other without end."""
+"""Messages that are held for the user, because two sessions keep writing to each other."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from claude_mailbox.daemon.delivery.conversation.answers import Answers
+from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.conversation.sending import arrive
 from claude_mailbox.daemon.store.ledger import Ledger
@@ -10,7 +10,7 @@ from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.history import HistoryPage
 from claude_mailbox.model.limits import Held
 
-# How many are listed.
+# Most messages in a list.
 LIMIT = 1000
 
 
@@ -20,40 +20,41 @@ class Holding:
     Args:
         ledger: where they are kept.
         clock: returns the time in milliseconds since the epoch.
-        askers: who waits for answers in their requests.
-        tell: says what a committed job has to tell.
+        askers: callers that wait for answers.
+        publish: wakes whoever a committed change concerns.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         clock: Callable[[], int],
-        askers: Answers,
-        tell: Callable[[Change], Awaitable[None]],
+        askers: Askers,
+        publish: Callable[[Change], Awaitable[None]],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._askers = askers
-        self._tell = tell
+        self._publish = publish
 
     async def held(self) -> Sequence[Held]:
-        """Return the messages that are held, oldest first."""
+        """Return held messages, oldest first."""
         return await self._ledger.run(
             lambda transaction: transaction.exchanges.held(LIMIT), durable=False
         )
 
     async def entries(self, *, limit: int, excerpt: int) -> HistoryPage:
-        """Return the messages that are held, newest first, with the beginnings of their texts."""
+        """Return held messages, newest first, each with the first *excerpt* characters."""
         return await self._ledger.run(
             lambda transaction: transaction.overview.held(limit=limit, excerpt=excerpt),
             durable=False,
         )
 
     async def release(self, mailbox: str | None = None, peer: str | None = None) -> Sequence[int]:
-        """Put what is held back in line, or what *mailbox* sent and is to get, or with *peer* alone.
+        """Let held messages wait for delivery; return their numbers.
 
-        Returns:
-            The numbers of the messages.
+        Args:
+            mailbox: release what this mailbox sent or is to get; None for all messages.
+            peer: of those, only what it exchanged with this one.
         """
         now = self._clock()
 
@@ -62,12 +63,12 @@ class Holding:
             return release(change, mailbox, peer), change
 
         numbers, change = await self._ledger.run(job)
-        await self._tell(change)
+        await self._publish(change)
         return numbers
 
 
 def release(change: Change, mailbox: str | None, peer: str | None = None) -> Sequence[int]:
-    """Put what is held back in line, within a job of the ledger, and let nothing count any more."""
+    """Release held messages within a job, and reset the counts of their senders."""
     numbers, arrivals = change.transaction.exchanges.release(change.now, mailbox, peer)
     for each in arrivals:
         arrive(change, each.number, each.reply_to, each.recipient, quiet=each.is_quiet)

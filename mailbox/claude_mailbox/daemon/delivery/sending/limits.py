@@ -1,51 +1,53 @@
-"""Limits on what is written to sessions: so many messages a minute, and no loops.
+"""Limits on messages to sessions: a number per minute, and no endless exchanges.
 
-Two models that answer each message with thanks would go on for ever. So what two sessions write to
-each other is counted until a user enters a prompt in one of them::
+Two models that thank each other for each message would never stop. So the messages between two
+sessions are counted until a user enters a prompt in one of them::
 
              guard_after                 hold_after
     quiet ---------------> told once ---------------> held
       ^                        |                        |
-      |    a prompt of a user, |                        | a prompt of a user,
-      +---- or the time -------+                        | or the user releases it
+      |   a user's prompt, or  |                        | a user's prompt, or
+      +-- the window is over --+                        | the user releases them
       +-------------------------------------------------+
 
-What is held is stored, and goes back into its place in the line when it is released. While some is
-held between two sessions, all that follows is, too: nothing overtakes it.
-
-The functions decide, and know no database.
+A held message is stored, and keeps its place in the line. While one is held between two sessions,
+later ones are held, too, so that none overtakes it.
 """
 
 from collections.abc import Mapping, Sequence
 
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.model.limits import MINUTE, Exchange, Guard, Limits
+from claude_mailbox.model.limits import MINUTE, Exchange, Limits, LoopGuard
 from claude_mailbox.model.mail import Receipt
 from claude_mailbox.model.names import is_reserved
 from claude_mailbox.model.sessions import SessionFacts
 from claude_mailbox.model.times import iso_time
 from claude_mailbox.refusals import TooManyMessages
 
-# By mailbox; each with the keys of the client processes that run it.
-Sessions = Mapping[str, tuple[SessionFacts, Sequence[str]]]
+# The session of each mailbox, and the keys of the client processes that run it.
+SessionsByMailbox = Mapping[str, tuple[SessionFacts, Sequence[str]]]
 
 
 def count(
-    limits: Limits, transaction: Transaction, receipt: Receipt, sessions: Sessions, now: int
-) -> Guard | None:
-    """Let a message count that was just stored, and hold it if there are too many.
+    limits: Limits,
+    transaction: Transaction,
+    receipt: Receipt,
+    sessions: SessionsByMailbox,
+    now: int,
+) -> LoopGuard | None:
+    """Count a message that was just stored, and hold it if there are too many.
 
-    Of one that no session gets nothing is counted, nor of what the daemon or its user writes.
+    Only messages to running sessions count, and none by the daemon or the user.
 
     Args:
-        limits: how many are too many.
-        transaction: that of the job which stored it.
-        receipt: of the message.
+        limits: the configured limits.
+        transaction: the job's.
+        receipt: the message's.
         sessions: those of the recipient.
         now: milliseconds since the epoch.
 
     Returns:
-        What the sender is told, None for nothing.
+        What the sender is told, or None.
 
     Raises:
         TooManyMessages: if it is one too many for this minute.
@@ -69,13 +71,13 @@ def count(
     return told
 
 
-def _is_running(sessions: Sessions, mailbox: str) -> bool:
+def _is_running(sessions: SessionsByMailbox, mailbox: str) -> bool:
     return mailbox in sessions and sessions[mailbox][0].state != "ended"
 
 
 def look_back(limits: Limits, now: int) -> int:
-    """Return since when messages must be known in order to decide, in milliseconds."""
-    # Twice: what counts now depends on what was told before.
+    """Return from when on messages must be known, in milliseconds since the epoch."""
+    # Twice the window: whether the sender was told before depends on what counted then.
     return now - max(2 * limits.window, MINUTE)
 
 
@@ -101,11 +103,11 @@ def check_rate(limits: Limits, exchange: Exchange, now: int, recipient: str) -> 
     )
 
 
-def guard(limits: Limits, exchange: Exchange, now: int) -> Guard | None:
-    """Return what the sender of one more message is told, None for nothing.
+def guard(limits: Limits, exchange: Exchange, now: int) -> LoopGuard | None:
+    """Return what the sender of one more message is told, or None.
 
-    A sender is told once when there are enough messages to tell of, and again when that has passed
-    and comes again; and of each message that is held.
+    A sender is told once when *guard_after* is reached, again when it is reached anew, and of each
+    message that is held.
     """
     used = _count(exchange, len(exchange.messages), now, limits.window) + 1
     is_held = exchange.is_held or 0 < limits.hold_after <= used
@@ -113,7 +115,7 @@ def guard(limits: Limits, exchange: Exchange, now: int) -> Guard | None:
         0 < limits.guard_after <= used and _last_used(limits, exchange) < limits.guard_after
     ):
         return None
-    return Guard(
+    return LoopGuard(
         used=used,
         limit=limits.hold_after or limits.guard_after,
         window=limits.window,
@@ -123,12 +125,12 @@ def guard(limits: Limits, exchange: Exchange, now: int) -> Guard | None:
 
 
 def _count(exchange: Exchange, end: int, now: int, window: int) -> int:
-    """Return how many of the first *end* messages count at that time."""
+    """Return how many of the first *end* messages are in the window that ends at *now*."""
     return sum(each.at > now - window for each in exchange.messages[:end])
 
 
 def _last_used(limits: Limits, exchange: Exchange) -> int:
-    """Return how many messages counted when the sender wrote the last time, that one included."""
+    """Return how many messages counted when the sender last wrote, that message included."""
     for index in range(len(exchange.messages) - 1, -1, -1):
         each = exchange.messages[index]
         if each.is_own:

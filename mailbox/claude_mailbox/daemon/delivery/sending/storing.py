@@ -1,7 +1,6 @@
-"""Stores what is sent, within a job of the ledger: to one mailbox, or a copy for each of a group.
+"""Stores a message within a job: one for a mailbox, or a copy for each member of a group.
 
-On top of what `conversation.sending` does: limits count a message, and may have it held; and who
-writes to a name that nobody knows is told which others he may have meant.
+Beside that it applies the limits, and suggests other names for a mailbox that nobody has used.
 """
 
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from claude_mailbox.daemon.delivery.conversation import sending
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.sending import limits
 from claude_mailbox.daemon.delivery.sending.groups import Groups
-from claude_mailbox.daemon.delivery.sending.limits import Sessions
+from claude_mailbox.daemon.delivery.sending.limits import SessionsByMailbox
 from claude_mailbox.daemon.delivery.sending.suggestions import Suggestions
 from claude_mailbox.daemon.store.operations.mail import LookUpPresence
 from claude_mailbox.errors import BadRequest
@@ -27,9 +26,9 @@ class Sending:
     """Stores messages.
 
     Args:
-        config: limits.
-        groups: knows who belongs to them.
-        presence: says of a mailbox when it was seen last, and whether it is watched.
+        config: has the limits.
+        groups: knows the members of groups.
+        presence: returns when a mailbox was last seen, and whether it is watched.
     """
 
     def __init__(self, config: Config, groups: Groups, presence: LookUpPresence) -> None:
@@ -45,18 +44,18 @@ class Sending:
             user=config.user_mailbox,
         )
 
-    def store(self, change: Change, draft: Draft) -> tuple[Receipt, Sessions]:
-        """Store one message; also return the sessions that have its mailbox.
+    def store(self, change: Change, draft: Draft) -> tuple[Receipt, SessionsByMailbox]:
+        """Store one message; return its receipt, and the session of the mailbox.
 
         Raises:
-            BadRequest: if it asks a group.
+            BadRequest: if it is a question to a group.
             MailboxError: see ``Broker.send``.
         """
         if draft.ask is not None and is_group(draft.to):
             raise BadRequest(
                 "A question goes to one mailbox, so that it is known who has to answer: ask a member"
-                " of the group ('claude-mailbox groups' lists them), or leave 'ask' out; whoever"
-                " answers then replies to you."
+                " of the group ('claude-mailbox groups' lists them), or leave 'ask' out; members"
+                " can still reply."
             )
         thread = None
         if draft.reply_to is not None:
@@ -74,11 +73,13 @@ class Sending:
             )
         return receipt, sessions
 
-    def distribute(self, change: Change, draft: Draft) -> tuple[GroupReceipt | Receipt, Sessions]:
+    def distribute(
+        self, change: Change, draft: Draft
+    ) -> tuple[GroupReceipt | Receipt, SessionsByMailbox]:
         """Store a copy for each member of a group, or one message for a mailbox of that name.
 
         Returns:
-            The receipt, and the sessions that have the mailboxes.
+            The receipt, and the sessions of the mailboxes.
 
         Raises:
             MailboxError: see ``Broker.send_to_group``.
@@ -98,8 +99,10 @@ class Sending:
             found = dict(change.transaction.shown.facts())
         return receipt, found
 
-    def _complete(self, change: Change, draft: Draft, receipt: Receipt, sessions: Sessions) -> None:
-        """Complete the receipt of what was just stored, or raise why it must not be."""
+    def _complete(
+        self, change: Change, draft: Draft, receipt: Receipt, sessions: SessionsByMailbox
+    ) -> None:
+        """Add suggestions and limits to the receipt, or raise why the message is refused."""
         transaction, now = change.transaction, change.now
         if not receipt.known:
             names = self._suggestions.names(transaction, receipt.recipient, receipt.sender, now)

@@ -1,7 +1,6 @@
-"""Which names a sender may have meant who wrote to a mailbox that nobody knows.
+"""Which mailboxes a sender may have meant who wrote to a name that nobody has used.
 
-Names that are close come first, then mailboxes of the sender's own project; of equal ones the last
-used. The functions know no database.
+Similar names come first, then mailboxes of the sender's project; among equals, the last used.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,11 +10,11 @@ from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.groups import Candidate
 
 LIMIT = 3
-# How many of the mailboxes used last are compared: a few milliseconds.
+# So many of the mailboxes used last are compared, which takes a few milliseconds.
 CANDIDATES = 200
 # As in difflib.get_close_matches.
 _CLOSE = 0.6
-# Whoever writes to an unknown name again and again is told the same for a while.
+# How long suggestions are kept for a sender that writes to the same name again.
 _FRESH_MILLISECONDS = 60_000
 _CACHE_LIMIT = 1000
 
@@ -26,9 +25,9 @@ def suggest(
     """Return at most three names, the best first.
 
     Args:
-        wanted: the name that nobody knows.
-        candidates: the mailboxes that are used, last used first.
-        sender: who wrote; it did not mean itself.
+        wanted: the name that nobody has used.
+        candidates: known mailboxes, last used first.
+        sender: is never suggested.
         project: the sender's, or None.
     """
     others = [each for each in candidates if each.name not in (sender, wanted)]
@@ -47,7 +46,7 @@ def suggest(
 
 
 def _closeness(matcher: SequenceMatcher[str], wanted: str, name: str) -> float:
-    """Return how close two names are, from 0 to 1: one that begins like the other is very close."""
+    """Return how similar two names are, from 0 to 1; 1 if one is a prefix of the other."""
     if wanted.startswith(name) or name.startswith(wanted):
         return 1.0
     matcher.set_seq1(name)
@@ -61,7 +60,7 @@ def _first_different(names: Sequence[str]) -> list[str]:
 
 
 class Suggestions:
-    """Finds names for senders, and remembers them for a while."""
+    """Finds names for senders, and caches them for a minute."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], tuple[int, Sequence[str]]] = {}

@@ -1,16 +1,16 @@
-"""What sessions were shown, until there is proof that their model has it.
+"""Messages that hooks have shown to a session, until there is proof that its model has them.
 
-A hook that prints mail does not know whether its client keeps it: the client may be killed, or a
-prompt taken back. So the message stays leased to the session. Hooks that run anyway look for its mark
-in the client's transcript (docs/transcript.md) and tell what they find::
+A hook that prints mail does not know whether the client keeps it: the client may be killed, or the
+user may take the prompt back. So the message stays leased to the session, and later hooks look for
+its mark in the client's transcript (docs/transcript.md) and report what they find::
 
-    shown ----------> proved: delivered, for good
+    shown ----------> proved: delivered
       |  ^              ^
-      |  | shown again  | the mark turned up after all, for example when the session was resumed
+      |  | shown again  | the mark turned up later, for example when the session was resumed
       v  |              |
-    given back ---------+    the turn is over, the session has ended, or its client is gone
+    released -----------+    the turn is over, the session has ended, or its client is gone
 
-Nothing here reads a transcript: the hooks do, on the client's side, where the file is.
+Only the hooks read transcripts, on the client's machine.
 """
 
 import logging
@@ -21,8 +21,8 @@ import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.conversation.change import Change
+from claude_mailbox.daemon.delivery.parties import processes
 from claude_mailbox.daemon.delivery.sending.holding import release
-from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError
@@ -31,17 +31,17 @@ from claude_mailbox.model.sessions import SessionEvent, Shown
 
 logger = logging.getLogger(__name__)
 
-GIVE_BACK_SECONDS = 10
-# Should nobody ever tell, the message goes back all the same.
+RELEASE_SECONDS = 10
+# If no hook ever reports, the message is released after this time.
 LEASE_MILLISECONDS = 24 * 3600 * 1000
 
 
 class Proofs:
-    """All sessions' unproved messages. Every method may raise what ``Ledger.run`` raises.
+    """The unproved messages of all sessions. Every method may raise what ``Ledger.run`` raises.
 
     Args:
         ledger: where they are kept.
-        broker: wakes whoever waits for what is given back.
+        broker: wakes the waiters of released messages.
         clock: returns the time in milliseconds since the epoch.
     """
 
@@ -51,9 +51,9 @@ class Proofs:
         self._clock = clock
 
     async def note_event(self, event: SessionEvent) -> list[Shown]:
-        """Write down what a hook tells of its session; return what lacks proof there.
+        """Write down what a hook reports of its session; return what is unproved there.
 
-        A prompt of the user lets through what is held of his session's mail.
+        A prompt of the user releases the session's held messages.
         """
         now = self._clock()
 
@@ -67,12 +67,12 @@ class Proofs:
             return transaction.shown.unproved(event.session_id), change
 
         unproved, change = await self._ledger.run(job, durable=False, brief=True)
-        await self._broker.tell(change)
+        await self._broker.publish(change)
         self._broker.changes.note()
         return unproved
 
     async def add(self, session_id: str, shown: Sequence[Shown]) -> LeaseOutcome:
-        """Keep these leases until there is proof. *shown_at* of each is set to now."""
+        """Keep these leases until there is proof. Each gets the present time as *shown_at*."""
         now = self._clock()
         until = now + LEASE_MILLISECONDS
         records = [replace(each, shown_at=now) for each in shown]
@@ -83,7 +83,7 @@ class Proofs:
         return outcome
 
     async def settle(self, session_id: str, tokens: Sequence[str]) -> LeaseOutcome:
-        """Mark delivered what the session's model has."""
+        """Mark messages delivered that the session's model has."""
         now = self._clock()
         outcome = await self._ledger.run(
             lambda transaction: transaction.shown.settle(session_id, tokens, now)
@@ -93,7 +93,7 @@ class Proofs:
         return outcome
 
     async def release(self, session_id: str, tokens: Sequence[str]) -> LeaseOutcome:
-        """Give back what did not arrive, and wake whoever waits for it."""
+        """Release messages that did not arrive, and wake the waiters."""
         outcome, mailboxes = await self._ledger.run(
             lambda transaction: transaction.shown.release(session_id, tokens), durable=False
         )
@@ -101,29 +101,29 @@ class Proofs:
         return outcome
 
     async def serve(self) -> None:
-        """Give back what nobody will tell of any more, now and then, until cancelled."""
+        """Release messages of sessions that are gone, every few seconds, until cancelled."""
         while True:
             try:
-                await self.give_back_unreachable()
+                await self.release_unreachable()
             except MailboxError as error:
                 logger.warning("could not look for mail of sessions that are gone: %s", error)
-            await trio.sleep(GIVE_BACK_SECONDS)
+            await trio.sleep(RELEASE_SECONDS)
 
-    async def give_back_unreachable(self) -> None:
-        """Give back what sessions hold that have ended or whose client was killed.
+    async def release_unreachable(self) -> None:
+        """Release the messages of sessions that have ended or whose client was killed.
 
-        The marks stay on record: they may turn up when the session is resumed.
+        Their records are kept: the marks may turn up when the session is resumed.
         """
         holders = await self._ledger.run(
             lambda transaction: transaction.shown.holders(), durable=False
         )
         for session_id, has_ended, clients in holders:
-            # Without a key nobody knows whether the client lives.
+            # Without a key it is not known whether the client runs.
             is_dead = bool(clients) and not any(processes.is_alive(key) for key in clients)
             if has_ended or is_dead:
-                await self._give_back_all(session_id)
+                await self._release_all(session_id)
 
-    async def _give_back_all(self, session_id: str) -> None:
+    async def _release_all(self, session_id: str) -> None:
         unproved = await self._ledger.run(
             lambda transaction: transaction.shown.unproved(session_id), durable=False
         )

@@ -1,11 +1,11 @@
-"""Coding-agent sessions: each has a mailbox, which it keeps for as long as it lives.
+"""Coding-agent sessions: each has a mailbox for as long as it exists.
 
-A session is known by its id. Its mailbox stays its own through renames, changes of the working
-folder, compaction, resumption and restarts of the daemon. ``/clear`` ends a session and starts
-another one in the same process, which takes the mailbox over.
+A session is known by its id. It keeps its mailbox through renames, changes of the working folder,
+compaction, resumption and restarts of the daemon. ``/clear`` ends a session and starts another one
+in the same process, which takes over the mailbox.
 
-Tool calls come with the key of the client process instead of a session id, and a client connects
-before its session is announced: so a key is looked up at each call.
+A tool call carries the key of the client process instead of a session id. The client connects before
+its session is announced, so the key is looked up at each call.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 import trio
 
+from claude_mailbox.daemon.delivery.bells.doorbell import Doorbell, RingListener
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.delivery.sessions import processes
-from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell, Listener
+from claude_mailbox.daemon.delivery.parties import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError
@@ -26,16 +26,16 @@ from claude_mailbox.model.sessions import Start
 
 PEERS_LIMIT = 10
 PEERS_MINUTES = 60
-# What the client calls it when a session is replaced by an empty one: `/clear`.
+# The client's reason for an end, and source of a start, when the user runs `/clear`.
 CLEAR = "clear"
-# How long a session that goes on in another client waits for the former one to end: it has 1.5
-# seconds for the hooks of the session's end.
+# How long a session that is resumed in another client waits for the former client to end: that has
+# 1.5 seconds to run its hooks.
 LEAVE_SECONDS = 2.0
 _LEAVE_PAUSE_SECONDS = 0.05
 
 
 class SessionTaken(MailboxError):
-    """Another client, which is alive, runs that session."""
+    """Another client runs that session."""
 
     code = "session-taken"
     status = 409
@@ -47,10 +47,10 @@ class Welcome:
 
     Attributes:
         name: its mailbox.
-        pending: messages that wait there.
-        bell: the file to watch, or None when the session cannot be rung.
-        peers: mailboxes used lately, newest first, each with whether it is watched.
-        more_peers: how many more there are.
+        pending: how many messages wait there.
+        bell: the file to watch, or None if the session cannot be rung.
+        peers: mailboxes used lately, last used first, each with whether it is watched.
+        more_peers: how many others were used lately.
     """
 
     name: str
@@ -77,8 +77,8 @@ class Sessions:
         self._broker = broker
         self._doorbell = doorbell
         self._clock = clock
-        # What the database says of a session and whether its bell is there must not come apart
-        # when one client ends it and another one goes on with it.
+        # The database and the bell must agree when one client ends a session while another one
+        # resumes it.
         self._one_at_a_time = trio.Lock()
 
     def __repr__(self) -> str:
@@ -91,15 +91,15 @@ class Sessions:
         peer_minutes: float = PEERS_MINUTES,
         max_peers: float = PEERS_LIMIT,
     ) -> Welcome:
-        """Give a session its mailbox, at its start and whenever it goes on.
+        """Give a session its mailbox, at its start and whenever it is resumed.
 
         Args:
             session: the session.
-            peer_minutes: how long ago those may have been seen that it is told of.
-            max_peers: how many of them are named.
+            peer_minutes: tell it of mailboxes that were used within this time.
+            max_peers: most mailboxes to tell of.
 
         Raises:
-            SessionTaken: if another client runs it, and goes on doing so.
+            SessionTaken: if another client runs it, and does not end within two seconds.
         """
         deadline = trio.current_time() + LEAVE_SECONDS
         while True:
@@ -108,8 +108,8 @@ class Sessions:
                     return await self._start(session, peer_minutes, int(max_peers))
             if trio.current_time() > deadline:
                 raise SessionTaken(
-                    "This session runs in another client already, whose mailbox it is: end that"
-                    " client, or begin a session of your own."
+                    "This session already runs in another client, which has its mailbox: end that"
+                    " client, or start a new session."
                 )
             await trio.sleep(_LEAVE_PAUSE_SECONDS)
 
@@ -150,10 +150,10 @@ class Sessions:
     async def end(
         self, session_id: str, reason: str, client: str | None
     ) -> tuple[str | None, bool]:
-        """End a session; its mailbox goes when nothing pends there in either direction.
+        """End a session, and delete its mailbox if nothing pends there in either direction.
 
         Returns:
-            The mailbox's name, None for an unknown session; and whether it was deleted.
+            The mailbox's name, or None for an unknown session; and whether it was deleted.
         """
         now = self._clock()
 
@@ -165,7 +165,7 @@ class Sessions:
                 hands_on=reason == CLEAR,
                 is_alive=processes.is_alive,
             )
-            return name, deleted, session_id in transaction.sessions.listeners()
+            return name, deleted, session_id in transaction.sessions.with_bell()
 
         async with self._one_at_a_time:
             name, deleted, goes_on = await self._ledger.run(job)
@@ -177,10 +177,10 @@ class Sessions:
         return name, deleted
 
     @asynccontextmanager
-    async def listening(self, session_id: str) -> AsyncIterator[Listener]:
-        """Let somebody hear the rings of a session that runs on another machine.
+    async def listening(self, session_id: str) -> AsyncIterator[RingListener]:
+        """Listen to the rings of a session on another machine.
 
-        For the duration of the block the session has a bell.
+        During the ``with`` block the session counts as one that mail wakes.
         """
         listener = self._doorbell.listen(session_id)
         try:
@@ -195,7 +195,7 @@ class Sessions:
                     await self._set_bell(session_id, has_bell=False)
 
     async def _set_bell(self, session_id: str, *, has_bell: bool) -> str | None:
-        """Write down whether a session has a bell; return its mailbox."""
+        """Write down whether mail wakes a session; return its mailbox."""
 
         def job(transaction: Transaction) -> str | None:
             transaction.sessions.set_bell(session_id, has_bell=has_bell)
@@ -226,19 +226,19 @@ class Sessions:
 
         return await self._ledger.run(job, durable=False)
 
-    async def living(self) -> list[str]:
-        """Return the mailboxes of sessions whose client still runs, however long it has idled."""
+    async def running(self) -> list[str]:
+        """Return the mailboxes of sessions whose client runs, even if it has long been idle."""
         clients = await self._ledger.run(
             lambda transaction: transaction.sessions.clients(), durable=False
         )
         return [mailbox for key, mailbox in clients if processes.is_alive(key)]
 
     async def restore(self) -> None:
-        """Listen again for the sessions that were there when the daemon ended, and ring them."""
-        listeners, waiting = await self._ledger.run(
-            lambda transaction: (transaction.sessions.listeners(), transaction.sessions.waiting()),
+        """Ring the sessions of the daemon's last run again, and those now that have mail."""
+        session_ids, waiting = await self._ledger.run(
+            lambda transaction: (transaction.sessions.with_bell(), transaction.sessions.waiting()),
             durable=False,
         )
-        await self._doorbell.restore(listeners)
+        await self._doorbell.restore(session_ids)
         for mailbox in {mailbox for mailbox, _ in waiting}:
             self._doorbell.ring_later(mailbox)

@@ -1,9 +1,8 @@
-"""What a mailbox sent and got, and the indexing of it for the search by words.
+"""What a mailbox sent and got, and the full-text index of it.
 
-Messages are indexed behind the sends: a second after the first of them, in small jobs of the
-ledger. While it has other jobs, those take one part in 50 of its time, so that these keep their
-pace; the rest is made up for when it is quiet, or by a search. What is not indexed when the daemon
-stops, however it stops, is indexed when it runs again.
+Messages are indexed a second after they were sent, in small jobs of the ledger. While the ledger has
+other jobs, indexing takes 2 % of its time; the rest is indexed when it is idle, or before a search.
+What is not indexed when the daemon stops is indexed at its next run.
 """
 
 import logging
@@ -11,7 +10,7 @@ from collections.abc import Callable
 
 import trio
 
-from claude_mailbox.daemon.delivery.expiry import Expiry
+from claude_mailbox.daemon.delivery.leasing.expiry import Expiry
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.history import HistoryPage, HistoryQuery
@@ -21,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 DELAY_SECONDS = 1.0
 RETRY_SECONDS = 30.0
-# How long to pause after a job, in multiples of the time that it took.
+# The pause after an indexing job, as a multiple of the time that it took.
 _PAUSE_BUSY = 49
 _PAUSE_QUIET = 1
-# How many jobs a search waits for. That is enough, unless very much was sent just now.
+# Most indexing jobs that a search waits for: 2,000 messages.
 _CATCH_UP_JOBS = 20
 
 
@@ -33,7 +32,7 @@ class History:
 
     Args:
         ledger: where messages are kept.
-        expiry: puts back what has run out, before the look.
+        expiry: runs what is due before messages are read.
         clock: returns the time in milliseconds since the epoch.
     """
 
@@ -58,7 +57,7 @@ class History:
         )
 
     async def search(self, query: HistoryQuery, *, excerpt: int) -> HistoryPage:
-        """Return messages of all mailboxes that have the words, newest first."""
+        """Return messages of all mailboxes that match the words, newest first."""
         await self._catch_up()
         return await self._expiry.run_after(
             self._clock(),
@@ -76,7 +75,7 @@ class History:
         limit: int,
         excerpt: int,
     ) -> HistoryPage:
-        """Return messages of all mailboxes, newest first, with the beginnings of their bodies."""
+        """Return messages of all mailboxes, newest first; see ``OverviewStore.recent``."""
         return await self._expiry.run_after(
             self._clock(),
             lambda transaction: transaction.overview.recent(
@@ -91,7 +90,7 @@ class History:
         )
 
     async def waiting(self, mailbox: str) -> HistoryPage:
-        """Return what waits in *mailbox*, in the order in which it is handed out; takes nothing."""
+        """Return the messages that wait in *mailbox*, in the order of delivery; take none."""
         return await self._expiry.run_after(
             self._clock(),
             lambda transaction: transaction.history.waiting(mailbox, CHECK_LIMIT, CHECK_BYTES),
@@ -104,19 +103,19 @@ class History:
             jobs += 1
 
     async def _index(self) -> bool:
-        """Index some messages; return whether some remain."""
+        """Index some messages; return whether more remain."""
         return await self._ledger.run(
             lambda transaction: transaction.history.index(), durable=False
         )
 
     async def serve(self) -> None:
-        """Index what was sent, until cancelled; a failure is tried again."""
+        """Index what was sent, until cancelled; retry after a failure."""
         while True:
             self._has_stored = trio.Event()
             try:
                 await self._index_all()
             except MailboxError as error:
-                logger.warning("could not index messages for the search: %s", error)
+                logger.warning("could not index messages: %s", error)
                 await trio.sleep(RETRY_SECONDS)
                 continue
             await self._has_stored.wait()

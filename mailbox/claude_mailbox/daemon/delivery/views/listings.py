@@ -1,14 +1,14 @@
-"""Who is there: all mailboxes, or a page of them, each with what its session does."""
+"""Lists of mailboxes, each with the state of its session."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery.parties import processes
 from claude_mailbox.daemon.delivery.parties.presence import Presence
 from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
-from claude_mailbox.daemon.delivery.sending.limits import Sessions
-from claude_mailbox.daemon.delivery.sessions import processes
+from claude_mailbox.daemon.delivery.sending.limits import SessionsByMailbox
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.limits import MINUTE
@@ -17,7 +17,7 @@ from claude_mailbox.model.sessions import SessionFacts
 
 T = TypeVar("T")
 
-# Each mailbox with whether somebody watches it.
+# Each mailbox, and whether it is watched.
 Rows = list[tuple[Listing, bool]]
 
 
@@ -28,7 +28,7 @@ class Listings:
         ledger: where they are kept.
         lines: who waits for mail.
         presence: who was seen.
-        config: says how long idle ones are shown.
+        config: how long idle mailboxes are shown.
         clock: returns the time in milliseconds since the epoch.
     """
 
@@ -47,11 +47,14 @@ class Listings:
         self._clock = clock
 
     async def all(self, caller: str | None = None, *, show_hidden: bool = False) -> Rows:
-        """Return the mailboxes that are not hidden; the caller's never is."""
+        """Return all mailboxes; without *show_hidden*, not those that were idle for long.
+
+        The caller's own, watched ones, and senders with mail for the caller are always there.
+        """
         seen_since = self._seen_since(show_hidden=show_hidden)
         watched = self._lines.watched()
 
-        def job(transaction: Transaction) -> tuple[Sequence[Listing], Sessions]:
+        def job(transaction: Transaction) -> tuple[Sequence[Listing], SessionsByMailbox]:
             found = transaction.mailboxes.listings(caller, seen_since, watched)
             return found, transaction.shown.facts()
 
@@ -60,18 +63,18 @@ class Listings:
     async def page(
         self, number: int, size: int, *, show_hidden: bool = False, containing: str = ""
     ) -> tuple[Rows, int]:
-        """Return one page of them, and how many there are in all.
+        """Return one page of mailboxes, and how many there are in all.
 
         Args:
             number: of the page, from 1.
-            size: how many mailboxes a page has.
-            show_hidden: whether to return those, too, that nobody has used for long.
-            containing: what their names must contain.
+            size: mailboxes on a page.
+            show_hidden: include those that were idle for long.
+            containing: only those with this text in their names.
         """
         seen_since = self._seen_since(show_hidden=show_hidden)
         watched = self._lines.watched()
 
-        def job(transaction: Transaction) -> tuple[Sequence[Listing], Sessions, int]:
+        def job(transaction: Transaction) -> tuple[Sequence[Listing], SessionsByMailbox, int]:
             found, count = transaction.overview.mailboxes(
                 seen_since,
                 watched,
@@ -87,7 +90,7 @@ class Listings:
     async def one(self, name: str) -> tuple[Listing, bool] | None:
         """Return a mailbox by its present name, or None."""
 
-        def job(transaction: Transaction) -> tuple[Sequence[Listing], Sessions]:
+        def job(transaction: Transaction) -> tuple[Sequence[Listing], SessionsByMailbox]:
             listing = transaction.overview.mailbox(name)
             found = [] if listing is None else [listing]
             return found, _facts(transaction, found)
@@ -100,7 +103,7 @@ class Listings:
         return self._clock() - age if age else 0
 
     async def _run(self, job: Callable[[Transaction], T]) -> T:
-        """Run a job that finds what memory knows of presence in the database."""
+        """Run a job, after writing presence to the database."""
         seen = self._presence.take()
 
         def with_presence(transaction: Transaction) -> T:
@@ -113,25 +116,25 @@ class Listings:
             self._presence.restore(seen)
             raise
 
-    def _rows(self, listings: Iterable[Listing], sessions: Sessions) -> Rows:
+    def _rows(self, listings: Iterable[Listing], sessions: SessionsByMailbox) -> Rows:
         return [
             (
-                replace(listing, session=living_session(sessions, listing.name)),
+                replace(listing, session=find_session(sessions, listing.name)),
                 self._lines.count(listing.name) > 0,
             )
             for listing in listings
         ]
 
 
-def _facts(transaction: Transaction, listings: Iterable[Listing]) -> Sessions:
+def _facts(transaction: Transaction, listings: Iterable[Listing]) -> SessionsByMailbox:
     found: dict[str, tuple[SessionFacts, Sequence[str]]] = {}
     for listing in listings:
         found.update(transaction.shown.facts(listing.name))
     return found
 
 
-def living_session(sessions: Sessions, mailbox: str) -> SessionFacts | None:
-    """Return the session of a mailbox; one whose client was killed has ended."""
+def find_session(sessions: SessionsByMailbox, mailbox: str) -> SessionFacts | None:
+    """Return the session of a mailbox, or None; its state is ``ended`` if its client was killed."""
     if mailbox not in sessions:
         return None
     facts, clients = sessions[mailbox]

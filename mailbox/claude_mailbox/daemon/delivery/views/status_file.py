@@ -1,9 +1,9 @@
-"""A small file with what waits for whom, for the client's status line, which asks nobody.
+"""A small file with what waits for each session, which ``statusline`` reads instead of a request.
 
-It is kept only while it exists: the command ``statusline`` makes it when it is first run, so whoever
-does not use that pays nothing. Its first line has the daemon's pid and how many messages are held; the
-others have a session id, a mailbox, and how many messages wait and how many questions are open there.
-Tabs are between them. The person's own mailbox has no session id.
+``statusline`` makes the file when it is first run; the daemon writes only a file that exists. Its
+first line has the daemon's pid and the number of held messages. Each other line has a session id
+(empty for the user), a mailbox, its waiting messages and its open questions. Fields are separated by
+tabs.
 """
 
 import logging
@@ -23,17 +23,17 @@ from claude_mailbox.model.sessions import StatusCounts
 
 logger = logging.getLogger(__name__)
 
-# At most so often it is written.
+# The file is written at most this often.
 PAUSE_SECONDS = 1.0
 
 
 class StatusFile:
-    """Keeps the file.
+    """Keeps the file up to date.
 
     Args:
-        ledger: knows what waits.
-        changes: tells when that may have changed.
-        path: of the file.
+        ledger: counts what waits.
+        changes: counts changes.
+        path: the file's.
         user: name of the mailbox of the person at this machine.
     """
 
@@ -44,11 +44,11 @@ class StatusFile:
         self._user = user
 
     async def serve(self) -> None:
-        """Write the file after every change, until cancelled; then say that nobody keeps it."""
+        """Write the file after every change, until cancelled; empty it at the end."""
         written = -1
         try:
             while True:
-                # A file that was made just now has nothing in it.
+                # ``statusline`` makes an empty file.
                 size = paths.size(self._path)
                 if size is not None and (self._changes.count > written or size == 0):
                     written = self._changes.count
@@ -73,7 +73,7 @@ class StatusFile:
         self._replace("\n".join(lines) + "\n")
 
     def _replace(self, content: str) -> None:
-        """Write all of it at once: readers see the old or the new."""
+        """Write the file atomically."""
         temporary = f"{self._path}.new"
         try:
             with open(temporary, "w", encoding="utf-8") as file:

@@ -1,7 +1,7 @@
-"""Arguments of a tool call and fields of a request, as models and clients really send them.
+"""Reads arguments of tool calls and fields of requests leniently.
 
-Models write numbers as text and text as numbers, and null or nothing for what they do not want to
-say. Where only one thing can be meant, it is taken for that.
+Models write numbers as text and text as numbers, and null or an empty text for an argument that they
+do not use. Where only one thing can be meant, that is accepted.
 """
 
 import math
@@ -15,7 +15,7 @@ Arguments = Mapping[str, object]
 
 
 def text(arguments: Arguments, key: str) -> object:
-    """Return an argument that should be text: a whole number as its digits, others as they are."""
+    """Return an argument that should be text: a whole number as its digits, others unchanged."""
     value = arguments.get(key)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**20:
         return str(value)
@@ -23,10 +23,10 @@ def text(arguments: Arguments, key: str) -> object:
 
 
 def name(arguments: Arguments, key: str) -> str | None:
-    """Return the name of a mailbox, or None when none is given.
+    """Return the name of a mailbox, or None if it is not given.
 
     Raises:
-        BadRequest: if it is not one.
+        InvalidName: if it is malformed.
     """
     value = text(arguments, key)
     return None if value in (None, "") else check_name(value, key)
@@ -36,14 +36,14 @@ def number(arguments: Arguments, key: str, default: float) -> float:
     """Return a number, which may be written as text.
 
     Raises:
-        BadRequest: if it is not one.
+        BadRequest: if it is something else.
     """
     value = arguments.get(key)
     if value in (None, ""):
         return default
     if isinstance(value, str):
         try:
-            # On its own, float() takes underscores and the digits of other scripts, too.
+            # float() also accepts underscores and the digits of other scripts.
             value = float(value) if value.isascii() and "_" not in value else math.nan
         except ValueError:
             value = math.nan
@@ -56,7 +56,7 @@ def whole(arguments: Arguments, key: str, default: int, low: int) -> int:
     """Return a whole number of at least *low*.
 
     Raises:
-        BadRequest: if it is not one.
+        BadRequest: if it is something else.
     """
     value = number(arguments, key, default)
     if value < low or value % 1:
@@ -65,16 +65,16 @@ def whole(arguments: Arguments, key: str, default: int, low: int) -> int:
 
 
 def text_or_none(arguments: Arguments, key: str) -> object:
-    """Return an argument as ``text`` does, or None when there is nothing."""
+    """Return an argument as ``text`` does, or None if it is empty."""
     value = text(arguments, key)
     return None if value == "" else value
 
 
 def seconds(arguments: Arguments, key: str, bounds: tuple[float, float]) -> float | None:
-    """Return a number of seconds within *bounds*, or None when there is none.
+    """Return a number of seconds within *bounds*, or None if it is not given.
 
     Raises:
-        BadRequest: if it is not one.
+        BadRequest: if it is something else.
     """
     if arguments.get(key) in (None, ""):
         return None
@@ -82,10 +82,10 @@ def seconds(arguments: Arguments, key: str, bounds: tuple[float, float]) -> floa
 
 
 def flag(arguments: Arguments, key: str) -> bool:
-    """Return whether something is said to be so, which may be written as text.
+    """Return true or false, which may be written as text; false if it is not given.
 
     Raises:
-        BadRequest: if it is neither true nor false.
+        BadRequest: if it is something else.
     """
     value = arguments.get(key)
     if isinstance(value, str):

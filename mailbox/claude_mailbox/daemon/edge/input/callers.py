@@ -1,16 +1,16 @@
-"""Who is calling: from the headers of a request to the present name of a mailbox.
+"""Who is calling: finds the caller's mailbox from the headers of a request.
 
-``X-Mailbox`` names the mailbox itself. ``X-Mailbox-Session`` names a coding-agent session and
-``X-Mailbox-Client`` the process that runs one; the daemon knows which mailbox that is. A caller
-known by session is bound to its mailbox: it cannot act for another one by mistake.
+``X-Mailbox`` names the mailbox itself. ``X-Mailbox-Session`` names a coding-agent session, and
+``X-Mailbox-Client`` the process that runs one; the daemon knows their mailboxes. A caller known by
+its session is bound to that mailbox: it cannot act for another one by mistake.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from claude_mailbox.daemon.delivery.parties import processes
 from claude_mailbox.daemon.delivery.parties.presence import Presence
-from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.edge.network.grant import Grant, client_key, grant_of
 from claude_mailbox.daemon.http.asgi import (
     CONNECTION_KEY,
@@ -30,7 +30,7 @@ Lookup = Callable[[str], Awaitable[str | None]]
 
 
 class UnknownSession(MailboxError):
-    """No mailbox is known for that session."""
+    """That session has no mailbox."""
 
     code = "unknown-session"
     status = 404
@@ -38,11 +38,11 @@ class UnknownSession(MailboxError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls.
+    """Who sent a request.
 
     Attributes:
-        name: present name of the mailbox, or None when the caller did not say.
-        is_bound: whether the name comes from a session, and so excludes any other.
+        name: present name of its mailbox, or None if the request does not say.
+        is_bound: whether the name comes from a session, and no other may be used.
         grant: what its token allows; None on this machine.
     """
 
@@ -51,7 +51,7 @@ class Caller:
     grant: Grant | None = None
 
     def required(self) -> str:
-        """Return the name, or raise `BadRequest` when the caller did not say."""
+        """Return the name, or raise `BadRequest` if there is none."""
         if self.name is None:
             raise BadRequest(
                 "The header X-Mailbox is missing: send the name of your mailbox in it."
@@ -60,12 +60,12 @@ class Caller:
 
 
 class Callers:
-    """Turns headers into callers.
+    """Identifies callers.
 
     Args:
-        presence: registers the mailbox of whoever calls.
+        presence: registers their mailboxes.
         by_session: finds the mailbox of a session id.
-        by_client: finds the mailbox of the session that a process runs now.
+        by_client: finds the mailbox of the session that a client process runs now.
         user: name of the mailbox of the person at this machine.
     """
 
@@ -76,15 +76,15 @@ class Callers:
         self._by_session = by_session
         self._by_client = by_client
         self._user = user
-        # Nobody else speaks by either name.
+        # Only the person at this machine may use these names.
         self._persons = frozenset({USER, user})
 
     async def identify(self, scope: Scope, *, register: bool = True) -> Caller:
-        """Return the caller; with *register* its mailbox is made and its presence noted.
+        """Return the caller; with *register*, make its mailbox and note its presence.
 
         Raises:
-            BadRequest: if a header is malformed or there more than once.
-            Forbidden: if the user's mailbox is named, but not by the person at this machine.
+            BadRequest: if a header is malformed or repeated.
+            Forbidden: if it names the user's mailbox, and is not from the person at this machine.
             UnknownSession: if the session has no mailbox.
             NotAllowed: if the caller's token is not for that mailbox.
         """
@@ -120,20 +120,20 @@ class Callers:
         return Caller(name, is_bound=True, grant=grant)
 
     async def _check(self, grant: Grant, name: str) -> None:
-        """Check that the caller may be *name*, and what that name stands for now."""
+        """Check that the grant allows *name* and, if that is a former name, the present one."""
         grant.check(name)
         present = await self.present(name)
         if present != name:
             grant.check(present)
 
     async def check_person(self, scope: Scope) -> None:
-        """Check that the person at this machine asks, and not a session.
+        """Check that the request comes from the person at this machine, and not from a session.
 
-        Whoever can use the Unix socket is the same user, but what a client of ours starts, such as a
-        command that its model runs, does not speak for the person.
+        Every process that can use the Unix socket belongs to our user. But one that the client of a
+        session started, such as a command that its model runs, does not speak for the person.
 
         Raises:
-            Forbidden: if it is somebody else.
+            Forbidden: if it is from somebody else.
         """
         if not is_local_socket(scope):
             raise self._not_the_user()
@@ -148,8 +148,8 @@ class Callers:
 
     def _not_the_user(self) -> Forbidden:
         return Forbidden(
-            f"The mailbox '{self._user}' is that of the person at this machine: only the web inbox and"
-            " the Unix socket may use it."
+            f"The mailbox '{self._user}' belongs to the person at this machine: only the web inbox"
+            " and the Unix socket may use it."
         )
 
     async def check_session(self, scope: Scope, session_id: str) -> None:
@@ -163,29 +163,29 @@ class Callers:
             grant.check(name)
 
     async def present(self, name: str) -> str:
-        """Return the present name of the mailbox that *name* stands for."""
+        """Return the present name of the mailbox that has, or had, *name*."""
         return await self._presence.present(name)
 
     async def own(
         self, scope: Scope, given: str | None, *, register: bool = True
     ) -> tuple[str, str]:
-        """Return the caller's own mailbox: as the request names it, and its present name.
+        """Return the name of the caller's mailbox as given in the request, and its present name.
 
         Args:
-            scope: the request.
-            given: the name that the request gives besides its headers, or None.
+            scope: the request's.
+            given: the name in the query or body, or None.
             register: as for ``identify``.
 
         Raises:
-            NameMismatch: if it is somebody else's.
-            BadRequest: if the caller or the name is missing or malformed.
+            NameMismatch: if *given* is another mailbox than the header's.
+            BadRequest: if either is missing or malformed.
         """
         caller = await self.identify(scope, register=register)
         if caller.is_bound and caller.name is not None and given is None:
             return caller.name, caller.name
         name = check_name(given)
         own = caller.required()
-        # The header may have been a former name, too; so compare as given, then as it is now.
+        # Both may be former names: compare them as given first, then by their present names.
         if name == own or name == (mailbox_header(scope) or "").strip():
             return name, own
         if caller.grant is not None:
@@ -200,17 +200,17 @@ class Callers:
     async def acting_as(
         self, caller: Caller, given: str | None, what: str, *, register: bool = True
     ) -> str:
-        """Return the name under which to act: the one *given*, else the caller's own.
+        """Return the name to act under: the one *given*, else the caller's own.
 
         Args:
             caller: who calls.
-            given: the name in the request, checked, or None.
-            what: how the request spells that field.
-            register: whether the mailbox of a *given* name is made and its presence noted.
+            given: the name in the tool's arguments, checked, or None.
+            what: the name of that argument.
+            register: make the mailbox of a *given* name, and note its presence.
 
         Raises:
             BadRequest: if there is neither.
-            NameMismatch: if the caller is bound to a mailbox and names another.
+            NameMismatch: if the caller is bound to another mailbox.
             NotAllowed: if the caller's token is not for that mailbox.
         """
         if not self._persons.isdisjoint({given, caller.name}):
@@ -233,10 +233,10 @@ class Callers:
 
 
 def mailbox_header(scope: Scope) -> str | None:
-    """Return the name in ``X-Mailbox``, or None when it is absent.
+    """Return the name in ``X-Mailbox``, or None if the header is absent.
 
-    Many clients can send ASCII alone, so a name beyond it may be percent-encoded UTF-8. Names that
-    have a percent sign themselves are taken as they are.
+    Many clients can send only ASCII in headers, so other names may be percent-encoded UTF-8. A name
+    that decodes to ASCII is taken as it is: it has a percent sign of its own.
     """
     name = one_header(scope, MAILBOX_HEADER)
     if name is None or "%" not in name:
@@ -249,10 +249,10 @@ def mailbox_header(scope: Scope) -> str | None:
 
 
 def one_header(scope: Scope, name: bytes) -> str | None:
-    """Return the header's text, UTF-8 where it is that, or None when it is absent.
+    """Return a header's text, decoded as UTF-8 or else Latin-1; None if it is absent.
 
     Raises:
-        BadRequest: if it is there more than once.
+        BadRequest: if it is repeated.
     """
     values = headers_named(scope, name)
     if not values:

@@ -1,4 +1,4 @@
-"""What a request gives of a message, checked."""
+"""Checks fields of a message that REST and MCP share."""
 
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.drafts import NORMAL, URGENCIES
@@ -14,24 +14,19 @@ def reply_to(value: object, key: str) -> int | None:
     """Return the number of the message that is replied to, or None.
 
     Raises:
-        BadRequest: if it is none; *key* names the field in the sentence. So do the others.
+        BadRequest: if it is something else; *key* names the field in the sentence.
     """
     return None if value is None else check_message(value, key)
 
 
 def urgency(value: object, key: str) -> str:
-    """Return one of `URGENCIES`; normal if there is none."""
+    """Return one of `URGENCIES`, ``normal`` if it is not given.
+
+    Raises:
+        BadRequest: if it is something else; *key* names the field in the sentence.
+    """
     if value is None:
         return NORMAL
     if value not in URGENCIES:
         raise BadRequest(f"'{key}' must be one of: {', '.join(URGENCIES)}.")
     return str(value)
-
-
-def is_final(value: object, key: str) -> bool:
-    """Return whether a reply is final, which it is if nothing is said."""
-    if value is None:
-        return True
-    if not isinstance(value, bool):
-        raise BadRequest(f"'{key}' must be true or false.")
-    return value

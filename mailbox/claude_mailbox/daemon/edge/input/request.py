@@ -1,4 +1,4 @@
-"""A request, as much of it as a handler wants to know."""
+"""A request, as handlers see it."""
 
 import json
 import math
@@ -28,14 +28,14 @@ class Request:
         self._query: Mapping[str, Sequence[str]] | None = None
 
     def has(self, key: str) -> bool:
-        """Return whether the query has that parameter, and says something in it."""
+        """Return whether the query has that parameter, and it is not empty."""
         return any(self._parameters().get(key, ()))
 
     def parameter(self, key: str) -> str | None:
-        """Return a parameter of the query, or None if it is not there or says nothing.
+        """Return a parameter of the query, or None if it is absent or empty.
 
         Raises:
-            BadRequest: if it is there more than once.
+            BadRequest: if it is repeated.
         """
         values = self._parameters().get(key)
         if values is None:
@@ -59,7 +59,7 @@ class Request:
         if key not in self._parameters():
             return default
         try:
-            # On its own, float() takes underscores and the digits of other scripts, too.
+            # float() also accepts underscores and the digits of other scripts.
             value = float(text) if text.isascii() and "_" not in text else math.nan
         except ValueError:
             value = math.nan
@@ -68,10 +68,10 @@ class Request:
         return in_range(key, value, low, high)
 
     def flag(self, key: str) -> bool:
-        """Return whether a parameter is there and says ``true``.
+        """Return whether a parameter is ``true``; False if it is absent.
 
         Raises:
-            BadRequest: if it says something else than ``true`` or ``false``.
+            BadRequest: if it is neither ``true`` nor ``false``.
         """
         if key not in self._parameters():
             return False
@@ -95,15 +95,15 @@ class Request:
         return content
 
     def _lenient_json(self) -> object:
-        """Parse what is not quite JSON, such as with a byte order mark or with NaN."""
+        """Parse the body with Python's json, which also accepts NaN; allow a byte order mark."""
         try:
-            # Left to itself, json guesses the encoding.
+            # Decoded here, because json would guess the encoding.
             return json.loads(self.body.decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
             raise BadRequest(f"The body is not valid JSON: {str(error)[:200]}.") from None
 
 
-# A client asks the same again and again.
+# Clients repeat the same queries.
 @lru_cache(maxsize=128)
 def _parse_query(query: bytes) -> Mapping[str, Sequence[str]]:
     try:
@@ -119,7 +119,7 @@ def _parse_query(query: bytes) -> Mapping[str, Sequence[str]]:
 
 
 def in_range(key: str, value: float, low: float, high: float) -> float:
-    """Return *value*, or raise `BadRequest` when it is not from *low* to *high*."""
+    """Return *value*, or raise `BadRequest` if it is not from *low* to *high*."""
     if not low <= value <= high:
         bounds = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:.15g}"
         raise BadRequest(f"'{key}' must be {bounds}, not {str(value)[:40]}.")

@@ -1,15 +1,15 @@
-"""Which tool calls a subagent has made.
+"""Which tool calls are made by subagents.
 
-A subagent shares the connection and the identity of its session. What tells its calls apart is a
-hook: just before the call it tells us the call's id, and that a subagent makes it.
+A subagent shares the connection and the identity of its session. Its calls are known by a hook that
+runs just before such a call, and reports the call's id.
 """
 
-# A call follows its hook within a moment, so these are many.
+# Ids to remember: plenty, as the call follows at once.
 _LIMIT = 1000
 
 
 class SubagentCalls:
-    """The ids of tool calls that subagents made lately."""
+    """The ids of recent tool calls by subagents."""
 
     def __init__(self) -> None:
         self._ids: dict[str, None] = {}
@@ -18,7 +18,7 @@ class SubagentCalls:
         return f"<SubagentCalls: {len(self._ids)}>"
 
     def note(self, tool_use_id: str) -> None:
-        """Remember that a subagent makes this call."""
+        """Remember that a subagent makes the call with this id."""
         self._ids[tool_use_id] = None
         if len(self._ids) > _LIMIT:
             del self._ids[next(iter(self._ids))]

@@ -1,4 +1,4 @@
-"""ASGI: lets in requests from other machines that bring a token. Nothing of others is read."""
+"""ASGI middleware for other machines: only a request with a token gets to the application."""
 
 from typing import Any
 
@@ -20,12 +20,12 @@ _SCHEME = "bearer"
 
 
 class Access:
-    """Wraps the application; each request that it gets carries the grant of its token.
+    """Wraps the application, and puts the grant of its token into each request's scope.
 
     Args:
         app: the application.
-        tokens: knows them.
-        behind_proxy: whether the clients' addresses come in ``X-Forwarded-For``.
+        tokens: all tokens.
+        behind_proxy: whether ``X-Forwarded-For`` has the client's address.
     """
 
     def __init__(self, app: App, tokens: Tokens, *, behind_proxy: bool) -> None:
@@ -53,10 +53,10 @@ class Access:
         with self._tokens.using(grant) as cancel_scope:
             await self._app(scope, receive, send_and_note)
         if cancel_scope.cancelled_caught and not has_begun:
-            await send_error(send, TokenInvalid("The token is over: ask for another one."))
+            await send_error(send, TokenInvalid("The token has expired: ask for another one."))
 
     def _address(self, scope: Scope) -> str:
-        """Return the client's address, as the proxy tells it: what it adds stands last."""
+        """Return the client's address; behind a proxy the last one, which the proxy has added."""
         if self._behind_proxy:
             forwarded = headers_named(scope, b"x-forwarded-for")
             if forwarded:

@@ -1,7 +1,7 @@
-"""What a token allows. A request without a grant comes from this machine, and is not limited.
+"""What a token allows: which mailboxes its owner may have.
 
-The limit is on whom a caller may be: to whom it may write, and that it sees who is there, is not
-limited.
+It does not limit to whom the owner may write, nor which mailboxes it sees. A request without a grant
+comes from this machine, and may do everything.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ class Grant:
 
     Attributes:
         token: id of the token.
-        patterns: names of mailboxes that its owner may have.
-        expires_at: when it is over, in milliseconds since the epoch.
+        patterns: names of mailboxes that its owner may have; ``*`` stands for any text.
+        expires_at: when it expires, in milliseconds since the epoch.
     """
 
     token: str
@@ -31,7 +31,7 @@ class Grant:
     expires_at: int
 
     def check(self, name: str) -> None:
-        """Check that the caller may be that mailbox.
+        """Check that the caller may have that mailbox.
 
         Raises:
             NotAllowed: if not.
@@ -49,16 +49,16 @@ def grant_of(scope: Scope) -> Grant | None:
 
 
 def client_key(scope: Scope, key: str | None) -> str | None:
-    """Return the key of the caller's client process as it is kept.
+    """Return the key of the caller's client process, as it is stored.
 
-    Nobody can so give the key of a process of another machine than his own.
+    The keys of another machine are marked with the token, so that they cannot name our processes.
     """
     grant = grant_of(scope)
     return key if grant is None or key is None else f"{key}@{grant.token}"
 
 
 def check_allowed(scope: Scope, name: str) -> None:
-    """Check that the caller may be that mailbox.
+    """Check that the caller may have that mailbox.
 
     Raises:
         NotAllowed: if its token is not for it.

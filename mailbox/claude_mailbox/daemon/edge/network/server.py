@@ -1,8 +1,7 @@
-"""Hypercorn for clients beyond this machine: TLS, HTTP/1.1 and HTTP/2.
+"""Hypercorn, for clients on other machines: TLS, HTTP/1.1 and HTTP/2.
 
-Its connections and protocols are as they come; it takes any number of connections, so accepting
-them is ours. It tells of a disconnect by a message alone, and not whether the last bytes were written: a client
-that needs to know what arrived uses explicit leases.
+Only accepting is ours, because Hypercorn has no limit of connections. It tells of a disconnect, but
+not whether the last bytes were written, so clients that must not lose mail use explicit leases.
 """
 
 import contextlib
@@ -20,30 +19,30 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState, Framework
 from hypercorn.utils import wrap_app
 
-from claude_mailbox.daemon.edge.network.places import Places
+from claude_mailbox.daemon.edge.network.connection_limit import ConnectionLimit
 from claude_mailbox.daemon.http.asgi import App
 from claude_mailbox.errors import StartupError
 
 _KEEP_ALIVE_SECONDS = 75
 _HANDSHAKE_SECONDS = 10
-# A client that takes no bytes for so long is gone. Hypercorn would wait for ever; the kernel does
-# not, where it can be told.
+# A client that takes no bytes for so long counts as gone. Hypercorn would wait for ever, so the kernel
+# closes the connection, where it has this option.
 _STALL_MILLISECONDS = 30_000
 
 
 def check_certificate(certificate: str, key: str) -> None:
-    """Check that TLS can be spoken with these files.
+    """Check that a certificate and its key can be used.
 
     Raises:
         StartupError: if not.
     """
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-    except OSError as error:  # ssl's own errors are such
+    except OSError as error:  # ssl.SSLError, too
         reason = error.strerror or str(error)
         raise StartupError(
-            f"TLS cannot be spoken with the certificate {certificate} and the key {key} ({reason}):"
-            " give a certificate and its own key, both in PEM."
+            f"Cannot use the TLS certificate {certificate} with the key {key} ({reason}): give a"
+            " certificate and its own key, both in PEM."
         ) from None
 
 
@@ -61,15 +60,15 @@ async def serve_network(
     """Serve *app* until *closing* is set and all connections have ended.
 
     Args:
-        app: the whole application.
-        listener: it listens already; it is closed at the end.
-        closing: set when the daemon ends.
+        app: the application.
+        listener: a listening socket, which is closed at the end.
+        closing: set when the daemon stops.
         grace_seconds: how long running requests may go on then.
         max_connections: how many there may be; one more is closed at once. With TLS one address may
-            have half of them; a proxy has all.
+            have half of them; without it all come from one proxy.
         certificate: file with the certificate; empty for no TLS.
         key: file with its key.
-        task_status: is told when clients are served.
+        task_status: started when connections are accepted.
     """
     port = listener.getsockname()[1]
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -86,14 +85,16 @@ async def serve_network(
     config.accesslog = None
     config.loglevel = "WARNING"
     context = WorkerContext(None)
-    places = Places(max_connections, max_connections // 2 if certificate else max_connections)
+    limit = ConnectionLimit(
+        max_connections, max_connections // 2 if certificate else max_connections
+    )
     wrapped = wrap_app(cast("Framework", app), config.wsgi_max_body_size, "asgi")
 
     async def handle(stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> None:
         transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
-        with places.taken(_address(transport)) as is_taken:
-            if is_taken:
-                # What it is given is either kind of stream, and it finds out which.
+        with limit.admit(_address(transport)) as is_admitted:
+            if is_admitted:
+                # It takes both kinds of stream.
                 await _Connection(wrapped, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
             else:
                 await trio.aclose_forcefully(transport)
@@ -119,7 +120,7 @@ async def serve_network(
 
 
 class _Connection(TCPServer):
-    """A connection that ends with its client; on its own it goes on until an idle one would."""
+    """Ends when its client leaves; Hypercorn's own would stay until the keep-alive time is over."""
 
     async def _read_data(self) -> None:
         await super()._read_data()
@@ -127,7 +128,7 @@ class _Connection(TCPServer):
 
 
 def _address(stream: trio.SocketStream) -> str | None:
-    """Return the client's address; None if it has left already."""
+    """Return the client's address, or None if it has already left."""
     try:
         return str(stream.socket.getpeername()[0])
     except OSError:
@@ -135,10 +136,10 @@ def _address(stream: trio.SocketStream) -> str | None:
 
 
 async def _hang_up(port: int, closing: trio.Event, grace_seconds: float) -> None:
-    """Hang up on whoever is left when the time for running requests is over.
+    """Shut down the connections that are left after the grace.
 
-    Hypercorn lets nothing interrupt a write, so a client that takes no bytes would keep it, and it
-    does not show its connections; but they are connections of this process from our port.
+    Hypercorn shields its writes, so a client that does not read would keep the daemon from ending.
+    It gives no access to its connections, but they are this process's sockets on that port.
     """
     await closing.wait()
     while True:
@@ -152,7 +153,7 @@ def _shut_down_all(port: int) -> None:
             descriptor = os.dup(int(name))
             try:
                 found = socket.socket(fileno=descriptor)
-            except OSError:  # it is something else
+            except OSError:  # not a socket
                 os.close(descriptor)
                 continue
             with found:

@@ -1,8 +1,7 @@
-"""Tokens: made, checked and revoked.
+"""Tokens of clients on other machines: made, checked and revoked.
 
-A token is ``cmb_<id>_<secret>``. The id finds its row; of the secret, 256 random bits, only the hash
-is kept, which is compared in constant time. A slow hash would protect guessable secrets; this is
-none.
+A token is ``cmb_<id>_<secret>``. The id finds its row. Of the secret, 256 random bits, only the SHA-256
+is stored, and compared in constant time; a slow hash is for passwords, which can be guessed.
 """
 
 import hashlib
@@ -24,12 +23,12 @@ _PREFIX = "cmb"
 _ID_BYTES = 6
 _SECRET_BYTES = 32
 _TEXT_LIMIT = 200
-# How exactly the last use is known.
+# The last use of a token is written at most this often.
 _USE_MILLISECONDS = 60_000
-# Wrong tokens that one address may send in this time.
+# How many wrong tokens one address may send in this time.
 TRIES = 10
 TRIES_SECONDS = 60.0
-# Of so many addresses the wrong tries are counted.
+# For so many addresses wrong tokens are counted.
 _ADDRESSES_LIMIT = 10_000
 
 
@@ -51,7 +50,7 @@ class Tokens:
         return f"<Tokens: {sum(map(len, self._requests.values()))} requests run>"
 
     async def create(self, patterns: Sequence[str], milliseconds: int) -> tuple[Token, str]:
-        """Make a token that is good for so long; return it, and the text to give to its owner."""
+        """Make a token that expires after so long; return it, and its text for the owner."""
         now = self._clock()
         token_id = os.urandom(_ID_BYTES).hex()
         secret = secrets.token_urlsafe(_SECRET_BYTES)
@@ -60,24 +59,24 @@ class Tokens:
         return token, f"{_PREFIX}_{token_id}_{secret}"
 
     async def all(self) -> Sequence[Token]:
-        """Return all tokens, also those that are over, oldest first."""
+        """Return all tokens, expired ones included, oldest first."""
         return await self._ledger.run(
             lambda transaction: transaction.tokens.all(), durable=False, brief=True
         )
 
     async def revoke(self, token_id: str) -> bool:
-        """Forget a token and end the requests that run with it; return whether there was one."""
+        """Delete a token and cancel its running requests; return whether it existed."""
         was_there = await self._ledger.run(lambda transaction: transaction.tokens.delete(token_id))
         for cancel_scope in self._requests.get(token_id, ()):
             cancel_scope.cancel()
         return was_there
 
     async def grant(self, text: str, address: str) -> Grant:
-        """Return what a token allows; *address* is where it came from.
+        """Return what a token allows; *address* is the client's.
 
         Raises:
-            TokenInvalid: if it is unknown, over or revoked.
-            TooManyTries: if too many such tokens came from there.
+            TokenInvalid: if it is unknown, expired or revoked.
+            TooManyTries: if too many wrong tokens came from that address.
         """
         self._tries.check(address, text)
         prefix, _, rest = text.partition("_")
@@ -102,13 +101,13 @@ class Tokens:
                 "The token is not known here: it may have been revoked. Ask for another one."
             )
         if now >= found.expires_at:
-            raise TokenInvalid("The token is over: ask for another one.")
+            raise TokenInvalid("The token has expired: ask for another one.")
         self._tries.note_success(address, text)
         return Grant(found.id, found.patterns, found.expires_at)
 
     @contextmanager
     def using(self, grant: Grant) -> Iterator[trio.CancelScope]:
-        """Cancel what happens in the ``with`` block when the token is over or revoked."""
+        """Cancel the ``with`` block when the token expires or is revoked."""
         seconds = (grant.expires_at - self._clock()) / 1000
         with trio.move_on_after(max(0.0, seconds)) as cancel_scope:
             requests = self._requests.setdefault(grant.token, set())
@@ -122,10 +121,10 @@ class Tokens:
 
 
 class _Tries:
-    """Counts wrong tokens by the address that they come from.
+    """Counts wrong tokens by address.
 
-    A token that was right before is looked up all the same: somebody else behind the same address
-    cannot lock its owner out.
+    A token that was right before is accepted even from an address with too many wrong ones, so that
+    others behind that address cannot lock its owner out.
     """
 
     def __init__(self) -> None:

@@ -1,10 +1,10 @@
-"""Settles a delivery when its response has left, and releases it when it did not.
+"""Settles a delivery when its response has left, and releases it otherwise.
 
-It sits below REST and MCP, because neither can be relied on to notice that its client has gone.
-While a request waits for mail, the handover watches for the disconnect; and it owns the end of the
-response. A short response goes out in one piece, after a look whether the client is still there;
-of a long one everything but the last byte goes out first, then comes the look, then the byte. So a
-client that has the whole response is never taken for gone, and one that left before has not got it.
+It is below REST and MCP, because neither reliably notices that its client has gone. While a request
+waits for mail, the handover watches for the disconnect; and it controls the end of the response.
+Before a short response is sent, it checks whether the client is still there. Of a long one it keeps
+the last byte back until that check. So a client that has the whole response is never taken for gone,
+and one that left before it was complete gets its mail again.
 """
 
 import logging
@@ -28,41 +28,40 @@ from claude_mailbox.model.mail import LeaseOutcome
 
 logger = logging.getLogger(__name__)
 
-# A server that is not ours tells of a closed connection only by a message. These are the turns of
-# the event loop that it takes to come: our task starts, the reader wakes, the protocol queues the
-# message, we receive it. And some to spare.
+# Other servers tell of a disconnect only by a message. It takes so many turns of the event loop: our
+# task starts, the reader wakes, the protocol queues the message, we receive it; and some to spare.
 _TURNS_TO_NOTICE = 6
 
-# A body up to here goes out in one piece, after the look: it has room in any socket's buffer, so
-# there is no waiting for its reader during which the client could leave.
+# A body up to this size is sent in one piece, after the check. It fits into any socket's buffer, so
+# sending does not wait for the client, which could leave meanwhile.
 _ONE_PIECE_BYTES = 16 * 1024
 
 
-# Scope key under which a page of the inbox finds the custody of its response.
+# Scope key of the response's `Custody`, for handlers behind a framework: MCP tools and inbox pages.
 CUSTODY_KEY = "claude_mailbox.custody"
 
 
 class LeaseKeeper(Protocol):
-    """Who keeps the leases."""
+    """Settles and releases leases."""
 
     async def settle(self, tokens: Sequence[str]) -> LeaseOutcome:
         """Mark leased messages delivered."""
         ...
 
-    async def give_back(self, tokens: Sequence[str]) -> None:
-        """Put leased messages back, now or before the next claim."""
+    async def release_abandoned(self, tokens: Sequence[str]) -> None:
+        """Put leased messages back in their places, at the latest before the next claim."""
         ...
 
 
 class Custody:
-    """The leases that one response carries out.
+    """The leases of the messages in one response.
 
     Attributes:
-        lease_seconds: the explicit lease that the request asked for, or None. Explicit leases are
-            left to their holder once the response is out; connection-bound ones are settled.
-        holder: mailbox to name, with the tokens, in headers of the response, because its body
-            cannot carry them; or None.
-        has_failed: whether the response tells of an error, whatever its status.
+        lease_seconds: length of the explicit lease that the request asked for, or None. Explicit
+            leases go on when the response has left; connection-bound ones are settled.
+        holder: if not None, this mailbox and the tokens are put into headers of the response,
+            because its body cannot have them.
+        has_failed: whether the response is an error, whatever its status.
     """
 
     __slots__ = ("_client", "has_failed", "holder", "lease_seconds", "tokens")
@@ -86,19 +85,19 @@ class Custody:
         self.tokens.extend(tokens)
 
     def drop(self) -> None:
-        """Be responsible no more: the leases have ended otherwise."""
+        """Be responsible for nothing any more, because the leases have ended."""
         self.tokens = []
 
 
-# Handles a request whose response carries mail.
+# Handles a request whose response may carry mail.
 Handler = Callable[[Custody, Receive, Send], Awaitable[None]]
 
 
 class Handover:
-    """Runs the handlers whose responses carry mail.
+    """Runs handlers whose responses may carry mail.
 
     Args:
-        keeper: settles and releases.
+        keeper: settles and releases their leases.
     """
 
     def __init__(self, keeper: LeaseKeeper) -> None:
@@ -110,12 +109,12 @@ class Handover:
         return f"<Handover: {len(self._open)} open, {len(self._unsettled)} to settle>"
 
     def held(self) -> list[str]:
-        """Return the tokens that living responses answer for."""
+        """Return the leases of open responses, and those that could not be settled yet."""
         return [token for custody in self._open for token in custody.tokens] + self._unsettled
 
     async def run(self, handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run *handler*; settle what its response carried out, or release it."""
-        # The guard has put the body together, so the first message is the whole request.
+        """Run *handler*; settle the leases of its response if it has left, else release them."""
+        # The guard has joined the body, so the first message is the whole request.
         request = await receive()
         if request["type"] == "http.disconnect":
             return
@@ -136,17 +135,17 @@ class Handover:
         if arrived and custody.lease_seconds is not None:
             return
         if not arrived:
-            await self._keeper.give_back(custody.tokens)
+            await self._keeper.release_abandoned(custody.tokens)
             return
         try:
             await self._keeper.settle(custody.tokens)
         except MailboxError as error:
-            # The store cannot write now. This must be remembered, or the mail would come twice.
+            # The database cannot be written. Remembered, or the mail would be delivered again.
             logger.warning("could not settle: %s", error)
             self._unsettled.extend(custody.tokens)
 
     async def settle_late(self) -> None:
-        """Settle what could not be settled when its response left."""
+        """Settle leases that could not be settled when their response had left."""
         if self._unsettled:
             await self._keeper.settle(tokens := list(self._unsettled))
             self._unsettled = self._unsettled[len(tokens) :]
@@ -156,8 +155,8 @@ class _Client:
     """Tells whether the client is still there.
 
     Args:
-        receive: the server's; after the request it returns nothing but the disconnect.
-        connection: a quicker way to look, where the server offers it.
+        receive: the server's; after the request it returns only the disconnect.
+        connection: our own server's connection, which can be asked; None with other servers.
     """
 
     def __init__(self, receive: Receive, connection: Connection | None) -> None:
@@ -173,13 +172,13 @@ class _Client:
     async def attend(self, waiter: Waiter) -> None:
         """Wait until *waiter* is called, or the client has left.
 
-        The wait is for the client, and the waiter's call cancels it: so it takes no second task.
+        It waits for the client, and the waiter's call cancels that, which needs no second task.
         """
         with trio.CancelScope() as scope, waiter.interrupting(scope.cancel):
             await self.leaving()
 
     async def is_alive(self) -> bool:
-        """Return whether the client is there, as far as anybody can know by now."""
+        """Return whether the client is still there, as far as the server knows now."""
         if self._connection is not None:
             self._has_left = self._has_left or not await self._connection.is_alive()
             return not self._has_left
@@ -191,7 +190,7 @@ class _Client:
         return not self._has_left
 
     def is_broken(self) -> bool:
-        """Return whether something could not be written, where the server tells."""
+        """Return whether a write failed; False where the server does not tell."""
         return self._connection is not None and self._connection.is_broken()
 
 
@@ -200,7 +199,7 @@ class _Conclude(Protocol):
 
 
 class _Response:
-    """Passes messages both ways and keeps the end of the response back."""
+    """Passes messages on, and keeps the end of the response back until the leases are concluded."""
 
     def __init__(
         self,
@@ -222,11 +221,11 @@ class _Response:
 
     @property
     def has_arrived(self) -> bool:
-        """Whether the client has the mail, and not an error in its place."""
+        """Whether the response has left, and is not an error."""
         return self._has_left and self._is_success and not self._custody.has_failed
 
     async def receive(self) -> Message:
-        """The handler's ``receive``: the whole request, then nothing but the disconnect."""
+        """The handler's ``receive``: returns the whole request, then only the disconnect."""
         if self._request is not None:
             message, self._request = self._request, None
             return message
@@ -249,8 +248,8 @@ class _Response:
             self._has_left = self._has_ended = not message.get("more_body", False)
             await self._send(message)
             return
-        # Some frameworks send the whole body with more to come, and then an empty end: so
-        # something is kept here whatever the message says.
+        # Some frameworks send the whole body with ``more_body``, and then an empty end. So bytes
+        # are kept back whatever the message says.
         body = self._kept + message.get("body", b"")
         keep = len(body) if len(body) <= _ONE_PIECE_BYTES else 1
         self._kept = body[-keep:]
@@ -261,17 +260,17 @@ class _Response:
             return
         if not await self._client.is_alive() or self._client.is_broken():
             return
-        # From here on the client may have it all: no cancellation can stop us half way.
+        # From here on the client may have everything, so this must not be cancelled half way.
         with trio.CancelScope(shield=True):
             self._has_left = True
             await self._send({**message, "body": self._kept, "more_body": True})
-            # Where the server can tell that this very piece did not leave, it does.
+            # Our own server tells if this piece could not be written.
             self._has_left = not self._client.is_broken()
             if self._has_left:
                 await self._conclude(self._custody, arrived=self.has_arrived)
                 self._custody.drop()
 
     async def finish(self) -> None:
-        """End the response, which lets the connection take its next request."""
+        """End the response, so that the connection can handle its next request."""
         if self._has_left and not self._has_ended:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})

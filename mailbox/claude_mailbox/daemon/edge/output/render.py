@@ -1,4 +1,4 @@
-"""How values of the domain look in JSON: camelCase keys, ISO times."""
+"""The JSON of domain values: camelCase keys, ISO times."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.drafts import NORMAL
 from claude_mailbox.model.groups import Group
 from claude_mailbox.model.history import HistoryEntry, MessageStatus
-from claude_mailbox.model.limits import MINUTE, Guard, Held
+from claude_mailbox.model.limits import MINUTE, Held, LoopGuard
 from claude_mailbox.model.mail import (
     Backlog,
     Delivery,
@@ -28,15 +28,15 @@ from claude_mailbox.model.tokens import Token
 
 
 def compact(content: object) -> bytes:
-    """Return JSON without spaces, in which no character is escaped that need not be."""
+    """Return JSON in UTF-8, without spaces and unnecessary escapes."""
     try:
         return orjson.dumps(content)
-    except TypeError:  # such as for a number of more than 64 bits
+    except TypeError:  # for example, a number of more than 64 bits
         return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def delivery_json(delivery: Delivery, *, with_lease: bool, user: str) -> shapes.Delivery:
-    """Return one message as a receiver sees it; *user* is the person's mailbox at this machine."""
+    """Return one delivered message; *user* is the mailbox of the person at this machine."""
     answer: shapes.Delivery = {
         "id": delivery.id,
         "from": delivery.sender,
@@ -56,10 +56,10 @@ def delivery_json(delivery: Delivery, *, with_lease: bool, user: str) -> shapes.
 
 
 def for_models(message: Mapping[str, object], user: str) -> Mapping[str, object]:
-    """Return a message with escapes for what a model would not see, or take for its client's words.
+    """Return a message whose body cannot mislead a model.
 
-    ``escaped`` says that the body is not exactly what was sent, ``fromUser`` that the person at this
-    machine wrote it.
+    Characters that are invisible, or that look like text of the client, are escaped; ``escaped`` says
+    that the body was changed. ``fromUser`` says that the person at this machine wrote it.
     """
     if message["from"] == user:
         message = {**message, "fromUser": True}
@@ -86,7 +86,7 @@ def _add_envelope(answer: shapes.Envelope, envelope: Envelope) -> None:
 def answered_json(
     receipt: Receipt, delivery: Delivery | None, *, with_lease: bool, user: str
 ) -> shapes.Receipt:
-    """Return the answer to a send that waited: also what ended the question, if anything did."""
+    """Return the answer to a send that waited: the receipt, and what ended the question, if any."""
     answer = receipt_json(receipt)
     answer["answer"] = None
     if delivery is not None:
@@ -99,7 +99,7 @@ def answered_json(
 
 
 def receipt_json(receipt: Receipt, *, quiet: bool = False) -> shapes.Receipt:
-    """Return the answer to a send; a *quiet* message wakes nobody."""
+    """Return the answer to a send to a mailbox; a *quiet* message wakes nobody."""
     answer: shapes.Receipt = {
         "id": receipt.id,
         "from": receipt.sender,
@@ -132,8 +132,8 @@ def _wakes(receipt: Receipt, *, is_quiet: bool = False) -> bool:
     return receipt.watching or (receipt.session is not None and receipt.session.has_bell)
 
 
-def _guard_json(guard: Guard, recipient: str) -> shapes.Guard:
-    """Return what a session is told that exchanges many messages with another one."""
+def _guard_json(guard: LoopGuard, recipient: str) -> shapes.Guard:
+    """Return what the sender is told of a long exchange with *recipient*."""
     minutes = guard.window // MINUTE
     note = (
         f"You and '{recipient}' have exchanged {guard.used} messages within {minutes} minutes"
@@ -191,7 +191,7 @@ def group_receipt_json(receipt: GroupReceipt) -> shapes.GroupReceipt:
 
 
 def held_json(held: Held) -> shapes.Held:
-    """Return a message that is held, without its text: it is for its receiver."""
+    """Return a held message, without its text, which is for its receiver."""
     return {
         "id": held.id,
         "from": held.sender,
@@ -201,7 +201,7 @@ def held_json(held: Held) -> shapes.Held:
 
 
 def status_json(status: MessageStatus) -> shapes.MessageStatus:
-    """Return what became of a message; what says nothing is left out."""
+    """Return what became of a message; empty fields are left out."""
     answer: shapes.MessageStatus = {
         "id": status.id,
         "from": status.sender,
@@ -226,7 +226,7 @@ def status_json(status: MessageStatus) -> shapes.MessageStatus:
 
 
 def history_json(entry: HistoryEntry) -> shapes.HistoryEntry:
-    """Return one message of a history; ``bodyLength`` says that its body was cut."""
+    """Return one message of a history, with ``bodyLength`` if its body was cut."""
     answer = cast("shapes.HistoryEntry", {**status_json(entry.status), "body": entry.body})
     if len(entry.body) < entry.length:
         answer["bodyLength"] = entry.length
@@ -278,7 +278,7 @@ def lease_outcome_json(outcome: LeaseOutcome) -> shapes.LeaseOutcome:
 
 
 def shown_json(shown: Shown) -> shapes.Shown:
-    """Return what a session was shown, for the hook that looks for proof."""
+    """Return a message that a session was shown, for the hook that looks for proof."""
     return {
         "lease": shown.lease,
         "kind": shown.kind,
@@ -291,7 +291,7 @@ def shown_json(shown: Shown) -> shapes.Shown:
 
 
 def token_json(token: Token) -> shapes.Token:
-    """Return what is kept of a token, but for its hash."""
+    """Return a token, without its hash."""
     return {
         "id": token.id,
         "mailboxes": list(token.patterns),

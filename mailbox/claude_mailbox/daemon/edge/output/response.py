@@ -1,4 +1,4 @@
-"""A response of JSON, or of nothing."""
+"""A response with JSON, text, or no body."""
 
 import logging
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ Header = tuple[bytes, bytes]
 
 
 class Response:
-    """A status, a body of JSON or none, and headers; as an ASGI application it sends itself."""
+    """A response, which is an ASGI application that sends itself."""
 
     __slots__ = ("body", "headers", "status")
 
@@ -38,7 +38,7 @@ class Response:
 
     @classmethod
     def of_text(cls, body: bytes, media_type: str) -> "Response":
-        """Return a response of text."""
+        """Return a response with a body that is not JSON."""
         response = cls(headers=[(b"content-type", media_type.encode())])
         response.body = body
         response.headers[-1] = (b"content-length", str(len(body)).encode())
@@ -46,12 +46,12 @@ class Response:
 
     @classmethod
     def of_error(cls, error: MailboxError) -> "Response":
-        """Return the response that tells of an error."""
+        """Return the response for an error."""
         return cls(error_body(error), status=error.status, headers=error_headers(error))
 
     @classmethod
     def of_bug(cls, error: Exception, scope: Scope) -> "Response":
-        """Log an error that nobody expected; return the response that admits it."""
+        """Log an unexpected error with its traceback; return a response for it."""
         logger.error("unexpected error in %s %s", scope["method"], scope["path"], exc_info=error)
         sentence = "The daemon has a bug here: its log says more. Try again."
         return cls.of_error(MailboxError(sentence))

@@ -1,6 +1,6 @@
-"""The shapes of JSON in answers, which `render` fills and the OpenAPI document tells.
+"""The JSON of answers as types: `render` makes them, the OpenAPI document describes them.
 
-Those with a field ``from`` are written as calls, because that is a keyword of the language.
+Types with a field ``from``, a keyword of Python, are written as calls.
 """
 
 from typing import Annotated, Literal, NotRequired, TypedDict
@@ -13,7 +13,7 @@ from claude_mailbox.model.sessions import SESSION_STATES
 
 # Control characters, what ends a line, and what changes the direction of writing.
 _FORBIDDEN = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-# What does not count at the ends of a text: that which Python strips.
+# What Python's ``strip`` removes.
 _BLANK = r"\t-\r\u001c- \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _LINE = f"[{_BLANK}]*[^{_FORBIDDEN}]*[{_BLANK}]*"
 _NOT_BLANK = f"[{_BLANK}]*[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_BLANK}][^{_FORBIDDEN}]*[{_BLANK}]*"
@@ -21,12 +21,12 @@ _NOT_BLANK = f"[{_BLANK}]*[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_BLANK}][^{_FORBIDDEN}]
 # A text of one line, which may be empty.
 Line = Annotated[str, Keywords(pattern=f"^{_LINE}$")]
 Name = Annotated[str, Keywords(minLength=1, maxLength=NAME_LIMIT, description="Name of a mailbox")]
-# As above, where a request says it: blanks around it do not count.
+# A name in a request: blanks around it do not count.
 GivenName = Annotated[Name, Keywords(pattern=f"^{_NOT_BLANK}$")]
-# As above, where the request may also leave it empty, which says nothing.
+# A name in a request that may be empty, which is like leaving it out.
 NameOrNothing = Annotated[Name, Keywords(minLength=0, pattern=f"^({_NOT_BLANK})?$")]
-# As `Name`, where a mailbox of that name may be made. In patterns, the word for letters of every
-# script is not understood everywhere.
+# A name for which a mailbox may be made. Its rule is not a pattern, because not every implementation
+# knows \p{L}, the letters of all scripts.
 NewName = Annotated[
     Name,
     Keywords(
@@ -44,17 +44,17 @@ GroupName = Annotated[
         description="Name of a group: @ and what a mailbox may be named",
     ),
 ]
-# As above, where the request may also leave it empty, which says nothing.
+# A name of a group that may be empty, which is like leaving it out.
 GroupOrNothing = Annotated[
     GroupName, Keywords(minLength=0, pattern="^(@.*)?$", description="Name of a group, or nothing")
 ]
 Recipients = Annotated[
     NewName, Keywords(description="Name of a mailbox; or of a group, which begins with @")
 ]
-# A text that is nothing but a number, which some clients send as one; as a name, without a sign.
+# A text of digits, which some clients send as a number; without a sign where it is a name.
 Whole = Annotated[int, Keywords(exclusiveMinimum=-(10**20), exclusiveMaximum=10**20)]
 Digits = Annotated[Whole, Keywords(exclusiveMinimum=-1)]
-# The other way round, or nothing.
+# A number that some clients send as text, or an empty text.
 SecondsText = Annotated[str, Keywords(pattern="^([1-9][0-9]{0,2})?$")]
 Time = Annotated[str, Keywords(format="date-time")]
 Count = Annotated[int, Keywords(minimum=0)]

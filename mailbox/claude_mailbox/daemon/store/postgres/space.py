@@ -1,8 +1,8 @@
-"""Space that nothing uses any more: PostgreSQL's autovacuum sees to it."""
+"""Unused space, which PostgreSQL's autovacuum takes care of."""
 
 from claude_mailbox.daemon.store.operations.space import SpaceStore
 
 
 class PostgresSpace(SpaceStore):
-    def give_back(self) -> bool:
+    def vacuum(self) -> bool:
         return False

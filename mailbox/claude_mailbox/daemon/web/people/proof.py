@@ -1,4 +1,4 @@
-"""The REST routes by which hooks tell what a session does, and what of its mail has arrived."""
+"""The REST routes with which hooks report what a session does, and what mail its model has."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, NotRequired, TypedDict
@@ -19,6 +19,7 @@ from claude_mailbox.daemon.web.fields import (
     lease_tokens,
     optional_text,
     text,
+    whole,
 )
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.sessions import SESSION_STATES, SHOWN_KINDS, SessionEvent, Shown
@@ -42,7 +43,7 @@ class EventBody(TypedDict):
 
 
 class ShownBody(TypedDict):
-    """What a session was shown."""
+    """Messages that a session was shown."""
 
     sessionId: Text
     leases: Tokens
@@ -53,24 +54,24 @@ class ShownBody(TypedDict):
 
 
 class ProofBody(TypedDict):
-    """What of it has arrived, and what has not."""
+    """Messages that have arrived, and messages that are lost."""
 
     sessionId: Text
     arrived: Tokens
     lost: Tokens
 
 
-_EVENT = Description("Tell what happens in a session", shapes.Unproved, body=EventBody)
-_SHOWN = Description("Tell what a session was shown", shapes.LeaseOutcome, body=ShownBody)
-_PROOF = Description("Tell what of it has arrived", shapes.ProofOutcome, body=ProofBody)
+_EVENT = Description("Report what happens in a session", shapes.Unproved, body=EventBody)
+_SHOWN = Description("Report what a session was shown", shapes.LeaseOutcome, body=ShownBody)
+_PROOF = Description("Report which of it has arrived", shapes.ProofOutcome, body=ProofBody)
 
 
 class ProofRoutes:
-    """The routes.
+    """The routes of session events and proof of arrival.
 
     Args:
-        proofs: does what they say.
-        callers: knows who may speak for a session.
+        proofs: keeps unproved messages.
+        callers: checks who may speak for a session.
     """
 
     def __init__(self, proofs: Proofs, callers: Callers) -> None:
@@ -78,7 +79,7 @@ class ProofRoutes:
         self._callers = callers
 
     def routes(self) -> Iterable[Route]:
-        """Return them."""
+        """Return the routes."""
         return (
             Route("POST", "/v1/session/event", self._event, _EVENT),
             Route("POST", "/v1/session/shown", self._shown, _SHOWN),
@@ -103,7 +104,7 @@ class ProofRoutes:
         content = request.json()
         kind = _one_of(content, "kind", SHOWN_KINDS, default="context")
         transcript = optional_text(content, "transcript", _PATH_LIMIT) or ""
-        inode, size = _whole(content, "inode"), _whole(content, "size")
+        inode, size = whole(content, "inode"), whole(content, "size")
         shown = [
             Shown(token, kind or "", False, 0, transcript, inode, size)
             for token in lease_tokens(content, "leases")
@@ -137,14 +138,3 @@ def _one_of(
     if value not in values:
         raise BadRequest(f"'{key}' must be one of: {', '.join(values)}.")
     return str(value)
-
-
-def _whole(content: Mapping[str, object], key: str) -> int:
-    value = content.get(key)
-    if value is None:
-        return 0
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # in JSON, 1.0 is a whole number, too
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise BadRequest(f"'{key}' must be a whole number, 0 or more.")
-    return value

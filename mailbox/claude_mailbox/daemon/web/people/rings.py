@@ -1,8 +1,7 @@
-"""``GET /v1/session/rings``: tells a session's machine when to ring it, where that is not ours.
+"""``GET /v1/session/rings``: tells another machine when to ring a session there.
 
-The stream is lines: an empty one now and then, and ``{"ring":true}`` whenever mail waits for the
-session and it is to be woken. It hands out no mail. While it is open the session counts as one that
-is woken by mail.
+The stream has a line ``{"ring":true}`` whenever the session is to be woken, and an empty line as a
+heartbeat. It delivers no mail. While it is open, the session counts as one that mail wakes.
 """
 
 from collections.abc import Iterable
@@ -11,7 +10,7 @@ from typing import TypedDict
 
 import trio
 
-from claude_mailbox.daemon.delivery.sessions.doorbell import Listener
+from claude_mailbox.daemon.delivery.bells.doorbell import RingListener
 from claude_mailbox.daemon.delivery.sessions.registry import Sessions
 from claude_mailbox.daemon.edge.description import Description
 from claude_mailbox.daemon.edge.input.callers import Callers, UnknownSession
@@ -19,7 +18,7 @@ from claude_mailbox.daemon.edge.input.request import Request
 from claude_mailbox.daemon.edge.output import shapes
 from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.edge.routing import MailRoute
-from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send
+from claude_mailbox.daemon.http.asgi import App, Receive, Scope, Send, cancel_on_disconnect
 from claude_mailbox.daemon.web.fields import Text, text
 
 HEARTBEAT_SECONDS = 15.0
@@ -45,8 +44,8 @@ class RingRoutes:
     """The route.
 
     Args:
-        sessions: knows when to ring.
-        callers: knows who may speak for a session.
+        sessions: rings them.
+        callers: checks who may speak for a session.
     """
 
     def __init__(self, sessions: Sessions, callers: Callers) -> None:
@@ -54,7 +53,7 @@ class RingRoutes:
         self._callers = callers
 
     def routes(self) -> Iterable[MailRoute]:
-        """Return it."""
+        """Return the route."""
         return (MailRoute("GET", "/v1/session/rings", self._rings, _RINGS),)
 
     async def _rings(self, request: Request, custody: Custody) -> App:
@@ -68,20 +67,14 @@ class RingRoutes:
         headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with self._sessions.listening(session_id) as listener, trio.open_nursery() as nursery:
-            nursery.start_soon(_cancel_on_disconnect, receive, nursery.cancel_scope)
+            nursery.start_soon(cancel_on_disconnect, receive, nursery.cancel_scope)
             await _stream(listener, send)
             nursery.cancel_scope.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _stream(listener: Listener, send: Send) -> None:
+async def _stream(listener: RingListener, send: Send) -> None:
     line = b"\n"
     while not listener.is_closed:
         await send({"type": "http.response.body", "body": line, "more_body": True})
         line = _RING if await listener.wait(HEARTBEAT_SECONDS) else b"\n"
-
-
-async def _cancel_on_disconnect(receive: Receive, scope: trio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()

@@ -1,7 +1,4 @@
-"""SQL of groups, and of who there is to be written to.
-
-Whoever is deleted leaves his groups.
-"""
+"""SQL of groups. A mailbox that is deleted leaves its groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +9,7 @@ from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys, dig
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.schema import HELD
 from claude_mailbox.model.drafts import Draft
-from claude_mailbox.model.groups import Candidate, Place
+from claude_mailbox.model.groups import Candidate, ProjectSession
 from claude_mailbox.model.mail import Receipt
 from claude_mailbox.refusals import KeyReused
 
@@ -106,9 +103,9 @@ class PostgresGroups(GroupStore):
             for number, sender, recipient, sent_at, last_seen_at, state in rows
         ]
 
-    def places(self) -> Sequence[Place]:
+    def project_sessions(self) -> Sequence[ProjectSession]:
         clients: dict[str, list[str]] = {}
-        # Whether clients on other machines live cannot be seen from here.
+        # Only keys of clients on this machine: whether others run is unknown here.
         for session_id, key in self._connection.execute(
             "SELECT session_id, key FROM client WHERE daemon_id = %s", (self._daemon_id,)
         ):
@@ -119,7 +116,7 @@ class PostgresGroups(GroupStore):
             " WHERE ended_at IS NULL ORDER BY active_at DESC"
         )
         return [
-            Place(mailbox, project, active_at, clients.get(session_id, ()))
+            ProjectSession(mailbox, project, active_at, clients.get(session_id, ()))
             for session_id, mailbox, project, active_at in rows
         ]
 
@@ -134,5 +131,5 @@ class PostgresGroups(GroupStore):
 
 
 def _digest(draft: Draft) -> bytes:
-    """Return what tells a message to a group from others, also from one to a member alone."""
+    """Return a digest of a message to a group, which is not that of a message to one mailbox."""
     return digest_of(replace(draft, body=f"{draft.to}\n{draft.body}"))

@@ -1,7 +1,4 @@
-"""SQL of groups, and of who there is to be written to.
-
-Whoever is deleted leaves his groups.
-"""
+"""SQL of groups. A mailbox that is deleted leaves its groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +10,7 @@ from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys, digest_
 from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import HELD
 from claude_mailbox.model.drafts import Draft
-from claude_mailbox.model.groups import Candidate, Place
+from claude_mailbox.model.groups import Candidate, ProjectSession
 from claude_mailbox.model.mail import Receipt
 from claude_mailbox.refusals import KeyReused
 
@@ -102,7 +99,7 @@ class SqliteGroups(GroupStore):
             for number, sender, recipient, sent_at, last_seen_at, state in rows
         ]
 
-    def places(self) -> Sequence[Place]:
+    def project_sessions(self) -> Sequence[ProjectSession]:
         clients: dict[str, list[str]] = {}
         for session_id, key in self._connection.execute("SELECT session_id, key FROM client"):
             clients.setdefault(session_id, []).append(key)
@@ -112,7 +109,7 @@ class SqliteGroups(GroupStore):
             " WHERE ended_at IS NULL ORDER BY 4 DESC"
         )
         return [
-            Place(mailbox, project, active_at, clients.get(session_id, ()))
+            ProjectSession(mailbox, project, active_at, clients.get(session_id, ()))
             for session_id, mailbox, project, active_at in rows
         ]
 
@@ -127,5 +124,5 @@ class SqliteGroups(GroupStore):
 
 
 def _digest(draft: Draft) -> bytes:
-    """Return what tells a message to a group from others, also from one to a member alone."""
+    """Return a digest of a message to a group, which is not that of a message to one mailbox."""
     return digest_of(replace(draft, body=f"{draft.to}\n{draft.body}"))

@@ -1,0 +1,1 @@
+"""The hooks of other clients than Claude Code."""
