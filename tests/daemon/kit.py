@@ -21,6 +21,7 @@ from claude_mailbox.daemon.http.asgi import Receive, Scope, Send
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
+from support.stores import create_sqlite
 
 T = TypeVar("T")
 
@@ -117,7 +118,8 @@ def virtual_clock() -> int:
 @asynccontextmanager
 async def open_world(folder: Path, **settings: int) -> AsyncIterator[World]:
     """Open the database in *folder* and run the ledger; *settings* are fields of ``Config``."""
-    connection = open_database(str(folder / "mailbox.db"))
+    path = folder / "mailbox.db"
+    connection = open_database(str(path)) if path.exists() else create_sqlite(path)
     config = Config(**settings)
     engine = SqliteEngine(connection, InlineWorker(), max_mailboxes=config.max_mailboxes)
     try:

@@ -94,8 +94,7 @@ def test_hundreds_of_watchers(descriptors: int) -> None:
 @pytest.fixture(params=[64, 256])
 def short(request: pytest.FixtureRequest) -> Iterator[tuple[DaemonProcess, int]]:
     """A daemon with few descriptors, and how many clients may connect by TCP."""
-    script = f'ulimit -n {request.param} && exec "$0" -m claude_mailbox "$@"'
-    with DaemonProcess(command=["/bin/sh", "-c", script, sys.executable]) as daemon:
+    with DaemonProcess(max_descriptors=request.param) as daemon:
         wait_until_ready(daemon)
         yield daemon, share(request.param, 2)
         assert "cannot accept" not in daemon.log()
