@@ -99,9 +99,24 @@ class PostgresStore(Store):
 
 
 def empty(connection: Any) -> None:
-    """Remove everything that a daemon has stored, and let numbers begin anew."""
-    tables = connection.execute(
-        "SELECT string_agg(quote_ident(tablename), ',') FROM pg_tables"
-        f" WHERE schemaname = '{SCHEMA}' AND tablename <> 'migration'"
-    ).fetchone()[0]
-    connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
+    """Remove everything that a daemon has stored, and let numbers begin anew.
+
+    To truncate a table takes a millisecond, and there are 30; what there is to delete is little.
+    """
+    connection.execute(
+        f"""
+        SET session_replication_role = replica;
+        DO $$
+        DECLARE each record; is_used boolean;
+        BEGIN
+            FOR each IN SELECT tablename AS name FROM pg_tables
+                WHERE schemaname = '{SCHEMA}' AND tablename <> 'migration' LOOP
+                EXECUTE format('SELECT EXISTS (SELECT FROM %I)', each.name) INTO is_used;
+                IF is_used THEN EXECUTE format('DELETE FROM %I', each.name); END IF;
+            END LOOP;
+            PERFORM setval(format('%I.%I', schemaname, sequencename), 1, false)
+                FROM pg_sequences WHERE schemaname = '{SCHEMA}';
+        END $$;
+        RESET session_replication_role;
+        """
+    )

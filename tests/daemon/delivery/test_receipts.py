@@ -1,7 +1,5 @@
 """The wait for a delivery: nothing is missed, and whoever leaves is forgotten."""
 
-from pathlib import Path
-
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -12,7 +10,13 @@ from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.errors import ShuttingDown
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.refusals import NotFound
-from daemon.kit import World, custody, open_world
+from daemon.kit import Place, World, custody, open_world
+
+
+@pytest.fixture
+def place(both_engines: Place) -> Place:
+    """The database of either engine."""
+    return both_engines
 
 
 class Waiting:
@@ -34,9 +38,9 @@ class Waiting:
             self.told.append("shutting down")
 
 
-async def test_everybody_is_told_at_the_settlement(tmp_path: Path, autojump_clock: object) -> None:
+async def test_everybody_is_told_at_the_settlement(place: Place, autojump_clock: object) -> None:
     """By the response, and by an ack; a claim alone is no reason."""
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         for lease in (None, 60):
             receipt = await world.broker.send(Draft("a", "b", "x"))
             waiting = Waiting(world, receipt.id)
@@ -57,10 +61,10 @@ async def test_everybody_is_told_at_the_settlement(tmp_path: Path, autojump_cloc
 
 
 async def test_a_settlement_during_the_look_is_not_missed(
-    tmp_path: Path, autojump_clock: object
+    place: Place, autojump_clock: object
 ) -> None:
     """The look sees the message leased, and it is settled before the wait begins."""
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         custodian = custody()
         await world.broker.check("b", custodian)
@@ -82,11 +86,9 @@ async def test_a_settlement_during_the_look_is_not_missed(
         assert trio.current_time() == started
 
 
-async def test_the_time_over_tells_the_present_state(
-    tmp_path: Path, autojump_clock: object
-) -> None:
+async def test_the_time_over_tells_the_present_state(place: Place, autojump_clock: object) -> None:
     """As it is then; and a lease that has run out by then is none."""
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         await world.broker.check("b", custody(10))
         waiting = Waiting(world, receipt.id)
@@ -97,9 +99,9 @@ async def test_the_time_over_tells_the_present_state(
 
 
 async def test_a_wait_for_a_reply_outlasts_the_delivery(
-    tmp_path: Path, autojump_clock: object
+    place: Place, autojump_clock: object
 ) -> None:
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         waiting = Waiting(world, receipt.id)
         async with trio.open_nursery() as nursery:
@@ -113,9 +115,9 @@ async def test_a_wait_for_a_reply_outlasts_the_delivery(
         assert waiting.told == ["delivered"]
 
 
-async def test_who_is_cancelled_is_forgotten(tmp_path: Path, autojump_clock: object) -> None:
+async def test_who_is_cancelled_is_forgotten(place: Place, autojump_clock: object) -> None:
     """And the others are told."""
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         waiting = Waiting(world, receipt.id)
         async with trio.open_nursery() as nursery:
@@ -136,8 +138,8 @@ class GoneClient(Custody):
         """Return at once."""
 
 
-async def test_a_client_that_has_gone_ends_the_wait(tmp_path: Path, autojump_clock: object) -> None:
-    async with open_world(tmp_path) as world:
+async def test_a_client_that_has_gone_ends_the_wait(place: Place, autojump_clock: object) -> None:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         started = trio.current_time()
         await world.broker.receipts.wait("a", receipt.id, DELIVERED, 300, GoneClient())
@@ -145,9 +147,9 @@ async def test_a_client_that_has_gone_ends_the_wait(tmp_path: Path, autojump_clo
         assert repr(world.broker.receipts) == "<Receipts: 0 waiting>"
 
 
-async def test_closing_sends_everybody_away(tmp_path: Path, autojump_clock: object) -> None:
+async def test_closing_sends_everybody_away(place: Place, autojump_clock: object) -> None:
     """Newcomers too."""
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         waiting = Waiting(world, receipt.id)
         async with trio.open_nursery() as nursery:
@@ -159,9 +161,9 @@ async def test_closing_sends_everybody_away(tmp_path: Path, autojump_clock: obje
 
 
 async def test_there_is_no_wait_for_what_is_not_ones_own(
-    tmp_path: Path, autojump_clock: object
+    place: Place, autojump_clock: object
 ) -> None:
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         for mailbox, number in (("c", receipt.id), ("a", receipt.id + 1)):
             with pytest.raises(NotFound):
