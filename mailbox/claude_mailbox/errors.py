@@ -90,7 +90,7 @@ class StartupError(MailboxError):
 
 
 class DiskFailed(MailboxError):
-    """The disk lost what was written to it, or may have: the daemon ends."""
+    """What was written to the disk may be lost, so the daemon ends."""
 
     code = "disk-failed"
 
@@ -108,11 +108,11 @@ class OutputLost(MailboxError):
 
 
 class PipeClosed(OutputLost):
-    """The reader of standard output has left, and nothing depended on it."""
+    """The reader of standard output has gone, and no message was lost."""
 
 
 class DaemonUnreachable(MailboxError):
-    """Nobody answers at the daemon's address."""
+    """No daemon answers at the address."""
 
     code = "unreachable"
     status = 503

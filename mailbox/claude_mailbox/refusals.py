@@ -1,4 +1,4 @@
-"""Why the daemon does not do what a request asks for: the branch of the errors that it alone raises."""
+"""Errors that only the daemon raises: why a request is refused."""
 
 from claude_mailbox.errors import MailboxError, QuotaFull, Unavailable
 
@@ -12,7 +12,7 @@ class Unauthorized(MailboxError):
 
 
 class TokenInvalid(Unauthorized):
-    """The token is unknown, over or revoked."""
+    """The token is unknown, expired or revoked."""
 
     code = "invalid-token"
     challenge = 'Bearer realm="claude-mailbox", error="invalid_token"'
@@ -34,7 +34,7 @@ class Forbidden(MailboxError):
 
 
 class NameMismatch(Forbidden):
-    """The caller acts for a mailbox that is not his."""
+    """The caller acts for another mailbox than its own."""
 
     code = "name-mismatch"
 
@@ -98,7 +98,7 @@ class EmptyGroup(NotFound):
 
 
 class ConfirmationNeeded(MailboxError):
-    """A message would go to many, and its sender has not said that this is meant."""
+    """A message would go to many members of a group, and its sender has not confirmed that."""
 
     code = "confirm"
     status = 409
@@ -112,14 +112,14 @@ class ConfirmationNeeded(MailboxError):
 
 
 class KeyReused(MailboxError):
-    """An idempotency key comes again with another text or receiver."""
+    """An idempotency key was used before with another text or receiver."""
 
     code = "key-reused"
     status = 409
 
 
 class Unanswerable(MailboxError):
-    """Nobody can answer that question, or read that reply; nothing was stored."""
+    """Nobody can answer the question, or read the reply; nothing was stored."""
 
     code = "unanswerable"
     status = 409
@@ -164,16 +164,16 @@ class TooManyMessages(QuotaFull):
 
 
 class DatabaseAway(Unavailable):
-    """The database's server cannot be reached: everything goes on when it is back."""
+    """The database server cannot be reached; everything continues when it is back."""
 
 
 class Overloaded(Unavailable):
-    """The daemon keeps as much in memory for its clients as it may."""
+    """The daemon's memory for slow clients is full."""
 
     code = "overloaded"
 
 
 class OutcomeUnknown(Unavailable):
-    """The disk failed in the middle of it, so it may be stored or not: a restart will tell."""
+    """It is unknown whether it was stored: the disk failed, or the connection to the database."""
 
     code = "outcome-unknown"

@@ -1,12 +1,16 @@
 """``install`` of each client that can be run offline, and what it gives to a session."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -109,9 +113,45 @@ def test_a_session_has_tools_a_lasting_name_and_its_mail(
         assert [text in model.requests[-1] for text in ("  between", "  to myself")] == [True, True]
         assert own_name(model.requests[-1]) == name
         assert mail.pending(name) == 0
+        entries = json.loads(mail.run("log", "--name", name, "--json"))
+        arrived = {each["body"]: each["state"] for each in entries if each["to"] == name}
+        assert arrived == dict.fromkeys(("before the prompt", "between", "to myself"), "delivered")
+        assert {each["from"] for each in entries if each["body"] == "to myself"} == {name}
 
         mail.run("uninstall", word)
         assert contents(list(before)) == before
+
+
+@pytest.mark.parametrize("word", CLIENTS)
+def test_mail_is_delivered_when_the_model_has_answered(word: str, folder: Path, mail: Mail) -> None:
+    """Not when the client is killed before; and what its file has is in the next conversation."""
+    client = CLIENTS[word]
+    mail.start()
+    with OtherModel(client.tool) as model:
+        installation = Installation(word, folder, model, mail)
+        mail.run("install", word)
+        installation.run(client.first, "Hello.")
+        name = own_name(model.requests[0])
+        number = mail.send(name, "the only one")["id"]
+
+        def state() -> str:
+            receipt = mail.run("receipt", str(number), "--name", "outside", "--json")
+            return str(json.loads(receipt)["state"])
+
+        with installation.start(client.again, "Go on.") as running:
+
+            def kill() -> Text:
+                assert state() == "leased"
+                os.killpg(running.pid, signal.SIGKILL)
+                return say("Too late.")
+
+            model.plan = [kill]
+        assert "  the only one" in model.requests[-1]
+        eventually(lambda: state() == "waiting", lambda: f"it is {state()}")
+
+        installation.run(client.again, "Go on again.")
+        assert model.requests[-1].count("  the only one") in (1, 2)
+        assert state() == "delivered"
 
 
 @pytest.mark.parametrize("word", ["copilot", "gemini", "qwen"])
@@ -209,6 +249,44 @@ def test_amp_connects(folder: Path, mail: Mail) -> None:
         timeout=60,
     )
     assert re.search(r"mailbox \(user settings\): connected \(\d+ tools: send,", done.stdout)
+
+
+class NoPlugins(BaseHTTPRequestHandler):
+    """Amp's server, for a user who has no plugins there."""
+
+    def do_POST(self) -> None:
+        answer = b'{"ok": true, "result": []}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+def test_amp_loads_our_plugin(folder: Path, mail: Mail) -> None:
+    """And knows the events that it handles."""
+    program = find_program("amp", "amp")
+    mail.env["HOME"] = str(folder)
+    mail.run("install", "amp")
+    with HTTPServer(("127.0.0.1", 0), NoPlugins) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        done = subprocess.run(
+            [program, "plugins", "list"],
+            env={**mail.env, "AMP_URL": address, "AMP_API_KEY": "x"},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        server.shutdown()
+    assert "claude-mailbox.ts active" in done.stdout
+    assert "events: agent.start, tool.result, agent.end" in done.stdout
 
 
 def test_claude_code_needs_no_plugin(claude: Claude, sessions: Sessions, mail: Mail) -> None:

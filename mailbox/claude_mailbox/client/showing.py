@@ -1,4 +1,4 @@
-"""Prints mail for a model whose client may lose it: the daemon is told, and waits for proof."""
+"""Prints mail for a model whose client may lose it, and tells the daemon to wait for proof."""
 
 import os
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def mark(lease: str) -> str:
-    """Return what a hook prints after a message: nobody can guess it who has not been shown it."""
+    """Return the mark that a hook prints after a message, which cannot be guessed."""
     return f"[mail {lease}]"
 
 

@@ -20,13 +20,13 @@ from claude_mailbox import paths
 from claude_mailbox.config import Config
 from claude_mailbox.daemon.clock import SteadyClock
 from claude_mailbox.daemon.databases import Database, open_database
+from claude_mailbox.daemon.delivery.bells.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
 from claude_mailbox.daemon.delivery.other_daemons import OtherDaemons
 from claude_mailbox.daemon.delivery.parties.notifier import NullNotifier
 from claude_mailbox.daemon.delivery.parties.presence import Presence
 from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
-from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.sessions.proof import Proofs
 from claude_mailbox.daemon.delivery.sessions.registry import Sessions
 from claude_mailbox.daemon.delivery.views.status_file import StatusFile

@@ -1,4 +1,4 @@
-"""Messages that belong together, and what is known of them."""
+"""Threads, questions and notices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 # How a question ends.
 ANSWERED, TIMED_OUT, UNANSWERABLE = "answered", "timed-out", "unanswerable"
 OUTCOMES = (ANSWERED, TIMED_OUT, UNANSWERABLE)
-# What a notice of the daemon tells; the first two end a question.
+# What a notice says; the first two end a question.
 EXPIRED, PARKED = "expired", "parked"
-# Sender of notices. Nobody can have that name.
+# Sender of notices; no mailbox can have that name.
 DAEMON = "claude-mailbox"
 
 
@@ -19,11 +19,11 @@ class Envelope:
     Attributes:
         thread: number of the first message of its thread.
         reply_to: number of the message that it replies to.
-        is_final: whether it answers that, if that is a question.
+        is_final: whether it answers that message, if that is a question.
         urgency: one of `URGENCIES`.
-        answer_by: of a question, when an answer is wanted, in milliseconds since the epoch.
-        notice: of a message by the daemon, what it tells.
-        group: of a copy for a member, the group that the message was sent to.
+        answer_by: deadline of a question, in milliseconds since the epoch.
+        notice: kind of a notice.
+        group: the group that the message was sent to, if this is the copy for a member.
     """
 
     thread: int | None
@@ -37,11 +37,11 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """A message, as somebody sees it who wants to reply.
+    """A message to reply to.
 
     Attributes:
         thread: number of the first message of its thread.
-        other: name of the mailbox on its other side.
+        other: name of the mailbox that the reply goes to.
         is_notice: whether the daemon wrote it.
     """
 
@@ -58,11 +58,11 @@ class OpenQuestion:
         number: of the message.
         asked: name of the mailbox that is asked.
         asked_at: when it was sent.
-        answer_by: when an answer is wanted.
-        is_deleted: whether the asked mailbox is gone.
+        answer_by: its deadline.
+        is_deleted: whether the asked mailbox was deleted.
         seen_at: when it was delivered, or None.
-        state: what the session of the asked mailbox does, or None when it has no session.
-        since: when it began to, or None.
+        state: state of the session of the asked mailbox, or None if it has none.
+        since: when that state began, or None.
         ended_at: when that session ended, or None.
         clients: keys of the processes that run it.
     """
@@ -81,12 +81,12 @@ class OpenQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A delayed message whose time has come.
+    """A message that waits from now on, after a delay or a hold.
 
     Attributes:
         number: of the message.
         recipient: name of its mailbox.
-        is_quiet: whether it rings nobody.
+        is_quiet: whether it wakes nobody.
         reply_to: number of the message that it replies to, or None.
     """
 
@@ -98,13 +98,13 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A message that was taken out of its mailbox without delivery.
+    """A message that expired or was parked.
 
     Attributes:
         number: of the message.
         recipient: name of the mailbox that it was sent to.
-        attempts: how often it was handed out.
-        is_open_question: whether its sender waits for an answer.
+        attempts: how often it was claimed.
+        is_open_question: whether it is a question without an outcome.
         is_notice: whether the daemon wrote it.
     """
 
@@ -117,12 +117,12 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A message by the daemon that was stored.
+    """A notice that was stored.
 
     Attributes:
         number: of the message.
         recipient: name of the mailbox that it is for.
-        is_quiet: whether it rings nobody.
+        is_quiet: whether it wakes nobody.
     """
 
     number: int

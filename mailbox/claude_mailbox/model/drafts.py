@@ -1,8 +1,8 @@
-"""A message as its sender gives it."""
+"""A message to be sent."""
 
 from dataclasses import dataclass
 
-# The group of all sessions that were active lately.
+# The group of all sessions that were active in the last hour.
 ALL = "@all"
 LOW, NORMAL, HIGH = "low", "normal", "high"
 URGENCIES = (LOW, NORMAL, HIGH)
@@ -10,21 +10,21 @@ URGENCIES = (LOW, NORMAL, HIGH)
 
 @dataclass(slots=True)  # frozen, it would take four times as long to make
 class Draft:
-    """A message that is to be sent; its fields were checked. None for what it does not have.
+    """A message to be sent, with checked fields; None for those it does not have.
 
     Attributes:
         sender: name of the mailbox that sends it.
-        to: name that it is addressed to; empty for the other side of the message it replies to.
+        to: name of the receiver; empty for a reply to whoever is on the other side of that message.
         body: text.
         key: idempotency key.
         reply_to: number of the message that it replies to.
-        is_final: whether it answers that, if that is a question; otherwise it is news on the way.
-        ask: seconds in which an answer is wanted.
+        is_final: whether it answers that message, if that is a question.
+        ask: seconds until the deadline of a question.
         urgency: one of `URGENCIES`.
-        ttl: seconds after which it is returned, if it is not delivered by then.
-        delay: seconds for which nobody sees it.
-        is_strict: whether it is for a mailbox that somebody has used, or nothing is stored.
-        is_confirmed: whether it may go to many members of a group.
+        ttl: seconds after which it expires, unless it was delivered.
+        delay: seconds after which it is delivered.
+        is_strict: whether it is refused if nobody has used the receiver's mailbox.
+        is_confirmed: whether it may go to more than a few members of a group.
         group: name of the group if this is the copy for a member.
     """
 
@@ -44,5 +44,5 @@ class Draft:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether it rings nobody."""
+        """Whether it wakes nobody."""
         return self.urgency == LOW or (self.group == ALL and self.urgency != HIGH)

@@ -1,4 +1,4 @@
-"""What became of messages, and how to ask for it."""
+"""The history of messages, and queries for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ class MessageStatus:
         sent_at: milliseconds since the epoch.
         state: ``waiting``, ``leased``, ``delivered``, ``held``, ``expired``, ``parked`` or
             ``deleted``.
-        attempts: how often it was handed out.
+        attempts: how often it was claimed.
         delivered_at: milliseconds since the epoch, or None.
-        by: the way it was delivered, such as ``watch``; None when it was not, or nobody noted it.
-        envelope: what it has besides its text, or None when that is nothing.
-        outcome: of a question that is not open any more, how it ended.
+        by: how it was delivered, such as ``watch``; None if it was not, or in older versions.
+        envelope: its envelope, or None for a plain message.
+        outcome: how a question ended, or None.
         replied_by: number of the first reply by its recipient, or None.
     """
 
@@ -50,7 +50,7 @@ class HistoryEntry:
 
     Attributes:
         status: what became of it.
-        body: its text, or the beginning of that.
+        body: its text, perhaps cut.
         length: characters of the whole text.
     """
 
@@ -61,17 +61,17 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Which messages of a mailbox are wanted; None for a restriction that is not.
+    """A query for messages of a mailbox; None for no restriction.
 
     Attributes:
-        words: text with all of these words and "quoted phrases".
-        peer: exchanged with that mailbox, by its present or its last name.
+        words: words and "quoted phrases", all of which must match.
+        peer: exchanged with this mailbox, by its present or last name.
         thread: number of the first message of the thread.
         group: sent to that group.
         since: sent at that time or later, in milliseconds since the epoch.
-        before: number that theirs are below.
-        limit: how many at most.
-        max_characters: of bodies with their framing, at most.
+        before: with numbers below this one.
+        limit: most messages.
+        max_characters: most characters of bodies with their framing.
     """
 
     words: str | None = None
@@ -86,17 +86,17 @@ class HistoryQuery:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Messages, newest first, and whether there may be older ones that were wanted, too."""
+    """Messages, newest first, and whether there may be older ones that match."""
 
     entries: Sequence[HistoryEntry]
     has_more: bool
 
 
 def check_words(value: object, what: str) -> str | None:
-    """Return the words to search for, or None when there are none.
+    """Return the words to search for, or None if there are none.
 
     Raises:
-        BadRequest: if they are no string, too long, or no valid Unicode text; *what* names the
+        BadRequest: if they are not a string, too long, or not valid Unicode; *what* names the
             field in the sentence.
     """
     if value is None:

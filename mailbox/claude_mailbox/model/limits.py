@@ -1,4 +1,4 @@
-"""How much mailboxes may write to each other, and what a sender is told about it."""
+"""Limits on messages between mailboxes, and what a sender is told about them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ MINUTE = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may be written. A number of 0 switches its limit off.
+    """The configured limits; 0 switches one off.
 
     Attributes:
         per_minute: messages from one mailbox to a session.
-        guard_after: messages between two sessions, after which they are told.
-        hold_after: messages between two sessions, from which on they are held.
-        window: for how long a message counts between sessions, in milliseconds.
+        guard_after: messages between two sessions after which the sender is told.
+        hold_after: messages between two sessions from which on they are held.
+        window: how long a message counts between sessions, in milliseconds.
         user: name of the mailbox of the person at this machine, which has no limits.
     """
 
@@ -29,7 +29,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """One message of an exchange: whether the sender at hand wrote it, and when (milliseconds)."""
+    """A message of an exchange: whether it is from the same sender, and its time in milliseconds."""
 
     is_own: bool
     at: int
@@ -37,11 +37,11 @@ class Exchanged:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What two mailboxes wrote to each other lately, without a prompt of their users.
+    """The recent messages between two mailboxes, since the last prompt of a user.
 
     Attributes:
         messages: oldest first.
-        is_held: whether some of it is held.
+        is_held: whether some are held.
     """
 
     messages: Sequence[Exchanged]
@@ -50,14 +50,14 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class LoopGuard:
-    """What a session is told when it exchanges many messages with another one.
+    """What a sender is told of a long exchange.
 
     Attributes:
-        used: how many they have exchanged, this one included.
-        limit: the number from which on messages are held; if they never are, that of this notice.
-        window: for how long a message counts, in milliseconds.
-        resets_at: when nothing counts any more, if nobody writes until then, in milliseconds since
-            the epoch; None if this message is held, which only a user ends.
+        used: how many messages were exchanged, this one included.
+        limit: from how many on messages are held; if none are, from how many on a sender is told.
+        window: how long a message counts, in milliseconds.
+        resets_at: when no message will count any more if none is sent, in milliseconds since the
+            epoch; None if this message is held.
         holds: whether messages are held from *limit* on.
     """
 
@@ -75,7 +75,7 @@ class LoopGuard:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A message that is held; the time in milliseconds since the epoch."""
+    """A held message; *sent_at* is in milliseconds since the epoch."""
 
     id: int
     sender: str

@@ -1,4 +1,4 @@
-"""Messages, mailboxes and leases as they cross layers, and the rules for what a message has."""
+"""Messages, mailboxes and leases, and checks of a message's fields."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,27 +10,27 @@ from claude_mailbox.model.sessions import SessionFacts
 from claude_mailbox.refusals import TooLarge
 
 KEY_LIMIT = 200
-# How long an idempotency key is remembered.
+# How long an idempotency key is kept.
 KEY_MILLISECONDS = 24 * 3600 * 1000
 CHECK_LIMIT = 1000
 CHECK_BYTES = 8 * 1024 * 1024
-# What the framing around a message adds when it is shown to a model.
+# Characters that framing adds to a message when it is shown to a model.
 FRAME_CHARACTERS = 200
 
 
 # Made for every message: a frozen dataclass takes four times as long to make.
 @dataclass(slots=True)
 class Delivery:
-    """One message handed to a receiver under a lease.
+    """A message delivered under a lease.
 
     Attributes:
-        id: number of the message; grows with time, never used again.
+        id: number of the message; numbers grow, and are never reused.
         sender: present name of the mailbox that sent it.
         body: text, exactly as sent.
         sent_at: milliseconds since the epoch.
-        attempts: how often it was handed out, this time included.
+        attempts: how often it was claimed, this time included.
         lease: token that settles, extends or releases it.
-        envelope: what it has besides its text, or None when that is nothing.
+        envelope: its envelope, or None for a plain message.
     """
 
     id: int
@@ -49,13 +49,13 @@ def shown_characters(delivery: Delivery) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one look into a mailbox yielded.
+    """The result of a claim.
 
     Attributes:
         mailbox: present name of the mailbox.
         deliveries: leased messages, oldest first.
         remaining: messages that still wait there.
-        exhausted: numbers of messages that were handed out too often, and left where they are.
+        exhausted: numbers of messages with too many attempts, which were not leased.
     """
 
     mailbox: str
@@ -66,23 +66,23 @@ class Claim:
 
 @dataclass(slots=True)  # as Delivery
 class Receipt:
-    """The honest answer to a send.
+    """The answer to a send.
 
     Attributes:
         id: number of the stored message.
         sender: present name of the sender.
         recipient: present name of the receiving mailbox.
         sent_at: milliseconds since the epoch.
-        known: whether anybody ever used the receiving mailbox.
-        last_seen_at: when somebody last did, in milliseconds since the epoch.
-        watching: whether somebody was waiting for mail there at that moment.
+        known: whether anybody has used the receiving mailbox.
+        last_seen_at: when it was last used, in milliseconds since the epoch, or None.
+        watching: whether a waiter was there.
         pending: messages that wait there, this one included.
-        forwarded_from: former name that the message was addressed to, if it was.
-        duplicate: whether the answer repeats that of an earlier send with the same key.
-        session: the session that has the receiving mailbox, if one has.
-        is_held: whether it is held for the user, because there were so many.
-        guard: what the sender is told about their number, or None.
-        suggestions: names that may be meant instead of one that nobody knows.
+        forwarded_from: the former name that the message was addressed to, or None.
+        duplicate: whether it is the receipt of an earlier send with the same key.
+        session: the session of the receiving mailbox, or None.
+        is_held: whether the message is held for the user.
+        guard: what the sender is told of a long exchange, or None.
+        suggestions: other names that may be meant, if *known* is false.
     """
 
     id: int
@@ -103,7 +103,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class GroupReceipt:
-    """The honest answer to a send to a group.
+    """The answer to a send to a group.
 
     Attributes:
         id: number of the first copy.
@@ -111,8 +111,8 @@ class GroupReceipt:
         group: name of the group.
         sent_at: milliseconds since the epoch.
         copies: the receipt of each member's copy.
-        is_quiet: whether it rings nobody.
-        duplicate: whether the answer repeats that of an earlier send with the same key.
+        is_quiet: whether it wakes nobody.
+        duplicate: whether it is the receipt of an earlier send with the same key.
     """
 
     id: int
@@ -126,7 +126,7 @@ class GroupReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits in a mailbox: a count, and the oldest message's time in milliseconds."""
+    """How many messages wait in a mailbox, and when the oldest was sent, in milliseconds."""
 
     pending: int
     oldest_at: int | None
@@ -146,7 +146,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What there is in all mailboxes together, and how many messages were ever sent."""
+    """Totals of all mailboxes, and how many messages were ever sent."""
 
     mailboxes: int
     waiting: int
@@ -156,7 +156,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """A rename that happened: the names, and how many pending messages moved along."""
+    """The result of a rename: both names, and how many pending messages moved along."""
 
     old: str
     new: str
@@ -165,7 +165,7 @@ class Rename:
 
 @dataclass(frozen=True, slots=True)
 class LeaseOutcome:
-    """Which lease tokens an ack, release or extend reached, and which were lost before."""
+    """The lease tokens that an ack, release or extension applied to, and those that had ended."""
 
     done: Sequence[str]
     lost: Sequence[str]
@@ -175,7 +175,7 @@ def check_body(value: object, limit: int) -> str:
     """Return the body of a message.
 
     Raises:
-        BadRequest: if it is no string, empty, or no valid Unicode text.
+        BadRequest: if it is not a string, empty, or not valid Unicode.
         TooLarge: if it is longer than *limit* bytes of UTF-8.
     """
     if not isinstance(value, str):
@@ -197,7 +197,7 @@ def check_body(value: object, limit: int) -> str:
 
 
 def check_key(value: object) -> str | None:
-    """Return the idempotency key, or None when there is none.
+    """Return the idempotency key, or None if there is none.
 
     Raises:
         BadRequest: if it is not a string of 1 to 200 characters.
@@ -217,7 +217,7 @@ def check_message(value: object, what: str) -> int:
     """Return the number of a message, which may be given as text, or as a float in JSON.
 
     Raises:
-        BadRequest: if it is none; *what* names the field in the sentence.
+        BadRequest: if it is something else; *what* names the field in the sentence.
     """
     if (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19) or (
         isinstance(value, float) and value.is_integer()
@@ -229,7 +229,7 @@ def check_message(value: object, what: str) -> int:
 
 
 def parse_token(token: str) -> tuple[int, str]:
-    """Return message number and nonce of a lease; (-1, "") for what was never a token of ours."""
+    """Return the message number and nonce of a token; (-1, "") if it is malformed."""
     number, _, nonce = token.partition("-")
     # 18 digits always fit 64 bits.
     if token.isascii() and number.isdigit() and len(number) <= 18:

@@ -5,14 +5,14 @@ import unicodedata
 from claude_mailbox.errors import InvalidName
 
 NAME_LIMIT = 128
-# Control characters, lone surrogates and line or paragraph separators would let a name
-# break out of the one line that it is printed on.
+# With control characters, lone surrogates, or line or paragraph separators, a name would not stay on
+# the line that it is printed on.
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
-# What the name of a new mailbox may have besides letters and digits: nothing that a shell, a quote
-# or a tag needs.
+# Allowed in the name of a new mailbox besides letters and digits: nothing that is special in a shell, a
+# quoted string or a tag.
 _PUNCTUATION = frozenset(" ._-+:/@")
 _FIRST_FORBIDDEN = frozenset("@-")
-# Letters and marks that are not seen, and would make two names look like one.
+# Invisible letters and marks, which would make two names look the same.
 UNSEEN = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
     + "".join(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
@@ -21,7 +21,7 @@ UNSEEN = frozenset(
 USER = "user"
 _RESERVED_NAMES = frozenset({USER, "all"})
 _RESERVED_PREFIX = "claude-mailbox"
-# Direction overrides let one name be displayed as another.
+# Direction overrides make one name look like another.
 _BIDI_CONTROLS = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
@@ -30,10 +30,10 @@ _BIDI_CONTROLS = frozenset(
 def check_name(value: object, what: str = "name") -> str:
     """Return the mailbox name, trimmed and in normal form (NFC).
 
-    That there may be such a mailbox does not mean that it may be made: see `check_new_name`.
+    A new mailbox needs a stricter name; see `check_new_name`.
 
     Raises:
-        InvalidName: if it is no string, empty, longer than 128 characters or has control
+        InvalidName: if it is not a string, empty, longer than 128 characters or has control
             characters; *what* names the field in the sentence.
     """
     if not isinstance(value, str):
@@ -54,7 +54,7 @@ def check_name(value: object, what: str = "name") -> str:
 
 
 def control_character(text: str) -> str | None:
-    """Return the first character that has no place in a line of text, or None."""
+    """Return the first character that is not allowed in a line of text, or None."""
     if text.isascii() and text.isprintable():
         return None
     return next(
@@ -69,10 +69,10 @@ def control_character(text: str) -> str | None:
 
 
 def check_new_name(name: str) -> None:
-    """Check that a mailbox of that name may be made. Those of older versions may have others.
+    """Check that a mailbox of that name may be made; older versions allowed other names.
 
     Raises:
-        InvalidName: if it has other characters than a name may have, or belongs to the daemon.
+        InvalidName: if it has a character that is not allowed, or belongs to the daemon.
     """
     for character in name:
         if not _may_be_in_name(character):
@@ -102,6 +102,6 @@ def _shown(character: str) -> str:
 
 def is_reserved(name: str) -> bool:
     """Return whether only the daemon may make a mailbox of that name."""
-    # Letters of full width and the like pass for the plain ones.
+    # Full-width and similar letters count as the plain ones.
     folded = unicodedata.normalize("NFKC", name).casefold()
     return folded in _RESERVED_NAMES or folded.startswith(_RESERVED_PREFIX)

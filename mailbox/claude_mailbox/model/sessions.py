@@ -1,4 +1,4 @@
-"""What is known and told of the sessions that have mailboxes."""
+"""Sessions, as hooks report and the daemon knows them."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ SHOWN_KINDS = ("context", "wake", "command")
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What is known of the session that has a mailbox.
+    """What is known of a session.
 
     Attributes:
         state: one of `SESSION_STATES`.
@@ -27,11 +27,11 @@ class SessionFacts:
 
 @dataclass(frozen=True, slots=True)
 class SessionEvent:
-    """Something that a hook tells of its session.
+    """What a hook reports of its session.
 
     Attributes:
         session_id: the client's id of it.
-        state: what it does from now on (a value of `SESSION_STATES`), or None for no change.
+        state: its new state, one of `SESSION_STATES`; None for no change.
         begins_turn: whether a prompt starts a turn.
         is_by_user: whether that prompt is the user's, and not a wake-up.
         transcript: path of the file that the client writes the conversation to, or None.

@@ -12,7 +12,7 @@ import pytest
 from claude_mailbox.client.hooks.others.forms import CLIENTS
 from claude_mailbox.client.hooks.others.hints import HINT
 from claude_mailbox.client.identity.bell_command import TEXT
-from claude_mailbox.daemon.delivery.sessions.doorbell import PAUSES
+from claude_mailbox.daemon.delivery.bells.doorbell import PAUSES
 from client.hooks.client_process import rows, run_hook, send
 from support.commandline import until
 from support.daemon import DaemonProcess
@@ -86,6 +86,18 @@ def test_a_session_that_was_never_announced_is_introduced_at_its_prompt(
 
     assert 'This session has the mailbox "shop-99999999".' in told
     assert hook(daemon, client, "tool", "99999999") == ""
+
+
+def test_a_session_of_qwen_is_introduced_by_its_first_prompt(daemon: DaemonProcess) -> None:
+    """What its hook says at the start does not reach the model; resumed, it is known already."""
+    given = {"session_id": "abc", "cwd": "/srv/shop", "hook_event_name": "SessionStart"}
+    assert run_hook(daemon, "qwen", "start", {**given, "source": "startup"}) == {}
+    assert rows(daemon) == {}
+    assert "shop-abc" in hook(daemon, "qwen", "prompt", "abc")
+    hook(daemon, "qwen", "end", "abc")
+    assert run_hook(daemon, "qwen", "start", {**given, "source": "resume"}) == {}
+    assert rows(daemon)["shop-abc"]["state"] == "idle"
+    assert hook(daemon, "qwen", "prompt", "abc") == ""
 
 
 def test_opencode_is_told_which_bell_to_watch(daemon: DaemonProcess) -> None:
@@ -164,7 +176,7 @@ def test_unknown_words_are_refused(daemon: DaemonProcess) -> None:
     )
 
     assert result.returncode == 1
-    assert "--client one of codex" in result.stderr
+    assert "--client one of amp, codex" in result.stderr
 
 
 def test_mail_runs_the_command_that_wakes_an_idle_session(
@@ -181,7 +193,8 @@ def test_mail_runs_the_command_that_wakes_an_idle_session(
         ready, _, _ = select.select([reader], [], [], seconds)
         return os.read(reader, 100) if ready else b""
 
-    assert "it wakes you" in hook(daemon, "qwen", "start", "abc", **bell)
+    assert "it wakes you" in hook(daemon, "qwen", "prompt", "abc", **bell)
+    hook(daemon, "qwen", "stop", "abc", **bell)
     send(daemon, "shop-abc", "one")
     assert rung(20) == b"abc\n"
     # The doorbell repeats a ring after 2 seconds; a command is not run again so soon.

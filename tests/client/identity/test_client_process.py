@@ -9,7 +9,7 @@ import pytest
 
 from claude_mailbox.client.identity import client_process
 from claude_mailbox.client.identity.client_process import client_key
-from claude_mailbox.daemon.delivery.sessions.processes import is_alive
+from claude_mailbox.daemon.delivery.parties.processes import is_alive
 
 
 @pytest.fixture(autouse=True)

@@ -188,6 +188,18 @@ class Installation:
             **given,
         }
 
+    def start(self, arguments: Sequence[str], prompt: str) -> "subprocess.Popen[bytes]":
+        """Start the client without a terminal, in a process group of its own."""
+        return subprocess.Popen(
+            [self.program, *arguments, prompt],
+            cwd=self.project,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
     def run(self, arguments: Sequence[str], prompt: str) -> None:
         """Run the client without a terminal until it exits."""
         with open(self.home / "output", "w+") as output:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from claude_mailbox.cli.install import amp, opencode
 from claude_mailbox.cli.install.edits import Edit, Hooks, JsonEntry, OwnFile, TomlEntry
 from claude_mailbox.cli.install.elsewhere import variables
 from claude_mailbox.cli.install.entries import (
@@ -18,7 +19,6 @@ from claude_mailbox.cli.install.entries import (
     url_option,
 )
 from claude_mailbox.cli.install.flat_hooks import FlatHooks
-from claude_mailbox.cli.install.opencode import PLUGIN_MARK, plugin
 from claude_mailbox.cli.install.places import in_app_data, in_config, in_home
 from claude_mailbox.cli.install.yaml_entry import YamlEntry
 from claude_mailbox.cli.program import hook_program
@@ -90,6 +90,7 @@ def _qwen() -> Edits:
     settings = in_home(".qwen", "settings.json")
     # What its SessionStart hook says does not reach the model: the first prompt introduces.
     events = {
+        "SessionStart": "start",
         "UserPromptSubmit": "prompt",
         "PostToolUse": "tool",
         "Stop": "stop",
@@ -180,10 +181,10 @@ def _opencode() -> Edits:
     server: dict[str, object] = {"type": "local", "command": own_command(), "enabled": True}
     if url_option() and (environment := variables("opencode")):
         server["environment"] = environment
-    text = plugin(own_program(), url_option())
+    text = opencode.plugin(own_program(), url_option())
     return [
         (os.path.join(folder, name), JsonEntry(["mcp", SERVER], server)),
-        (os.path.join(folder, "plugin", "claude-mailbox.js"), OwnFile(text, PLUGIN_MARK)),
+        (os.path.join(folder, "plugin", "claude-mailbox.js"), OwnFile(text, opencode.PLUGIN_MARK)),
     ]
 
 
@@ -229,6 +230,18 @@ def _goose() -> Edits:
     ]
 
 
+def _amp() -> Edits:
+    server = own_server("amp", is_session=False)
+    text = amp.plugin(own_program(), url_option())
+    return [
+        (in_config("amp", "settings.json"), JsonEntry(["amp.mcpServers", SERVER], server)),
+        (
+            in_config("amp", "plugins", "claude-mailbox.ts"),
+            OwnFile(text, amp.PLUGIN_MARK),
+        ),
+    ]
+
+
 CLIENTS = {
     "claude-code": Client("Claude Code", _claude_code, "New sessions use it."),
     "codex": Client("Codex", _codex, "Start it anew; it asks once whether it may run these hooks."),
@@ -258,7 +271,5 @@ CLIENTS = {
     ),
     "qwen": Client("Qwen Code", _qwen),
     "goose": Client("Goose", _goose),
-    "amp": Client(
-        "Amp", _json_only("amp", lambda: in_config("amp", "settings.json"), "amp.mcpServers")
-    ),
+    "amp": Client("Amp", _amp, "Start it anew, or reload its plugins."),
 }

@@ -1,1 +1,1 @@
-"""What the hooks of Claude Code run: quick, quiet, and never in the way of a session."""
+"""The commands that hooks run. They are quick, and never fail a session."""

@@ -25,7 +25,7 @@ from claude_mailbox.errors import DaemonUnreachable, MailboxError, OutputLost
 
 # Room for the lines around the messages.
 FRAME_LENGTH = 900
-# What the prompt of a turn begins with that the client starts by itself, as it does for a wake-up.
+# The beginning of the prompt when the client itself starts a turn, for example after a wake-up.
 _PUSHED_TURN = "<task-notification"
 EXIT_WAKE = 2
 

@@ -1,4 +1,4 @@
-"""How a hook talks with Claude Code: JSON on standard input, text or JSON on standard output."""
+"""A hook's input and output in Claude Code: JSON in; text or JSON out."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from claude_mailbox.client import codec
 # Claude Code cuts longer output of a hook, and shows the model a preview of it.
 OUTPUT_LIMIT = 10_000
 INPUT_LIMIT = 8 * 1024 * 1024
-# Somebody who runs the command by hand may leave standard input open and write nothing to it.
+# When the command is run by hand, standard input may stay open and silent.
 INPUT_SECONDS = 1.0
 # From hooks of these events Claude Code takes JSON; from all others, and by hand, plain text.
 _JSON_EVENTS = frozenset(

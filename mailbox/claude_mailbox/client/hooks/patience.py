@@ -1,6 +1,6 @@
-"""How long a hook waits for the daemon, and how often it says that the daemon does not answer.
+"""How long a hook waits for the daemon, and how often it reports that the daemon does not answer.
 
-A daemon that is stuck must not cost every prompt, and the user need not be told at each.
+A daemon that is stuck must not delay every prompt, and the user need not be told each time.
 """
 
 import os
@@ -9,9 +9,9 @@ import time
 from claude_mailbox import paths
 
 _SECONDS = 0.5
-# TLS takes three rounds to another machine, which may be far away.
+# TLS takes three round trips to a machine that may be far away.
 _REMOTE_SECONDS = 3.0
-# While it is known that the daemon does not answer, a look must cost next to nothing.
+# While the daemon is known not to answer, a check must be nearly free.
 _KNOWN_SECONDS = 0.1
 _PAUSE_SECONDS = 60.0
 
@@ -24,10 +24,10 @@ def seconds_to_wait(*, is_own: bool = True) -> float:
 
 
 def complaint() -> str | None:
-    """Return the sentence for a daemon that did not answer, or None if it was said a moment ago."""
+    """Return the message for a daemon that did not answer, or None if it was shown a moment ago."""
     if _was_told():
         return None
-    # Imported here: hardly ever needed.
+    # Imported here because it is rarely needed.
     from claude_mailbox.client.reach.lock_file import running_daemon
 
     try:

@@ -1,4 +1,4 @@
-"""What hooks run when a session starts, goes on and ends. The exit code is always 0.
+"""What hooks run during a session's life. The exit code is always 0.
 
 ``announce`` registers the session and introduces its mailbox to the model, ``rearm`` makes Claude
 Code keep watching the session's doorbell, ``event`` tells the daemon what the session does and which
@@ -302,7 +302,7 @@ def _print(value: object) -> None:
 
 
 def _print_hint(reason: str, event: str) -> None:
-    """Tell the user and the model, in one line, that this session has no mail, and why."""
+    """Tell the user and the model in one line that this session has no mail, and why."""
     text = f"[Claude-Mailbox] No mail in this session. {reason}"
     if "CLAUDE_PLUGIN_ROOT" in os.environ:
         text += " To repair it: /claude-mailbox:mailbox-doctor"

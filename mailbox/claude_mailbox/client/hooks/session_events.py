@@ -1,4 +1,4 @@
-"""Tells the daemon what happens in a session, as its hooks see it."""
+"""Reports to the daemon what happens in a session."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 def report_event(
     daemon: "Daemon", session: str, hook: "dict[str, object]", **fields: object
 ) -> "list[dict[str, object]]":
-    """Tell the daemon what happens in the session; return what lacks proof there."""
+    """Report what happens in the session; return its unproved messages."""
     body = {"sessionId": session, **fields}
     path = hook.get("transcript_path")
     if isinstance(path, str) and path:

@@ -19,7 +19,7 @@ def statusline(*, name: str | None = None) -> int:
     try:
         return _print(name)
     except MailboxError:
-        return 0  # a status line is no place for errors
+        return 0  # a status line shows no errors
 
 
 def _print(name: str | None) -> int:

@@ -1,1 +1,1 @@
-"""Who a session is: its mailbox's name, and the process that runs it."""
+"""The identity of a session: the name of its mailbox, and its process."""

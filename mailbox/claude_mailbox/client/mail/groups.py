@@ -1,4 +1,4 @@
-"""The commands about groups, and about what a mailbox says of itself."""
+"""The commands about groups, and the descriptions of mailboxes."""
 
 from claude_mailbox.client import codec, output
 from claude_mailbox.client.reach.api import Daemon, Identity
@@ -47,7 +47,7 @@ def _line(row: "dict[str, object]") -> str:
 
 
 def describe(*, name: str, text: str, url: str | None = None, as_json: bool = False) -> int:
-    """Say what a mailbox is for; an empty text takes that back."""
+    """Set the description of a mailbox; an empty text removes it."""
     daemon = Daemon(url)
     row = daemon.call(
         "POST", "/v1/describe", identity=Identity(name), body={"text": text}, is_repeatable=True

@@ -31,7 +31,7 @@ def _line(row: "dict[str, object]") -> str:
 
 
 def release(*, name: str | None = None, url: str | None = None, as_json: bool = False) -> int:
-    """Let held messages through: all, or those that a mailbox sent and is to get."""
+    """Release held messages: all, or those that a mailbox sent and is to get."""
     released = let_through(Daemon(url), name)
     count = len(released)
     sentence = (
@@ -42,7 +42,7 @@ def release(*, name: str | None = None, url: str | None = None, as_json: bool = 
 
 
 def let_through(daemon: Daemon, name: str | None = None) -> "list[object]":
-    """Let held messages through; return their numbers."""
+    """Release held messages; return their numbers."""
     body = {} if name is None else {"name": name}
     value = daemon.call("POST", "/v1/held/release", body=body, is_repeatable=True).value
     released = value.get("released") if isinstance(value, dict) else None
@@ -61,7 +61,7 @@ def between(rows: "list[dict[str, object]]") -> str:
 
 
 def summary(rows: "list[dict[str, object]]") -> str:
-    """Return in a sentence who is kept from writing to whom, and what to do about it."""
+    """Return a sentence with the sessions whose messages are held, and what to do about it."""
     return (
         f"{between(rows)}: they write to each other without a prompt by you. Enter a prompt in"
         " either session, or run 'claude-mailbox held release'"

@@ -1,4 +1,4 @@
-"""The commands that look back: ``receipt`` (what became of a message) and ``log`` (what was said)."""
+"""The commands ``receipt``, what became of a message, and ``log``, the history."""
 
 import time
 

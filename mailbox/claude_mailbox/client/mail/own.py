@@ -1,4 +1,4 @@
-"""Whose mailbox a command is for, when its options do not say it."""
+"""Finds the mailbox that a command acts for, if no option names it."""
 
 import os
 
@@ -32,7 +32,7 @@ def own_identity(daemon: Daemon, name: "str | None", option: str) -> Identity:
 
 
 def _sessions_of_ancestors(daemon: Daemon) -> "list[str]":
-    # Imported here, because most commands are told.
+    # Imported here because most commands get a name.
     from claude_mailbox.client.identity.client_process import ancestor_keys
 
     with daemon:

@@ -13,7 +13,7 @@ from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.errors import BadRequest, OutputLost
 from claude_mailbox.model.text import visible
 
-# What an input may have besides the message: a byte order mark and the end of its last line.
+# Bytes of standard input besides the message: a byte order mark, and the end of the last line.
 _INPUT_FRAME = 8
 
 
@@ -44,10 +44,10 @@ def send(
         body: the text; None or ``-`` stands for standard input, less one final line feed.
         reply_to: number of the message that it replies to.
         news: whether it leaves the question that it replies to open.
-        ask: seconds in which an answer is wanted.
+        ask: seconds until the deadline of a question.
         urgency: ``low``, ``normal`` or ``high``.
-        ttl: seconds after which it is returned.
-        delay: seconds for which nobody sees it.
+        ttl: seconds after which it expires.
+        delay: seconds after which it is delivered.
         key: idempotency key; a new one if None.
         strict: only to a mailbox that somebody has used.
         confirm: also to many members of a group.
@@ -64,7 +64,7 @@ def send(
     if news:
         message["final"] = False
     message |= {key: True for key, value in (("strict", strict), ("confirm", confirm)) if value}
-    # With an idempotency key the request can be repeated when the connection breaks.
+    # An idempotency key makes it safe to repeat the request when the connection breaks.
     message["idempotencyKey"] = os.urandom(12).hex() if key is None else key
     try:
         result = daemon.call(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # `typing` costs 3 ms
 
     T = TypeVar("T")
 
-# How long a claimed message is ours to print.
+# Length of the lease on a message that we print.
 LEASE_SECONDS = 60
 # The daemon usually answers in milliseconds; a slow disk can make it wait.
 ANSWER_SECONDS = 30.0
@@ -41,7 +41,7 @@ class Refused(MailboxError):
 
 
 class Stopping(DaemonUnreachable):
-    """The daemon said that it stops: whoever waited there may have been heard."""
+    """The daemon says that it is stopping; the request may have been handled."""
 
 
 class Delivery:

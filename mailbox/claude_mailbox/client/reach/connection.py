@@ -293,7 +293,7 @@ def _unreachable(address: Address, failure: OSError | None) -> DaemonUnreachable
     # On a Unix socket the second means that nobody accepts the connections that wait there.
     if isinstance(failure, TimeoutError | BlockingIOError):
         return _no_answer(address)
-    import errno  # a hook that reaches its daemon does without it
+    import errno  # imported here because a hook rarely needs it
 
     # What a sandbox answers to a socket, or to connecting it.
     forbidden = (errno.EPERM, errno.EACCES, errno.EAFNOSUPPORT)

@@ -1,8 +1,8 @@
-"""Connects to the daemon of our home folder, and to nobody else.
+"""Connects to the daemon of our home folder, and to no other server.
 
-Only we can enter the home folder, so whoever listens on the socket there is ours. On a TCP port
-anybody on this machine can listen. So TCP is used only where there can be no Unix socket, and only
-when the server knows the secret in the home folder.
+Only our user can enter the home folder, so a server on its socket is ours. Any user of this machine
+can listen on a TCP port, so TCP is used only where there can be no Unix socket, and only if the server
+proves that it knows the secret in the home folder.
 """
 
 import os
@@ -48,7 +48,7 @@ def running_tcp() -> Address | None:
 
 def _urls() -> list[str]:
     """Return the addresses of the daemon that runs in our home folder."""
-    # Imported here: whoever reaches the socket does not need it.
+    # Imported here because it is not needed with the Unix socket.
     from claude_mailbox.client.reach.lock_file import running_daemon
 
     addresses = (running_daemon() or {}).get("addresses")
@@ -57,7 +57,7 @@ def _urls() -> list[str]:
 
 def _connect_tcp(address: Address) -> Connection:
     """Return a connection to a server that proves to know the secret in the home folder."""
-    # Imported here: hardly anybody needs it.
+    # Imported here because it is rarely needed.
     import hmac
 
     connection = Connection(address)
@@ -71,7 +71,7 @@ def _connect_tcp(address: Address) -> Connection:
         proof = value.get("proof") if isinstance(value, dict) else None
     except (OSError, ValueError):
         proof = None
-    # With the port, so that nobody can pass the question on to our daemon at another one.
+    # With the port, so that another server cannot relay the question to our daemon.
     expected = (
         hmac.digest(secret, f"{nonce} {address.port}".encode(), "sha256").hex() if proof else ""
     )

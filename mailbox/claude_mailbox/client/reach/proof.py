@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def home_proof(daemon: "Daemon") -> dict[str, str]:
     """Return the fields that prove it; none on the Unix socket, which is proof enough."""
-    # Imported here: hardly anybody needs it.
+    # Imported here because it is rarely needed.
     import hmac
 
     address = daemon.connect().address

@@ -1,16 +1,19 @@
 """Tells the daemon which of the mail that hooks printed has arrived in the model's conversation.
 
-What was printed stays leased (see mail/showing.py). Hooks that run anyway look into the transcript:
+What was printed stays leased (see showing.py). Hooks that run anyway look into the transcript:
 what the model has answered has arrived, and what it has passed over goes back.
 """
 
 import time
 
+from claude_mailbox.client.transcript import linear
 from claude_mailbox.client.transcript.trace import ANSWERED, QUEUED, Trace, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from claude_mailbox.client.reach.api import Daemon
+
+    AnyTrace = Trace | linear.LinearTrace
 
 # The client writes its transcript every 100 ms, so the end of a turn may come a little later than
 # the hook that runs then. That hook is asynchronous: it may wait.
@@ -27,6 +30,8 @@ def report_arrivals(
     unproved: "list[dict[str, object]]",
     moment: str,
     last_answer: str = "",
+    client: "str | None" = None,
+    lines: "list[bytes] | None" = None,
 ) -> None:
     """Look for proof of these messages, and tell the daemon what has arrived and what has not.
 
@@ -36,12 +41,17 @@ def report_arrivals(
         unproved: as ``report_event`` returned them.
         moment: ``PROMPT``, ``TURN_END``, ``SESSION_END`` or ``RESUME``.
         last_answer: at a turn's end, what the model said last: its end is in the file when this is.
+        client: whose transcript it is; None for Claude Code.
+        lines: all of the transcript that matters, where it is no file.
     """
     if not unproved:
         return
-    deadline = time.monotonic() + (_FLUSH_SECONDS if moment == TURN_END else 0)
+    may_grow = moment == TURN_END and lines is None
+    deadline = time.monotonic() + (_FLUSH_SECONDS if may_grow else 0)
     while True:
-        traces, found_answer = _trace(unproved)
+        traces, found_answer = (
+            _trace(unproved) if client is None else _follow(unproved, client, lines)
+        )
         is_complete = not last_answer.strip() or last_answer.strip() in found_answer
         is_all_there = all(trace.standing == ANSWERED for _, trace in traces)
         if is_all_there or time.monotonic() >= deadline:
@@ -60,9 +70,26 @@ def report_arrivals(
         daemon.call("POST", "/v1/session/proof", body=body, is_repeatable=True)
 
 
+def _follow(
+    unproved: "list[dict[str, object]]", client: str, lines: "list[bytes] | None"
+) -> "tuple[list[tuple[dict[str, object], AnyTrace]], str]":
+    """Do as `_trace` does for a client other than Claude Code; what it answered last is not told."""
+    traces = [
+        (each, linear.LinearTrace(str(each.get("lease")), shown_at=str(each.get("shownAt"))))
+        for each in unproved
+    ]
+    for each, trace in traces:
+        path = str(each.get("transcript"))
+        if lines is not None:
+            linear.follow(lines, trace, client)
+            continue
+        linear.read(path, _number(each, "size"), _number(each, "inode"), trace, client)
+    return list(traces), ""
+
+
 def _trace(
     unproved: "list[dict[str, object]]",
-) -> "tuple[list[tuple[dict[str, object], Trace]], str]":
+) -> "tuple[list[tuple[dict[str, object], AnyTrace]], str]":
     """Return what each message's transcript says of it, and the model's last answer."""
     traces = [
         (
@@ -81,14 +108,14 @@ def _trace(
         oldest = min((each for each, _ in mine), key=lambda each: _number(each, "size"))
         since, inode = _number(oldest, "size"), _number(oldest, "inode")
         last_answer = read(path, since, inode, [trace for _, trace in mine])
-    return traces, last_answer
+    return list(traces), last_answer
 
 
-def _has_arrived(trace: Trace, moment: str) -> bool:
+def _has_arrived(trace: "AnyTrace", moment: str) -> bool:
     return trace.standing == ANSWERED or (moment == RESUME and trace.is_current)
 
 
-def _is_lost(each: "dict[str, object]", trace: Trace, moment: str) -> bool:
+def _is_lost(each: "dict[str, object]", trace: "AnyTrace", moment: str) -> bool:
     if moment == RESUME:
         return True
     if each.get("kind") == "command":

@@ -9,26 +9,26 @@ from collections.abc import Callable, Iterable
 import trio
 
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.delivery.claims import Claims
+from claude_mailbox.daemon.delivery.bells.doorbell import Bell
 from claude_mailbox.daemon.delivery.conversation.askers import Asker, Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
 from claude_mailbox.daemon.delivery.conversation.parking import Parking
 from claude_mailbox.daemon.delivery.conversation.sending import ask
 from claude_mailbox.daemon.delivery.conversation.unanswered import Unanswered
-from claude_mailbox.daemon.delivery.expiry import Expiry
-from claude_mailbox.daemon.delivery.leases import Leases
+from claude_mailbox.daemon.delivery.leasing.claims import Claims
+from claude_mailbox.daemon.delivery.leasing.expiry import Expiry
+from claude_mailbox.daemon.delivery.leasing.leases import Leases
+from claude_mailbox.daemon.delivery.leasing.receipts import Receipts
 from claude_mailbox.daemon.delivery.mailboxes import Mailboxes
 from claude_mailbox.daemon.delivery.parties.changes import Changes
 from claude_mailbox.daemon.delivery.parties.custody import Custodian
 from claude_mailbox.daemon.delivery.parties.notifier import Notifier, NullNotifier
 from claude_mailbox.daemon.delivery.parties.presence import Presence
 from claude_mailbox.daemon.delivery.parties.waiters import Waiter, WaiterLines
-from claude_mailbox.daemon.delivery.receipts import Receipts
 from claude_mailbox.daemon.delivery.sending.groups import Groups
 from claude_mailbox.daemon.delivery.sending.holding import Holding
 from claude_mailbox.daemon.delivery.sending.limits import SessionsByMailbox
 from claude_mailbox.daemon.delivery.sending.storing import Sending
-from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.delivery.views.history import History
 from claude_mailbox.daemon.delivery.views.listings import Listings, find_session
 from claude_mailbox.daemon.store.ledger import Ledger

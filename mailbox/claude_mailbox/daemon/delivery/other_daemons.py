@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import trio
 
+from claude_mailbox.daemon.delivery.bells.doorbell import Bell
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
-from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.store.notifications import Notification, PollResult
 from claude_mailbox.errors import MailboxError, Renamed
 

@@ -1,11 +1,12 @@
-"""MCP calls that wait, so that their clients can give them up.
+"""Waiting MCP calls, which clients can cancel.
 
-Since 2026 a client gives a call up by closing its connection, which handover.py sees. Before, it
-says so in a notification on another connection, and leaves the call's own connection open: the
-call would go on waiting, and the message that it takes in the end would go to a client that throws
-it away. As there are no sessions, the notification is matched by who sends it and by the number of
-the request. Two clients that tell nothing of themselves may so be taken for one; that is no harm,
-because a call that is given up answers as if its time were over.
+Since protocol version 2026-07-28 a client cancels a call by closing its connection, which handover.py
+notices. Older clients send ``notifications/cancelled`` on another connection and keep the call's own
+open. Without this module such a call would go on waiting, and take a message that the client drops.
+
+There are no MCP sessions, so the notification is matched by identifying headers and the number of the
+request. Two clients without such headers may be mistaken for each other. That does no harm, because a
+cancelled call answers like one whose time is over.
 """
 
 import json
@@ -22,12 +23,12 @@ _IDENTIFYING_HEADERS = frozenset(
     {MAILBOX_HEADER, SESSION_HEADER, CLIENT_HEADER, b"authorization", b"user-agent"}
 )
 
-# Who sent the request, and its number with its type: 1 is not "1".
+# The identifying headers, and the request's number with its type: 1 is not "1".
 _Key = tuple[frozenset[tuple[bytes, bytes]], type, object]
 
 
 class CancellableCalls:
-    """The calls that wait now."""
+    """The calls that are waiting."""
 
     def __init__(self) -> None:
         self._waiting: dict[_Key, list[trio.CancelScope]] = {}
@@ -37,7 +38,7 @@ class CancellableCalls:
 
     @contextmanager
     def waiting(self, scope: Scope, request_id: object) -> Iterator[trio.CancelScope]:
-        """Let the client give up what happens in the ``with`` block, which is then cancelled."""
+        """Make the ``with`` block a call that its client can cancel."""
         key = _key(scope, request_id)
         with trio.CancelScope() as cancel_scope:
             self._waiting.setdefault(key, []).append(cancel_scope)
@@ -50,7 +51,7 @@ class CancellableCalls:
                     del self._waiting[key]
 
     def cancel_by(self, scope: Scope, body: bytes) -> None:
-        """Cancel the calls that a request gives up, if that is what it is for."""
+        """Cancel the calls that a request names, if it is such a notification."""
         if _METHOD.encode() not in body:
             return
         try:
@@ -60,7 +61,7 @@ class CancellableCalls:
                 for cancel_scope in self._waiting.get(key, ()):
                     cancel_scope.cancel()
         except (ValueError, TypeError, KeyError, RecursionError):
-            # Not a well-formed notification: the SDK says so.
+            # A malformed notification: the SDK answers it.
             return
 
 

@@ -1,7 +1,7 @@
-"""Which client calls, and how long a result it shows to its model whole.
+"""How long a result may be for each client, so that its model gets all of it.
 
-A client that finds a result too long cuts it or shows a preview, and says nothing to the server:
-what it cut would count as delivered. docs/mcp.md has what was tried, with which versions.
+A client cuts a result that is too long, or shows a preview, without telling the server, and the rest
+would count as delivered. docs/mcp.md says what was tried, with which versions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 CLIENT_INFO = "io.modelcontextprotocol/clientInfo"
 
-# For everybody else. Codex with a model that it does not know cuts at 12,000 bytes.
+# For all other clients. Codex cuts at 12,000 bytes with a model that it does not know.
 DEFAULT_CHARACTERS = 8_000
 CHARACTERS = {
     # Cuts at the 500,000 that our tools declare, in UTF-16 code units.
@@ -20,7 +20,7 @@ CHARACTERS = {
 
 
 def client_name(meta: Mapping[str, Any], user_agents: Sequence[bytes]) -> str | None:
-    """Return what a client calls itself: in the request, since 2026, or else in its User-Agent."""
+    """Return the client's name, from the request (since 2026) or else its User-Agent; or None."""
     info = meta.get(CLIENT_INFO)
     if isinstance(info, Mapping):
         name = info.get("name")
@@ -31,6 +31,6 @@ def client_name(meta: Mapping[str, Any], user_agents: Sequence[bytes]) -> str | 
 def characters_for(client: str | None) -> int:
     """Return how many characters of JSON a result may have.
 
-    A character beyond ASCII counts as its bytes in UTF-8, which no client counts higher.
+    Characters are counted as bytes in UTF-8, because no client counts more.
     """
     return DEFAULT_CHARACTERS if client is None else CHARACTERS.get(client, DEFAULT_CHARACTERS)

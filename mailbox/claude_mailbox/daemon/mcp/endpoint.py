@@ -1,7 +1,7 @@
-"""``/mcp``: the endpoint, from before the MCP SDK is imported until after it has stopped.
+"""``/mcp``: the endpoint in front of the MCP SDK.
 
-Importing the SDK takes most of a second, and many a daemon is never asked for it at its start, when
-hooks are. So it is imported when somebody asks, or a moment later; until then calls wait.
+Importing the SDK takes most of a second, and a daemon that a hook has started should answer the hook
+first. So the SDK is imported at the first call, or five seconds after the start. Calls wait for it.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 
-# When the SDK is imported that nobody has asked for yet.
+# When the SDK is imported if no call came before.
 IMPORT_SECONDS = 5.0
 
 
 class Manager(Protocol):
-    """What is used here of the SDK's session manager."""
+    """The part of the SDK's session manager that is used here."""
 
     def run(self) -> AbstractAsyncContextManager[None]:
-        """Be able to handle requests for the duration of the block."""
+        """Handle requests during the ``with`` block."""
         ...
 
     async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,12 +44,12 @@ class Manager(Protocol):
 
 
 class McpEndpoint:
-    """Hands requests to the SDK.
+    """Passes requests to the SDK.
 
     Args:
-        broker: does what the tools say.
-        callers: finds out who calls.
-        subagents: knows which calls subagents make.
+        broker: used by the tools.
+        callers: identifies callers.
+        subagents: knows which calls are made by subagents.
     """
 
     def __init__(self, broker: Broker, callers: Callers, subagents: SubagentCalls) -> None:
@@ -62,10 +62,10 @@ class McpEndpoint:
         self._decided = trio.Event()
 
     def routes(self) -> Iterable[MailRoute]:
-        """Return its routes.
+        """Return the routes.
 
-        There is only POST: no stream to open and no session to end. Every call stands alone, which
-        is what lets clients live through a restart of the daemon without noticing.
+        There is only POST, because there are no streams and no sessions. So clients do not notice a
+        restart of the daemon.
         """
         return (
             MailRoute("POST", "/mcp", self._handle, None),
@@ -73,7 +73,7 @@ class McpEndpoint:
         )
 
     def held(self) -> list[str]:
-        """Return the tokens of messages that are handed out in parts."""
+        """Return the leases of messages that are delivered in parts."""
         return self._tools.results.long_messages.held()
 
     @property
@@ -82,10 +82,10 @@ class McpEndpoint:
         return self._manager is not None
 
     async def serve(self, on_ready: Callable[[], None]) -> None:
-        """Import the SDK on a thread when it is time, call *on_ready*, and be open until cancelled.
+        """Import the SDK on a thread, call *on_ready*, and handle calls until cancelled.
 
         Raises:
-            ImportError: if the SDK is not there.
+            ImportError: if the SDK is not installed.
         """
         try:
             with trio.move_on_after(IMPORT_SECONDS):
@@ -118,8 +118,8 @@ class McpEndpoint:
             raise ShuttingDown("The daemon is stopping: try again in a moment.")
         scope = request.scope
         if headers_named(scope, MAILBOX_HEADER):
-            # A client that has only just connected counts as seen, too. What is wrong with the
-            # header is told where it matters: by the tool that wants to know who calls.
+            # Connecting already counts as a use of the mailbox. If the header is wrong, the tool
+            # that needs it says so.
             with suppress(MailboxError):
                 await self._callers.identify(scope)
         self._calls.cancel_by(scope, request.body)
@@ -132,7 +132,7 @@ class McpEndpoint:
 
             refusal: Overloaded | None = None
 
-            # The SDK would log it as a bug and send an error of its own.
+            # Kept from the SDK, which would log it as a bug and send its own error.
             async def send_until_refused(message: Message) -> None:
                 nonlocal refusal
                 if refusal is None:

@@ -1,6 +1,6 @@
-"""What a client shows of a mailbox without its model: the mail that waits, and a prompt to read it.
+"""The MCP resource with waiting mail, and the prompt to read it, which clients show to the user.
 
-Nothing here takes mail. Who is called comes from the headers, so a client has to be set up with an
+Nothing here takes mail. The mailbox comes from the request's headers, so the client must have an
 identity.
 """
 
@@ -15,16 +15,16 @@ from claude_mailbox.daemon.http.asgi import Scope
 from claude_mailbox.daemon.mcp.tools.parts import json_size
 from claude_mailbox.errors import BadRequest
 
-# Changes that come together are told of together.
+# Changes within this time are reported together.
 _PAUSE_SECONDS = 0.1
 
 
 class InboxView:
-    """A look into mailboxes.
+    """Shows what waits in mailboxes.
 
     Args:
-        broker: has them.
-        callers: finds out who calls.
+        broker: has the mailboxes.
+        callers: identifies callers.
     """
 
     def __init__(self, broker: Broker, callers: Callers) -> None:
@@ -47,7 +47,7 @@ class InboxView:
         return await self._callers.acting_as(caller, None, "name", register=False)
 
     async def content(self, name: str, room: int) -> str:
-        """Return as JSON what waits in a mailbox, in at most *room* characters."""
+        """Return the mail that waits in a mailbox, as JSON of at most *room* characters."""
         page = await self._broker.history.waiting(name)
         content = {"you": name, **backlog_json(await self._broker.peek(name))}
         room -= json_size({**content, "messages": [], "more": 0})
@@ -63,7 +63,7 @@ class InboxView:
         return compact(content).decode()
 
     async def prompt(self, name: str) -> str:
-        """Return what a user says to have mail read: for clients whose hooks cannot show it."""
+        """Return a prompt with which the user has mail read, in clients without hooks."""
         pending = (await self._broker.peek(name)).pending
         return (
             f"You have the mailbox {name!r}, with {pending} unread. Take the mail with the tool"
@@ -73,7 +73,7 @@ class InboxView:
         )
 
     async def changes(self, name: str) -> AsyncIterator[None]:
-        """Yield whenever something else waits in a mailbox than before, until ``close``."""
+        """Yield whenever the mail that waits in a mailbox has changed, until ``close``."""
         seen = await self._broker.peek(name)
         while not self._is_closed:
             count = self._broker.changes.count

@@ -1,7 +1,6 @@
-"""The tools behind the MCP SDK. The only room that knows it.
+"""The MCP server: tools, resource and prompt, by the MCP SDK, which only this module imports.
 
-Importing the SDK takes most of a second, so the daemon imports this module while REST already
-answers (see endpoint.py).
+The import takes most of a second, so the daemon answers REST before it (see endpoint.py).
 """
 
 from typing import Any
@@ -24,7 +23,7 @@ from claude_mailbox.errors import MailboxError
 
 SERVER_NAME = "claude-mailbox"
 SERVER_TITLE = "Mailbox"
-# Claude Code's id of the call, which its hooks know, too.
+# Key of Claude Code's id of a call, which its hooks get, too.
 TOOL_USE_ID = "claudecode/toolUseId"
 
 INSTRUCTIONS = (
@@ -36,13 +35,13 @@ INSTRUCTIONS = (
 
 INBOX = "mailbox://inbox"
 PROMPT = "mail"
-# This client gives its model three tools as soon as one server has resources.
+# OpenCode gives its model three more tools if any server has resources.
 _WITHOUT_RESOURCES = "opencode"
 
 
 def _described(tool: Tool) -> types.Tool:
-    # What is not said has the default of the protocol, and context costs: false for the first and
-    # the third hint, true for the others; of a tool that only reads, the middle two say nothing.
+    # Hints that have the protocol's default are left out, because they cost context. The defaults are
+    # false for read-only and idempotent, true for the others.
     return types.Tool(
         name=tool.name,
         description=tool.description,
@@ -62,10 +61,10 @@ def _check(is_known: bool, sentence: str) -> None:
         raise MCPError(types.INVALID_PARAMS, sentence)
 
 
-async def _tell_capabilities(
+async def _reduce_capabilities(
     ctx: ServerRequestContext[Any, Any], call_next: CallNext
 ) -> HandlerResult:
-    """Leave out what is not so: lists of ours never change. And resources that cost context."""
+    """Leave out ``listChanged``, as our lists never change, and for OpenCode the resources."""
     result = await call_next(ctx)
     if ctx.method in {"initialize", "server/discover"} and isinstance(result, dict):
         capabilities = result["capabilities"]
@@ -78,7 +77,7 @@ async def _tell_capabilities(
 
 
 def create_session_manager(tools: Tools, inbox: InboxView) -> StreamableHTTPSessionManager:
-    """Build the MCP server over streamable HTTP: stateless, plain JSON answers, both eras."""
+    """Return the MCP server over streamable HTTP: stateless, with JSON answers, for all protocol versions."""
     described = [_described(tool) for tool in TOOLS]
 
     async def list_tools(context: Any, params: Any) -> types.ListToolsResult:
@@ -119,7 +118,7 @@ def create_session_manager(tools: Tools, inbox: InboxView) -> StreamableHTTPSess
         )
         text = await inbox.content(await _owner(context), characters_for(client))
         content = types.TextResourceContents(uri=INBOX, mime_type="application/json", text=text)
-        # It changes with every message.
+        # Not cached: it changes with every message.
         return types.ReadResourceResult(contents=[content], ttl_ms=0, cache_scope="private")
 
     async def list_prompts(context: Any, params: Any) -> types.ListPromptsResult:
@@ -169,12 +168,12 @@ def create_session_manager(tools: Tools, inbox: InboxView) -> StreamableHTTPSess
         on_list_prompts=list_prompts,
         on_get_prompt=get_prompt,
         on_subscriptions_listen=listen,
-        # Without this, each call would run the whole tools/list to validate header parameters.
+        # Without this, each call would run tools/list to validate header parameters.
         get_tool_input_schema=lambda name: None,
     )
-    # Spans that nobody collects cost time in every call.
-    server.middleware[:] = [_tell_capabilities]
-    # The guard has checked Host, Origin and size before; the SDK's own limit must not be lower.
+    # Replaces the SDK's tracing, which takes time in every call.
+    server.middleware[:] = [_reduce_capabilities]
+    # The guard has checked Host, Origin and size, so the SDK's own limit must not be lower.
     return StreamableHTTPSessionManager(
         server,
         json_response=True,

@@ -1,7 +1,7 @@
-"""What the ledger needs of a database: transactions, and a place where calls may block.
+"""What the ledger needs of a database: transactions, and a thread for calls that may block.
 
-A job is a function of a `Transaction` and knows no database; the ledger drives an `Engine`. Each
-engine implements both in a folder of its own.
+A job is a function of a `Transaction`, whatever the database; the ledger uses an `Engine`. Each
+engine implements both, in its own folder.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,16 +14,16 @@ T = TypeVar("T")
 
 
 class Engine(Protocol):
-    """A database, as the ledger drives it: one transaction at a time, with savepoints if need be.
+    """A database with one transaction at a time.
 
-    The calls that are not ``async`` may block. They run within ``on_thread``, never two at a
-    time, or on the event loop if the engine ``works_in_place``.
+    Methods that are not ``async`` may block. They run within ``on_thread``, never two at a time; or
+    on the event loop, if the engine ``works_in_place``.
 
     Attributes:
-        errors: what the calls raise when the database cannot be read or written; anything else
+        errors: what the methods raise when the database cannot be read or written; any other error
             is a bug.
         works_in_place: whether a short transaction is quick enough for the event loop.
-        is_shared: whether other daemons work with the same database.
+        is_shared: whether other daemons use the same database.
     """
 
     errors: tuple[type[Exception], ...]
@@ -31,20 +31,20 @@ class Engine(Protocol):
     is_shared: bool
 
     def on_thread(self, function: Callable[[], T]) -> Awaitable[T]:
-        """Run *function* where it may block; wait for its end, whatever is cancelled meanwhile."""
+        """Run *function* where it may block. Cannot be cancelled."""
         ...
 
     def begin(self, *, flush: bool, wait: bool) -> Transaction | None:
-        """Begin a transaction, whose commit flushes to the disk if *flush*.
+        """Begin a transaction; with *flush*, its commit flushes to the disk.
 
         Returns:
-            None if another program holds the database locked and *wait* is false.
+            The transaction, or None if the database is locked and *wait* is false.
         """
         ...
 
     @property
     def in_transaction(self) -> bool:
-        """Whether there is one: a failing disk can end it without a commit."""
+        """Whether a transaction is open: a failing disk can end one without a commit."""
         ...
 
     def savepoint(self) -> None:
@@ -52,7 +52,7 @@ class Engine(Protocol):
         ...
 
     def rollback_to_savepoint(self) -> None:
-        """Undo what was done since the savepoint, which stays."""
+        """Undo what was done since the savepoint, and keep it."""
         ...
 
     def release_savepoint(self) -> None:
@@ -60,35 +60,36 @@ class Engine(Protocol):
         ...
 
     def commit(self) -> None:
-        """End the transaction, and flush it if that was wanted at its beginning."""
+        """Commit the transaction, and flush it if ``begin`` was told so."""
         ...
 
     def rollback(self) -> None:
-        """End the transaction, if there is one, and undo all of it."""
+        """Undo the transaction, if one is open."""
         ...
 
     def may_retry(self, error: Exception) -> bool:
-        """Return whether the transaction came to nothing, and may well succeed if begun anew.
+        """Return whether the transaction was undone, and may succeed if it is tried again.
 
-        Others were in its way, or the connection to the database was lost.
+        So it is after a conflict with another daemon, and when the connection was lost before the
+        commit.
         """
         ...
 
     def translate(self, error: Exception) -> MailboxError:
-        """Return, for one of ``errors``, the error that tells people what to do.
+        """Return an error with a message for people, for one of ``errors``.
 
-        It is `DiskFailed` if nobody knows what is stored: then nothing but ``close`` may follow.
+        `DiskFailed` means that it is unknown what is stored; then only ``close`` may be called.
         """
         ...
 
     async def upkeep(self) -> None:
-        """Do what the database needs now and then; called between the batches.
+        """Do maintenance; called after each batch.
 
         Raises:
-            DiskFailed: if nobody knows what is stored.
+            DiskFailed: if it is unknown what is stored.
         """
         ...
 
     async def close(self) -> None:
-        """Write everything to its place and close; once is enough."""
+        """Close the database; may be called more than once."""
         ...

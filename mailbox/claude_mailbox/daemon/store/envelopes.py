@@ -1,4 +1,4 @@
-"""What a message has besides its text, between its columns and an `Envelope`."""
+"""Converts columns of a message to an `Envelope`."""
 
 from claude_mailbox.model.conversations import Envelope
 from claude_mailbox.model.drafts import HIGH, LOW, NORMAL
@@ -19,7 +19,7 @@ def envelope_of(
     notice: str | None,
     group: str | None,
 ) -> Envelope | None:
-    """Return what a message has, or None when that is nothing: only replies have a thread."""
+    """Return a message's envelope, or None for a plain message."""
     if thread is None and answer_by is None and not urgency:
         return None
     return Envelope(thread, reply_to, bool(is_final), _URGENCIES[urgency], answer_by, notice, group)

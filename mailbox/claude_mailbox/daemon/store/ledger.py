@@ -1,23 +1,22 @@
-"""The one task that owns the database: jobs in over a bounded channel, one commit per batch.
+"""The one task that owns the database: it takes jobs from a bounded channel, and commits in batches.
 
-A job is a function of a `Transaction`. The task takes what has queued up, runs the jobs in one
-transaction, commits once, and only then answers all of them. When a job fails, the batch is begun
-anew with a savepoint for each. So a failing job fails alone, a failing commit fails its batch, and
-many senders share one flush. Nobody waits for a batch to fill: the first job starts it.
+A job is a function of a `Transaction`. The task takes all jobs that are queued, runs them in one
+transaction, commits once, and only then answers them. If a job fails, the batch is run again with a
+savepoint for each job. So a failing job fails alone, a failing commit fails its batch, and many
+senders share one flush. A batch does not wait to fill up: the first job starts it.
 
-A batch in which no job asks for durability commits without a flush. Such are claims, releases and
-presence: after a crash of the process they are there all the same, and after a power cut their
-loss only puts a message back in line. The next durable commit writes them out, too.
+A batch without a durable job commits without a flush. Claims, releases and presence are such jobs:
+they survive a crash of the process, and if a power cut undoes them, a message is only delivered
+again. The next durable commit flushes them, too.
 
-When a flush fails nobody knows what of the batch is stored, and what other commits left to that
-flush may be lost as well. So nothing is answered from then on but that, and the daemon ends: the
-next start recovers what there is (see sqlite/database.py).
+When a flush fails, it is unknown what of the batch is stored, and earlier unflushed commits may be
+lost as well. So every caller gets an error from then on, and the daemon ends; the next start recovers
+what is stored (see sqlite/database.py).
 
-A hop onto the engine's thread and back costs more than most jobs, so a batch of brief jobs is
-done in place, on the event loop. What nearly every request waits for is the ledger anyway. A
-batch that must be flushed is done in place only while the disk proves quick: a slow flush must
-not keep the loop from taking in the requests that share the next one. And whoever holds the
-database locked is waited for on the thread.
+A switch to the engine's thread and back takes longer than most jobs, so a batch of brief jobs runs on
+the event loop. A batch that must be flushed does so only while the disk is quick: during a slow flush
+the loop must accept the requests that will share the next one. If the database is locked, the task
+waits for it on the thread.
 """
 
 import logging
@@ -36,27 +35,26 @@ from claude_mailbox.refusals import OutcomeUnknown
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-# Back-pressure: a sender waits in its request when this many jobs are queued. It also bounds
-# the length of one transaction, which is what a single sender waits for at most.
+# Back-pressure: with so many jobs queued, callers wait. It also bounds the length of a transaction.
 QUEUE_LIMIT = 512
 
-# How many brief jobs are done in place at most: some milliseconds of the event loop.
+# Most jobs of a batch on the event loop, which take some milliseconds.
 _IN_PLACE_JOBS = 64
-# A disk that flushes within this is quick. Each flush counts for half of the estimate, but a slow
-# one at once, in full: so one hiccup of 20 ms costs five flushes on the thread.
+# A disk is quick if the estimated time of a flush is below this. The last flush counts for half of
+# the estimate, or in full if it was slow: after one of 20 ms the next five run on the thread.
 _QUICK_SECONDS = 0.001
 _UNPROVEN_SECONDS = 0.016
 
-# Where one job failed, others will: so many batches after it are done in savepoints at once.
+# After a failing job, so many batches use savepoints from the start: more jobs may fail.
 _CAREFUL_BATCHES = 100
 
-# A batch that meets other daemons in its way is begun anew, so often and for so long at most.
+# After a conflict with another daemon a batch is tried again, at most so often and for so long.
 _TRIES = 20
 _TRY_SECONDS = 10.0
 
 
 class Job:
-    """A function of a transaction, and in time its outcome."""
+    """A function of a transaction, and later its outcome."""
 
     __slots__ = ("brief", "done", "durable", "error", "function", "value")
 
@@ -72,7 +70,7 @@ class Job:
 
 
 class Ledger:
-    """Front of the task: ``run`` hands a job in, ``serve`` is the task itself."""
+    """Runs jobs: ``run`` queues one and waits for it, ``serve`` is the task."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -81,13 +79,13 @@ class Ledger:
         self._jobs, self._inbox = trio.open_memory_channel[Job](QUEUE_LIMIT)
         self._has_failed = False
         self.jobs = 0
-        """How many jobs it has been given."""
+        """How many jobs were queued in all."""
         self.flushes = Durations()
-        """How long the flushed commits took."""
+        """How long flushed commits took."""
         self.is_shared = engine.is_shared
-        """Whether other daemons change what is in the database."""
+        """Whether other daemons use the same database."""
         self.drained = trio.Event()
-        """Set when ``serve`` has ended: everybody who ran a job has its outcome."""
+        """Set when ``serve`` has ended, and every job has its outcome."""
 
     def __repr__(self) -> str:
         waiting = self._jobs.statistics().current_buffer_used
@@ -100,28 +98,28 @@ class Ledger:
         durable: bool = True,
         brief: bool = False,
     ) -> T:
-        """Run *function* in a transaction and return its value after the commit.
+        """Run *function* in a transaction; return its value after the commit.
 
-        Cancellation counts until the job is queued; from then on the wait is shielded, so that a
-        caller never misses the outcome of something that happened.
+        It can be cancelled until the job is queued, and not from then on, so that a caller always
+        learns the outcome.
 
         Args:
-            function: the job; what it raises, it raises here, and its changes are undone.
-            durable: whether the answer must survive a power cut.
-            brief: whether the job takes so little time that the event loop may do it.
+            function: the job. If it raises, its changes are undone, and the error is raised here.
+            durable: whether the changes must survive a power cut.
+            brief: whether the job is short enough for the event loop.
 
         Raises:
             ShuttingDown: if the ledger is closed.
             Unavailable: if the database cannot be read or written, and nothing was stored; or if
                 the task has failed.
-            OutcomeUnknown: if it failed in the middle of a durable job, which may be stored.
+            OutcomeUnknown: if the task failed during a durable job, which may be stored.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         self.jobs += 1
         job = Job(function, durable=durable, brief=brief)
         try:
             try:
-                # Without the turn of the event loop that ``send`` takes to be fair.
+                # Without ``send``, which always yields to other tasks.
                 self._jobs.send_nowait(job)
             except trio.WouldBlock:
                 await self._jobs.send(job)
@@ -132,8 +130,8 @@ class Ledger:
         try:
             await job.done.wait()
         except trio.Cancelled:
-            # It can no longer be called back. A shield from the start would do the same, and cost
-            # every job what only these have to pay; the cancellation comes at the next checkpoint.
+            # Too late to cancel. A shield around the wait above would do the same, but slow down
+            # every job. The cancellation is delivered at the next checkpoint.
             with trio.CancelScope(shield=True):
                 await job.done.wait()
         if job.error is not None:
@@ -141,17 +139,17 @@ class Ledger:
         return job.value  # type: ignore[return-value]  # what this job's function returned
 
     def close(self) -> None:
-        """Take no more jobs; ``serve`` finishes those it has, and returns."""
+        """Take no more jobs; ``serve`` finishes the queued ones and returns."""
         self._jobs.close()
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Work until ``close`` is called and everything queued is done.
+        """Run jobs until ``close`` is called and all queued ones are done.
 
-        All callers have been told when it raises, and later ones will be: the daemon must end.
+        When it raises, all callers have got an error, and so will later ones; the daemon must end.
 
         Raises:
             DiskFailed: if a flush failed.
-            Exception: what is not the database's failure is a bug.
+            Exception: any other error, which is a bug.
         """
         task_status.started()
         batch: list[Job] = []
@@ -164,7 +162,7 @@ class Ledger:
                         job.done.set()
                     await self._engine.upkeep()
         except BaseException as error:
-            is_known = isinstance(error, DiskFailed)  # it has a sentence for people
+            is_known = isinstance(error, DiskFailed)  # has a message for people
             logger.critical("the ledger has failed, so the daemon ends", exc_info=not is_known)
             self._has_failed = True
             self._refuse(batch, is_doubtful=is_known)
@@ -205,13 +203,13 @@ class Ledger:
             await self._engine.on_thread(lambda: self._commit(batch, flush=flush, wait=True))
 
     def _commit(self, batch: Sequence[Job], *, flush: bool, wait: bool) -> bool:
-        """Run the jobs in one transaction and note each one's outcome in it.
+        """Run the jobs in one transaction, and set the outcome of each.
 
         Returns:
-            False if the database is locked and we are not to *wait*: nothing has begun.
+            False if the database is locked and *wait* is false; then nothing was done.
 
         Raises:
-            DiskFailed: if nobody knows what of it is stored.
+            DiskFailed: if it is unknown what is stored.
         """
         deadline: float | None = None
         tries = 1
@@ -245,7 +243,7 @@ class Ledger:
             return True
 
     def _run_all(self, transaction: Transaction, batch: Sequence[Job], *, savepoints: bool) -> bool:
-        """Run the jobs; return False if one failed, and what others did must be done anew."""
+        """Run the jobs; return False if one failed and the others must be run again."""
         if savepoints:
             for job in batch:
                 self._run_in_savepoint(transaction, job)
@@ -254,7 +252,7 @@ class Ledger:
             return True
         if len(batch) > 1:
             return False
-        # With the only job of a transaction the transaction is over.
+        # The only job failed, so there is nothing to commit.
         self._engine.rollback()
         return True
 
@@ -277,12 +275,12 @@ class Ledger:
         self._engine.release_savepoint()
 
     def _run_job(self, transaction: Transaction, job: Job) -> bool:
-        """Run a job and note its outcome; return whether its changes are to stay."""
+        """Run a job and set its outcome; return False if its changes must be undone."""
         job.error = None
         try:
             job.value = job.function(transaction)
         except Exception as error:
-            # A full disk or a failing one ends the whole transaction by itself.
+            # A full or failing disk ends the whole transaction.
             if not self._engine.in_transaction or self._engine.may_retry(error):
                 raise
             if not isinstance(error, MailboxError):
@@ -292,10 +290,10 @@ class Ledger:
         return True
 
     def _refusal(self, error: Exception, job: Job) -> MailboxError:
-        """Return the error of the domain for what came out of the engine or a job.
+        """Return the error that the caller gets for one of the engine or of a job.
 
         Raises:
-            DiskFailed: if that is what it means.
+            DiskFailed: if it is unknown what is stored.
         """
         if isinstance(error, MailboxError):
             return error
@@ -306,7 +304,7 @@ class Ledger:
         else:
             name = type(error).__name__
             cause = Unavailable(f"The daemon has a bug here ({name}): see its log.")
-        # Whoever wants something durable wants to store; others only look or take.
+        # Durable jobs store something; others only read or claim.
         return Unavailable(f"{cause} Nothing was stored.") if job.durable else cause
 
     def _note_flush(self, seconds: float) -> None:

@@ -1,9 +1,9 @@
-"""The one application: a `QuartTrio` whose routes are all there is, with the guard around it.
+"""The application: a `QuartTrio` with all routes, and the guard around it.
 
-Quart answers what needs its request context: unknown paths, wrong methods, OPTIONS and HEAD, and
-pages. For a plain handler that context would cost more than all the rest of a durable send, so the
-connection class calls it directly. Where it finds it, it has learnt from Quart's own table of
-routes; without that look-up everything would be answered the same, only more slowly.
+Quart handles what needs its request context: unknown paths, wrong methods, OPTIONS, HEAD, and pages.
+Plain handlers do not need it, and it would take longer than all the rest of a durable send. So the
+connection class calls them directly, by a dict that is made from Quart's own table of routes at the
+start. Without that dict all answers would be the same, only slower.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
@@ -30,10 +30,10 @@ class MailboxApp(QuartTrio):
     """The application.
 
     Args:
-        routes: all plain handlers.
+        routes: REST and MCP.
         pages: the pages of the inbox.
-        handover: answers for the mail that responses carry.
-        hosts: names that the daemon may be addressed by, besides the loopback ones.
+        handover: settles and releases the mail in responses.
+        hosts: allowed host names, besides the loopback ones.
         max_body_bytes: limit of one message.
     """
 
@@ -49,9 +49,9 @@ class MailboxApp(QuartTrio):
         super().__init__("claude_mailbox")
         self.handover = handover
         self._guard = Guard(cast("App", self.asgi_app), hosts, max_body_bytes)
-        # The guard has bounded the body before, and the time that it may take.
+        # The guard limits the size of bodies, and the time that they may take.
         self.config["MAX_CONTENT_LENGTH"] = None
-        # One spelling a route.
+        # Each route has one spelling.
         self.url_map.strict_slashes = True
         self.url_map.merge_slashes = False
         self.asgi_http_class = _Connection
@@ -74,28 +74,28 @@ class MailboxApp(QuartTrio):
         }
 
     def _find_plain_routes(self) -> dict[tuple[str, str], Route | MailRoute]:
-        """Return what Quart's table of routes has of plain handlers, by method and path."""
+        """Return the routes in Quart's table, by method and path."""
         found = {}
         for rule in self.url_map.iter_rules():
             route = getattr(self.view_functions[rule.endpoint], "route", None)
             if isinstance(route, MailRoute) and rule.methods is not None:
-                # Werkzeug adds HEAD to GET, and a HEAD would take mail out for nothing.
+                # Werkzeug adds HEAD to GET, and a HEAD would take mail that nobody gets.
                 rule.methods.discard("HEAD")
             if isinstance(route, Route | MailRoute):
                 found[route.method, rule.rule] = route
         return found
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Be an ASGI application, with the guard before everything, whichever server calls."""
+        """Handle a request of any ASGI server; the guard comes first."""
         await self._guard(scope, receive, send)
 
 
 def _view(route: Route | MailRoute) -> Callable[[], Awaitable[QuartResponse]]:
-    """Return *route* as Quart sees it."""
+    """Return the view of a route, for Quart."""
 
     async def view() -> QuartResponse:
         if isinstance(route, MailRoute):
-            raise RuntimeError("mail leaves by the connection class alone")
+            raise RuntimeError("only the connection class may call a route that delivers mail")
         scope = cast("Scope", quart_request.scope)
         body = cast("bytes", await quart_request.get_data(as_text=False))
         return _to_quart(await route.respond(Request(scope, body)))
@@ -106,7 +106,7 @@ def _view(route: Route | MailRoute) -> Callable[[], Awaitable[QuartResponse]]:
 
 
 class _Connection(TrioASGIHTTPConnection):
-    """Handles one request, in the server's task. The guard has put its body together."""
+    """Handles one request in the server's task. The guard has joined its body into one message."""
 
     app: MailboxApp
     scope: Any
@@ -143,7 +143,7 @@ class _Connection(TrioASGIHTTPConnection):
         await self._send_response(send, await self.app.handle_request(request))
 
     async def _show_page(self, custody: Custody, receive: Receive, send: Send) -> None:
-        """Answer with a page that may carry mail."""
+        """Answer with a page that may deliver mail."""
         message = await receive()
         self.scope[CUSTODY_KEY] = custody
         await self._ask_quart(message.get("body", b""), send)

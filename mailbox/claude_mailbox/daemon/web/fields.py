@@ -1,4 +1,4 @@
-"""Fields of a request's JSON, checked."""
+"""Checks fields of a request's JSON."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ TOKENS_LIMIT = 10_000
 # Control characters, and what ends a line.
 _FORBIDDEN = "\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029"
 _has_forbidden = re.compile(f"[{_FORBIDDEN}\\ud800-\\udfff]").search
-# Something besides blanks, and nothing forbidden.
+# Not only blanks, and nothing forbidden.
 _PATTERN = f"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}\\s][^{_FORBIDDEN}]*$"
 
 Text = Annotated[str, Keywords(minLength=1, maxLength=ID_LIMIT, pattern=_PATTERN)]
@@ -24,7 +24,7 @@ Tokens = Annotated[list[Token], Keywords(maxItems=TOKENS_LIMIT)]
 
 
 def text(content: Mapping[str, object], key: str, limit: int = ID_LIMIT) -> str:
-    """Return a text that must be there.
+    """Return a required text, without blanks around it.
 
     Raises:
         BadRequest: if it is missing, empty, longer than *limit* or has control characters.
@@ -38,12 +38,12 @@ def text(content: Mapping[str, object], key: str, limit: int = ID_LIMIT) -> str:
 
 
 def optional_text(content: Mapping[str, object], key: str, limit: int = ID_LIMIT) -> str | None:
-    """Return a text as ``text`` does, or None when it is not given."""
+    """Return a text as ``text`` does, or None if it is not given."""
     return None if content.get(key) is None else text(content, key, limit)
 
 
 def flag(content: Mapping[str, object], key: str, *, default: bool) -> bool:
-    """Return true or false, or *default* when it is not given.
+    """Return true or false, or *default* if it is not given.
 
     Raises:
         BadRequest: if it is something else.
@@ -59,7 +59,7 @@ def flag(content: Mapping[str, object], key: str, *, default: bool) -> bool:
 def whole(
     content: Mapping[str, object], key: str, default: int = 0, low: int = 0, high: int = 2**63 - 1
 ) -> int:
-    """Return a whole number from *low* to *high*, or *default* when it is not given.
+    """Return a whole number from *low* to *high*, or *default* if it is not given.
 
     Raises:
         BadRequest: if it is something else.
@@ -78,13 +78,13 @@ def lease_tokens(content: Mapping[str, object], key: str) -> Sequence[str]:
     """Return a list of lease tokens.
 
     Raises:
-        BadRequest: if it is none, or too long.
+        BadRequest: if it is something else, or too long.
     """
     tokens = content.get(key)
     if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
         raise BadRequest(f"'{key}' must be a list of lease tokens.")
     if not all(token.isascii() for token in tokens):
-        raise BadRequest(f"'{key}' has a text that never was a lease token.")
+        raise BadRequest(f"'{key}' has a text that is not a lease token.")
     if len(tokens) > TOKENS_LIMIT:
         raise BadRequest(f"'{key}' has {len(tokens)} tokens; the limit is {TOKENS_LIMIT}.")
     return tokens
@@ -94,7 +94,7 @@ def numbers(content: Mapping[str, object], key: str) -> Sequence[int]:
     """Return a list of numbers of messages.
 
     Raises:
-        BadRequest: if it is none, or too long.
+        BadRequest: if it is something else, or too long.
     """
     value = content.get(key)
     if not isinstance(value, list) or len(value) > TOKENS_LIMIT:

@@ -1,25 +1,11 @@
 """Fixtures of the session tests."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-import trio
-import trio.testing
 
 from support.fixtures import daemon as daemon
 from support.stores import Store
-
-
-def _run_in_virtual_time(function: Callable[..., Any], **options: Any) -> object:
-    options["clock"] = options.get("clock") or trio.testing.MockClock(autojump_threshold=0)
-    return trio.run(function, **options)
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Run the doorbell's tests in virtual time: its pauses pass by themselves."""
-    if "bells" in getattr(item, "fixturenames", ()):
-        item.add_marker(pytest.mark.trio(run=_run_in_virtual_time))
 
 
 @pytest.fixture

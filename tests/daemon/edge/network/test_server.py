@@ -6,8 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+import hypercorn.trio
 import pytest
 import trio
+from hypercorn.config import Config
 
 from claude_mailbox.daemon.edge.network.connection_limit import ConnectionLimit
 from claude_mailbox.daemon.edge.network.server import serve_network
@@ -19,17 +21,28 @@ from daemon.web.test_app import Site, to_bytes
 MAX_CONNECTIONS = 5
 
 
+PLAIN = "plain"
+
+
 @pytest.fixture
-async def behind_hypercorn(scratch: Path) -> AsyncIterator[tuple[World, httpx.AsyncClient]]:
-    """A broker, and a client of the application that is served by Hypercorn."""
+async def behind_hypercorn(
+    scratch: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[tuple[World, httpx.AsyncClient]]:
+    """A broker, and a client of the application: as the daemon serves it, or `PLAIN` Hypercorn."""
     async with open_world(scratch) as opened, trio.open_nursery() as nursery:
         site = Site(opened)
-        listener = open_tcp("127.0.0.1", 0)
-        serve = partial(serve_network, max_connections=MAX_CONNECTIONS)
-        await nursery.start(serve, site.app, listener.socket, site.closing, 1.0)
-        async with httpx.AsyncClient(
-            base_url=listener.address, headers={"X-Mailbox": "b"}
-        ) as client:
+        if getattr(request, "param", None) == PLAIN:
+            config = Config()
+            config.bind = ["127.0.0.1:0"]
+            (url,) = await nursery.start(
+                partial(hypercorn.trio.serve, site.app, config, shutdown_trigger=site.closing.wait)
+            )
+        else:
+            listener = open_tcp("127.0.0.1", 0)
+            url = listener.address
+            serve = partial(serve_network, max_connections=MAX_CONNECTIONS)
+            await nursery.start(serve, site.app, listener.socket, site.closing, 1.0)
+        async with httpx.AsyncClient(base_url=url, headers={"X-Mailbox": "b"}) as client:
             yield opened, client
         site.closing.set()
 
@@ -41,6 +54,7 @@ async def until_states(world: World, states: dict[str, str]) -> None:
             await trio.lowlevel.checkpoint()
 
 
+@pytest.mark.parametrize("behind_hypercorn", ["ours", PLAIN], indirect=True)
 async def test_mail_is_delivered(behind_hypercorn) -> None:
     """Taken at once, waited for, and streamed; settled when its response has left."""
     world, client = behind_hypercorn

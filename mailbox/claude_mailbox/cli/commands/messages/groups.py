@@ -1,4 +1,4 @@
-"""The commands about groups, and about what a mailbox says of itself."""
+"""The commands about groups, and the descriptions of mailboxes."""
 
 import rich_click as click
 

@@ -1,1 +1,1 @@
-"""What the models of sessions are told."""
+"""The texts that hooks give to models."""

@@ -1,4 +1,4 @@
-"""How mail is shown to a model: who wrote it, what a peer may not do, how to answer."""
+"""Formats mail for a model: who wrote it, that peers cannot grant permissions, how to answer."""
 
 from claude_mailbox.client.reach.api import Delivery
 from claude_mailbox.client.showing import mark

@@ -1,4 +1,4 @@
-"""Gathers a burst: mail that is still coming when a session wakes costs it no second turn."""
+"""Gathers a burst: waits for mail that is still coming when a session wakes, to save a second turn."""
 
 import time
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a session is told about its mailbox when it starts."""
+"""The text with which a session's mailbox is introduced to its model."""
 
 import os
 

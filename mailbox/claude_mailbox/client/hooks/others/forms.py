@@ -23,7 +23,9 @@ class ClientForm:
         takes_mail: the moments at which text reaches the model, as documented.
         takes_hints: those at which it may, so that it has nothing in it that could be lost.
         is_prolonged: whether its hook for the end of a turn can make the model go on.
+        is_introduced_late: whether a new session is introduced by its first prompt alone.
         watches_bell: whether it watches the session's bell itself, as Claude Code does.
+        has_proof: whether its transcript proves what its model has been given.
 
     Args:
         id_fields: what its input calls the session's id.
@@ -31,6 +33,7 @@ class ClientForm:
         going_on: returns what makes a turn go on, given the name of the event and a text for the
             model; None if nothing does.
         has_event: whether its input names the event; None if that does not matter.
+        transcript: returns the path of a session's transcript where the input does not say it.
     """
 
     def __init__(
@@ -42,18 +45,24 @@ class ClientForm:
         *,
         takes_mail: "tuple[str, ...]" = _BEFORE_STOP,
         takes_hints: "tuple[str, ...]" = (),
+        is_introduced_late: bool = False,
         watches_bell: bool = False,
+        has_proof: bool = False,
         has_event: "bool | None" = None,
+        transcript: "Callable[[str], str] | None" = None,
     ) -> None:
         self.tools = tools
         self.takes_mail = takes_mail
         self.takes_hints = takes_hints
         self.is_prolonged = going_on is not None
+        self.is_introduced_late = is_introduced_late
         self.watches_bell = watches_bell
+        self.has_proof = has_proof
         self._id_fields = id_fields
         self._output = output
         self._going_on = going_on
         self._has_event = has_event
+        self._transcript = transcript
 
     def is_spoken_by(self, hook: "dict[str, object]") -> bool:
         """Return whether the input is of this client: VS Code runs the hooks of Copilot CLI, too."""
@@ -62,6 +71,13 @@ class ClientForm:
     def session(self, hook: "dict[str, object]") -> str:
         """Return the session's id, or an empty string."""
         return next((found for key in self._id_fields if (found := text_field(hook, key))), "")
+
+    def transcript(self, hook: "dict[str, object]") -> str:
+        """Return the path of the session's transcript if it proves something, or an empty string."""
+        if not self.has_proof:
+            return ""
+        told = text_field(hook, "transcript_path") or text_field(hook, "transcriptPath")
+        return told or (self._transcript(self.session(hook)) if self._transcript else "")
 
     def text(self, hook: "dict[str, object]", text: str, **more: object) -> str:
         """Return what gives the model a text."""
@@ -114,6 +130,12 @@ def _follow_up(_event: str, text: str) -> "dict[str, object]":
     return {"followup_message": text}
 
 
+def _of_copilot(session: str) -> str:
+    home = os.environ.get("COPILOT_HOME") or os.path.join(os.path.expanduser("~"), ".copilot")
+    path = os.path.join(home, "session-state", session, "events.jsonl")
+    return path if os.path.exists(path) else ""
+
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,8 +145,17 @@ if TYPE_CHECKING:
 
 _ONCE = ("start", "tool")
 CLIENTS = {
-    "codex": ClientForm("mcp__mailbox__", ("session_id",), _as_claude_code),
-    "copilot": ClientForm("mailbox-", ("sessionId",), _plain, _block, has_event=False),
+    "amp": ClientForm(None, ("thread",), _plain, watches_bell=True),
+    "codex": ClientForm("mcp__mailbox__", ("session_id",), _as_claude_code, has_proof=True),
+    "copilot": ClientForm(
+        "mailbox-",
+        ("sessionId",),
+        _plain,
+        _block,
+        has_proof=True,
+        has_event=False,
+        transcript=_of_copilot,
+    ),
     "cursor": ClientForm(
         None,
         ("conversation_id", "session_id"),
@@ -133,10 +164,18 @@ CLIENTS = {
         takes_mail=_ONCE,
         takes_hints=("prompt",),
     ),
-    "gemini": ClientForm("mcp_mailbox_", ("session_id",), _as_claude_code, _block),
+    "gemini": ClientForm("mcp_mailbox_", ("session_id",), _as_claude_code, _block, has_proof=True),
     "goose": ClientForm("mailbox__", ("session_id",), _plain, _block, takes_mail=()),
-    "opencode": ClientForm("mailbox_", ("sessionID",), _plain, watches_bell=True),
-    "qwen": ClientForm("mcp__mailbox__", ("session_id",), _as_claude_code, _block),
+    "opencode": ClientForm("mailbox_", ("sessionID",), _plain, watches_bell=True, has_proof=True),
+    "qwen": ClientForm(
+        "mcp__mailbox__",
+        ("session_id",),
+        _as_claude_code,
+        _block,
+        takes_mail=("prompt", "tool"),
+        is_introduced_late=True,
+        has_proof=True,
+    ),
     "vscode": ClientForm(
         None,
         ("session_id", "sessionId"),

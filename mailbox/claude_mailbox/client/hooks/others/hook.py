@@ -1,7 +1,7 @@
 """``client-hook CLIENT MOMENT``: what the hooks of other clients than Claude Code run.
 
-The exit code is always 0. There is no proof that the model of such a client has a message, so mail
-counts as delivered when it is printed.
+The exit code is always 0. Where the client's transcript proves what its model has, mail is delivered
+with the proof; elsewhere when it is printed.
 """
 
 import os
@@ -46,9 +46,14 @@ class ClientHook:
         self._moment = moment
         self._input = read_input()
         self._session = self._form.session(self._input)
-        # There is no transcript that we can read.
-        folder = working_folder(self._input)
-        self._hook: dict[str, object] = {"session_id": self._session, "cwd": folder}
+        self._transcript = self._form.transcript(self._input)
+        lines = self._input.get("lines")
+        self._lines = [str(each).encode() for each in lines] if isinstance(lines, list) else None
+        self._hook: dict[str, object] = {
+            "session_id": self._session,
+            "cwd": working_folder(self._input),
+            "transcript_path": self._transcript,
+        }
         self._bell: str | None = None
 
     def run(self) -> None:
@@ -62,7 +67,7 @@ class ClientHook:
         if not self._session:
             raise MailboxError("The hook's JSON on standard input has no session id.")
         if self._moment == "start":
-            self.tell(self._introduce())
+            self._start(is_resumed=text_field(self._input, "source") == "resume")
         elif self._moment == "call":
             self._register()
         elif self._moment == "prompt":
@@ -85,6 +90,12 @@ class ClientHook:
 
     def _daemon(self) -> Daemon:
         return Daemon(self._url, seconds=seconds_to_wait())
+
+    def _start(self, *, is_resumed: bool) -> None:
+        if is_resumed:
+            self._settle_resumed()
+        if is_resumed or not self._form.is_introduced_late:
+            self.tell(self._introduce())
 
     def _introduce(self) -> str:
         """Register the session, and return what its model is told about its mailbox."""
@@ -126,14 +137,7 @@ class ClientHook:
         mark_busy(bell_path(self._session), is_busy=True)
         prompt = text_field(self._input, "prompt")
         is_by_user = bool(prompt) and TEXT not in prompt and HINT not in prompt
-        report_event(
-            self._daemon(),
-            self._session,
-            self._hook,
-            state="working",
-            beginsTurn=True,
-            byUser=is_by_user,
-        )
+        self._report(state="working", beginsTurn=True, byUser=is_by_user)
         try:
             self._show("")
         except Refused as refusal:
@@ -163,7 +167,27 @@ class ClientHook:
             output.write(self._form.going_on(self._input, HINT))
             return
         mark_busy(bell_path(self._session), is_busy=False)
-        report_event(self._daemon(), self._session, self._hook, state="idle")
+        self._report(state="idle")
+
+    def _settle_resumed(self) -> None:
+        """Before the session is rung for what it was shown, and may have in its conversation."""
+        try:  # noqa: SIM105  # contextlib costs 4 ms
+            self._report()
+        except DaemonUnreachable:
+            pass  # it is started next
+
+    def _report(self, **fields: object) -> None:
+        """Tell the daemon what happens, and which of the mail that was shown has arrived."""
+        daemon = self._daemon()
+        unproved = report_event(daemon, self._session, self._hook, **fields)
+        if unproved and self._form.has_proof:
+            from claude_mailbox.client.transcript import proof
+
+            moments = {"prompt": proof.PROMPT, "stop": proof.TURN_END, "end": proof.SESSION_END}
+            moment = moments.get(self._moment, proof.RESUME)
+            proof.report_arrivals(
+                daemon, self._session, unproved, moment, client=self._client, lines=self._lines
+            )
 
     def _has_new_mail(self) -> bool:
         try:
@@ -173,6 +197,7 @@ class ClientHook:
 
     def _end(self) -> None:
         forget_hints(self._session)
+        self._report()
         key = ancestor_key() if self._form.tools else None
         body = {"sessionId": self._session, "reason": "other", "client": key}
         self._daemon().call("POST", "/v1/session/end", body=body)
@@ -190,16 +215,23 @@ class ClientHook:
             from claude_mailbox.client.hooks.context.framing import frame
             from claude_mailbox.client.printing import print_mail
 
-            text, shown = frame(deliveries, pending, None, room)
+            is_proving = bool(self._transcript) or self._lines is not None
+            text, shown = frame(deliveries, pending, None, room, with_marks=is_proving)
             rest = deliveries[len(shown) :]
             if rest:
                 daemon.release([delivery.lease for delivery in rest], identity)
+            if is_proving:
+                from claude_mailbox.client.showing import report_shown
+
+                leases = [delivery.lease for delivery in shown]
+                report_shown(daemon, self._session, self._transcript, leases, "context")
             print_mail(
                 self._output(greeting + text),
                 shown,
                 daemon=daemon,
                 identity=identity,
                 interrupts=interrupts,
+                is_ack=not is_proving,
             )
 
 

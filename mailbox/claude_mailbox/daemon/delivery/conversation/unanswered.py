@@ -8,7 +8,7 @@ import trio
 from claude_mailbox.daemon.delivery.conversation import questions
 from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
-from claude_mailbox.daemon.delivery.sessions import processes
+from claude_mailbox.daemon.delivery.parties import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError

@@ -11,8 +11,8 @@ rings nobody unless its urgency is high.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from claude_mailbox.daemon.delivery.parties import processes
 from claude_mailbox.daemon.delivery.parties.presence import Presence
-from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import BadRequest

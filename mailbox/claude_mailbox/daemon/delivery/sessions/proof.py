@@ -21,8 +21,8 @@ import trio
 
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.conversation.change import Change
+from claude_mailbox.daemon.delivery.parties import processes
 from claude_mailbox.daemon.delivery.sending.holding import release
-from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError

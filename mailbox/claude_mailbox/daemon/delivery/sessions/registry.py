@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 import trio
 
+from claude_mailbox.daemon.delivery.bells.doorbell import Doorbell, RingListener
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.delivery.sessions import processes
-from claude_mailbox.daemon.delivery.sessions.doorbell import Doorbell, RingListener
+from claude_mailbox.daemon.delivery.parties import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import trio
 
-from claude_mailbox.daemon.delivery.expiry import Expiry
+from claude_mailbox.daemon.delivery.leasing.expiry import Expiry
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.history import HistoryPage, HistoryQuery

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from claude_mailbox.config import Config
+from claude_mailbox.daemon.delivery.parties import processes
 from claude_mailbox.daemon.delivery.parties.presence import Presence
 from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
 from claude_mailbox.daemon.delivery.sending.limits import SessionsByMailbox
-from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.limits import MINUTE

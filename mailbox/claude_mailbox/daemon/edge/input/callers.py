@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from claude_mailbox.daemon.delivery.parties import processes
 from claude_mailbox.daemon.delivery.parties.presence import Presence
-from claude_mailbox.daemon.delivery.sessions import processes
 from claude_mailbox.daemon.edge.network.grant import Grant, client_key, grant_of
 from claude_mailbox.daemon.http.asgi import (
     CONNECTION_KEY,

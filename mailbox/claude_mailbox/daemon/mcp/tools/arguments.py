@@ -1,16 +1,16 @@
-"""Which arguments a tool call may have."""
+"""Checks which arguments a tool call has."""
 
 from collections.abc import Collection
 
 from claude_mailbox.daemon.edge.input.arguments import Arguments
 from claude_mailbox.errors import BadRequest
 
-# What a client's own machinery adds: n8n the first four, Gemini CLI the last.
+# Arguments that clients add: n8n the first four, Gemini CLI the last.
 IGNORED = frozenset({"action", "chatInput", "sessionId", "toolCallId", "wait_for_previous"})
 
 
 def check_keys(arguments: Arguments, tool: str, known: Collection[str]) -> None:
-    """Raise `BadRequest` when there is an argument that the tool does not have."""
+    """Raise `BadRequest` if there is an unknown argument."""
     for key in arguments:
         if key not in known and key not in IGNORED:
             raise BadRequest(

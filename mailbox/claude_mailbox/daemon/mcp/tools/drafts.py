@@ -1,4 +1,4 @@
-"""The message that a call of ``send`` gives."""
+"""Makes the draft of a message from the arguments of ``send``."""
 
 from claude_mailbox.daemon.edge.input import arguments as given
 from claude_mailbox.daemon.edge.input import drafts
@@ -9,7 +9,7 @@ from claude_mailbox.model.names import check_name
 
 
 def draft_of(sender: str, arguments: Arguments, max_body_bytes: int) -> Draft:
-    """Return it, checked.
+    """Return the draft.
 
     Raises:
         BadRequest: if an argument is missing or malformed.

@@ -1,7 +1,7 @@
-"""The tools' handlers: the same verbs and the same sentences as REST. Knows no SDK.
+"""The handlers of the tools, with the same verbs and error messages as REST, and without the SDK.
 
-Results are structured content with compact JSON beside it: clients show a model one or the other.
-So bodies in both are made for models; programs that need them exactly as they were sent use REST.
+A result is structured content, and the same as compact JSON, because clients show their model one or
+the other. Bodies are made safe for models; programs that need them exactly as sent use REST.
 """
 
 import logging
@@ -56,12 +56,12 @@ Content = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class ToolRequest:
-    """What a tool has to know of the request that calls it.
+    """What a tool needs of the request that calls it.
 
     Attributes:
-        scope: the HTTP request.
-        id: the number of the call.
-        client: what the client calls itself, or None.
+        scope: the HTTP request's.
+        id: the JSON-RPC id of the call.
+        client: the client's name, or None.
         tool_use_id: the id of the call in the client's conversation, or None.
     """
 
@@ -71,7 +71,7 @@ class ToolRequest:
     tool_use_id: str | None
 
     def custody(self) -> Custody:
-        """Return the custody, which knows of the explicit lease when the client asks for one."""
+        """Return the response's custody, with the explicit lease that the client asks for."""
         custody: Custody = self.scope[CUSTODY_KEY]
         seconds = one_header(self.scope, LEASE_HEADER)
         if seconds is not None:
@@ -87,7 +87,7 @@ class ToolResult:
 
     Attributes:
         text: compact JSON, or a sentence.
-        structured: the same as an object; None of an error.
+        structured: the same as an object; None for an error.
     """
 
     text: str
@@ -95,18 +95,18 @@ class ToolResult:
 
     @property
     def is_error(self) -> bool:
-        """Whether the text tells of an error."""
+        """Whether the text is an error message."""
         return self.structured is None
 
 
 class Tools:
-    """The tools' handlers.
+    """The handlers of the tools.
 
     Args:
-        broker: what they talk to.
-        callers: finds out who calls.
-        calls: lets clients give up waiting.
-        subagents: knows which calls are not the main conversation's.
+        broker: does what they need.
+        callers: identifies callers.
+        calls: the calls that clients can cancel.
+        subagents: knows which calls are made by subagents.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Tools:
         }
 
     async def call(self, request: ToolRequest, name: str, arguments: Arguments) -> ToolResult:
-        """Carry out one call; whatever is wrong with it is told in the result."""
+        """Run a tool; errors become results, too."""
         try:
             content = await self._run(request, name, arguments)
             return ToolResult(compact(content).decode(), content)
@@ -171,7 +171,7 @@ class Tools:
     ) -> str:
         name = given.name(arguments, key)
         if name is not None and request.tool_use_id in self._subagents:
-            # It may have a mailbox of its own beside its session's.
+            # A subagent may have its own mailbox beside its session's.
             caller = replace(caller, is_bound=False)
         return await self._callers.acting_as(caller, name, key, register=register)
 
@@ -179,7 +179,7 @@ class Tools:
         """Return the mailbox to take mail from.
 
         Raises:
-            NameMismatch: if a subagent would take the mail of its session.
+            NameMismatch: if a subagent would take its session's mail.
         """
         if request.tool_use_id in self._subagents:
             session = (await self._callers.identify(request.scope, register=False)).name
@@ -193,7 +193,7 @@ class Tools:
         return await self._own_name(request, arguments, "name")
 
     async def _send(self, request: ToolRequest, arguments: Arguments) -> Content:
-        # The send registers its sender itself.
+        # Not registered here: the send itself registers its sender.
         sender = await self._own_name(request, arguments, "from", register=False)
         draft = draft_of(sender, arguments, self._broker.max_body_bytes)
         seconds = given.seconds(arguments, "wait", (0.0, math.inf))
@@ -203,11 +203,11 @@ class Tools:
             raise BadRequest("'wait' is for questions: give 'ask' with the seconds, too.")
         custody = request.custody()
         await self.results.start_over(sender)
-        with self._calls.waiting(request.scope, request.id) as patience:
+        with self._calls.waiting(request.scope, request.id) as cancel_scope:
             receipt, delivery = await self._broker.ask(
                 draft, min(seconds, WATCH_LIMIT), custody, by="mcp"
             )
-        if patience.cancel_called:
+        if cancel_scope.cancel_called:
             await self.results.release(custody)
             return {"answer": None}
         content: Content = {**receipt_json(receipt), "answer": None}
@@ -248,11 +248,11 @@ class Tools:
         custody = request.custody()
         await self.results.start_over(name)
         claim = None
-        with self._calls.waiting(request.scope, request.id) as patience:
+        with self._calls.waiting(request.scope, request.id) as cancel_scope:
             claim = await self._broker.watch(
                 name, float(min(max(seconds, 0), WATCH_LIMIT)), custody, by="mcp"
             )
-        if patience.cancel_called:
+        if cancel_scope.cancel_called:
             await self.results.release(custody)
             return {"message": None}
         if claim is None:
@@ -317,6 +317,6 @@ def _group_name(arguments: Arguments) -> str:
 
 
 def _group(group: Group) -> Content:
-    """Return a group, with as many members as a model may want to know."""
+    """Return a group with its first members."""
     shown = group.members[:LIST_LIMIT]
     return {"group": group.name, "members": shown, "more": len(group.members) - len(shown)}

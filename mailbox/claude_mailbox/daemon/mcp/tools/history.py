@@ -1,4 +1,4 @@
-"""The tools that look back: ``history`` and ``message``. They take no mail."""
+"""The tools ``history`` and ``message``, which take no mail."""
 
 from collections.abc import Mapping
 
@@ -17,17 +17,17 @@ Content = Mapping[str, object]
 
 
 class HistoryTools:
-    """What the tools do.
+    """The handlers of these tools.
 
     Args:
-        broker: knows what became of mail.
+        broker: has the history.
     """
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
     async def history(self, mailbox: str, arguments: Arguments, room: int) -> Content:
-        """Return messages of *mailbox*, as many as fit into a result of *room* characters."""
+        """Return messages of *mailbox* that fit into a result of *room* characters."""
         room = min(room, HISTORY_CHARACTERS)
         query = HistoryQuery(
             words=check_words(given.text(arguments, "query"), "query"),
@@ -63,7 +63,7 @@ def _number(arguments: Arguments, key: str) -> int | None:
 
 
 def _shortened(message: Content, length: int, room: int) -> Content:
-    """Return a message that takes at most *room*: with the beginning of its body, if need be."""
+    """Return a message of at most *room* characters, with its body cut if necessary."""
     if json_size(message) <= room:
         return message
     frame = {**message, "body": "", "bodyLength": length}

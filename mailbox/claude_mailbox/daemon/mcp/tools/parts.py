@@ -1,14 +1,13 @@
-"""Messages that are too long for one result, handed out in parts.
+"""Messages that are too long for one result, delivered in parts.
 
-Such a message is leased with its first part and settled with its last, so it is delivered when all
-of it was handed out, and not before. In between it is nobody else's. The client names the part
-that it wants: thus it can have a part again when the result was lost, and whoever starts anew,
-because the session has no memory of the first parts, begins with the first. Only the parts that
-were handed out and the next one can be had, so none is passed over. Whenever something goes wrong
-the lease ends, and the message is back in its place, to be read from the start as redelivered.
+Such a message is leased with its first part and settled with its last. The client asks for a part by
+its number, so it can get a part again whose result was lost. A call without a number starts again with
+the first part, for a session that has forgotten the earlier ones. Only earlier parts and the next one
+can be had, so none is skipped. If anything goes wrong the lease ends, and the message is delivered
+again from the start.
 
-That is why there is no call that just goes on: after a result that got lost on the way, it would
-skip a part, and the message would count as delivered.
+A call that simply continues would skip a part after a lost result, and the message would count as
+delivered.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,21 +17,21 @@ from claude_mailbox.daemon.edge.output.render import compact
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.mail import Delivery
 
-# How long a message waits for the call for its next part.
+# How long a message stays leased for the call for its next part.
 HELD_SECONDS = 300.0
-# How many messages wait so. Their texts are kept in memory.
+# Most messages that are delivered in parts at once: their texts are kept in memory.
 HELD_LIMIT = 64
 
 
 @dataclass(slots=True)
 class LongMessage:
-    """A message that is being handed out in parts.
+    """A message that is being delivered in parts.
 
     Attributes:
         delivery: the message.
-        pieces: its text, cut up.
-        handed_out: how many of them were handed out.
-        until: when it goes back to its place.
+        pieces: its text in parts.
+        handed_out: how many parts were in results.
+        until: when it is released, by the clock of `LongMessages`.
     """
 
     delivery: Delivery
@@ -42,12 +41,12 @@ class LongMessage:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every part was handed out."""
+        """Whether all parts were in results."""
         return self.handed_out == len(self.pieces)
 
 
 class LongMessages:
-    """The messages that are being handed out in parts, at most one a mailbox.
+    """The messages that are being delivered in parts, at most one for each mailbox.
 
     Args:
         clock: returns the time in seconds.
@@ -61,7 +60,7 @@ class LongMessages:
         return f"<LongMessages: {len(self._by_mailbox)}>"
 
     def held(self) -> list[str]:
-        """Return the tokens of the leases that are kept for the call for a next part."""
+        """Return the leases of these messages, without those whose time is over."""
         now = self._clock()
         for mailbox, message in list(self._by_mailbox.items()):
             if message.until <= now:
@@ -69,9 +68,9 @@ class LongMessages:
         return [message.delivery.lease for message in self._by_mailbox.values()]
 
     def begin(self, mailbox: str, delivery: Delivery, pieces: Sequence[str]) -> LongMessage:
-        """Hold a message that comes in these parts; the first is handed out."""
+        """Begin to deliver a message in parts; the first is in this result."""
         if len(self._by_mailbox) >= HELD_LIMIT:
-            # Its lease is not held any more, and ends.
+            # Its lease is not held any more, so housekeeping releases it.
             del self._by_mailbox[next(iter(self._by_mailbox))]
         until = self._clock() + HELD_SECONDS
         message = LongMessage(delivery, pieces, 1, until)
@@ -79,10 +78,10 @@ class LongMessages:
         return message
 
     def continue_with(self, mailbox: str, part: int) -> LongMessage:
-        """Note that this part is handed out; after the last one the message is not held any more.
+        """Return the message for a result with this part; forget it after the last part.
 
         Raises:
-            BadRequest: if it is not to be had now.
+            BadRequest: if this part cannot be had now.
         """
         self.held()
         message = self._by_mailbox.get(mailbox)
@@ -104,7 +103,7 @@ class LongMessages:
         return message
 
     def give_up(self, mailbox: str) -> str | None:
-        """Hold the mailbox's message no more; return the token of its lease, if there was one."""
+        """Forget the mailbox's message; return its lease, if there was one."""
         message = self._by_mailbox.pop(mailbox, None)
         return None if message is None else message.delivery.lease
 
@@ -115,12 +114,12 @@ def json_size(content: object) -> int:
 
 
 def cut(text: str, room: int) -> list[str]:
-    """Cut *text* into pieces that take at most *room* bytes each within a string of JSON."""
+    """Cut *text* into pieces that take at most *room* bytes each in a JSON string."""
     pieces = []
     start = 0
     while start < len(text):
         length = room
-        # A character takes one to six bytes, so the first guess is the longest that can be.
+        # A character takes one to six bytes, so the first guess is the longest possible.
         while (size := json_size(text[start : start + length]) - 2) > room:
             length = max(1, min(length, len(text) - start) * room // size)
         pieces.append(text[start : start + length])

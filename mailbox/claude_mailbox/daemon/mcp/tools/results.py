@@ -1,4 +1,4 @@
-"""Mail in the results of tools: as many whole messages as fit, or a part of a long one."""
+"""Mail in results of tools: as many whole messages as fit, or a part of a long one."""
 
 from collections.abc import Mapping
 
@@ -17,21 +17,21 @@ from claude_mailbox.daemon.mcp.tools.parts import (
 )
 from claude_mailbox.model.mail import Claim, Delivery
 
-# What a result has beside its messages, in characters: the count of the rest, and how to go on.
+# Characters of a result besides its messages: the count of the rest, and how to go on.
 ENVELOPE = 200
 
 Content = Mapping[str, object]
 
 
 class MailResults:
-    """Makes the results of tools that hand out mail.
+    """Makes the results of tools that deliver mail.
 
     Args:
-        broker: where mail goes back to.
+        broker: releases and extends leases.
         callers: knows the present names of mailboxes.
 
     Attributes:
-        long_messages: those that are handed out in parts.
+        long_messages: the messages that are delivered in parts.
     """
 
     def __init__(self, broker: Broker, callers: Callers) -> None:
@@ -40,7 +40,7 @@ class MailResults:
         self.long_messages = LongMessages(trio.current_time)
 
     async def release(self, custody: Custody) -> None:
-        """Release what a call took that was given up: a claim under way is not cancelled."""
+        """Release what a cancelled call took: a claim that has begun is not cancelled."""
         if custody.tokens:
             await self._broker.leases.release_abandoned(custody.tokens)
             custody.drop()
@@ -48,7 +48,7 @@ class MailResults:
     async def handed_out(
         self, claim: Claim, room: int, custody: Custody
     ) -> tuple[list[Content], Content]:
-        """Return the messages of *claim*, or the first part of a long one, and what is to be said."""
+        """Return the messages of *claim*, or a first part, and the other fields of the result."""
         if claim.deliveries and self.size(claim.deliveries[0]) > room - ENVELOPE:
             (delivery,) = claim.deliveries
             content = self._content(delivery)
@@ -59,7 +59,7 @@ class MailResults:
             part, rest = _part(message, self._content(message.delivery), 1, claim.remaining)
             return [part], rest
         if custody.lease_seconds is not None:
-            # A tool's result has no place for leases, so headers name them.
+            # A result has no field for leases, so headers have them.
             custody.holder = claim.mailbox
         messages = [self._content(delivery) for delivery in claim.deliveries]
         return messages, {"remaining": claim.remaining}
@@ -77,13 +77,13 @@ class MailResults:
         return _part(message, self._content(message.delivery), part, waiting)
 
     async def _keep_lease(self, message: LongMessage, custody: Custody) -> None:
-        """Have the lease outlive this response; should the response not arrive, it ends."""
+        """Keep the lease after this response; it is released if the response does not arrive."""
         if custody.lease_seconds is not None:
             await self._broker.leases.extend([message.delivery.lease], HELD_SECONDS)
         custody.lease_seconds = HELD_SECONDS
 
     async def start_over(self, name: str) -> None:
-        """Put a message back whose parts were not all asked for: it is the next to be read."""
+        """Release the message that is being delivered in parts, so that it is the next one again."""
         lease = self.long_messages.give_up(await self._callers.present(name))
         if lease is not None:
             await self._broker.leases.release_abandoned([lease])
@@ -98,7 +98,7 @@ class MailResults:
 
 
 def _part(message: LongMessage, frame: Content, part: int, waiting: int) -> tuple[Content, Content]:
-    """Return a part of a message in its *frame*, and what is to be said beside it."""
+    """Return a part of a message, and the other fields of the result."""
     parts = len(message.pieces)
     content = {
         **frame,

@@ -1,6 +1,6 @@
-"""What clients are told of the tools.
+"""Names, descriptions and schemas of the tools.
 
-The schemas are written by hand, because every session carries them in its context window.
+They are written by hand to be short, because they are in the context window of every session.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 WATCH_DEFAULT = 25.0
 WATCH_LIMIT = 50.0
-# The least that a result may be limited to: below, parts would be mostly frame.
+# The lowest limit of a result: parts of shorter ones would have hardly any text.
 LEAST_CHARACTERS = 1000
 
 _TEXT = {"type": "string"}
@@ -19,11 +19,11 @@ _LONG = {"anthropic/maxResultSizeChars": 500_000}
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """What a client is told of a tool.
+    """A tool, as clients see it.
 
     Attributes:
         properties: its arguments, each with its JSON schema.
-        required: those that must be there.
+        required: arguments that must be given.
         meta: what goes into ``_meta``, or None.
     """
 
@@ -41,7 +41,7 @@ class Tool:
         return {**schema, "required": list(self.required)} if self.required else schema
 
 
-# Codex finds deferred tools by words of their descriptions, so those that people say are in them.
+# Codex searches deferred tools by words in their descriptions, so these use everyday words.
 TOOLS = (
     Tool(
         "send",

@@ -1,7 +1,7 @@
-"""What a job can do to mail, mailboxes, leases and sessions, whatever the database.
+"""What a job can do, as protocols that each engine implements.
 
-All times are milliseconds since the epoch, and arguments: an engine has no clock. An operation
-that refuses raises an error of `claude_mailbox.errors`, and its job's changes are undone.
+Times are milliseconds since the epoch, and always arguments: an engine has no clock. An operation
+that is refused raises a `MailboxError`, and the changes of its job are undone.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from claude_mailbox.daemon.store.operations.space import SpaceStore
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """What a job can do. The ledger has begun the transaction, and will commit it."""
+    """What a job can do. The ledger begins and commits the transaction."""
 
     mailboxes: MailboxStore
     mail: MailStore

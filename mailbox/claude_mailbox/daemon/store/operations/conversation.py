@@ -1,4 +1,4 @@
-"""What messages have to do with each other, and what became of them."""
+"""Threads, questions, times and parked messages; and the history of messages."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -9,26 +9,26 @@ from claude_mailbox.model.mail import Delivery
 
 
 class ConversationStore(Protocol):
-    """What messages have to do with each other and with the clock: threads, questions, times."""
+    """Threads, questions and notices, delays and times to live, parked messages."""
 
     def original(self, number: int, mailbox: str) -> Original | None:
-        """Return the message that *mailbox*, which sent or got it, may reply to; or None."""
+        """Return the message to reply to, or None if *mailbox* neither sent nor got it."""
         ...
 
     def answer(self, reply: int) -> int | None:
-        """Let *reply* answer the question that it replies to; return its number if it does.
+        """End the question that *reply* answers; return its number, or None if it answers none.
 
-        It does if it is final, and goes from the asked mailbox to the asker. When the question
-        has ended otherwise before, the notice of that rings nobody any more.
+        It must be final, and from the asked mailbox to the asker. If the question has ended before,
+        the waiting notice of that becomes quiet.
         """
         ...
 
     def open_questions(self) -> Sequence[OpenQuestion]:
-        """Return all questions without an outcome."""
+        """Return the questions without an outcome, except those whose answer is held or delayed."""
         ...
 
     def questions_between(self, asker: str, asked: str) -> Sequence[int]:
-        """Return the open questions from one mailbox to another."""
+        """Return the open questions of *asker* to *asked*."""
         ...
 
     def close(self, question: int, outcome: str) -> None:
@@ -36,22 +36,22 @@ class ConversationStore(Protocol):
         ...
 
     def claim_answer(self, question: int, *, lease_until: int | None, by: str) -> Delivery | None:
-        """Lease what ended a question, the answer or the notice, if it waits in its mailbox."""
+        """Lease the answer or notice that ended a question; None if it does not wait any more."""
         ...
 
     def notify(self, about: int, notice: str, body: str, now: int) -> Notice | None:
-        """Store a message by the daemon to the sender of *about*; None if his mailbox is gone.
+        """Store a notice for the sender of message *about*; None if that mailbox was deleted.
 
-        It is in the thread of *about*, and as quiet.
+        It belongs to the thread of *about*, and is quiet if that is.
         """
         ...
 
     def show_delayed(self, now: int) -> Sequence[Arrival]:
-        """Let messages wait whose delay is over."""
+        """Make messages visible whose delay is over."""
         ...
 
     def take_back(self, now: int) -> Sequence[Returned]:
-        """Mark as expired what was to be delivered by *now* and nobody holds."""
+        """Mark messages as expired whose time to live is over, unless they are leased."""
         ...
 
     def next_due(self, now: int) -> int | None:
@@ -59,54 +59,52 @@ class ConversationStore(Protocol):
         ...
 
     def park(self, number: int) -> Returned:
-        """Take a waiting message out of the line."""
+        """Mark a waiting message as parked."""
         ...
 
     def parked(self, mailbox: str | None = None) -> Sequence[MessageStatus]:
-        """Return what is parked, oldest first; with *mailbox*, only what it sent or got."""
+        """Return parked messages, oldest first; with *mailbox*, only those it sent or got."""
         ...
 
     def retry(self, numbers: Iterable[int], now: int) -> tuple[Sequence[int], Sequence[str]]:
-        """Let parked messages wait again, as if never handed out; also return their mailboxes."""
+        """Make parked messages wait again, with 0 attempts; also return their mailboxes."""
         ...
 
     def drop(self, numbers: Iterable[int]) -> Sequence[int]:
-        """Mark parked messages as deleted; return which were parked."""
+        """Mark parked messages as deleted; return those that were parked."""
         ...
 
 
 class HistoryStore(Protocol):
-    """What mailboxes sent and got, and what became of it. Whoever asks sees only his own."""
+    """What a mailbox sent and got, and what became of it."""
 
     def status(self, number: int, mailbox: str) -> MessageStatus | None:
         """Return what became of a message; None unless *mailbox* sent or got it."""
         ...
 
     def history(self, mailbox: str, query: HistoryQuery) -> HistoryPage:
-        """Return whole messages that *mailbox* sent or got; the first one may be cut.
+        """Return messages that *mailbox* sent or got, newest first; only the first may be cut.
 
-        With words, only messages are found that are newer than all that are not indexed yet.
+        With words, it finds only messages that are newer than every message not indexed yet.
         """
         ...
 
     def waiting(self, mailbox: str, limit: int, max_characters: int) -> HistoryPage:
-        """Return messages that wait in *mailbox*, in the order in which they are handed out.
-
-        They are whole; only the first one may be cut.
-        """
+        """Return messages that wait in *mailbox*, in the order of delivery; only the first may be cut."""
         ...
 
     def forget_texts(self, after: int, sent_before: int) -> int | None:
-        """Delete the texts of some messages above *after* that are not on their way any more.
+        """Delete the texts of some old messages, and remove them from the index.
 
-        Only of those sent before that time, and only what the search has: the facts about the
-        messages stay.
+        Args:
+            after: only messages with higher numbers.
+            sent_before: only messages sent before this time, and not pending.
 
         Returns:
-            Where to go on, or None when there is nothing more to look at.
+            The next *after*, or None when all messages were looked at.
         """
         ...
 
     def index(self) -> bool:
-        """Index some messages for the search by words, newest first; return whether some remain."""
+        """Index some messages, newest first; return whether more remain."""
         ...

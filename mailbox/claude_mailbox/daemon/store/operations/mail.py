@@ -1,4 +1,4 @@
-"""What a job can do to mailboxes, and to messages on their way in and out."""
+"""What a job can do to mailboxes, messages and leases."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -16,7 +16,7 @@ from claude_mailbox.model.mail import (
     shown_characters,
 )
 
-# When a mailbox was last seen, as far as memory knows, and whether somebody watches it.
+# Returns when a mailbox was last seen, as far as memory knows, and whether it is watched.
 LookUpPresence = Callable[[str], tuple[int | None, bool]]
 
 
@@ -24,21 +24,20 @@ class MailboxStore(Protocol):
     """Mailboxes and their names, present and former."""
 
     def present_name(self, name: str) -> str | None:
-        """Return the present name of the mailbox that has *name* or left it behind, or None."""
+        """Return the present name of the mailbox that has, or had, *name*; or None."""
         ...
 
     def register(self, name: str, now: int) -> str:
-        """Make the mailbox if there is none, note that it was used; return its present name.
+        """Make the mailbox if it is new, and note that it was used; return its present name.
 
         Raises:
-            InvalidName: if there is none, and may be none of that name.
-            QuotaFull: if there are too many mailboxes for another one. So do all operations that
-                may make one.
+            InvalidName: if it is new, and no mailbox may have that name.
+            QuotaFull: if there are too many mailboxes. So do all operations that may make one.
         """
         ...
 
     def mark_seen(self, seen: Mapping[str, int]) -> None:
-        """Write down when mailboxes were last used, by name; unknown names are left out."""
+        """Write when mailboxes were last used, by name; unknown names are ignored."""
         ...
 
     def listings(
@@ -52,18 +51,18 @@ class MailboxStore(Protocol):
         ...
 
     def totals(self) -> Totals:
-        """Return what there is, all together."""
+        """Return the totals for ``/metrics``."""
         ...
 
     def describe(self, name: str, text: str | None, now: int) -> None:
-        """Note what a mailbox says of itself, None for nothing any more."""
+        """Set the description of a mailbox; None removes it."""
         ...
 
     def correct_times(self, now: int) -> None:
-        """Correct the times of an earlier run whose clock was ahead of the present one.
+        """Correct times of an earlier run whose clock was ahead of the present one.
 
-        What ends or begins at a time moves by as much, so that it lasts as long as it should;
-        sights are now at most.
+        Ends of leases, delays and so on move by the difference, so that they keep their length;
+        times of use become *now* at most.
         """
         ...
 
@@ -79,20 +78,20 @@ class MailboxStore(Protocol):
         ...
 
     def delete(self, name: str) -> bool:
-        """Delete a mailbox if nothing pends in either direction; return whether that was done."""
+        """Delete a mailbox if nothing pends in either direction; return whether it was deleted."""
         ...
 
     def delete_idle(self, idle_since: int, spare: Iterable[str] = ()) -> list[str]:
-        """Delete what was not used since *idle_since* and may be deleted, but not *spare*.
+        """Delete mailboxes not used since *idle_since*, without pending mail, and not in *spare*.
 
         Returns:
-            The names that are gone.
+            The names of the deleted ones.
         """
         ...
 
 
 class MailStore(Protocol):
-    """Messages on their way in."""
+    """Messages are sent and counted."""
 
     def send(
         self,
@@ -103,28 +102,28 @@ class MailStore(Protocol):
         max_pending: int = 100_000,
         presence: LookUpPresence = lambda name: (None, False),
     ) -> Receipt:
-        """Store a message, in *thread*; both mailboxes are made if they are new.
+        """Store a message, in *thread*; make both mailboxes if they are new.
 
-        With a key that this sender, by any of its names, used within a day, store nothing and
-        give that receipt again. *presence* is asked about the recipient, for the receipt.
+        If this sender, by any of its names, used the draft's key within a day, store nothing and
+        return that receipt again. *presence* is called for the recipient.
 
         Raises:
             KeyReused: if the key was used for another message.
-            QuotaFull: if the mailbox holds *max_pending* undelivered messages.
+            QuotaFull: if *max_pending* messages pend in the mailbox.
         """
         ...
 
     def forget_keys(self, before: int) -> int:
-        """Delete the keys of what was sent before that time; return how many there were."""
+        """Delete the keys of messages sent before that time; return how many there were."""
         ...
 
     def peek(self, name: str) -> Backlog:
-        """Count what waits in a mailbox, without touching it; an unknown one is empty."""
+        """Count the messages that wait in a mailbox; an unknown one is empty."""
         ...
 
 
 class LeaseStore(Protocol):
-    """Messages on their way out. With *mailbox*, only leases on messages to it count."""
+    """Messages are claimed, and leases ended. With *mailbox*, leases on other messages are lost."""
 
     def claim(
         self,
@@ -142,15 +141,22 @@ class LeaseStore(Protocol):
         max_attempts: int = 0,
         thread: int | None = None,
     ) -> Claim:
-        """Lease the oldest waiting messages of a mailbox, which is made when it is new.
+        """Lease the oldest waiting messages of a mailbox, and make the mailbox if it is new.
 
-        *by* is the way that they are handed out, for those who ask what became of them. With
-        *thread*, only its messages are.
-
-        Takes whole messages: at most *limit*, at most *max_bytes* of bodies in UTF-8, at most
-        *max_characters* as *measure* counts them; with *at_least_one* the first message is taken
-        whatever its size. Without *lease_until* the leases are bound to the connection. Messages
-        that were handed out *max_attempts* times, unless that is 0, are passed over and named.
+        Args:
+            name: the mailbox.
+            now: milliseconds since the epoch.
+            limit: most messages.
+            max_bytes: most bytes of their bodies in UTF-8.
+            lease_until: end of the leases; None for leases that are bound to the connection.
+            max_characters: most characters, as *measure* counts them; None for no limit.
+            measure: returns the size of a message in characters.
+            at_least_one: take the first message whatever its size.
+            present_name_only: refuse a former name.
+            by: how they are delivered, as their receipts say.
+            max_attempts: messages with so many attempts are not leased but returned as exhausted; 0
+                for no limit.
+            thread: take messages of this thread alone.
 
         Raises:
             Renamed: if *present_name_only* and *name* is a former name.
@@ -158,13 +164,13 @@ class LeaseStore(Protocol):
         ...
 
     def settle(self, tokens: Iterable[str], now: int, mailbox: str | None = None) -> LeaseOutcome:
-        """Mark leased messages delivered. Doing it again with the same token is done, not lost."""
+        """Mark leased messages delivered. A token that was settled before counts as done again."""
         ...
 
     def release(
         self, tokens: Iterable[str], mailbox: str | None = None
     ) -> tuple[LeaseOutcome, Sequence[str]]:
-        """Put leased messages back in their places; also return the mailboxes that got some."""
+        """Put leased messages back in their places; also return their mailboxes."""
         ...
 
     def extend(
@@ -174,7 +180,7 @@ class LeaseStore(Protocol):
         ...
 
     def expire(self, now: int) -> Sequence[str]:
-        """Put messages back whose lease has run out; return the mailboxes that got some."""
+        """Put messages back whose lease has run out; return their mailboxes."""
         ...
 
     def next_expiry(self) -> int | None:

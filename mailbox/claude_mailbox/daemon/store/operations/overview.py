@@ -1,4 +1,4 @@
-"""What the person at this machine may ask for, whatever the database: everybody's mail, in pages."""
+"""What the person at this machine may read: all mailboxes and all mail, in pages."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -8,7 +8,7 @@ from claude_mailbox.model.mail import Listing
 
 
 class OverviewStore(Protocol):
-    """All mailboxes and their mail. Messages come newest first, with the beginnings of their texts."""
+    """All mailboxes and their mail. Messages are newest first, and cut to *excerpt* characters."""
 
     def mailboxes(
         self,
@@ -19,13 +19,9 @@ class OverviewStore(Protocol):
         limit: int,
         offset: int = 0,
     ) -> tuple[Sequence[Listing], int]:
-        """Return a page of the mailboxes used since *seen_since*, most recent first.
+        """Return a page of mailboxes, last used first, and how many there are in all.
 
-        Also those named in *awake*, however old; and of all these only the ones with *containing*
-        in their names.
-
-        Returns:
-            The page, and how many there are in all.
+        Those used since *seen_since* or named in *awake*, with *containing* in their names.
         """
         ...
 
@@ -43,20 +39,19 @@ class OverviewStore(Protocol):
         limit: int,
         excerpt: int,
     ) -> HistoryPage:
-        """Return messages with numbers above *after* and below *before*, and of a *thread*, or to a
-        *group*.
+        """Return messages with numbers above *after* and below *before*.
 
-        Of each text at most *excerpt* characters. So do the following two.
+        With *thread* or *group*, only messages in that thread, or to that group.
         """
         ...
 
     def search(self, query: HistoryQuery, excerpt: int) -> HistoryPage:
-        """Return messages that have the words, and were sent when *query* says.
+        """Return messages that match the words and times of *query*.
 
-        Only those that are newer than all that are not indexed yet.
+        It finds only messages that are newer than every message not indexed yet.
         """
         ...
 
     def held(self, *, limit: int, excerpt: int) -> HistoryPage:
-        """Return messages that are held."""
+        """Return held messages."""
         ...

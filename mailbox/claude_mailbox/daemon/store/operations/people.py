@@ -1,4 +1,4 @@
-"""What a job can do to those who write and read: sessions, groups, tokens."""
+"""What a job can do to sessions, groups and tokens, and to the limits between sessions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -23,16 +23,16 @@ class SessionStore(Protocol):
     """Which session has which mailbox, and which client process runs which session."""
 
     def start(self, session: Start, now: int, *, is_alive: Callable[[str], bool]) -> Started:
-        """Give a session its mailbox: the one that it had, or takes over, or a new one.
+        """Give a session its mailbox: the one it had, the one it takes over, or a new one.
 
-        What another living client runs cannot be taken over, nor can its bell be taken away.
+        A session that another running client has cannot be taken over, and keeps its bell.
         """
         ...
 
     def has_other_client(
         self, session_id: str, client: str | None, is_alive: Callable[[str], bool]
     ) -> bool:
-        """Return whether a living client other than *client* runs the session."""
+        """Return whether a running client other than *client* has the session."""
         ...
 
     def end(
@@ -44,13 +44,13 @@ class SessionStore(Protocol):
         hands_on: bool,
         is_alive: Callable[[str], bool],
     ) -> tuple[str | None, bool]:
-        """End a session; delete its mailbox when nothing pends there in either direction.
+        """End a session, and delete its mailbox if nothing pends there in either direction.
 
-        With *hands_on* the mailbox stays in any case, for the next session of the same client. A
-        session that another living client runs has not ended, whoever says so.
+        With *hands_on* the mailbox is kept for the next session of the same client. A session that
+        another running client has does not end.
 
         Returns:
-            The name of its mailbox, None for an unknown session; and whether it was deleted.
+            The name of its mailbox, or None for an unknown session; and whether it was deleted.
         """
         ...
 
@@ -67,72 +67,66 @@ class SessionStore(Protocol):
         ...
 
     def with_bell(self) -> set[str]:
-        """Return the sessions that have not ended and watch a bell."""
+        """Return the sessions that have not ended and have a bell."""
         ...
 
     def waiting(self) -> Sequence[tuple[str, str]]:
-        """Return mailbox and session of each bell that has reason to ring: mail waits."""
+        """Return the mailbox and session of each bell for which mail waits that is not quiet."""
         ...
 
     def status_counts(self, user: str) -> Sequence[StatusCounts]:
-        """Return what there is to tell of each living session, and of the mailbox of *user*."""
+        """Return what waits for each session that has not ended, and for *user*."""
         ...
 
     def clients(self) -> Sequence[tuple[str, str]]:
-        """Return each client process's key with the mailbox of the session that it runs."""
+        """Return the key of each client process, with the mailbox of its session."""
         ...
 
 
 class ShownStore(Protocol):
-    """What sessions do, and what they were shown without proof of arrival yet.
+    """What sessions do, and the messages that they were shown without proof of arrival.
 
-    A message that was given back keeps its record: its mark may still turn up when the session is
-    resumed. The records of a message go when it is delivered.
+    The record of a message is kept when it is released, because its mark may turn up when the
+    session is resumed. It is deleted when the message is delivered.
     """
 
     def note_event(self, event: SessionEvent, now: int) -> None:
-        """Write down what a hook tells of its session; an unknown session is left alone."""
+        """Write down what a hook reports of its session; ignore an unknown one."""
         ...
 
     def add(self, session_id: str, shown: Sequence[Shown], lease_until: int) -> LeaseOutcome:
-        """Keep these leases until *lease_until* or proof; return which were held.
+        """Keep these leases until there is proof, at most until *lease_until*.
 
-        Of an unknown session nobody would tell: its leases count as lost, and stay as they were.
+        Those of an unknown session are not changed, and count as lost.
         """
         ...
 
     def unproved(self, session_id: str) -> list[Shown]:
-        """Return what the session was shown without proof, oldest first."""
+        """Return the session's unproved messages, oldest first."""
         ...
 
     def settle(self, session_id: str, tokens: Iterable[str], now: int) -> LeaseOutcome:
-        """Mark messages delivered that the session's model has, even if they were given back."""
+        """Mark messages delivered that the session's model has, even if they were released."""
         ...
 
     def release(self, session_id: str, tokens: Iterable[str]) -> tuple[LeaseOutcome, Sequence[str]]:
-        """Put messages back that did not arrive; also return the mailboxes that got some."""
+        """Put messages back that did not arrive; also return their mailboxes."""
         ...
 
     def holders(self) -> Sequence[tuple[str, bool, Sequence[str]]]:
-        """Return the sessions that hold leases without proof.
-
-        Each with whether it has ended, and its clients' keys.
-        """
+        """Return the sessions with unproved messages, whether they have ended, and their clients."""
         ...
 
     def facts(self, mailbox: str | None = None) -> Mapping[str, tuple[SessionFacts, Sequence[str]]]:
-        """Return what is known of the sessions that have mailboxes, by mailbox; or of one.
-
-        Each with the keys of the client processes that run it.
-        """
+        """Return the sessions of all mailboxes, or of one, with the keys of their clients."""
         ...
 
 
 class GroupStore(Protocol):
-    """Who belongs to which group, and who there is to be written to."""
+    """Members of groups, and copies of messages to groups."""
 
     def join(self, group: str, mailbox: str, now: int) -> None:
-        """Make a mailbox a member, which it may be already."""
+        """Make a mailbox a member, unless it is one."""
         ...
 
     def leave(self, group: str, mailbox: str) -> bool:
@@ -144,11 +138,11 @@ class GroupStore(Protocol):
         ...
 
     def mark(self, group: str, numbers: Sequence[int]) -> None:
-        """Let messages that were just stored be the copies of one to a group, in one thread."""
+        """Mark messages that were just stored as copies of one to a group, in one thread."""
         ...
 
     def sent_before(self, draft: Draft, now: int) -> int | None:
-        """Return the first copy of what the sender sent to the group with this key, or None.
+        """Return the first copy of an earlier message with the same key, or None.
 
         Raises:
             KeyReused: if the key was used for another message.
@@ -156,38 +150,38 @@ class GroupStore(Protocol):
         ...
 
     def keep_key(self, draft: Draft, first: Receipt) -> None:
-        """Remember the key of a message to a group by the receipt of its *first* copy."""
+        """Keep the key of a message to a group, with the receipt of its *first* copy."""
         ...
 
     def copies(self, first: int) -> Sequence[Receipt]:
-        """Return the copies of a message to a group, as far as is known of them now."""
+        """Return receipts of the copies of a message to a group."""
         ...
 
     def project_sessions(self) -> Sequence[ProjectSession]:
-        """Return where the sessions work that have not ended, last active first."""
+        """Return the sessions that have not ended, last active first."""
         ...
 
     def candidates(self, limit: int) -> Sequence[Candidate]:
-        """Return the mailboxes that were used last, newest first."""
+        """Return mailboxes, last used first."""
         ...
 
 
 class ExchangeStore(Protocol):
-    """What was written to sessions lately, for the limits; and the messages that they hold."""
+    """Recent messages to sessions, as the limits count them; and held messages."""
 
     def lately(self, number: int, since: int) -> Exchange:
-        """Return what the sender and the recipient of message *number* exchanged after *since*.
+        """Return the counted messages between the sender and the recipient of message *number*.
 
-        What ``note`` was not called for is not in it, such as that message itself.
+        Those sent after *since* for which ``note`` was called, so not that message itself.
         """
         ...
 
     def note(self, number: int) -> None:
-        """Let a message count."""
+        """Count a message."""
         ...
 
     def hold(self, number: int) -> None:
-        """Take a message that was just stored out of its line, to be held."""
+        """Hold a message that was just stored."""
         ...
 
     def is_held(self, number: int) -> bool:
@@ -195,23 +189,23 @@ class ExchangeStore(Protocol):
         ...
 
     def held(self, limit: int) -> Sequence[Held]:
-        """Return messages that are held, oldest first."""
+        """Return held messages, oldest first."""
         ...
 
     def release(
         self, now: int, mailbox: str | None = None, peer: str | None = None
     ) -> tuple[Sequence[int], Sequence[Arrival]]:
-        """Put what is held into its place in the line, and let nothing count any more.
+        """Release held messages, and delete the counts.
 
-        All of it, or what *mailbox* sent and is to get, or of that what it exchanged with *peer*.
+        For all mailboxes; or for what *mailbox* sent and is to get, with *peer* if that is given.
 
         Returns:
-            The numbers of the messages, and those of them that wait now: not the delayed ones.
+            The numbers of the messages, and the arrivals: those that wait now, and are not delayed.
         """
         ...
 
     def forget(self, before: int) -> None:
-        """Forget what was sent before that time: it counts no more."""
+        """Delete the counts of messages sent before that time."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What a job can do about the room that the database takes on the disk."""
+"""What a job can do about the size of the database."""
 
 from typing import Protocol
 
@@ -7,5 +7,5 @@ class SpaceStore(Protocol):
     """The database's files."""
 
     def vacuum(self) -> bool:
-        """Give some of the space back that nothing uses; return whether there is more."""
+        """Return some unused space to the file system; return whether there is more."""
         ...

@@ -1,9 +1,9 @@
-"""The connection that the SQL of the store runs on, with as few ways to the server as possible.
+"""The store's connection, with as few round trips to the server as possible.
 
-Each way costs more than most statements. So a transaction begins on the way of its first
-statement, and statements that do not need each other's results go together. They go as one message
-of the simple protocol: should we be frozen, the server never waits for the rest of them, holding
-locks. In libpq's pipeline mode it would, and no time limit of PostgreSQL's would end that.
+A round trip takes longer than most statements. So `BEGIN` is sent with the first statement, and
+statements that do not need each other's results are sent together. They are one message of the simple
+protocol: if this process is frozen, the server never waits for the rest of them while it holds locks.
+In libpq's pipeline mode it would, and no timeout of PostgreSQL would end that.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 Row = tuple[Any, ...]
-# SQL and its values, as for `psycopg.Connection.execute`.
+# SQL and its parameters, as for `psycopg.Connection.execute`.
 Statement = tuple[str, Any]
 
 
@@ -29,12 +29,12 @@ class StoreConnection:
         self._empty: Statement | None = None
 
     def begin(self, opening: str) -> None:
-        """Begin a transaction, by statements that go together with its first one."""
+        """Begin a transaction; *opening* is sent together with its first statement."""
         self._opening = opening
         self._empty = None
 
     def end(self, statement: str) -> None:
-        """End the transaction, if anything was done in it."""
+        """End the transaction, if it had any statement."""
         if self._opening:
             self._opening = ""
         else:
@@ -42,7 +42,7 @@ class StoreConnection:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether there is a transaction, be it a failed one."""
+        """Whether a transaction is open, even a failed one."""
         return bool(self._opening) or self.raw.info.transaction_status in (
             TransactionStatus.INTRANS,
             TransactionStatus.INERROR,
@@ -59,7 +59,7 @@ class StoreConnection:
         return cursor
 
     def execute_together(self, *statements: Statement) -> list[list[Row]]:
-        """Execute statements on one way to the server; return the rows of each.
+        """Execute statements in one round trip; return the rows of each.
 
         If one fails, those after it are not executed.
         """
@@ -70,7 +70,7 @@ class StoreConnection:
         return results[-len(statements) :]
 
     def _execute_all(self, *statements: Statement) -> psycopg.Cursor[Row]:
-        """Execute statements after those that open the transaction."""
+        """Execute statements, with those that open the transaction before them."""
         self._empty = None
         opening, self._opening = self._opening, ""
         cursor = psycopg.ClientCursor(self.raw)
@@ -78,7 +78,7 @@ class StoreConnection:
         return cursor
 
     def note_empty(self, statement: Statement) -> None:
-        """Note that *statement* would find nothing, which holds until the next is executed."""
+        """Note that *statement* would find nothing, until another one is executed."""
         self._empty = statement
 
     def is_empty(self, statement: Statement) -> bool:

@@ -1,4 +1,4 @@
-"""Connecting to the database: it is examined, then its schema is migrated. No trio."""
+"""Connects to the database, examines it, and migrates its schema. No trio."""
 
 import logging
 from hashlib import sha256
@@ -14,14 +14,14 @@ from claude_mailbox.daemon.store.postgres.errors import reason
 from claude_mailbox.daemon.store.postgres.schema import MIGRATIONS, SCHEMA, Connection, migrate
 from claude_mailbox.errors import StartupError
 
-# It warns of what it raises, too.
+# psycopg also logs the errors that it raises.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 _OLDEST_SERVER = 13
 _UPDATE = "update claude-mailbox"
 
-# A server or a network that does not answer is given up after some seconds. A daemon that freezes
-# in the middle of a transaction loses it, so that its locks keep nobody waiting for long.
+# A server that does not answer is given up after some seconds. The transaction of a daemon that
+# freezes is ended, so that its locks do not block others for long.
 _SETTINGS = {
     "search_path": SCHEMA,
     "client_encoding": "UTF8",
@@ -41,7 +41,7 @@ _PARAMETERS: dict[str, Any] = {
 
 
 class _Text(StrDumper):
-    """Text as PostgreSQL can hold it: without NUL, which no name or path of ours has."""
+    """Text without NUL, which PostgreSQL cannot store, and no name or path has."""
 
     def dump(self, obj: str) -> Buffer | None:
         return super().dump(obj.replace("\0", "\ufffd"))
@@ -53,7 +53,7 @@ def open_database(url: str, daemon_id: str | None = None) -> Connection:
     With *daemon_id* it is for that daemon's work (see ``end_former``).
 
     Raises:
-        StartupError: if that cannot be done. The database is left as it was.
+        StartupError: if that cannot be done; the database is not changed.
     """
     try:
         connection = connect(url)
@@ -82,7 +82,7 @@ def connect(url: str) -> Connection:
     """Return a connection in autocommit mode, with our settings.
 
     Raises:
-        psycopg.Error: if there is none to be had.
+        psycopg.Error: if the server cannot be reached.
     """
     given = conninfo.conninfo_to_dict(url)
     options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
@@ -98,12 +98,12 @@ def connect(url: str) -> Connection:
 
 
 def end_former(connection: Connection, daemon_id: str) -> None:
-    """End what this daemon left behind: its former connection, on which a commit may be under way.
+    """End this daemon's former connection, on which a commit may still be running.
 
-    Each connection that a daemon works on holds a lock with its id for as long as it lasts.
+    Each working connection holds an advisory lock with the daemon's id.
 
     Raises:
-        psycopg.Error: if it does not end in time.
+        psycopg.Error: if that does not end in time.
     """
     key = int.from_bytes(sha256(daemon_id.encode()).digest()[:8], "big", signed=True)
     if connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone() == (True,):
@@ -118,7 +118,7 @@ def end_former(connection: Connection, daemon_id: str) -> None:
 
 
 def problem(url: str) -> tuple[str, str] | None:
-    """Return what is wrong with a database, and what to do about it; nothing is changed."""
+    """Return a message for each problem of a database; change nothing."""
     try:
         with connect(url) as connection:
             if connection.execute(
@@ -134,7 +134,7 @@ def problem(url: str) -> tuple[str, str] | None:
 
 
 def shown(url: str) -> str:
-    """Return the address of a database as it may be shown: without user, password and options."""
+    """Return the address of a database without user, password and options."""
     try:
         given = conninfo.conninfo_to_dict(url)
     except psycopg.Error:
@@ -170,7 +170,7 @@ def _prepare(connection: Connection, url: str) -> None:
         )
     try:
         found = migrate(connection)
-    except pg.UniqueViolation:  # the schema was made by another daemon at this moment
+    except pg.UniqueViolation:  # another daemon has just made the schema
         found = migrate(connection)
     if found > len(MIGRATIONS):
         raise StartupError(

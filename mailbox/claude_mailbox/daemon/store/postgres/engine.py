@@ -1,8 +1,8 @@
-"""PostgreSQL as the ledger's engine: one connection, which is made anew when it is lost.
+"""PostgreSQL as the ledger's engine: one connection, and a new one when that is lost.
 
-What was begun on a lost connection is undone by the server, so it may be done again on the next
-one. Only when the connection is lost during a commit does nobody know whether that was stored.
-A new connection is used when the server has ended the one before: so nothing comes after it.
+The server undoes the transaction of a lost connection, so it is run again on the next one. Only if the
+connection is lost during a commit is it unknown whether that was stored. A new connection is used only
+when the server has ended the former one, so that no commit of that comes later.
 """
 
 import logging
@@ -33,16 +33,16 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 4.0
-# A daemon that has written no heartbeat for so long is dead, or frozen.
+# A daemon without a heartbeat for so long counts as dead.
 DEAD_SECONDS = 15
-# How often a server that cannot be reached is tried.
+# How often to connect again to a server that cannot be reached.
 _RECONNECT_SECONDS = 0.5
 
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 
 class Worker(Protocol):
-    """Where calls run that may block, one after the other."""
+    """Runs calls that may block, one after the other."""
 
     async def run(self, function: Callable[[], T]) -> T:
         """Return what *function* returns, or raise what it raises."""
@@ -56,20 +56,20 @@ class Thread(Worker):
         self._limiter = trio.CapacityLimiter(1)
 
     async def run(self, function: Callable[[], T]) -> T:
-        # Shielded and so without a deadline: a commit is never abandoned half way.
+        # Shielded, so that a commit is never abandoned.
         with trio.CancelScope(shield=True):
             value: T = await trio.to_thread.run_sync(function, limiter=self._limiter)
         return value
 
 
 class PostgresEngine(Engine):
-    """The one connection, used on the worker alone.
+    """The one connection, used only on the worker.
 
     Args:
-        url: where the database is.
-        daemon_id: what tells this daemon from others, and stays the same through its lives.
-        name: what people know it by.
-        clock: made to go by the server's.
+        url: the database's.
+        daemon_id: an id of this daemon that stays the same when it is restarted.
+        name: its name for people.
+        clock: set by the server's clock.
         worker: runs what may block.
         max_mailboxes: how many there may be.
     """
@@ -111,7 +111,7 @@ class PostgresEngine(Engine):
         *,
         max_mailboxes: int | None = None,
     ) -> "PostgresEngine":
-        """Connect on a thread of its own.
+        """Connect, on the engine's own thread.
 
         Raises:
             StartupError: if that cannot be done (see database.py).
@@ -170,11 +170,11 @@ class PostgresEngine(Engine):
         if self._away is not None:
             logger.info("the database server is back")
         self._away = None
-        # Others may have taken us for dead.
+        # Other daemons may have counted us as dead.
         self._beat_at = float("-inf")
 
     def _beat(self) -> None:
-        """Write the heartbeat, and take the time from the server."""
+        """Write the heartbeat, and set the clock by the server's."""
         asked = elapsed()
         row = self.connection.execute(
             "INSERT INTO daemon (id, name, version, started_at, beat_at)"
@@ -233,7 +233,7 @@ class PostgresEngine(Engine):
         return translate(error)
 
     async def upkeep(self) -> None:
-        """PostgreSQL looks after itself."""
+        """Nothing: PostgreSQL's autovacuum does it."""
 
     async def poll(self, watched: Sequence[str]) -> PollResult:
         """Release what dead daemons leased; find the *watched* mailboxes that have mail.

@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors mean for people."""
+"""Translates PostgreSQL's errors into ours."""
 
 import psycopg
 from psycopg import errors as pg
@@ -6,7 +6,7 @@ from psycopg import errors as pg
 from claude_mailbox.errors import MailboxError, Unavailable
 from claude_mailbox.refusals import DatabaseAway
 
-# Another daemon was in the way: what was done is undone, and may be done again at once.
+# Conflicts with another daemon: the transaction is undone, and can be tried again at once.
 CONFLICTS: tuple[type[Exception], ...] = (
     pg.LockNotAvailable,
     pg.DeadlockDetected,
@@ -31,7 +31,7 @@ _SENTENCES: tuple[tuple[type[psycopg.Error], str], ...] = (
 
 
 def translate(error: Exception) -> MailboxError:
-    """Return the error that says what to do."""
+    """Return the error with a message for people."""
     if isinstance(error, MailboxError):
         return error
     for kind, sentence in _SENTENCES:
@@ -53,6 +53,6 @@ def away(error: Exception) -> DatabaseAway:
 
 
 def reason(error: Exception) -> str:
-    """Return the first line of what PostgreSQL or its library says, which has no password in it."""
+    """Return the first line of the error's message, which has no password in it."""
     text = " ".join(str(error).strip().splitlines()[:1])
     return text.rstrip(".:") or type(error).__name__

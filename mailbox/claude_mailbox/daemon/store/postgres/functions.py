@@ -1,7 +1,7 @@
-"""Functions in the database: what a job does on one way to the server.
+"""Functions in the database, so that a send, a claim or a settlement takes one round trip.
 
-A statement of a function sees what was committed when that statement began: so after the lock of a
-mailbox it sees all that those did who had the lock before.
+A statement in a function sees what was committed when that statement began. So after locking a mailbox
+it sees the changes of those who had the lock before.
 """
 
 # Stores a message, and the receipt of its key under all names. It stores nothing, and returns no
@@ -74,13 +74,13 @@ BEGIN
 END $$;
 """
 
-# Few messages wait that were handed out before.
+# Few waiting messages were claimed before.
 TRIED = """
 CREATE INDEX message_tried ON message (recipient_id, attempts) WHERE state = 0 AND attempts > 0;
 """
 
-# Leases the first messages of a mailbox, if there is one of that name. There is always a row: the
-# mailbox, what still waits there and which of these were handed out too often are in each.
+# Leases the first messages of a mailbox of that name, if there is one. There is always a row; each
+# has the mailbox, the number of messages that still wait, and those with too many attempts.
 CLAIM = """
 CREATE FUNCTION claim_messages(
     p_mailbox TEXT, p_now BIGINT, p_limit BIGINT, p_bytes BIGINT, p_at_least_one BOOLEAN,

@@ -1,14 +1,13 @@
-"""Locks of mailboxes, which make each one first in, first out across all daemons.
+"""Locks of mailboxes, which make each mailbox first in, first out across all daemons.
 
-Whoever changes what waits in a mailbox holds its row locked until the commit: so numbers are given
-in the order of commits. A transaction has jobs for many mailboxes in any order, and two daemons
-that wait for each other would wait for ever. So only the first lock of a transaction is waited for,
-or several in one order. If another one cannot be had at once, the whole transaction is undone and
-begun anew, this time with a lock on everything that it turned out to need, taken in that order by
-all daemons.
+A transaction that changes what waits in a mailbox locks its row until the commit, so that messages get
+their numbers in the order of commits. A transaction may need many mailboxes in any order, and two
+daemons must not wait for each other. So it waits only for its first lock. If another one is taken, the
+whole transaction is undone and tried again, and first locks everything that it turned out to need, in
+the same order on all daemons.
 
-What is done under a lock goes to the server together with it. A statement sees what was committed
-when it began, and so it sees all that those did who had the lock before.
+Statements under a lock are sent together with it. A statement sees what was committed when it began,
+and so the changes of those who had the lock before.
 """
 
 from collections.abc import Iterable
@@ -21,7 +20,7 @@ _OF_MESSAGES = "id IN (SELECT recipient_id FROM message WHERE id = ANY(%s))"
 
 
 class MailboxLocks:
-    """What the present transaction has locked, and what its next try needs from the start."""
+    """What the present transaction has locked, and what its next try locks first."""
 
     def __init__(self, connection: StoreConnection) -> None:
         self._connection = connection
@@ -33,7 +32,7 @@ class MailboxLocks:
         self._may_wait = True
 
     def begin(self) -> None:
-        """Begin a transaction, with all locks that the try before would have needed."""
+        """Begin a transaction with all locks that the try before needed."""
         self._held.clear()
         self._may_wait = True
         if self._wanted_ids or self._wanted_names or self._wanted_messages:
@@ -46,7 +45,7 @@ class MailboxLocks:
             self._may_wait = False
 
     def end(self) -> None:
-        """The transaction was committed, or will not be tried again."""
+        """Note that the transaction was committed, or will not be tried again."""
         self._held.clear()
         self._wanted_ids.clear()
         self._wanted_names.clear()
@@ -54,15 +53,15 @@ class MailboxLocks:
         self._may_wait = True
 
     def savepoint(self) -> None:
-        """Remember what is locked by now."""
+        """Note what is locked now."""
         self._held_at_savepoint = set(self._held)
 
     def rollback_to_savepoint(self) -> None:
-        """Forget what was locked since: PostgreSQL has freed it."""
+        """Forget the locks since the savepoint, which PostgreSQL has freed."""
         self._held = set(self._held_at_savepoint)
 
     def by_name(self, name: str) -> tuple[int, str, int | None] | None:
-        """Lock the mailbox of that name; return id, name and when it was last seen."""
+        """Lock the mailbox of that name; return its id, name and time of last use."""
         rows, _ = self._lock("name = %s", name, names={name})
         return rows[0] if rows else None
 
@@ -71,7 +70,7 @@ class MailboxLocks:
     ) -> list[Row]:
         """Call a function of the database that locks the mailbox of that name, or of messages.
 
-        Its last argument is whether it may wait for the lock, and comes from here.
+        Its last argument, whether it may wait for the lock, is added here.
 
         Returns:
             Its rows, each of which begins with the id of a mailbox or None.
@@ -90,7 +89,7 @@ class MailboxLocks:
         return self._lock(_OF_MESSAGES, numbers, *statements, messages=numbers)[1]
 
     def by_id(self, mailbox_id: int) -> None:
-        """Lock a mailbox, if it is there."""
+        """Lock a mailbox, if it exists."""
         self.all([mailbox_id])
 
     def all(self, mailbox_ids: Iterable[int]) -> None:
@@ -100,7 +99,7 @@ class MailboxLocks:
             self._lock("id = ANY(%s)", missing, ids=missing)
 
     def wait_no_more(self) -> None:
-        """Something else is locked: whoever waits now could be waited for."""
+        """Note a lock: from now on waiting for another one could be a deadlock."""
         self._may_wait = self._may_wait and not self._connection.in_transaction
 
     def _lock(
@@ -137,5 +136,5 @@ class MailboxLocks:
 
     def _hold(self, mailbox_ids: Iterable[int]) -> None:
         self._held.update(mailbox_ids)
-        # What is no transaction frees its locks at its end, and so may always wait.
+        # Outside a transaction a lock is freed at once, so waiting for it is safe.
         self._may_wait = not self._connection.in_transaction

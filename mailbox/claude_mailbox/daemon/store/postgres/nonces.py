@@ -1,18 +1,18 @@
-"""Nonces of leases, and which of them may be held by nobody.
+"""Nonces of leases, and those of leases that nobody holds.
 
-When the connection is lost during a commit, its leases may have been made, and whoever asked for
-them was told that nobody knows. They are given up in the next transaction, before anything else:
-otherwise later messages would overtake theirs.
+If the connection is lost during a commit, its leases may have been made, but their callers got an
+error. The next transaction releases them before anything else, so that later messages do not overtake
+them.
 """
 
 import secrets
 
 
 class Nonces:
-    """Makes them, and remembers those of commits without an answer.
+    """Makes nonces, and remembers those of commits without an answer.
 
     Attributes:
-        doubtful: those of leases that may have been made, and that nobody has heard of.
+        doubtful: nonces of leases that may have been made, but that nobody holds.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Nonces:
         self.doubtful: list[str] = []
 
     def new(self) -> str:
-        """Return one for a lease of the present transaction."""
+        """Return a nonce for a lease of the present transaction."""
         nonce = secrets.token_hex(6)
         self._present.append(nonce)
         return nonce
@@ -30,9 +30,9 @@ class Nonces:
         self._present.clear()
 
     def committed(self) -> None:
-        """The transaction was committed, which gave up what was doubtful."""
+        """Note that the transaction was committed, and the doubtful leases with it released."""
         self.doubtful.clear()
 
     def lost(self) -> None:
-        """Nobody knows whether the transaction was committed."""
+        """Note that it is unknown whether the transaction was committed."""
         self.doubtful.extend(self._present)

@@ -1,8 +1,8 @@
-"""Tables and their ordered migrations, in a schema of their own. No trio.
+"""The tables and their migrations, in a schema of their own. No trio.
 
-The states of a message, and the tables, are those of SQLite (see ../sqlite/schema.py). What many
-daemons need comes on top: `daemon` says which of them are alive, each message that is leased to a
-connection says whose connection that is, and sessions say on whose machine they run.
+States and tables are those of SQLite (see ../sqlite/schema.py). What many daemons need comes on top:
+the table `daemon` has those that are alive, a connection-bound lease has its daemon, and a session has
+the daemon of its machine.
 """
 
 from typing import Any
@@ -24,12 +24,12 @@ EXPIRED = 5
 PARKED = 6
 DELETED = 7
 
-# Who migrates holds this lock: "CMBX", as SQLite's application id.
+# The advisory lock of a migration: "CMBX", like SQLite's application_id.
 _MIGRATION_LOCK = 0x434D4258
 
 # Texts of messages are bytes, because PostgreSQL's text cannot hold the character NUL; so are keys.
-# The counts in `backlog` are kept by triggers, so that no code path can forget them. Rows that are
-# updated all the time leave room in their pages, so that an update needs no entry in an index.
+# Triggers keep the counts in `backlog`, so that no code can forget them. A fillfactor leaves room in
+# the pages of rows that are updated often, so that an update needs no new index entry.
 _FIRST = """
 CREATE TABLE daemon (
     id TEXT PRIMARY KEY,
@@ -253,14 +253,14 @@ CREATE TABLE search (
 CREATE INDEX search_words ON search USING gin (words);
 """
 
-# Appended to, never edited: each entry takes the database from its index to the next number.
+# Appended to, never edited: each entry migrates the database from its index to the next version.
 MIGRATIONS = (_FIRST, functions.SEND, functions.CLAIM, functions.SETTLE, functions.TRIED)
 
 
 def migrate(connection: Connection) -> int:
-    """Bring the schema to the newest version, one daemon at a time; return the version found.
+    """Migrate the schema to the newest version, one daemon at a time; return the version found.
 
-    Nothing is changed if a newer claude-mailbox has made it: that is for the caller to refuse.
+    A schema of a newer claude-mailbox is not changed; the caller has to refuse it.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))

@@ -1,4 +1,4 @@
-"""Space that nothing uses any more: PostgreSQL's autovacuum sees to it."""
+"""Unused space, which PostgreSQL's autovacuum takes care of."""
 
 from claude_mailbox.daemon.store.operations.space import SpaceStore
 

@@ -1,4 +1,4 @@
-"""What jobs can do, on a PostgreSQL connection."""
+"""Makes the `Transaction` of a PostgreSQL connection."""
 
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.postgres.connection import StoreConnection
@@ -27,13 +27,13 @@ def create_transaction(
     nonces: Nonces | None = None,
     max_mailboxes: int | None = None,
 ) -> Transaction:
-    """Return the operations; one such object serves all transactions of the connection.
+    """Return the operations of a connection; the object is used for all its transactions.
 
     Args:
-        connection: whoever owns it begins and ends the transactions.
-        daemon_id: the daemon whose connections hold the leases that are made.
-        locks: told of the beginnings and ends, if there are transactions.
-        nonces: the same.
+        connection: its owner begins and ends transactions.
+        daemon_id: the daemon that makes the leases.
+        locks: the owner tells it of the beginning and end of transactions.
+        nonces: likewise.
         max_mailboxes: how many there may be.
     """
     locks = locks or MailboxLocks(connection)

@@ -1,9 +1,9 @@
-"""Opening the database: it is examined, its journal is made safe, then its schema is migrated. No trio.
+"""Opens the database: examines it, makes its journal safe, and migrates its schema. No trio.
 
-The journal of a daemon that did not end in order is flushed anew before anything else. A flush may
-have failed, and then Linux counts the pages as clean that never reached the disk: they are there
-for whoever reads the file, later flushes leave them out, and a power cut takes them, with all
-that was written after them. Only writing them once more brings them to the disk.
+The journal of a daemon that was killed is first written once more, and flushed. If a flush failed
+before, Linux marks the pages as clean that never reached the disk: they can be read, but later flushes
+skip them, and a power cut loses them and everything after them. Only writing them again brings them
+to the disk.
 """
 
 import apsw
@@ -25,24 +25,24 @@ _CHUNK_BYTES = 64 * 1024
 
 
 def open_database(path: str) -> apsw.Connection:
-    """Open, check and migrate the database; nobody else may do so at the same time.
+    """Open, check and migrate the database. The caller holds its lock.
 
     Returns:
-        A connection in WAL mode with ``synchronous=FULL`` and foreign keys on. To close it in
-        order is for `close_database`; its own ``close`` leaves the journal as it is.
+        A connection in WAL mode with ``synchronous=FULL`` and foreign keys on. Close it with
+        `close_database`; its own ``close`` leaves the journal as it is.
 
     Raises:
         StartupError: if the file is not ours, is damaged, was written by a newer version, or
-            cannot be written. The file is left as it was.
+            cannot be written. The file is not changed.
     """
     path = examine(path)
     try:
         tighten(path)
         connection = apsw.Connection(path)
-    except (apsw.Error, OSError, ValueError) as error:  # ValueError: what no file name can be
+    except (apsw.Error, OSError, ValueError) as error:  # ValueError: not a file name
         raise StartupError(cannot_use(path, error)) from error
     try:
-        # Otherwise SQLite writes the journal back when it is closed, also after a failure.
+        # Otherwise closing writes the journal back, even after a failure.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         _prepare(connection, path)
     except (apsw.CorruptError, apsw.NotADBError) as error:
@@ -61,10 +61,10 @@ def open_database(path: str) -> apsw.Connection:
 
 
 def close_database(connection: apsw.Connection) -> None:
-    """Write the journal back and close, which leaves the database's file alone.
+    """Write the journal back and close the connection; only the database's own file is left.
 
     Raises:
-        apsw.Error: if it cannot be written back. The connection is closed, the journal is left.
+        apsw.Error: if it cannot be written back. The connection is closed, and the journal kept.
     """
     try:
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -75,7 +75,7 @@ def close_database(connection: apsw.Connection) -> None:
 
 def _close_unchanged(connection: apsw.Connection, journal: str) -> None:
     if not size_of(journal):
-        # SQLite made it, and may take it away again.
+        # SQLite made an empty one, and may delete it.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
     connection.close()
 
@@ -85,8 +85,8 @@ def _number(connection: apsw.Connection, pragma: str) -> int:
 
 
 def _prepare(connection: apsw.Connection, path: str) -> None:
-    connection.set_busy_timeout(2000)  # later each transaction says (see engine.py)
-    # SQLite opens for reading what it cannot write.
+    connection.set_busy_timeout(2000)  # later set for each transaction (see engine.py)
+    # SQLite opens a file that it cannot write for reading.
     if connection.readonly("main"):
         raise apsw.ReadOnlyError("it cannot be written")
     version = _number(connection, "user_version")
@@ -96,7 +96,7 @@ def _prepare(connection: apsw.Connection, path: str) -> None:
         raise apsw.CorruptError(f"its schema number is {version}")
     size, page_size = size_of(path), _number(connection, "page_size")
     if size % page_size:
-        # The journal was written back in part, and has all of that still. Or it is damage.
+        # Either the journal was written back in part, and is still complete; or it is damaged.
         if not size_of(f"{path}-wal") and size < page_size * _number(connection, "page_count"):
             raise apsw.CorruptError("its end is missing")
         if connection.pragma("quick_check", 1) != "ok":
@@ -105,7 +105,7 @@ def _prepare(connection: apsw.Connection, path: str) -> None:
     if not has_tables:
         space.prepare_new(connection)
     if connection.pragma("application_id") != APPLICATION_ID:
-        # Before there is a journal, so that the file itself says whose it is.
+        # Before there is a journal, so that the id is in the file itself.
         connection.pragma("application_id", APPLICATION_ID)
     if connection.pragma("journal_mode", "wal") != "wal":
         raise StartupError(
@@ -114,12 +114,12 @@ def _prepare(connection: apsw.Connection, path: str) -> None:
         )
     connection.pragma("synchronous", "full")
     connection.pragma("foreign_keys", True)
-    # The journal is written back between the commits (see engine.py). Its file is cut after a burst.
+    # The journal is written back between commits (see engine.py), and its file cut after a burst.
     connection.pragma("journal_size_limit", 64 * 1024 * 1024)
     migrate(connection, version)
     if has_tables:
         space.rewrite_old(connection)
-    # Touches every table's root and fails here, with a sentence, rather than on the first message.
+    # Reads every table's root page, to fail here rather than on the first message.
     for (table,) in connection.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0"
     ).fetchall():
@@ -130,7 +130,7 @@ def _flush_journal(connection: apsw.Connection, journal: str) -> None:
     """Write the journal over itself, and flush it."""
     if not size_of(journal):
         return
-    connection.execute("BEGIN IMMEDIATE")  # nobody writes to it meanwhile
+    connection.execute("BEGIN IMMEDIATE")  # keeps others from writing to it meanwhile
     with opened(journal, apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_READWRITE) as file:
         size = file.xFileSize()
         for offset in range(0, size, _CHUNK_BYTES):

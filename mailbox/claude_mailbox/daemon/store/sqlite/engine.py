@@ -23,27 +23,27 @@ from claude_mailbox.errors import DiskFailed, MailboxError
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-# Keeps the journal at about 4 MB, and writing it back at some milliseconds.
+# Keeps the journal at about 4 MB, which takes some milliseconds to write back.
 _JOURNAL_PAGES = 1000
 
 # How long a transaction waits, on the thread, for another program to unlock the database.
 _LOCK_WAIT_MS = 2000
 
 
-# Whether the file is still there is asked before whatever is to be durable, and besides that so often
-# only: each time costs as much as a small query.
+# The file is checked before each durable transaction, and otherwise at most this often: a check takes
+# as long as a small query.
 _CHECK_SECONDS = 0.05
 
 
 class Worker(Protocol):
-    """Where calls run that may block, one after the other."""
+    """Runs calls that may block, one after the other."""
 
     async def run(self, function: Callable[[], T]) -> T:
         """Return what *function* returns, or raise what it raises."""
         ...
 
     def close(self) -> None:
-        """Take no more."""
+        """Take no more calls."""
         ...
 
 
@@ -54,7 +54,7 @@ class Thread(Worker):
         self._controller = apsw.aio.Trio(thread_name="ledger")
 
     async def run(self, function: Callable[[], T]) -> T:
-        # Shielded and so without a deadline: a commit is never abandoned half way.
+        # Shielded, so that a commit is never abandoned.
         with trio.CancelScope(shield=True):
             value: T = await self._controller.send(function)
         return value
@@ -64,10 +64,10 @@ class Thread(Worker):
 
 
 class SqliteEngine(Engine):
-    """The one connection, used on the worker or on the event loop; never on both at once.
+    """The one connection, used on the worker or on the event loop, never on both at once.
 
-    SQLite would write the journal back within somebody's commit; here ``upkeep`` does it between
-    the commits, on the worker.
+    SQLite by itself writes the journal back within a commit; here ``upkeep`` does it between commits,
+    on the worker.
     """
 
     errors = (apsw.Error, DatabaseGone)
@@ -99,7 +99,7 @@ class SqliteEngine(Engine):
 
     @classmethod
     async def open(cls, path: str, *, max_mailboxes: int | None = None) -> "SqliteEngine":
-        """Open the database at *path* on a thread of its own, and lock it for ourselves.
+        """Lock and open the database at *path*, on its own thread.
 
         Raises:
             StartupError: if that cannot be done (see database.py).
@@ -107,7 +107,7 @@ class SqliteEngine(Engine):
         thread = Thread()
         lock: DatabaseLock | None = None
         try:
-            # Only beside a database that is or becomes ours there may be a lock.
+            # Examined first: no lock file is made beside another program's database.
             path = await thread.run(partial(examine, path))
             lock = await thread.run(partial(DatabaseLock, path))
             connection = await thread.run(partial(open_database, path))
@@ -190,7 +190,7 @@ class SqliteEngine(Engine):
         return apsw.SQLITE_OK
 
     async def upkeep(self) -> None:
-        """Write the journal back when it has grown; what fails is tried again later.
+        """Write the journal back when it has grown; try again later if that fails.
 
         Raises:
             DiskFailed: if a flush failed.
@@ -218,11 +218,11 @@ class SqliteEngine(Engine):
 
     def _close(self) -> None:
         if self._is_gone():
-            self.connection.close()  # what lies there now is somebody else's
+            self.connection.close()  # another file may be there now
             return
         if self._has_failed:
-            # The journal may be on the disk in part. So nothing of it must reach the database
-            # before it is flushed anew, which the next start does.
+            # Only a part of the journal may be on the disk, so it must not be written back before
+            # the next start has flushed it.
             self.connection.close()
             return
         try:

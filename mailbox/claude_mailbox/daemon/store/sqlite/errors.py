@@ -1,4 +1,4 @@
-"""What SQLite's errors mean for people."""
+"""Translates SQLite's errors into ours."""
 
 import apsw
 
@@ -20,8 +20,8 @@ _SENTENCES: tuple[tuple[type[apsw.Error], str], ...] = (
     ),
 )
 
-# After these nobody knows what is stored. The first two are failed flushes; the others come when
-# the journal is written already, and what tells its readers so cannot be.
+# After these it is unknown what is stored. The first two are failed flushes; the others happen when
+# the journal is written, but not yet the shared memory that its readers use.
 _DOUBTFUL = {
     apsw.SQLITE_IOERR_FSYNC,
     apsw.SQLITE_IOERR_DIR_FSYNC,
@@ -32,11 +32,11 @@ _DOUBTFUL = {
 
 
 class DatabaseGone(Unavailable):
-    """The file was removed or replaced: what is written goes nowhere."""
+    """The file was removed or replaced, so what is written would be lost."""
 
 
 def translate(error: Exception, path: str) -> MailboxError:
-    """Return the error that says what to do; *path* is the database."""
+    """Return the error with a message for people; *path* is the database."""
     if getattr(error, "extendedresult", 0) in _DOUBTFUL:  # only SQLite's own errors have it
         return DiskFailed(
             f"The disk failed to store what was written to the database {path} ({error}), so the"

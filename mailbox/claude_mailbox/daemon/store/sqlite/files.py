@@ -1,7 +1,7 @@
-"""The database's files: whether they are ours, found out without opening them for writing.
+"""The database's files: checks that they are ours, before SQLite opens them.
 
-SQLite would write another program's journal back into its database, and deletes a journal whose
-database is empty. So what it says about itself is read here, before SQLite opens it.
+SQLite would write another program's journal back into its database, and delete a journal whose
+database is empty. So the headers are read here, which changes nothing.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import apsw
 from claude_mailbox.daemon.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from claude_mailbox.errors import StartupError
 
-# What lies beside the database: its journals, what its users share, and our lock.
+# Files beside the database: its journals, their shared memory, and our lock.
 _BESIDE = ("-wal", "-shm", "-journal", "-lock")
 
 # SQLite's file formats: https://www.sqlite.org/fileformat2.html
@@ -25,13 +25,13 @@ _FRAME_HEADER_BYTES = 24
 
 
 def examine(path: str) -> str:
-    """Look whether there is a database of ours at *path*, or none; nothing is changed.
+    """Check that there is a database of ours at *path*, or none; change nothing.
 
     Returns:
-        The path with all links followed: there SQLite puts the journal.
+        The path with all links resolved, beside which SQLite puts the journal.
 
     Raises:
-        StartupError: if there is something else, or something that must not be touched.
+        StartupError: if there is another file, or a database that must not be used.
     """
     if path in {"", ":memory:"}:
         raise StartupError(
@@ -42,7 +42,7 @@ def examine(path: str) -> str:
         _check_owner(path)
         _check_names(path)
         header = _header_of(path)
-    except (apsw.Error, OSError, ValueError) as error:  # ValueError: what no file name can be
+    except (apsw.Error, OSError, ValueError) as error:  # ValueError: not a file name
         raise StartupError(cannot_use(path, error)) from None
     if not header:
         if size_of(f"{path}-wal"):
@@ -57,7 +57,7 @@ def examine(path: str) -> str:
             f"{path} is not a SQLite database; nothing was changed. Move it away, or choose"
             " another file with --db-path."
         )
-    # A database that was made a moment before its program was killed says so in its journal alone.
+    # If the program was killed just after making the database, the id is only in the journal.
     if not _application_id(header) and not _has_tables(header):
         header = _header_in_journal(f"{path}-wal") or header
     if _application_id(header) != APPLICATION_ID and (
@@ -81,7 +81,7 @@ def check_version(path: str, version: int) -> None:
 
 
 def cannot_use(path: str, error: Exception) -> str:
-    """Return the sentence for an error of the disk or the system."""
+    """Return the message for an error of the disk or the system."""
     reason = error.strerror if isinstance(error, OSError) else error
     return (
         f"Cannot use the database {path} ({reason}): check that its folder exists, can be written"
@@ -91,14 +91,14 @@ def cannot_use(path: str, error: Exception) -> str:
 
 
 def tighten(path: str) -> None:
-    """Close the database's files to other users: all mail ever sent is in there."""
+    """Make the database's files readable only for our user."""
     for file in _existing(path):
         if stat.S_IMODE(os.stat(file).st_mode) & 0o077:
             os.chmod(file, 0o600)
 
 
 def size_of(path: str) -> int:
-    """Return the size of a file, 0 if it is not there."""
+    """Return the size of a file in bytes, 0 if it does not exist."""
     try:
         return os.stat(path).st_size
     except OSError:
@@ -107,10 +107,10 @@ def size_of(path: str) -> int:
 
 @contextlib.contextmanager
 def opened(path: str, flags: int) -> Iterator[apsw.VFSFile]:
-    """Open a file as SQLite does.
+    """Open a file with SQLite's own functions.
 
-    By the system's own ``open`` its locks would be lost: POSIX frees all that a process has on a
-    file when it closes any descriptor of it.
+    Closing a descriptor of ``os.open`` would free all locks that this process has on the file
+    (fcntl(2)), SQLite's included.
     """
     file = apsw.VFSFile("", path, [flags, 0])
     try:
@@ -135,7 +135,7 @@ def _check_owner(path: str) -> None:
 
 
 def _check_names(path: str) -> None:
-    """By another name, SQLite and our lock would not know each other: their files lie beside it."""
+    """Refuse a file with hard links: the journal and our lock belong to one of its names only."""
     if os.path.isfile(path) and os.stat(path).st_nlink > 1:
         raise StartupError(
             f"The file {path} has another name, too (a hard link), by which a second daemon could"
@@ -145,7 +145,7 @@ def _check_names(path: str) -> None:
 
 
 def _header_of(path: str) -> bytes:
-    """Return the beginning of the database, empty if it is missing or empty."""
+    """Return the database's header, or nothing if the file is missing or empty."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
@@ -158,7 +158,7 @@ def _header_of(path: str) -> bytes:
 
 
 def _header_in_journal(path: str) -> bytes:
-    """Return the beginning of the newest first page in a journal, or nothing."""
+    """Return the database's header as it is in a journal, or nothing if it is not there."""
     if not size_of(path):
         return b""
     found = b""
@@ -171,7 +171,7 @@ def _header_in_journal(path: str) -> bytes:
         step = _FRAME_HEADER_BYTES + page_size
         for offset in range(_WAL_HEADER_BYTES, size - step + 1, step):
             frame = file.xRead(_FRAME_HEADER_BYTES + _HEADER_BYTES, offset)
-            if frame[8:16] != salt:  # left over from before the journal began anew
+            if frame[8:16] != salt:  # left from before the journal was restarted
                 break
             if int.from_bytes(frame[:4]) == 1:
                 found = frame[_FRAME_HEADER_BYTES:]
@@ -183,6 +183,6 @@ def _application_id(header: bytes) -> int:
 
 
 def _has_tables(header: bytes) -> bool:
-    """Return whether the first page, which lists them, has entries or is the root of many."""
+    """Return whether the first page, which lists the tables, has entries or is an inner page."""
     is_inner = header[100] == 5
     return is_inner or int.from_bytes(header[103:105]) > 0

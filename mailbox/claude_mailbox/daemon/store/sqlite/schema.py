@@ -9,13 +9,13 @@ States of a message::
       |     | |  release, expiry, restart of the daemon (connection-bound leases only)
       |     | |
       |     | +---> EXPIRED   not delivered within its time to live
-      |     | +---> PARKED    handed out too often: waits again when retried, DELETED when dropped
+      |     | +---> PARKED    delivered too often: WAITING when retried, DELETED when dropped
       |     |
-      +-> DELAYED   until its time has come
-      +-> HELD      until it is given free
+      +-> DELAYED   until its delay is over
+      +-> HELD      until it is released
 
-A lease with ``lease_until`` is explicit; without it, it is bound to the connection that the
-message leaves by, and cannot survive the daemon.
+A lease with ``lease_until`` is explicit. Without it, the lease is bound to the client's connection,
+and ends with the daemon at the latest.
 """
 
 import os
@@ -25,7 +25,7 @@ from typing import Any
 
 import apsw
 
-# "CMBX": what tells our file from another program's.
+# "CMBX", SQLite's application_id of our databases.
 APPLICATION_ID = 0x434D4258
 
 WAITING = 0
@@ -37,16 +37,16 @@ EXPIRED = 5
 PARKED = 6
 DELETED = 7
 
-# Up to which message all are in `correspondence`.
+# SQL for the number up to which all messages are in `correspondence`.
 NOTED = "SELECT message_id FROM correspondence_end"
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "migrations")
 MIGRATIONS = sorted(name for name in os.listdir(_FOLDER) if name.endswith(".sql"))
-"""Files of SQL. Added to, never edited: each takes the database from its index to the next number."""
+"""Files of SQL, never edited: each migrates the database from its index to the next version."""
 
 
 def _sha256(*values: Any) -> bytes:
-    """SQLite has none of its own; it takes bytes, so that damaged text does no harm."""
+    """SHA-256 for SQL. It takes bytes, because text may be damaged."""
     return sha256(*values).digest()
 
 

@@ -1,8 +1,8 @@
-"""Space that nothing uses any more goes back to the disk, some pages at a time.
+"""Returns unused space to the file system, some pages at a time.
 
-SQLite keeps free pages for what comes later. To give them back it would copy the whole database
-(VACUUM), for which everybody had to wait; in a file that was made for it, it moves single pages from
-the end of the file into free places instead, and cuts the file.
+SQLite keeps free pages for later use. VACUUM would copy the whole database, and everything would
+wait. In a database with incremental vacuum, single pages are moved from the end of the file into free
+pages instead, and the file is cut.
 """
 
 import logging
@@ -14,12 +14,12 @@ from claude_mailbox.daemon.store.operations.space import SpaceStore
 logger = logging.getLogger(__name__)
 
 _INCREMENTAL = 2
-# Larger databases of older versions stay as they are: to rewrite them would take too long at a start.
+# Larger databases of older versions are not rewritten: the start would take too long.
 REWRITTEN_BYTES = 256 * 1024 * 1024
-# For what comes later, at least a megabyte and the eighth part of the file stay free.
+# So many pages, and one part in so many of the file, stay free for later use.
 _KEPT_PAGES = 256
 _KEPT_PART = 8
-# A millisecond of work.
+# Takes about a millisecond.
 _STEP_PAGES = 64
 
 
@@ -42,12 +42,12 @@ class SqliteSpace(SpaceStore):
 
 
 def prepare_new(connection: apsw.Connection) -> None:
-    """Let a file that has nothing yet be made for it."""
+    """Switch incremental vacuum on in an empty database."""
     connection.pragma("auto_vacuum", _INCREMENTAL)
 
 
 def rewrite_old(connection: apsw.Connection) -> None:
-    """Rewrite the file of an older version once, if it is not large, so that it is made for it."""
+    """Rewrite the database of an older version with incremental vacuum, unless it is large."""
     if connection.pragma("auto_vacuum") == _INCREMENTAL:
         return
     size = int(str(connection.pragma("page_count"))) * int(str(connection.pragma("page_size")))

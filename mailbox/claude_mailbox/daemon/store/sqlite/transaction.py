@@ -1,4 +1,4 @@
-"""What jobs can do, on a SQLite connection."""
+"""Makes the `Transaction` of a SQLite connection."""
 
 import apsw
 
@@ -22,7 +22,7 @@ from claude_mailbox.daemon.store.sqlite.space import SqliteSpace
 def create_transaction(
     connection: apsw.Connection, *, max_mailboxes: int | None = None
 ) -> Transaction:
-    """Return the operations; one such object serves all transactions of the connection."""
+    """Return the operations of a connection; the object is used for all its transactions."""
     keys = SqliteKeys(connection)
     mailboxes = SqliteMailboxes(connection, keys, max_mailboxes)
     index = SearchIndex(connection)

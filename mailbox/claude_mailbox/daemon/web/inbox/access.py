@@ -1,8 +1,8 @@
-"""Who may see the inbox: one-time addresses, the cookie that they become, and tokens of forms.
+"""Who may see the inbox: one-time tickets, the cookie that a ticket becomes, and tokens of forms.
 
-Nothing of it is stored but the addresses that were not used yet. Cookies and tokens are proved by
-the secret in the home folder, so they outlast a restart of the daemon. A cookie is named after the
-secret: browsers send one to every port of a host, and two daemons must not overwrite each other's.
+Only unused tickets are kept, in memory. Cookies and tokens are signed with the secret in the home
+folder, so they survive a restart of the daemon. The cookie's name is made from the secret, too:
+browsers send cookies to every port of a host, and two daemons must not overwrite each other's.
 """
 
 import hmac
@@ -14,16 +14,16 @@ from claude_mailbox.daemon.http.asgi import Scope, headers_named
 
 TICKET_SECONDS = 60
 COOKIE_SECONDS = 30 * 24 * 3600
-# More than these wait for nobody: the oldest one goes.
+# Most unused tickets; the oldest one is dropped for a new one.
 _TICKETS_LIMIT = 16
 
-# What is signed for one purpose must not do for another. Proofs for `/v1/identity` are of letters
-# and digits alone, so none of these can be had there.
+# Prefixes of what is signed, so that no signature can be used for another purpose. `/v1/identity` signs
+# letters and digits only, so it cannot make one of these.
 _NAME, _COOKIE, _FORM = "inbox name:", "inbox cookie:", "inbox form:"
 
 
 class InboxAccess:
-    """Lets the person in.
+    """Gives the person at this machine access.
 
     Args:
         sign: signs a text with the secret in the home folder.
@@ -40,7 +40,7 @@ class InboxAccess:
         return f"<InboxAccess: {len(self._tickets)} tickets>"
 
     def create_ticket(self) -> str:
-        """Return what lets a browser in once, within a minute."""
+        """Return a ticket, which lets a browser in once, within a minute."""
         ticket = os.urandom(24).hex()
         while len(self._tickets) >= _TICKETS_LIMIT:
             del self._tickets[next(iter(self._tickets))]
@@ -48,7 +48,7 @@ class InboxAccess:
         return ticket
 
     def redeem(self, ticket: str) -> str | None:
-        """Return the value of a new cookie for a ticket, which is used up; None if it is not good."""
+        """Use a ticket up; return the value of a new cookie, or None if the ticket is not valid."""
         until = self._tickets.pop(ticket, 0)
         if until <= self._clock():
             return None
@@ -56,7 +56,7 @@ class InboxAccess:
         return f"{content}.{self._sign(_COOKIE + content)}"
 
     def cookie_of(self, scope: Scope) -> str | None:
-        """Return the request's cookie if it is good, else None."""
+        """Return the request's cookie, or None if there is no valid one."""
         for header in headers_named(scope, b"cookie"):
             try:
                 morsel = SimpleCookie(header.decode("latin-1")).get(self.cookie_name)
@@ -77,11 +77,11 @@ class InboxAccess:
         )
 
     def form_token(self, cookie: str) -> str:
-        """Return what the forms of that browser carry: no other page can know it."""
+        """Return the token in the forms of that browser, which no other page can know."""
         return self._sign(_FORM + cookie)
 
     def is_form_token(self, token: str, cookie: str) -> bool:
-        """Return whether a form of ours was sent."""
+        """Return whether *token* is that of a form of ours."""
         return _equal(token, self.form_token(cookie))
 
 

@@ -1,7 +1,7 @@
-"""The REST routes that are for the person at this machine alone: they see everybody's mail.
+"""REST routes only for the person at this machine, because they show all mail.
 
-They answer on the Unix socket, which only our user can reach. Where there is none, the request has to
-prove that it can read the secret in the home folder.
+They answer on the Unix socket, which only our user can reach. On TCP the request has to prove that it
+can read the secret in the home folder.
 """
 
 import hmac
@@ -22,9 +22,9 @@ from claude_mailbox.errors import Unavailable
 from claude_mailbox.model.history import HISTORY_DEFAULT, HISTORY_LIMIT
 from claude_mailbox.refusals import Forbidden
 
-# With it, what is proved is no nonce that `/v1/identity` would answer.
+# Makes the proof differ from those that `/v1/identity` gives to anybody.
 PROOF_PREFIX = "inbox:"
-# How much of each body is told of what goes by.
+# Most characters of each body in the answer.
 EXCERPT = 2_000
 
 
@@ -36,14 +36,14 @@ class ProofFields(TypedDict):
 
 
 class RecentBody(ProofFields):
-    """Which messages are wanted: those with numbers above ``after``."""
+    """Which messages to return: those with numbers above ``after``."""
 
     after: NotRequired[Annotated[int | None, Keywords(minimum=0, maximum=2**63 - 1)]]
     limit: NotRequired[Annotated[int | None, Keywords(minimum=1, maximum=HISTORY_LIMIT)]]
 
 
 class InboxAddress(TypedDict):
-    """A one-time address of the inbox, and for how many seconds it is good."""
+    """A one-time address of the inbox, and for how many seconds it is valid."""
 
     url: str
     seconds: int
@@ -53,7 +53,7 @@ _INBOX = Description(
     "Make a one-time address of the web inbox", InboxAddress, body=ProofFields, errors=(Forbidden,)
 )
 _RECENT = Description(
-    "What goes by: the newest messages of all mailboxes, oldest first",
+    "The newest messages of all mailboxes, oldest first",
     list[shapes.HistoryEntry],
     body=RecentBody,
     errors=(Forbidden,),
@@ -61,11 +61,11 @@ _RECENT = Description(
 
 
 class EntryRoutes:
-    """The routes.
+    """The routes ``/v1/inbox`` and ``/v1/recent``.
 
     Args:
-        broker: knows what goes by.
-        access: makes the tickets.
+        broker: has the messages.
+        access: makes tickets.
         address: returns the daemon's address on TCP, or None while it has none.
         prove: returns the proof for a nonce and a port.
     """
@@ -83,7 +83,7 @@ class EntryRoutes:
         self._prove = prove
 
     def routes(self) -> Iterable[Route]:
-        """Return them."""
+        """Return the routes."""
         return (
             Route("POST", "/v1/inbox", self._enter, _INBOX, is_local=True),
             Route("POST", "/v1/recent", self._recent, _RECENT, is_local=True),
@@ -110,10 +110,10 @@ class EntryRoutes:
         return Response([history_json(entry) for entry in page.entries[::-1]])
 
     def _content(self, request: Request) -> Mapping[str, object]:
-        """Return the fields of a request that comes from the person.
+        """Return the fields of the request, after checking that it comes from the person.
 
         Raises:
-            Forbidden: if nobody knows that.
+            Forbidden: if it is on TCP and without proof.
         """
         content = request.json() if request.body else {}
         if is_local_socket(request.scope):

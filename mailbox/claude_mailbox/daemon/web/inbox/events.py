@@ -1,8 +1,8 @@
-"""``GET /inbox/events``: server-sent events, by which an open page learns that something happened.
+"""``GET /inbox/events``: server-sent events, which keep open pages up to date.
 
-Each new message is an event with its number as the event's id, so a browser that comes back, after
-a restart of the daemon or a sleep, says what it had last and gets the rest. Everything else, such
-as a delivery or a session that becomes idle, is an event ``change`` without details.
+Each new message is an event, with its number as the event's id. So a browser that connects again,
+after a restart of the daemon or a sleep, sends the last id and gets what it missed. Everything else,
+such as a delivery, is an event ``change`` without details.
 """
 
 from collections.abc import Iterable
@@ -29,12 +29,12 @@ from claude_mailbox.model.history import HistoryEntry
 from claude_mailbox.refusals import Forbidden
 
 HEARTBEAT_SECONDS = 15.0
-# What happens within this time is told together.
+# Changes within this time are sent together.
 TOGETHER_SECONDS = 0.2
-# A page that missed more than these reads everything again anyway.
+# Most missed messages that are sent; a page loads everything again anyway.
 MISSED_LIMIT = 100
 EXCERPT = 120
-# What a page that was left without a connection says in place of the header `Last-Event-ID`.
+# A parameter in place of the header `Last-Event-ID`, which scripts cannot set.
 LAST_ID = "after"
 
 
@@ -42,8 +42,8 @@ class EventStream:
     """The route.
 
     Args:
-        broker: knows what happens.
-        access: knows who may look.
+        broker: has the messages, and counts changes.
+        access: checks the cookie.
     """
 
     def __init__(self, broker: Broker, access: InboxAccess) -> None:
@@ -53,7 +53,7 @@ class EventStream:
         self._is_closed = False
 
     def routes(self) -> Iterable[MailRoute]:
-        """Return it."""
+        """Return the route."""
         return (MailRoute("GET", "/inbox/events", self._follow, None),)
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class EventStream:
 
     async def _follow(self, request: Request, custody: Custody) -> App:
         if self._access.cookie_of(request.scope) is None:
-            raise Forbidden("Open the inbox by 'claude-mailbox inbox'.")
+            raise Forbidden("Open the inbox with 'claude-mailbox inbox'.")
         last = [*headers_named(request.scope, b"last-event-id"), b""][0].decode("latin-1")
         return partial(self._respond, last or request.parameter(LAST_ID) or "")
 
@@ -79,7 +79,7 @@ class EventStream:
             try:
                 await self._tell(int(last) if last.isascii() and last.isdigit() else None, send)
             except MailboxError:
-                # The store cannot be read now. The browser comes back.
+                # The database cannot be read now; the browser connects again.
                 nursery.cancel_scope.cancel()
             finally:
                 self._streams.discard(nursery.cancel_scope)
@@ -89,7 +89,7 @@ class EventStream:
         if last is None:
             newest = await self._broker.history.recent(limit=1, excerpt=0)
             last = newest.entries[0].status.id if newest.entries else 0
-            # With an id, so that a browser that has had no message yet can say so.
+            # With an id, so that a browser can send it even if no message came.
             await self._send(send, f"id: {last}\nevent: hello\ndata: {{}}\n\n")
         told = 0
         while True:

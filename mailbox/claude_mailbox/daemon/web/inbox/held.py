@@ -1,4 +1,4 @@
-"""Messages that are held between two sessions: what they say, and how to let them through."""
+"""The page of held messages, with a button to release them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from claude_mailbox.daemon.web.inbox.rows import Item, items
 from claude_mailbox.model.history import HistoryEntry
 from claude_mailbox.model.names import check_name
 
-# How many messages are looked at, and how much is shown of each.
+# Most messages that are read, and characters of each.
 LIMIT = 500
 EXCERPT = 500
-# So many of the newest messages between two sessions are shown.
+# Most messages that are shown for two sessions, the newest ones.
 MESSAGES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two sessions that write to each other without end.
+    """Two sessions between which messages are held.
 
     Attributes:
-        names: of their mailboxes.
-        count: how many messages are held between them.
+        names: their mailboxes.
+        count: how many messages are held.
         since: when the first of them was sent, in milliseconds since the epoch.
-        newest: the last of them, oldest first.
+        newest: the newest of them, oldest first.
     """
 
     names: tuple[str, str]
@@ -36,11 +36,11 @@ class Pair:
 
 
 class HeldPages:
-    """The page, and what its buttons do.
+    """The page, and its button.
 
     Args:
-        broker: keeps the messages, and releases them.
-        render: makes them of templates.
+        broker: lists and releases the messages.
+        render: renders the page.
     """
 
     def __init__(self, broker: Broker, render: Renderer) -> None:
@@ -60,7 +60,7 @@ class HeldPages:
 
 
 def _pairs(entries: Sequence[HistoryEntry]) -> list[Pair]:
-    """Return the pairs, the one that wrote last first, of messages that come newest first."""
+    """Return the pairs, the one with the newest message first; *entries* are newest first."""
     found: dict[tuple[str, str], list[HistoryEntry]] = {}
     for entry in entries:
         one, other = sorted((entry.status.sender, entry.status.recipient))

@@ -1,4 +1,4 @@
-"""The pages as a part of the application: who may see them, what protects them, and files."""
+"""The blueprint of the pages: access, security headers, and static files."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from claude_mailbox.daemon.web.inbox.writing import Writing
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.refusals import Forbidden, NotFound
 
-# Nothing from other hosts, nothing inline, no frame around us, and forms that go nowhere else.
+# Nothing from other hosts, nothing inline, no frames, and forms only to us.
 _SECURITY = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
@@ -35,8 +35,8 @@ class Pages:
     """The pages.
 
     Args:
-        broker: what they show.
-        access: who may see them.
+        broker: what they show and do.
+        access: checks cookies and tokens.
         clock: returns the time in milliseconds since the epoch.
     """
 
@@ -46,7 +46,7 @@ class Pages:
         self._render = Renderer(broker, access, clock)
 
     def blueprint(self) -> Blueprint:
-        """Return them as a part of the application."""
+        """Return the pages as a blueprint of the application."""
         pages = Blueprint("inbox", __name__)
         pages.before_request(self._let_in)
         pages.after_request(_secure)
@@ -71,7 +71,7 @@ class Pages:
         g.cookie = self._access.cookie_of(cast("Any", request.scope))
         if g.cookie is None:
             return Response(await self._render("entry.html"), status=403)
-        # A page at another port of this host may send our cookie along, but never our pages' token.
+        # A page at another port of this host may send our cookie, but never a form's token.
         if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"} and (
             request.method != "GET" or request.headers.get("Sec-Fetch-Mode") != "navigate"
         ):
@@ -88,10 +88,10 @@ class Pages:
         return Response(await self._render("error.html", error=error), status=error.status)
 
     async def _enter(self) -> Response:
-        """Turn a one-time address into a cookie.
+        """Exchange a ticket for a cookie.
 
-        The browser goes on by itself, because a redirect would count as coming from wherever the
-        address was opened, and the cookie would not be sent.
+        The page refreshes itself: after a redirect the request would count as coming from another
+        site, and the browser would not send the cookie.
         """
         if request.method == "HEAD":
             return Response("")

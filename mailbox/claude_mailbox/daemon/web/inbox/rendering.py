@@ -1,6 +1,6 @@
-"""Templates, rendered on a thread: half a hundred messages take ten milliseconds or more.
+"""Renders templates on a thread, because a page of fifty messages takes ten milliseconds or more.
 
-They are compiled there, too, when they are first used, so nobody else waits for that either.
+They are compiled there, too, when they are first used.
 """
 
 from collections.abc import Callable
@@ -25,10 +25,10 @@ TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 class Renderer:
-    """Makes pages of templates.
+    """Renders pages.
 
     Args:
-        broker: knows what every page shows: the counts in its head.
+        broker: has the counts that every page shows.
         access: makes the tokens of forms.
         clock: returns the time in milliseconds since the epoch.
     """
@@ -53,11 +53,11 @@ class Renderer:
             mailbox_url=partial(_name_url, "/inbox/mailbox"),
             group_url=partial(_name_url, "/inbox/group"),
         )
-        # Threads share the interpreter with the event loop: one at a time leaves it most of that.
+        # One thread at a time: they share the interpreter with the event loop.
         self._limiter = trio.CapacityLimiter(1)
 
     async def __call__(self, template: str, **context: object) -> str:
-        """Return the page for a request that is being handled."""
+        """Return a page for the current request."""
         now = self._clock()
         cookie = g.get("cookie")
         context |= {
@@ -81,11 +81,11 @@ def _name_url(path: str, name: str) -> str:
 
 @lru_cache(maxsize=1)
 def static_files() -> dict[str, bytes]:
-    """Return style sheet, script and icon by name."""
+    """Return the style sheet, the script and the icon, by name."""
     return {path.name: path.read_bytes() for path in _STATIC.iterdir() if path.suffix in TYPES}
 
 
 @lru_cache
 def static_url(name: str) -> str:
-    """Return the address of a file, which changes with its content."""
+    """Return the address of a file, with a hash of its content."""
     return url(f"/inbox/static/{name}", v=sha256(static_files()[name]).hexdigest()[:12])

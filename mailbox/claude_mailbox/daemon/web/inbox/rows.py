@@ -1,4 +1,4 @@
-"""What pages list: mailboxes by project, and messages, of which copies to a group are one."""
+"""Rows of lists: mailboxes by project, and messages, where the copies to a group are one row."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from claude_mailbox.model.mail import Listing
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One mailbox, and whether somebody watches it."""
+    """A mailbox, and whether it is watched."""
 
     listing: Listing
     watching: bool
 
     @property
     def project(self) -> str:
-        """Name of its project, or nothing."""
+        """Name of its project, or an empty text."""
         return (self.listing.session and self.listing.session.project) or ""
 
     @property
     def state(self) -> str:
-        """What its session does."""
+        """State of its session."""
         return self.listing.session.state if self.listing.session else "unknown"
 
     @property
@@ -32,7 +32,7 @@ class Row:
 
     @property
     def reading(self) -> str:
-        """When it reads what waits."""
+        """When its session will read waiting mail, in words."""
         if self.state == "working":
             return "reads it after its next step"
         if self.state == "ended":
@@ -41,9 +41,9 @@ class Row:
 
 
 def by_project(found: Iterable[tuple[Listing, bool]], user: str) -> list[tuple[str, list[Row]]]:
-    """Return the rows of each project; those without one last, that of *user* left out."""
+    """Return the rows of each project, those without one last, and without that of *user*."""
     rows = [Row(listing, watching) for listing, watching in found if listing.name != user]
-    # Within a project they stay as they come: used last first.
+    # The sort is stable: within a project they stay in the order of last use.
     rows.sort(key=lambda row: (not row.project, row.project.casefold()))
     return [(project, list(group)) for project, group in groupby(rows, lambda row: row.project)]
 
@@ -53,8 +53,8 @@ class Item:
     """A message in a list.
 
     Attributes:
-        entry: the message; of one to a group, one of the copies.
-        copies: what became of all copies that the page has, the number of the lowest first.
+        entry: the message; of one to a group, the first copy.
+        copies: the states of all copies on the page, by number.
     """
 
     entry: HistoryEntry
@@ -73,7 +73,7 @@ class Item:
 
 
 def items(entries: Iterable[HistoryEntry]) -> list[Item]:
-    """Return the messages in their order, with the copies of one to a group together."""
+    """Return the messages in their order, the copies of one to a group as one item."""
     found = []
     for _, copies in groupby(entries, _sending):
         together = sorted(copies, key=lambda entry: entry.status.id)
@@ -82,7 +82,7 @@ def items(entries: Iterable[HistoryEntry]) -> list[Item]:
 
 
 def _sending(entry: HistoryEntry) -> tuple[object, ...]:
-    """Return what is the same for the copies of one message, and for nothing else."""
+    """Return a key that only copies of the same message share."""
     status = entry.status
     if status.envelope is None or status.envelope.group is None:
         return (status.id,)

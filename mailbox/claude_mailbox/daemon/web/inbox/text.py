@@ -1,10 +1,10 @@
-"""Other people's text as HTML: nothing of it is markup, and nothing of it is hidden."""
+"""Text of messages as HTML: escaped, and with invisible characters made visible."""
 
 import re
 
 from markupsafe import Markup, escape
 
-# Characters that are not seen, turn the direction of the text, or control a terminal.
+# Invisible characters, and those that change the direction of text or control a terminal.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\U000e0000-\U000e007f]"

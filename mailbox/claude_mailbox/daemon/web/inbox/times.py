@@ -1,4 +1,4 @@
-"""Times for people: how long ago, and when by the clock on the wall."""
+"""Times for people: how long ago, and local time."""
 
 import time
 from datetime import datetime
@@ -18,13 +18,13 @@ def ago(milliseconds: int | None, now: int) -> str:
 
 
 def duration(milliseconds: int, now: int) -> str:
-    """Return for how long something has lasted, such as ``for 5 min``; nothing of the first minute."""
+    """Return how long something has lasted, such as ``for 5 min``; nothing in the first minute."""
     text = ago(milliseconds, now)
     return f"for {text.removesuffix(' ago')}" if text.endswith(" ago") else ""
 
 
 def on_the_clock(milliseconds: int) -> str:
-    """Return a time as people of this machine write it: ``2026-11-27 12:00:07``."""
+    """Return a local time, such as ``2026-11-27 12:00:07``."""
     try:
         return f"{datetime.fromtimestamp(milliseconds / 1000):%Y-%m-%d %H:%M:%S}"
     except (ValueError, OverflowError, OSError):
@@ -32,5 +32,5 @@ def on_the_clock(milliseconds: int) -> str:
 
 
 def days_ago(days: int) -> int:
-    """Return the time of so many days ago, in milliseconds since the epoch."""
+    """Return the time *days* ago, in milliseconds since the epoch."""
     return int((time.time() - days * 86_400) * 1000)

@@ -1,7 +1,7 @@
-"""What is to be looked at: who is there, what goes by, a mailbox, a group, a thread, a message.
+"""The pages that show mailboxes, groups, threads, messages and search results.
 
-Looking takes no mail from anybody, but for the person's own mailbox: what it shows as new counts as
-delivered once the page has left.
+They take no mail, except from the user's own mailbox: what they show as new is delivered when the page
+has left.
 """
 
 from collections.abc import Callable, Coroutine, Iterable
@@ -23,11 +23,11 @@ from claude_mailbox.refusals import NotFound
 
 MAILBOXES_PER_PAGE = 100
 MESSAGES_PER_PAGE = 50
-# What a list shows of a message; its own page has all of it.
+# Most characters of a message in a list; its own page has all of it.
 EXCERPT = 2_000
-# How much text one page of messages has at most.
+# Most characters of all messages on a page.
 PAGE_CHARACTERS = 400_000
-# So many members of a group are named.
+# Most members of a group that are named.
 MEMBERS_SHOWN = 100
 
 View = Callable[[], Coroutine[Any, Any, str]]
@@ -38,7 +38,7 @@ class Views:
 
     Args:
         broker: what they show.
-        render: makes them of templates.
+        render: renders them.
     """
 
     def __init__(self, broker: Broker, render: Renderer) -> None:
@@ -46,7 +46,7 @@ class Views:
         self._render = render
 
     def views(self) -> Iterable[tuple[str, View]]:
-        """Return them by path."""
+        """Return the paths and their views."""
         return (
             ("/", self.overview),
             ("/inbox/mailbox", self.mailbox),
@@ -98,7 +98,7 @@ class Views:
         )
         found = await self._broker.listings.one(name)
         if found is None and name != self._broker.user and not history.entries:
-            raise NotFound(f"There is no mailbox '{name}': see who is there on the first page.")
+            raise NotFound(f"There is no mailbox '{name}': the first page lists all mailboxes.")
         pending = await self._broker.peek(name)
         return await self._render(
             "mailbox.html",
@@ -112,9 +112,9 @@ class Views:
         )
 
     async def _take_own(self, thread: int | None = None) -> set[int]:
-        """Take what waits for the person; it is settled when the page has left.
+        """Take what waits for the user; return the numbers. It is settled when the page has left.
 
-        A page that only brings itself up to date takes nothing: perhaps nobody looks at it.
+        A page that updates itself takes nothing, because the user may not be looking at it.
         """
         if request.method != "GET" or "X-Inbox-Live" in request.headers:
             return set()
@@ -131,7 +131,7 @@ class Views:
         return await self._render("groups.html", groups=found, members_shown=MEMBERS_SHOWN)
 
     async def group(self) -> str:
-        """Show who belongs to a group, and what was written to it."""
+        """Show the members of a group, and the messages to it."""
         name = check_group(request.args.get("name"), "name")
         found = await self._broker.groups.groups()
         group = next((group for group in found if group.name == name), None)
@@ -139,7 +139,7 @@ class Views:
             group=name, before=number_of("before"), limit=MESSAGES_PER_PAGE, excerpt=EXCERPT
         )
         if group is None and not sent.entries:
-            raise NotFound(f"There is no group '{name}': the page of groups lists those there are.")
+            raise NotFound(f"There is no group '{name}': the page of groups lists all groups.")
         return await self._render(
             "group.html",
             group=group or Group(name, "joined", ()),
@@ -152,7 +152,7 @@ class Views:
         """Show the messages of a thread as a conversation, the newest at the end."""
         number = check_message(request.args.get("id"), "id")
         before = number_of("before")
-        # What older pages show was there to be read before.
+        # An older page has nothing new.
         fresh = await self._take_own(number) if before is None else set()
         found = await self._broker.history.recent(
             thread=number, before=before, limit=MESSAGES_PER_PAGE, excerpt=EXCERPT

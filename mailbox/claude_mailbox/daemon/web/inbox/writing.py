@@ -1,4 +1,4 @@
-"""What the person writes: a new message, a question, a reply, a message to a group."""
+"""The form for a message, and what it sends: a message, a question, a reply, mail to a group."""
 
 from collections.abc import Sequence
 
@@ -23,8 +23,8 @@ class Writing:
     """The form, and what it sends.
 
     Args:
-        broker: sends it.
-        render: makes the page of the form.
+        broker: sends the message.
+        render: renders the form.
     """
 
     def __init__(self, broker: Broker, render: Renderer) -> None:
@@ -43,7 +43,7 @@ class Writing:
         problem: str = "",
         receivers: Sequence[str] = (),
     ) -> str:
-        """Show the form; with *receivers* it asks whether all these are meant."""
+        """Show the form; with *receivers* it asks to confirm them."""
         rows, _ = await self._broker.listings.page(1, NAMES_LIMIT)
         groups = await self._broker.groups.groups()
         return await self._render(
@@ -73,7 +73,7 @@ class Writing:
                 check_key(form.get("key")),
                 reply_to=check_message(reply_to, "replyTo") if reply_to else None,
                 ask=min(ask, ASK_RANGE[1]) if ask else None,
-                # What the person says goes before other mail.
+                # The user's messages are delivered before others.
                 urgency=HIGH,
                 is_confirmed=form.get("confirm") == to,
             )

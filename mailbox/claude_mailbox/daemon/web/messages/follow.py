@@ -1,13 +1,13 @@
-"""``GET /v1/follow``: a stream of messages over one connection, one JSON object a line (NDJSON).
+"""``GET /v1/follow``: a stream of messages, one JSON object on each line (NDJSON).
 
-Each line is a message with its lease; the reader acks in batches by ``POST /v1/ack``. Two things
-bound what the daemon holds for one reader: it claims the next batch only when the socket has
-taken the one before, and it stops while a window of messages is neither acked nor released.
-Without ``lease=`` the leases last as long as the stream does.
+Each line is a message with its lease; the reader acks in batches with ``POST /v1/ack``. Two things
+limit how many messages one reader has: the next batch is claimed only when the socket has taken the
+one before, and none is claimed while a window of messages is neither acked nor released. Without
+``lease=`` the leases last as long as the stream.
 
-A reader that is stopped keeps its connection, and whatever fits into the socket's buffer counts as
-taken. So it has to show that it is alive: a stream that holds mail and has none of it acked,
-released or extended for as long as a lease lasts is cut, and what it holds goes to others.
+A reader that hangs keeps its connection, and the socket's buffer still takes messages. So a stream
+that has leases, and for the length of a lease acks, releases or extends none of them, is ended, and
+its leases are released.
 """
 
 import math
@@ -41,14 +41,14 @@ from claude_mailbox.errors import MailboxError, QuotaFull, Renamed, ShuttingDown
 BATCH = 256
 WINDOW = 1024
 HEARTBEAT_SECONDS = 15.0
-# How long a reader without ``lease=`` may hold mail and ack nothing.
+# How long a reader without ``lease=`` may have leases and ack none of them.
 ACK_SECONDS = 60.0
 
 NDJSON = "application/x-ndjson"
 
 
 class FollowQuery(TypedDict):
-    """Whose mail is streamed."""
+    """The mailbox to follow, and how long its leases last."""
 
     name: shapes.GivenName
     lease: NotRequired[Seconds]
@@ -65,12 +65,12 @@ _FOLLOW = Description(
 
 
 class Reader:
-    """Custodian of one stream: knows which of its leases are open."""
+    """The custodian of one stream, which knows its open leases."""
 
     def __init__(self, lease_seconds: float | None) -> None:
         self.lease_seconds = lease_seconds
         self._patience = lease_seconds or ACK_SECONDS
-        self._open: dict[str, float] = {}  # lease -> when its time is over
+        self._open: dict[str, float] = {}  # lease -> its end
         self._heard_at = 0.0
         self._is_stalled = False
         self._changed = trio.Event()
@@ -87,18 +87,18 @@ class Reader:
         self._open.update(dict.fromkeys(tokens, now + self._patience))
 
     async def attend(self, waiter: Waiter) -> None:
-        """Wait until *waiter* is called; a stream whose client leaves is cancelled as a whole."""
+        """Wait until *waiter* is called. If the client leaves, the whole stream is cancelled."""
         await waiter.called()
 
     def ended(self, tokens: Iterable[str]) -> None:
-        """Take note that these leases were acked or released."""
+        """See `Follower`."""
         for token in tokens:
             if self._open.pop(token, None) is not None:
                 self._heard_at = trio.current_time()
         self._changed.set()
 
     def extended(self, tokens: Iterable[str], seconds: float) -> None:
-        """Take note that these leases last *seconds* from now."""
+        """See `Follower`."""
         now = trio.current_time()
         for token in tokens:
             if self._open.pop(token, None) is not None:
@@ -106,14 +106,14 @@ class Reader:
                 self._open[token] = now + seconds
 
     async def stalled(self) -> None:
-        """Wait until the reader holds mail and has shown no sign of life for too long."""
+        """Wait until the reader has leases, and has not acked, released or extended any for too long."""
         while (due := self._due()) > trio.current_time():
-            # What is taken meanwhile cannot be due before this is over.
+            # A lease that is taken meanwhile cannot be due before that.
             with trio.move_on_at(min(due, trio.current_time() + self._patience)):
                 await trio.sleep_forever()
 
     def _due(self) -> float:
-        """Return when the reader counts as stalled, unless it is heard of before."""
+        """Return when the reader will count as stalled."""
         if self._is_stalled:
             return 0.0
         return max(self._heard_at + self._patience, min(self._open.values(), default=math.inf))
@@ -123,7 +123,7 @@ class Reader:
         return list(self._open)
 
     async def room(self, seconds: float) -> int:
-        """Wait for up to *seconds* until the window has room; return for how many messages.
+        """Wait for up to *seconds* for room in the window; return for how many messages it has room.
 
         Raises:
             ShuttingDown: if the daemon stops.
@@ -146,7 +146,7 @@ class Reader:
         return max(0, WINDOW - len(self._open))
 
     def close(self) -> None:
-        """End the stream, though its window is full."""
+        """End the stream, even if its window is full."""
         self._is_closed = True
         self._changed.set()
 
@@ -155,8 +155,8 @@ class Follow:
     """The route.
 
     Args:
-        broker: where the mail comes from.
-        callers: finds out who calls.
+        broker: delivers the mail.
+        callers: identifies the caller.
     """
 
     def __init__(self, broker: Broker, callers: Callers) -> None:
@@ -165,22 +165,22 @@ class Follow:
         self._readers: set[Reader] = set()
 
     def routes(self) -> Iterable[MailRoute]:
-        """Return it."""
+        """Return the route."""
         return (MailRoute("GET", "/v1/follow", self._follow, _FOLLOW),)
 
     def held(self) -> list[str]:
-        """Return the tokens that living streams answer for."""
+        """Return the leases of all streams."""
         return [token for reader in self._readers for token in reader.tokens()]
 
     def close(self) -> None:
-        """End all streams that wait for room; those that wait for mail end with the waiter lines."""
+        """End the streams that wait for room; those that wait for mail end with the waiter lines."""
         for reader in self._readers:
             reader.close()
 
     async def _follow(self, request: Request, custody: Custody) -> App:
         name, _ = await self._callers.own(request.scope, request.parameter("name"))
         lease_asked_for(request, custody)
-        # One response hands out again and again, so the stream answers for its leases itself.
+        # The response goes on delivering, so the stream is the custodian of its leases.
         return partial(self._respond, name, Reader(custody.lease_seconds))
 
     async def _respond(
@@ -200,13 +200,13 @@ class Follow:
             with trio.CancelScope(shield=True):
                 await self._broker.leases.release_abandoned(reader.tokens())
         if last is not None:
-            # Outside of the nursery: some servers tell of the disconnect from inside the last send.
+            # Outside the nursery: some servers report the disconnect from within the last send.
             await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _stream(self, name: str, reader: Reader, send: Send) -> bytes | None:
-        """Send all lines but the last; return that, or None when the response is complete."""
+        """Send all lines but the last; return that, or None if the response is complete."""
         try:
-            # What is wrong with the mailbox or the line is told before the 200.
+            # Errors of the mailbox or the waiter line are sent before the 200.
             lines = await self._next_lines(name, reader, seconds=0)
         except MailboxError as error:
             await send_error(send, error)
@@ -215,7 +215,7 @@ class Follow:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         try:
             while True:
-                # An empty line when there is nothing: the reader knows that we are here.
+                # An empty line as a heartbeat.
                 body = {"type": "http.response.body", "body": lines or b"\n", "more_body": True}
                 await send(body)
                 lines = await self._next_lines(name, reader, seconds=HEARTBEAT_SECONDS)
@@ -227,7 +227,7 @@ class Follow:
             return _line(error_body(error))
 
     async def _next_lines(self, name: str, reader: Reader, *, seconds: float) -> bytes:
-        """Return the next messages, or nothing when none came in time or the window is full."""
+        """Return the next messages, or nothing if none came in time or the window is full."""
         limit = min(BATCH, await reader.room(seconds))
         if not limit:
             return b""

@@ -1,4 +1,4 @@
-"""The REST routes of messages that are held, until a user lets them through."""
+"""The REST routes of held messages."""
 
 from collections.abc import Iterable
 from typing import NotRequired, TypedDict
@@ -17,21 +17,21 @@ from claude_mailbox.refusals import Forbidden
 
 
 class ReleaseBody(TypedDict):
-    """Whose messages are let through, those that it sent and is to get; without it, all."""
+    """Release what this mailbox sent and is to get; without it, all messages."""
 
     name: NotRequired[shapes.GivenName | None]
 
 
 _HELD = Description("List the messages that are held for the user", list[shapes.Held])
-_RELEASE = Description("Let held messages through", shapes.Released, body=ReleaseBody)
+_RELEASE = Description("Release held messages", shapes.Released, body=ReleaseBody)
 
 
 class HeldRoutes:
     """The routes of held messages.
 
     Args:
-        broker: does what they say.
-        callers: finds out who calls.
+        broker: lists and releases them.
+        callers: identifies the caller.
     """
 
     def __init__(self, broker: Broker, callers: Callers) -> None:
@@ -39,7 +39,7 @@ class HeldRoutes:
         self._callers = callers
 
     def routes(self) -> Iterable[Route]:
-        """Return them."""
+        """Return the routes."""
         return (
             Route("GET", "/v1/held", self._list, _HELD, is_local=True),
             Route("POST", "/v1/held/release", self._release, _RELEASE, is_local=True),
@@ -50,7 +50,7 @@ class HeldRoutes:
 
     async def _release(self, request: Request) -> Response:
         if (await self._callers.identify(request.scope, register=False)).is_bound:
-            raise Forbidden("Only a user lets held messages through, not a session.")
+            raise Forbidden("Only a user may release held messages, not a session.")
         if is_local_socket(request.scope):
             await self._callers.check_person(request.scope)
         name = request.json().get("name")

@@ -1,11 +1,11 @@
-"""The REST routes that tell what was sent and got, and what became of it."""
+"""The REST routes of history, and of what became of a message."""
 
 import math
 from collections.abc import Iterable
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from claude_mailbox.daemon.delivery.broker import Broker
-from claude_mailbox.daemon.delivery.receipts import DELIVERED, REPLIED
+from claude_mailbox.daemon.delivery.leasing.receipts import DELIVERED, REPLIED
 from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.input.callers import Callers
 from claude_mailbox.daemon.edge.input.request import Request
@@ -73,8 +73,8 @@ class HistoryRoutes:
     """The routes of history.
 
     Args:
-        broker: does what they say.
-        callers: finds out who calls.
+        broker: has the history.
+        callers: identifies the caller.
     """
 
     def __init__(self, broker: Broker, callers: Callers) -> None:
@@ -82,7 +82,7 @@ class HistoryRoutes:
         self._callers = callers
 
     def routes(self) -> Iterable[Route | MailRoute]:
-        """Return them."""
+        """Return the routes."""
         return (
             MailRoute("GET", "/v1/message", self._message, _MESSAGE),
             Route("GET", "/v1/history", self._history, _HISTORY),

@@ -1,4 +1,4 @@
-"""The REST routes of mail: send, look, take, and say what became of what was taken."""
+"""The REST routes of mail: send, peek, check, watch, and end or extend leases."""
 
 import math
 from collections.abc import Iterable
@@ -67,7 +67,7 @@ class SendQuery(TypedDict):
 
 
 class SendBody(TypedDict):
-    """A message to send; a request that is repeated with its key stores it once."""
+    """A message to send; repeated with the same key, it is stored once."""
 
     to: NotRequired[shapes.Recipients | shapes.Digits]
     body: Annotated[str, Keywords(minLength=1)] | shapes.Whole
@@ -85,14 +85,14 @@ class SendBody(TypedDict):
 
 
 class PeekQuery(TypedDict):
-    """Whose mail is counted; with ``bodies`` it is shown, to its owner alone."""
+    """The mailbox to count mail in; with ``bodies`` its owner sees the messages, too."""
 
     name: shapes.GivenName
     bodies: NotRequired[bool]
 
 
 class CheckQuery(TypedDict):
-    """Whose mail is taken, and how much of it."""
+    """The mailbox to take mail from, and how much."""
 
     name: shapes.GivenName
     limit: NotRequired[Annotated[float, Keywords(minimum=1, default=CHECK_LIMIT)]]
@@ -101,7 +101,7 @@ class CheckQuery(TypedDict):
 
 
 class WatchQuery(TypedDict):
-    """Whose mail is waited for."""
+    """The mailbox to watch, and for how long."""
 
     name: shapes.GivenName
     timeout: NotRequired[Timeout]
@@ -109,13 +109,13 @@ class WatchQuery(TypedDict):
 
 
 class LeasesBody(TypedDict):
-    """Leases, by their tokens."""
+    """Tokens of leases."""
 
     leases: Tokens
 
 
 class ExtendBody(LeasesBody):
-    """Leases, and how long they last from now on."""
+    """Tokens of leases, and how long they last from now on."""
 
     seconds: NotRequired[
         Annotated[Seconds, Keywords(default=LEASE_DEFAULT)] | shapes.SecondsText | None
@@ -174,13 +174,13 @@ _WATCH = Description(
 )
 _ACK, _RELEASE = (
     Description(what, shapes.LeaseOutcome, identity="required", body=LeasesBody)
-    for what in ("Confirm leased messages", "Put leased messages back to their places")
+    for what in ("Confirm leased messages", "Put leased messages back in their places")
 )
 _EXTEND = Description(
     "Let leases last longer", shapes.LeaseOutcome, identity="required", body=ExtendBody
 )
 
-# What a send has that is nothing but a message.
+# The fields of a plain message.
 _PLAIN = frozenset({"to", "body"})
 
 
@@ -188,8 +188,8 @@ class MailRoutes:
     """The routes of mail.
 
     Args:
-        broker: does what they say.
-        callers: finds out who calls.
+        broker: sends and delivers mail.
+        callers: identifies the caller.
     """
 
     def __init__(self, broker: Broker, callers: Callers) -> None:
@@ -197,7 +197,7 @@ class MailRoutes:
         self._callers = callers
 
     def routes(self) -> Iterable[Route | MailRoute]:
-        """Return them."""
+        """Return the routes."""
         return (
             Route("POST", "/v1/send", self._send, _SEND, self._ask),
             Route("GET", "/v1/peek", self._peek, _PEEK),
@@ -212,7 +212,7 @@ class MailRoutes:
         return Response(await send(self._broker, await self._draft(request)))
 
     async def _ask(self, request: Request, custody: Custody) -> Response:
-        """Send with a query: ``wait=`` for the answer, perhaps with a ``lease=``."""
+        """Send with a query string: ``wait=`` waits for the answer, with ``lease=`` leases it."""
         draft = await self._draft(request)
         if not request.has("wait"):
             return Response(await send(self._broker, draft))
@@ -228,7 +228,7 @@ class MailRoutes:
         )
 
     async def _draft(self, request: Request) -> Draft:
-        # The send registers its sender itself.
+        # Not registered here: the send itself registers its sender.
         sender = (await self._callers.identify(request.scope, register=False)).required()
         content = request.json()
         to = given.text(content, "to")
@@ -320,6 +320,6 @@ class MailRoutes:
 
 
 def lease_asked_for(request: Request, custody: Custody) -> bool:
-    """Return whether the request asks for an explicit lease, and tell *custody* for how long."""
+    """Set the explicit lease of *custody* from ``lease=``; return whether there is one."""
     custody.lease_seconds = request.number("lease", 0.0, *LEASE_RANGE) or None
     return custody.lease_seconds is not None

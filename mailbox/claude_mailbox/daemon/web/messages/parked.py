@@ -15,7 +15,7 @@ from claude_mailbox.model.names import check_name
 
 
 class ParkedQuery(TypedDict):
-    """Whose messages are wanted, if not all."""
+    """Only messages that this mailbox sent or is to get."""
 
     name: NotRequired[shapes.NameOrNothing]
 
@@ -31,7 +31,7 @@ _LIST = Description(
 )
 _RETRY, _DROP = (
     Description(what, shapes.Parked, body=ParkedBody)
-    for what in ("Let parked messages wait again", "Delete parked messages")
+    for what in ("Make parked messages wait again", "Delete parked messages")
 )
 
 
@@ -39,14 +39,14 @@ class ParkedRoutes:
     """The routes.
 
     Args:
-        parking: does what they say.
+        parking: lists, retries and drops messages.
     """
 
     def __init__(self, parking: Parking) -> None:
         self._parking = parking
 
     def routes(self) -> Iterable[Route]:
-        """Return them."""
+        """Return the routes."""
         return (
             Route("GET", "/v1/parked", self._list, _LIST, is_local=True),
             Route("POST", "/v1/parked/retry", self._retry, _RETRY, is_local=True),

@@ -1,4 +1,4 @@
-"""The REST routes of groups, and of what mailboxes say of themselves."""
+"""The REST routes of groups, and of descriptions of mailboxes."""
 
 from collections.abc import Iterable
 from typing import Annotated, TypedDict
@@ -21,7 +21,7 @@ class GroupBody(TypedDict):
 
 
 class DescribeBody(TypedDict):
-    """What a mailbox says of itself; an empty text is nothing."""
+    """The description of a mailbox; an empty text removes it."""
 
     text: Annotated[shapes.Line, Keywords(maxLength=DESCRIPTION_LIMIT)]
 
@@ -43,8 +43,8 @@ class GroupRoutes:
     """The routes of groups.
 
     Args:
-        broker: does what they say.
-        callers: finds out who calls.
+        broker: has the groups.
+        callers: identifies the caller.
     """
 
     def __init__(self, broker: Broker, callers: Callers) -> None:
@@ -52,7 +52,7 @@ class GroupRoutes:
         self._callers = callers
 
     def routes(self) -> Iterable[Route]:
-        """Return them."""
+        """Return the routes."""
         return (
             Route("GET", "/v1/groups", self._list, _GROUPS),
             Route("POST", "/v1/groups/join", self._join, _JOIN),

@@ -1,4 +1,4 @@
-"""The REST routes of mailboxes, and the daemon's own health."""
+"""The REST routes of mailboxes, and ``/health``."""
 
 from collections.abc import Callable, Iterable
 from typing import NotRequired, TypedDict
@@ -18,7 +18,7 @@ from claude_mailbox.refusals import NotFound, TargetExists
 
 
 class ListQuery(TypedDict):
-    """With ``true``, mailboxes that have been idle for long are listed, too."""
+    """With ``true``, also list mailboxes that have been idle for long."""
 
     all: NotRequired[bool]
 
@@ -59,9 +59,9 @@ class MailboxRoutes:
     """The routes of mailboxes.
 
     Args:
-        broker: does what they say.
-        callers: finds out who calls.
-        health: returns what ``/health`` tells.
+        broker: lists, renames and deletes them.
+        callers: identifies the caller.
+        health: returns the answer to ``/health``.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class MailboxRoutes:
         self._health = health
 
     def routes(self) -> Iterable[Route]:
-        """Return them."""
+        """Return the routes."""
         return (
             Route("GET", "/health", self._tell_health, _HEALTH),
             Route("GET", "/v1/list", self._list, _LIST),

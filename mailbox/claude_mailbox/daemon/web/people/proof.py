@@ -1,4 +1,4 @@
-"""The REST routes by which hooks tell what a session does, and what of its mail has arrived."""
+"""The REST routes with which hooks report what a session does, and what mail its model has."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, NotRequired, TypedDict
@@ -43,7 +43,7 @@ class EventBody(TypedDict):
 
 
 class ShownBody(TypedDict):
-    """What a session was shown."""
+    """Messages that a session was shown."""
 
     sessionId: Text
     leases: Tokens
@@ -54,24 +54,24 @@ class ShownBody(TypedDict):
 
 
 class ProofBody(TypedDict):
-    """What of it has arrived, and what has not."""
+    """Messages that have arrived, and messages that are lost."""
 
     sessionId: Text
     arrived: Tokens
     lost: Tokens
 
 
-_EVENT = Description("Tell what happens in a session", shapes.Unproved, body=EventBody)
-_SHOWN = Description("Tell what a session was shown", shapes.LeaseOutcome, body=ShownBody)
-_PROOF = Description("Tell what of it has arrived", shapes.ProofOutcome, body=ProofBody)
+_EVENT = Description("Report what happens in a session", shapes.Unproved, body=EventBody)
+_SHOWN = Description("Report what a session was shown", shapes.LeaseOutcome, body=ShownBody)
+_PROOF = Description("Report which of it has arrived", shapes.ProofOutcome, body=ProofBody)
 
 
 class ProofRoutes:
-    """The routes.
+    """The routes of session events and proof of arrival.
 
     Args:
-        proofs: does what they say.
-        callers: knows who may speak for a session.
+        proofs: keeps unproved messages.
+        callers: checks who may speak for a session.
     """
 
     def __init__(self, proofs: Proofs, callers: Callers) -> None:
@@ -79,7 +79,7 @@ class ProofRoutes:
         self._callers = callers
 
     def routes(self) -> Iterable[Route]:
-        """Return them."""
+        """Return the routes."""
         return (
             Route("POST", "/v1/session/event", self._event, _EVENT),
             Route("POST", "/v1/session/shown", self._shown, _SHOWN),

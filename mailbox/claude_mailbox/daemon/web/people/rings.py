@@ -1,8 +1,7 @@
-"""``GET /v1/session/rings``: tells a session's machine when to ring it, where that is not ours.
+"""``GET /v1/session/rings``: tells another machine when to ring a session there.
 
-The stream is lines: an empty one now and then, and ``{"ring":true}`` whenever mail waits for the
-session and it is to be woken. It hands out no mail. While it is open the session counts as one that
-is woken by mail.
+The stream has a line ``{"ring":true}`` whenever the session is to be woken, and an empty line as a
+heartbeat. It delivers no mail. While it is open, the session counts as one that mail wakes.
 """
 
 from collections.abc import Iterable
@@ -11,7 +10,7 @@ from typing import TypedDict
 
 import trio
 
-from claude_mailbox.daemon.delivery.sessions.doorbell import RingListener
+from claude_mailbox.daemon.delivery.bells.doorbell import RingListener
 from claude_mailbox.daemon.delivery.sessions.registry import Sessions
 from claude_mailbox.daemon.edge.description import Description
 from claude_mailbox.daemon.edge.input.callers import Callers, UnknownSession
@@ -45,8 +44,8 @@ class RingRoutes:
     """The route.
 
     Args:
-        sessions: knows when to ring.
-        callers: knows who may speak for a session.
+        sessions: rings them.
+        callers: checks who may speak for a session.
     """
 
     def __init__(self, sessions: Sessions, callers: Callers) -> None:
@@ -54,7 +53,7 @@ class RingRoutes:
         self._callers = callers
 
     def routes(self) -> Iterable[MailRoute]:
-        """Return it."""
+        """Return the route."""
         return (MailRoute("GET", "/v1/session/rings", self._rings, _RINGS),)
 
     async def _rings(self, request: Request, custody: Custody) -> App:

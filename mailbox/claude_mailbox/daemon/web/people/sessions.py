@@ -25,7 +25,7 @@ from claude_mailbox.errors import InvalidName
 from claude_mailbox.model.names import USER, check_name, check_new_name, is_reserved
 from claude_mailbox.model.sessions import Start
 
-# As long as a mailbox may be idle, and as many as there may be, by the usual configuration.
+# The defaults of `deleteAfterMinutes` and `maxMailboxes`.
 _MINUTES_LIMIT = 10_080
 _PEERS_LIMIT = 10_000
 
@@ -36,7 +36,7 @@ _MaxPeers = Annotated[float | None, Keywords(minimum=0, maximum=_PEERS_LIMIT, de
 
 
 class StartBody(TypedDict):
-    """A session that starts, resumes or goes on."""
+    """A session that starts or is resumed."""
 
     sessionId: Text
     name: shapes.NewName
@@ -48,7 +48,7 @@ class StartBody(TypedDict):
 
 
 class EndBody(TypedDict):
-    """A session that is over."""
+    """A session that ends."""
 
     sessionId: Text
     reason: NotRequired[OptionalText]
@@ -73,7 +73,7 @@ _START = Description(
 )
 _END = Description("End a session", shapes.Farewell, body=EndBody)
 _SUBAGENT_CALL = Description(
-    "Tell which tool call a subagent makes", shapes.SubagentCall, body=SubagentCallBody
+    "Report a tool call of a subagent", shapes.SubagentCall, body=SubagentCallBody
 )
 _FIND = Description(
     "Find the mailbox of a session",
@@ -87,9 +87,9 @@ class SessionRoutes:
     """The routes of sessions.
 
     Args:
-        sessions: does what they say.
-        subagents: is told of the calls that subagents make.
-        callers: knows who may speak for a session.
+        sessions: starts, ends and finds them.
+        subagents: remembers the calls of subagents.
+        callers: checks who may speak for a session.
         user: name of the mailbox of the person at this machine.
     """
 
@@ -102,7 +102,7 @@ class SessionRoutes:
         self._user = user
 
     def routes(self) -> Iterable[Route]:
-        """Return them."""
+        """Return the routes."""
         return (
             Route("POST", "/v1/session", self._start, _START),
             Route("POST", "/v1/session/end", self._end, _END),
@@ -171,7 +171,7 @@ class SessionRoutes:
         return Response({"sessionId": session_id, "name": name})
 
     def _wish(self, value: object) -> str:
-        """Return the name that a session would like to have; a project may be called as we are."""
+        """Return the name that a session asks for; a reserved prefix, from its project, is removed."""
         name = check_name(value)
         if is_reserved(name):
             name = name[len("claude-") :] or name

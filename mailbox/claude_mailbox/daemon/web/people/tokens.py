@@ -1,4 +1,4 @@
-"""The REST routes of tokens, which only the Unix socket has."""
+"""The REST routes of tokens, which answer only on the Unix socket."""
 
 import math
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ _Pattern = Annotated[str, Keywords(minLength=1)]
 
 
 class CreateBody(TypedDict):
-    """For which mailboxes, and for how many days."""
+    """The mailboxes of the token's owner, and for how many days it is valid."""
 
     mailboxes: Annotated[list[_Pattern], Keywords(minItems=1, maxItems=PATTERNS_LIMIT)]
     days: NotRequired[Annotated[float, Keywords(exclusiveMinimum=0, maximum=DAYS_LIMIT)]]
@@ -48,14 +48,14 @@ class TokenRoutes:
     """The routes of tokens.
 
     Args:
-        tokens: does what they say.
+        tokens: makes, lists and revokes them.
     """
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
     def routes(self) -> Iterable[Route]:
-        """Return them."""
+        """Return the routes."""
         return (
             Route("POST", "/v1/tokens", self._create, _CREATE),
             Route("GET", "/v1/tokens", self._list, _LIST),
@@ -86,7 +86,7 @@ class TokenRoutes:
 
 
 def _check_way(request: Request) -> None:
-    """Check that the request came by the Unix socket, which only its owner can reach.
+    """Check that the request came over the Unix socket, which only its owner can reach.
 
     Raises:
         Forbidden: if it came by TCP.

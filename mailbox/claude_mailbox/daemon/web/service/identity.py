@@ -1,4 +1,4 @@
-"""The REST route by which the daemon proves to clients on TCP that it is that of their home."""
+"""The REST route with which the daemon proves to clients on TCP that it has their home folder."""
 
 from collections.abc import Callable, Iterable
 from typing import Annotated, TypedDict
@@ -14,7 +14,7 @@ _NONCE_LIMIT = 200
 
 
 class IdentityQuery(TypedDict):
-    """Letters and digits that nobody has used before."""
+    """Random letters and digits."""
 
     nonce: Annotated[str, Keywords(minLength=16, maxLength=_NONCE_LIMIT, pattern="^[0-9A-Za-z]+$")]
 
@@ -35,7 +35,7 @@ class IdentityRoutes:
         self._prove = prove
 
     def routes(self) -> Iterable[Route]:
-        """Return it."""
+        """Return the route."""
         return (Route("GET", "/v1/identity", self._identify, _IDENTITY, is_local=True),)
 
     async def _identify(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""``GET /metrics``: how the daemon does, in the text format of Prometheus. No names, no bodies."""
+"""``GET /metrics``: figures of the daemon in Prometheus' text format, without names and bodies."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -20,8 +20,8 @@ class MetricsRoutes:
     """The route.
 
     Args:
-        ledger: knows what there is, and how long its commits take.
-        waiters: returns how many wait for mail.
+        ledger: counts messages, and how long its commits take.
+        waiters: returns how many waiters there are.
     """
 
     def __init__(self, ledger: Ledger, waiters: Callable[[], int]) -> None:
@@ -29,11 +29,11 @@ class MetricsRoutes:
         self._waiters = waiters
 
     def routes(self) -> Iterable[Route]:
-        """Return it."""
+        """Return the route."""
         return (Route("GET", "/metrics", self._tell, _METRICS),)
 
     async def _tell(self, request: Request) -> Response:
-        # Imported here: it takes longer than the start of the daemon may be delayed.
+        # Imported here because it would delay the daemon's start.
         from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
         from prometheus_client.exposition import generate_latest
 
@@ -50,7 +50,7 @@ class MetricsRoutes:
 
 
 class _Families:
-    """What Prometheus collects; made anew for each answer."""
+    """A collector for one answer."""
 
     def __init__(self, totals: Totals, ledger: Ledger, waiters: int) -> None:
         self._totals = totals

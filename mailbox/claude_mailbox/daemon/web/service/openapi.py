@@ -30,12 +30,12 @@ _ABOUT = (
     " instead. Every error has a sentence that says what to do, and a stable reason."
 )
 _PLAIN: Mapping[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
-# What the guard, the parser and the store may answer to any request.
+# Errors of the guard, the parser and the store, which any request may get.
 _ALWAYS: tuple[type[MailboxError], ...] = (BadRequest, Forbidden, Unavailable)
 _WITH_BODY: tuple[type[MailboxError], ...] = (RequestTimeout, TooLarge, WrongContentType)
-# An unknown session, and a mailbox more than there may be.
+# For an unknown session, and one mailbox too many.
 _WITH_IDENTITY: tuple[type[MailboxError], ...] = (NotFound, QuotaFull)
-# The client may go away, or the request's head be too large, before there is any route.
+# The parser's answer, before there is a route.
 _HEAD_TOO_LARGE = 431
 
 Schema = dict[str, Any]
@@ -45,7 +45,7 @@ class OpenApiRoutes:
     """The route of the document.
 
     Args:
-        routes: what the document tells of.
+        routes: what the document describes.
     """
 
     def __init__(self, routes: Iterable[Route | MailRoute]) -> None:
@@ -53,7 +53,7 @@ class OpenApiRoutes:
         self._answer: Response | None = None
 
     def routes(self) -> Iterable[Route]:
-        """Return it."""
+        """Return the route."""
         about = Description("This document", dict[str, object])
         return (Route("GET", PATH, self._tell, about),)
 
@@ -64,7 +64,7 @@ class OpenApiRoutes:
 
 
 def document(routes: Iterable[Route | MailRoute]) -> Schema:
-    """Return the document; routes that have no description are those of other protocols."""
+    """Return the document. Routes without a description are not REST, and left out."""
     components: dict[str, Schema] = {}
     paths: dict[str, Schema] = {}
     for route in routes:
@@ -119,7 +119,7 @@ def _parameters(query: type | None, components: dict[str, Schema]) -> list[Schem
                 "name": name,
                 "in": "query",
                 "required": is_required,
-                # A text that is empty says nothing; a number cannot be.
+                # An empty text is like no parameter; a number cannot be empty.
                 "allowEmptyValue": not is_required and schema.get("type") == "string",
                 "schema": schema,
             }
@@ -150,10 +150,10 @@ def _responses(about: Description, components: dict[str, Schema]) -> Schema:
 
 
 def schema_of(kind: Any, components: dict[str, Schema]) -> Schema:
-    """Return the JSON Schema of a type, and put those of its `TypedDict` classes into *components*.
+    """Return the JSON Schema of a type, and add those of its `TypedDict` classes to *components*.
 
     Raises:
-        TypeError: if it is a type that JSON does not have.
+        TypeError: if the type has no JSON Schema.
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if is_typeddict(kind):
@@ -181,7 +181,7 @@ def schema_of(kind: Any, components: dict[str, Schema]) -> Schema:
 
 
 def _union(schemas: list[Schema]) -> Schema:
-    """Return the schema of what may be null, or another of several types."""
+    """Return the schema of a union, such as a type that may be null."""
     if len(schemas) == 2 and schemas[1] == {"type": "null"} and "type" in schemas[0]:
         nullable = {**schemas[0], "type": [schemas[0]["type"], "null"]}
         if "enum" in nullable:

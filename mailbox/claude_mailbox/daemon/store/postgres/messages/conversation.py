@@ -1,7 +1,7 @@
-"""SQL of threads, questions, notices, delays and times to live, and of what is parked.
+"""SQL of threads, questions, notices, delays, times to live and parked messages.
 
-All that waits for a time is found by partial indexes, which have no rows of plain messages. Every
-daemon looks for it; each such thing happens once, on the first that finds it.
+Whatever waits for a time is found by partial indexes, which have no rows of plain messages. Every
+daemon looks; the first that finds something does it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ from claude_mailbox.model.mail import Delivery
 
 # Notices come from no mailbox.
 _DAEMON_ID = 0
-# How soon to look again for a message whose time ran out while somebody held it.
+# When to look again for a message whose time to live ended while it was leased.
 _AGAIN_MILLISECONDS = 5000
 
 _IS_OPEN = "answer_by IS NOT NULL AND outcome IS NULL"
@@ -115,7 +115,7 @@ class PostgresConversation(ConversationStore):
         return None
 
     def open_questions(self) -> Sequence[OpenQuestion]:
-        # Those that another daemon is about to close are left to it.
+        # Another daemon is about to close the locked ones.
         rows = self._connection.execute(
             f"SELECT id, {_RECIPIENT}, recipient_id, sent_at, answer_by, delivered_at,"
             " EXISTS (SELECT 1 FROM mailbox WHERE mailbox.id = recipient_id)"
@@ -136,14 +136,14 @@ class PostgresConversation(ConversationStore):
         seen_at: int | None,
         is_there: bool,
     ) -> OpenQuestion:
-        # The session that lives, else the one that ended last.
+        # The running session, else the one that ended last.
         session: Any = self._connection.execute(
             "SELECT id, state, state_since, ended_at FROM session WHERE mailbox_id = %s"
             " ORDER BY ended_at IS NULL DESC, seen_at DESC LIMIT 1",
             (asked_id,),
         ).fetchone()
         session_id, state, since, ended_at = session or (None, None, None, None)
-        # Whether clients on other machines live cannot be seen from here.
+        # Only keys of clients on this machine: whether others run is unknown here.
         clients = self._connection.execute(
             "SELECT key FROM client WHERE session_id = %s AND daemon_id = %s",
             (session_id, self._daemon_id),
@@ -293,7 +293,7 @@ class PostgresConversation(ConversationStore):
             ).fetchone()
             if row is None:
                 continue
-            # It may have been deleted meanwhile, and its counts with it.
+            # The mailbox may have been deleted meanwhile, and its counts with it.
             recipient_id, recipient, _ = self._mailboxes.find_or_make(
                 row[0], now, seen=False, locked=True
             )

@@ -1,8 +1,8 @@
-"""SQL of history: what a mailbox sent and got, what became of it, and the search by words.
+"""SQL of history: what a mailbox sent and got, what became of it, and full-text search.
 
-Each message has a vector of its words and of the two mailboxes that exchanged it, so that the index
-finds the messages of one mailbox that have the words. Messages are indexed some time after they
-were sent, newest first; `unindexed` has those that are not yet. Several daemons may do it at once.
+Each message has a vector of its words and its two mailboxes, so that the index finds the messages of
+one mailbox that match the words. Messages are indexed some time after they were sent, newest first;
+`unindexed` has those that are not indexed yet. Several daemons may index at once.
 """
 
 from collections.abc import Iterable
@@ -38,11 +38,11 @@ _STATES = {
 }
 LAST_MESSAGE = 2**63 - 1
 
-# What one job of the ledger indexes: some milliseconds of work, or a single large message.
+# What one job indexes, which takes some milliseconds; or a single large message.
 _INDEX_MESSAGES = 100
 _INDEX_BYTES = 64 * 1024
 
-# To its receiver: its sender sees it.
+# Hidden from the receiver, not from the sender.
 _IS_HIDDEN = f"state IN ({DELAYED}, {HELD})"
 _IS_RELATED = (
     "(%(thread)s::bigint IS NULL OR thread = %(thread)s OR id = %(thread)s)"
@@ -113,7 +113,7 @@ class PostgresHistory(HistoryStore):
         if query.before is not None:
             high = min(high, query.before - 1)
         if query.thread is not None:
-            # Nothing in a thread is older than its first message.
+            # A thread is named by its first message, so nothing in it is older.
             low = query.thread
         wanted = query.limit + 1
         if query.words is None and (query.thread is not None or query.group is not None):
@@ -178,7 +178,7 @@ class PostgresHistory(HistoryStore):
     def _search(
         self, words: str | None, mailbox_id: int, query: HistoryQuery, low: int, high: int
     ) -> Iterable[int]:
-        """Return the numbers of messages that have the words, newest first."""
+        """Return the numbers of messages that match the words, newest first."""
         if words is None or low > high:
             return []
         rows = self._connection.execute(
@@ -198,7 +198,7 @@ class PostgresHistory(HistoryStore):
         return [number for (number,) in rows]
 
     def _page(self, numbers: Iterable[int], query: HistoryQuery) -> HistoryPage:
-        """Return as many of the messages as are wanted and fit."""
+        """Return these messages, within the limits of *query*."""
         entries: list[HistoryEntry] = []
         room = query.max_characters
         for number in numbers:
@@ -246,7 +246,7 @@ class PostgresHistory(HistoryStore):
         return last
 
     def index(self) -> bool:
-        # What another daemon indexes at this moment is left to it.
+        # Another daemon is indexing the locked ones.
         sizes = self._connection.execute(
             "SELECT message_id, octet_length(text) FROM unindexed JOIN body USING (message_id)"
             f" ORDER BY message_id DESC LIMIT {_INDEX_MESSAGES} FOR UPDATE OF unindexed SKIP LOCKED"
@@ -278,7 +278,7 @@ class PostgresHistory(HistoryStore):
         return self.last_unindexed() > 0
 
     def last_unindexed(self) -> int:
-        """Return the newest of the messages that are not indexed; 0 if all are."""
+        """Return the number of the newest message that is not indexed, or 0."""
         row = self._connection.execute(
             "SELECT coalesce(max(message_id), 0) FROM unindexed"
         ).fetchone()

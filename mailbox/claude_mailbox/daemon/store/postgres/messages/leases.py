@@ -1,10 +1,10 @@
-"""SQL of leases: hand messages out, and take word of what became of them.
+"""SQL of leases: claims, settlements, releases and extensions.
 
-A lease is named by a token, ``<message>-<nonce>``: so it is found by the message's number. A daemon
-that was frozen while its leases went to others has old nonces, and settles nothing with them.
+The token of a lease is ``<message>-<nonce>``. A daemon
+that was frozen while its leases were released has old nonces, and cannot settle anything with them.
 
-``delivered_by`` is written by the claim, because whoever settles does not know the way by which
-the message went. It counts once the message is delivered.
+``delivered_by`` is written by the claim, because a settlement does not know how the message was
+delivered. It is valid once the message is delivered.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ from claude_mailbox.model.mail import Claim, Delivery, LeaseOutcome, parse_token
 _CLAIM = f"SELECT * FROM claim_messages({', '.join(['%s'] * 12)})"
 _SETTLE = "SELECT * FROM settle_messages(%s, %s, %s, %s, %s)"
 _PUT_BACK = f"state = {WAITING}, lease = NULL, lease_until = NULL, holder = NULL"
-# Those of the leases in question that are there; with a mailbox, only on messages to it.
+# The given leases that exist; with a mailbox, only those on messages to it.
 _HELD = (
     " FROM unnest(%(numbers)s::bigint[], %(nonces)s::text[]) AS token (number, nonce)"
     " WHERE id = number AND lease = nonce AND (%(mailbox)s::text IS NULL OR recipient_id ="
@@ -112,7 +112,7 @@ class PostgresLeases(LeaseStore):
     def release(
         self, tokens: Iterable[str], mailbox: str | None = None
     ) -> tuple[LeaseOutcome, Sequence[str]]:
-        # A crash of the server must not bring a lease back of which the daemon knows no more.
+        # After a crash of the server there must be no lease that the daemon has forgotten.
         self._connection.execute("SET LOCAL synchronous_commit = on")
         statement = f"UPDATE message SET {_PUT_BACK}{_HELD} AND state = {LEASED}{_RETURNING}"
         outcome, mailboxes = self._change(statement, tokens, mailbox, ends=True)
@@ -136,9 +136,9 @@ class PostgresLeases(LeaseStore):
         ends: bool = False,
         **values: object,
     ) -> tuple[LeaseOutcome, set[int]]:
-        """Change leases; return which were held, and the ids of their mailboxes.
+        """Change leases; return those that existed, and the ids of their mailboxes.
 
-        Those that this ends are held but once, should a token be given twice.
+        A token that is given twice counts once if this ends its lease.
         """
         tokens = list(tokens)
         leases = [parse_token(token) for token in tokens]
@@ -159,11 +159,11 @@ class PostgresLeases(LeaseStore):
         return self._put_back(f"state = {LEASED} AND lease_until <= %s", now)
 
     def give_up(self, nonces: Sequence[str]) -> None:
-        """Put messages back of whose leases nobody may have heard."""
+        """Release leases that nobody holds."""
         self._put_back(f"state = {LEASED} AND lease = ANY(%s)", list(nonces))
 
     def give_up_abandoned(self) -> Sequence[str]:
-        """Put messages back that daemons held which are gone; return the mailboxes that got some."""
+        """Release the connection-bound leases of dead daemons; return their mailboxes."""
         return self._put_back(
             f"state = {LEASED} AND lease_until IS NULL AND holder <> %s"
             " AND NOT EXISTS (SELECT 1 FROM daemon WHERE daemon.id = holder)",
@@ -171,7 +171,7 @@ class PostgresLeases(LeaseStore):
         )
 
     def _put_back(self, condition: str, value: object) -> Sequence[str]:
-        """Put the messages back that meet the condition; return the mailboxes that got some."""
+        """Release the leases that meet the condition; return their mailboxes."""
         rows = self._connection.execute(
             f"SELECT DISTINCT recipient_id FROM message WHERE {condition}", (value,)
         ).fetchall()

@@ -1,4 +1,4 @@
-"""SQL of sending, and of looking at what waits."""
+"""SQL of sending and peeking."""
 
 from claude_mailbox.daemon.store.envelopes import URGENCY_NUMBERS
 from claude_mailbox.daemon.store.operations.mail import LookUpPresence, MailStore
@@ -41,7 +41,7 @@ class PostgresMail(MailStore):
         max_pending: int = 100_000,
         presence: LookUpPresence = lambda name: (None, False),
     ) -> Receipt:
-        # Nearly always both names are present ones, and nothing speaks against it.
+        # The usual case: both names are present ones, and the message is accepted.
         stored = self._store(draft, draft.sender, draft.to, now, thread, max_pending, presence)
         if stored is not None:
             return stored
@@ -72,7 +72,7 @@ class PostgresMail(MailStore):
         max_pending: int,
         presence: LookUpPresence,
     ) -> Receipt | None:
-        """Store a message, and its key, unless something speaks against it."""
+        """Store a message and its key in one round trip; None if that is not possible."""
         seen_at, watching = presence(recipient)
         forwarded_from = draft.to if recipient != draft.to else None
         has_key = draft.key is not None
@@ -120,7 +120,7 @@ class PostgresMail(MailStore):
         )
 
     def _first(self, sender: str, draft: Draft, now: int) -> Receipt | None:
-        """Return what the first send with this key got, or None if there was none."""
+        """Return the receipt of the first send with this key, or None."""
         if draft.key is None:
             return None
         found = self._keys.find(sender, draft.key, now)
@@ -134,7 +134,7 @@ class PostgresMail(MailStore):
         return first
 
     def _is_recipient(self, name: str, receipt: Receipt) -> bool:
-        """Say whether *name* was given then, or stands for the same mailbox now."""
+        """Return whether *name* was the receipt's recipient, or is the same mailbox now."""
         if name in (receipt.forwarded_from, receipt.recipient):
             return True
         found = self._mailboxes.find(name)

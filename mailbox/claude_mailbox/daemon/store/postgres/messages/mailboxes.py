@@ -30,18 +30,18 @@ class PostgresMailboxes(MailboxStore):
         self._daemon_id = daemon_id
 
     def find(self, name: str) -> tuple[int, str] | None:
-        """Return id and present name of the mailbox that *name* stands for, or None."""
+        """Return the id and present name of the mailbox that has, or had, *name*; or None."""
         row = self._row(name, locked=False)
         return None if row is None else row[:2]
 
     def _row(self, name: str, *, locked: bool) -> Row | None:
-        """Return also when its owner was seen last, as far as that is written down."""
+        """Return also when it was last used, as far as that is written."""
         if locked:
             row = self._locks.by_name(name)
             if row is not None:
                 return row
             present = self._owner_of_alias(name)
-            # It may have got another name again before we had the lock.
+            # It may have been renamed again before we had the lock.
             return None if present is None else self._row(present, locked=True)
         found = self._connection.execute(
             "SELECT id, name, last_seen_at FROM mailbox WHERE name = %s", (name,)
@@ -63,7 +63,7 @@ class PostgresMailboxes(MailboxStore):
         return None if row is None else row[0]
 
     def id_of_owner(self, name: str) -> int | None:
-        """Return the id of the mailbox that *name* stands for, or last stood for."""
+        """Return the id of the mailbox that has, or had, *name*, even if it was deleted."""
         found = self.find(name)
         if found is not None:
             return found[0]
@@ -73,17 +73,17 @@ class PostgresMailboxes(MailboxStore):
         return None if row is None else row[0]
 
     def find_or_make(self, name: str, now: int, *, seen: bool = True, locked: bool = False) -> Row:
-        """Return id, present name and last sight of the mailbox, made when there is none.
+        """Return the id, present name and time of last use of a mailbox, and make it if it is new.
 
-        With *seen* false it was only written to: nobody has used it yet. With *locked* nobody
-        else changes what waits there until the commit.
+        Without *seen* it is only sent to, and a new one counts as never used. With *locked* its row
+        is locked until the commit.
         """
         row = self._row(name, locked=locked)
         if row is None:
             check_new_name(name)
             self._check_limit()
             seen_at = now if seen else None
-            # One that was deleted comes back with its history, and so with its id.
+            # A mailbox that was deleted gets its id again, and with it its history.
             made = self._connection.execute(
                 "WITH former AS (DELETE FROM deleted_mailbox WHERE name = %(name)s"
                 " RETURNING mailbox_id)"
@@ -116,7 +116,7 @@ class PostgresMailboxes(MailboxStore):
             )
 
     def counts(self, mailbox_id: int) -> tuple[int, int]:
-        """Return how many messages wait in a mailbox, and how many pend there in all."""
+        """Return how many messages wait in a mailbox, and how many pend there."""
         row = self._connection.execute(
             "SELECT coalesce(sum(waiting), 0)::int,"
             " coalesce(sum(waiting + leased + hidden), 0)::int FROM backlog WHERE recipient_id = %s",
@@ -160,7 +160,7 @@ class PostgresMailboxes(MailboxStore):
         )
 
     def correct_times(self, now: int) -> None:
-        """The time is the server's, for all daemons: no life of one is ahead of another."""
+        """Nothing to do: all daemons use the server's clock."""
 
     def listings(
         self, caller: str | None, seen_since: int, awake: Iterable[str] = ()
@@ -222,7 +222,7 @@ class PostgresMailboxes(MailboxStore):
         pends = execute(
             "SELECT 1 FROM backlog"
             " WHERE (recipient_id = %(id)s OR sender_id = %(id)s) AND waiting + leased + hidden > 0"
-            # Whoever asks waits for an answer.
+            # An open question counts as pending, too.
             " UNION ALL SELECT 1 FROM message WHERE sender_id = %(id)s"
             " AND answer_by IS NOT NULL AND outcome IS NULL LIMIT 1",
             {"id": mailbox_id},
@@ -245,7 +245,7 @@ class PostgresMailboxes(MailboxStore):
         return True
 
     def delete_idle(self, idle_since: int, spare: Iterable[str] = ()) -> list[str]:
-        # Whether the sessions of other machines live is for their daemons to know.
+        # Only the daemon of its machine knows whether a session runs.
         rows = self._connection.execute(
             "SELECT name FROM mailbox WHERE coalesce(last_seen_at, created_at) < %s"
             " AND name <> ALL(%s) AND NOT EXISTS (SELECT 1 FROM session"

@@ -1,14 +1,14 @@
-"""Texts as PostgreSQL's full-text search takes them: split here, as SQLite's FTS5 splits them.
+"""Splits texts into words for PostgreSQL's full-text search, as SQLite's FTS5 does.
 
-A word is a run of letters and digits; case and accents do not count. PostgreSQL's own parser would
-depend on the locale of the server, and cut paths and addresses in its own way.
+A word is a run of letters and digits; case and accents are ignored. PostgreSQL's own parser depends on
+the server's locale, and splits paths and addresses differently.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable
 
-# Letters and digits of all scripts, and what lies beyond them: emoji, and characters of one's own.
+# Letters and digits of all scripts, emoji, and private-use characters.
 _WORD = re.compile(r"(?:[^\W_]|[\U0001F000-\U0010FFFF])+")
 _PART = re.compile(r'"([^"]*)"?|([^\s"]+)')
 _MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
@@ -17,7 +17,7 @@ _MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20
 _WORD_LETTERS = 500
 _LAST_POSITION = 16383
 _POSITIONS = 255
-# A vector has at most 1 MiB; of a longer text the beginning is found.
+# A vector has at most 1 MiB, so of a longer text only the beginning is indexed.
 _BYTES = 512 * 1024
 
 
@@ -30,7 +30,7 @@ def split(text: str) -> list[str]:
 
 
 def vector(text: str, sender_id: int, recipient_id: int) -> str:
-    """Return the ``tsvector`` of a message: its words with their places, and who exchanged it."""
+    """Return the ``tsvector`` of a message: its words with their positions, and its two mailboxes."""
     places: dict[str, list[int]] = {}
     size = 0
     for place, word in enumerate(split(text), 1):
@@ -45,12 +45,12 @@ def vector(text: str, sender_id: int, recipient_id: int) -> str:
 
 
 def query(words: str, mailbox_id: int, peer_id: int | None) -> str | None:
-    """Return the ``tsquery`` for what a mailbox exchanged; None if there is no word in *words*.
+    """Return the ``tsquery`` for messages of a mailbox; None if *words* has no word.
 
     Args:
-        words: text with words and "quoted phrases", all of which are wanted.
-        mailbox_id: who sent or got the messages.
-        peer_id: who was on the other side, or None for anybody.
+        words: words and "quoted phrases", all of which must match.
+        mailbox_id: the mailbox that sent or got the messages.
+        peer_id: the other mailbox, or None for any.
     """
     parts = phrases(words)
     if not parts:
@@ -64,7 +64,7 @@ def query(words: str, mailbox_id: int, peer_id: int | None) -> str | None:
 
 
 def phrases(words: str) -> list[str]:
-    """Return the parts of a ``tsquery`` for text with words and "quoted phrases"."""
+    """Return the parts of a ``tsquery`` for words and "quoted phrases"."""
     parts = [_phrase(split(phrase or word)) for phrase, word in _PART.findall(words)]
     return [part for part in parts if part]
 

@@ -1,4 +1,4 @@
-"""SQL of what mailboxes wrote to sessions lately, and of messages that are held."""
+"""SQL of recent messages to sessions, for the limits, and of held messages."""
 
 from collections.abc import Sequence
 
@@ -97,7 +97,7 @@ class PostgresExchanges(ExchangeStore):
             values,
         ).fetchall()
         execute(f"DELETE FROM exchange WHERE {_IS_OF}", values)
-        # In their order: of two replies the first answers the question.
+        # By their numbers: of two replies the first answers the question.
         rows.sort(key=lambda row: row[0])
         arrivals = [
             Arrival(number, recipient, is_quiet, reply_to)

@@ -1,7 +1,4 @@
-"""SQL of groups, and of who there is to be written to.
-
-Whoever is deleted leaves his groups.
-"""
+"""SQL of groups. A mailbox that is deleted leaves its groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -108,7 +105,7 @@ class PostgresGroups(GroupStore):
 
     def project_sessions(self) -> Sequence[ProjectSession]:
         clients: dict[str, list[str]] = {}
-        # Whether clients on other machines live cannot be seen from here.
+        # Only keys of clients on this machine: whether others run is unknown here.
         for session_id, key in self._connection.execute(
             "SELECT session_id, key FROM client WHERE daemon_id = %s", (self._daemon_id,)
         ):
@@ -134,5 +131,5 @@ class PostgresGroups(GroupStore):
 
 
 def _digest(draft: Draft) -> bytes:
-    """Return what tells a message to a group from others, also from one to a member alone."""
+    """Return a digest of a message to a group, which is not that of a message to one mailbox."""
     return digest_of(replace(draft, body=f"{draft.to}\n{draft.body}"))

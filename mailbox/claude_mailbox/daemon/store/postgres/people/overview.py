@@ -1,4 +1,4 @@
-"""SQL of what the person at this machine sees: all mailboxes, and everybody's mail."""
+"""SQL of what the person at this machine may read: all mailboxes and all mail."""
 
 from collections.abc import Iterable, Sequence
 
@@ -42,7 +42,7 @@ class PostgresOverview(OverviewStore):
             "offset": offset,
         }
         rows = self._connection.execute(
-            # Counts what waits for those alone that are on the page.
+            # Counts waiting messages only for the mailboxes on the page.
             f"SELECT {_COLUMNS} FROM (SELECT * {wanted} ORDER BY coalesce(last_seen_at, created_at)"
             " DESC, id LIMIT %(limit)s OFFSET %(offset)s) AS mailbox"
             " ORDER BY coalesce(last_seen_at, created_at) DESC, id",

@@ -1,8 +1,8 @@
 """SQL of sessions.
 
-A session keeps its row when its empty mailbox is deleted, so that it finds its name again; the
-row goes a month later. A session runs on the machine of one daemon, which alone rings it and knows
-whether its client lives.
+A session keeps its row when its empty mailbox is deleted, so that it gets the same name again. The
+row is deleted a month later. A session runs on the machine of one daemon, which alone rings it and
+knows whether its client runs.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from claude_mailbox.model.names import check_new_name
 from claude_mailbox.model.sessions import Start, Started, StatusCounts
 
 _FORGET_MILLISECONDS = 30 * 24 * 3600 * 1000
-# How many clients are remembered of a session, and how many sessions without a mailbox.
+# Most clients of a session, and most sessions without a mailbox, that are kept.
 _CLIENTS_LIMIT = 8
 _FORMER_LIMIT = 10_000
 _SUFFIX_STEP = 4
@@ -41,7 +41,7 @@ class PostgresSessions(SessionStore):
                 former = None
             if former is not None:
                 found = self._mailbox(former)
-                # Its mailbox has a new owner: should it be resumed one day, it gets another one.
+                # Its mailbox has a new owner; if it is ever resumed, it gets another one.
                 execute("DELETE FROM session WHERE id = %s", (former,))
         has_bell = session.has_bell or (
             self.has_other_client(session.session_id, session.client, is_alive)
@@ -71,7 +71,7 @@ class PostgresSessions(SessionStore):
     def _forget_clients(
         self, session_id: str, client: str, is_alive: Callable[[str], bool]
     ) -> None:
-        """Forget clients that ran the session once, if there are many; those that live go last."""
+        """Forget former clients of the session if there are many, running ones last."""
         rows = self._connection.execute(
             "SELECT key FROM client WHERE session_id = %s AND daemon_id = %s AND key <> %s",
             (session_id, self._daemon_id, client),
@@ -93,7 +93,7 @@ class PostgresSessions(SessionStore):
         )
 
     def _mailbox(self, session_id: str) -> tuple[int, str] | None:
-        """Return id and present name of a session's mailbox, or None when it has none."""
+        """Return the id and present name of a session's mailbox, or None."""
         row = self._connection.execute(
             "SELECT mailbox.id, mailbox.name FROM session"
             " JOIN mailbox ON mailbox.id = session.mailbox_id WHERE session.id = %s",
@@ -102,11 +102,11 @@ class PostgresSessions(SessionStore):
         return None if row is None else (row[0], row[1])
 
     def _free_name(self, session: Start) -> str:
-        """Return a name for a new mailbox of the session that no other session has."""
+        """Return a name for the session's mailbox that no other session has."""
         return next(name for name in self._wishes(session) if self._is_free(name))
 
     def _wishes(self, session: Start) -> Iterator[str]:
-        """Yield names: the one it had, the one it asks for, then ever longer ones."""
+        """Yield names: the one it had, the one it asks for, then longer ones without end."""
         for (name,) in self._connection.execute(
             "SELECT name FROM session WHERE id = %s AND name IS NOT NULL", (session.session_id,)
         ).fetchall():
@@ -123,13 +123,13 @@ class PostgresSessions(SessionStore):
             number += 1
 
     def _is_free(self, name: str) -> bool:
-        """Say whether the name is new, or a mailbox that no session has: mail may wait there."""
+        """Return whether the name is new, or a mailbox without a session, where mail may wait."""
         found = self._mailboxes.find(name)
         if found is None:
             try:
                 check_new_name(name)
             except InvalidName:
-                return False  # it had that name in an older version
+                return False  # older versions allowed that name
             return True
         mailbox_id, present = found
         return (
@@ -152,7 +152,7 @@ class PostgresSessions(SessionStore):
         execute = self._connection.execute
         mailbox = self.mailbox_of(session_id)
         if not hands_on:
-            # Only if it still runs this one: the news of the next session may have overtaken us.
+            # Only if it still has this session: it may have announced its next one already.
             execute(
                 "DELETE FROM client WHERE daemon_id = %s AND key = %s AND session_id = %s",
                 (self._daemon_id, client, session_id),
@@ -169,7 +169,7 @@ class PostgresSessions(SessionStore):
     def has_other_client(
         self, session_id: str, client: str | None, is_alive: Callable[[str], bool]
     ) -> bool:
-        # Those of other machines cannot be looked at.
+        # Clients on other machines cannot be checked here.
         others = self._connection.execute(
             "SELECT key FROM client WHERE session_id = %s AND daemon_id = %s"
             " AND key IS DISTINCT FROM %s::text",

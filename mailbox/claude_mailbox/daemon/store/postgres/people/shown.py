@@ -1,4 +1,4 @@
-"""SQL of what sessions do and were shown."""
+"""SQL of what sessions do, and of the messages that they were shown."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -58,7 +58,7 @@ class PostgresShown(ShownStore):
         if execute("SELECT 1 FROM session WHERE id = %s", (session_id,)).fetchone() is None:
             return LeaseOutcome([], [each.lease for each in shown])
         self._lock_mailboxes_of(each.lease for each in shown)
-        # What was taken another way needs no proof any more.
+        # Messages that were delivered in another way need no proof any more.
         execute(
             "DELETE FROM shown WHERE session_id = %s AND EXISTS"
             f" (SELECT 1 FROM message WHERE id = message_id AND state = {DELIVERED})",
@@ -121,7 +121,7 @@ class PostgresShown(ShownStore):
             ).fetchone()
             (lost if row is None else done).append(token)
             if row is not None:
-                # Whatever became of it since: the model has it.
+                # Even if it was released since: the model has it.
                 self._connection.execute(
                     f"UPDATE message SET state = {DELIVERED}, delivered_at = %s, lease = %s,"
                     " lease_until = NULL, holder = NULL, delivered_by = %s"
@@ -172,7 +172,7 @@ class PostgresShown(ShownStore):
         return [(each, has_ended, self._clients(each)) for each, has_ended in rows]
 
     def facts(self, mailbox: str | None = None) -> Mapping[str, tuple[SessionFacts, Sequence[str]]]:
-        # The last row of a mailbox counts: the session that lives, else the one that ended last.
+        # The last row of a mailbox counts: its running session, else the one that ended last.
         statement = facts_statement(mailbox)
         if self._connection.is_empty(statement):
             return {}
@@ -187,7 +187,7 @@ class PostgresShown(ShownStore):
         return found
 
     def _clients(self, session_id: str) -> list[str]:
-        """Return the keys of its clients on this machine: others cannot be looked at."""
+        """Return the keys of its clients on this machine; others cannot be checked."""
         rows = self._connection.execute(
             "SELECT key FROM client WHERE session_id = %s AND daemon_id = %s",
             (session_id, self._daemon_id),

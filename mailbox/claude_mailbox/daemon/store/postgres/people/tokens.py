@@ -1,4 +1,4 @@
-"""SQL of tokens, which are good at every daemon."""
+"""SQL of tokens, which every daemon accepts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ class PostgresTokens(TokenStore):
     def add(self, token: Token) -> None:
         self._connection.execute(
             f"INSERT INTO token ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, NULL)",
-            # No name has a line break.
+            # Names have no line breaks.
             (
                 token.id,
                 token.digest,

@@ -1,6 +1,6 @@
-"""SQL of threads, questions, notices, delays and times to live, and of what is parked.
+"""SQL of threads, questions, notices, delays, times to live and parked messages.
 
-All that waits for a time is found by partial indexes, which have no rows of plain messages.
+Whatever waits for a time is found by partial indexes, which have no rows of plain messages.
 """
 
 import secrets
@@ -36,7 +36,7 @@ from claude_mailbox.model.mail import Delivery
 
 # Notices come from no mailbox.
 _DAEMON_ID = 0
-# How soon to look again for a message whose time ran out while somebody held it.
+# When to look again for a message whose time to live ended while it was leased.
 _AGAIN_MILLISECONDS = 5000
 
 _IS_OPEN = "answer_by IS NOT NULL AND outcome IS NULL"
@@ -119,7 +119,7 @@ class SqliteConversation(ConversationStore):
         seen_at: int | None,
         is_there: int,
     ) -> OpenQuestion:
-        # The session that lives, else the one that ended last.
+        # The running session, else the one that ended last.
         session: Any = self._connection.execute(
             "SELECT id, state, state_since, ended_at FROM session WHERE mailbox_id = ?"
             " ORDER BY ended_at IS NULL DESC, seen_at DESC LIMIT 1",
@@ -263,7 +263,7 @@ class SqliteConversation(ConversationStore):
             ).get
             if row is None:
                 continue
-            # It may have been deleted meanwhile, and its counts with it.
+            # The mailbox may have been deleted meanwhile, and its counts with it.
             recipient_id, recipient, _ = self._mailboxes.recipient(row[0], now)
             self._connection.execute(
                 "INSERT OR IGNORE INTO backlog (recipient_id, sender_id) VALUES (?, ?)",

@@ -1,7 +1,6 @@
-"""SQL of history: what a mailbox sent and got, what became of it, and the search by words.
+"""SQL of history: what a mailbox sent and got, what became of it, and full-text search.
 
-What has not come into the table of who exchanged which (see indexing.py) is looked through, message
-by message.
+Messages that are not in the table of correspondence yet (see indexing.py) are read one by one.
 """
 
 import re
@@ -43,7 +42,7 @@ _STATES = {
 }
 
 _IS_HIDDEN = f"state IN ({DELAYED}, {HELD})"
-# Messages to a mailbox that it must not see yet: few, if any.
+# Messages to a mailbox that it must not see yet, which are few.
 _HIDDEN_FROM = (
     f"SELECT id FROM message INDEXED BY message_hidden WHERE {_IS_HIDDEN} AND recipient_id = :own"
 )
@@ -114,7 +113,7 @@ class SqliteHistory(HistoryStore):
         if query.before is not None:
             high = min(high, query.before - 1)
         if query.thread is not None:
-            # Nothing in a thread is older than its first message.
+            # A thread is named by its first message, so nothing in it is older.
             low = query.thread
         is_related = query.thread is not None or query.group is not None
         if query.words is None and is_related:
@@ -178,7 +177,7 @@ class SqliteHistory(HistoryStore):
             yield number
 
     def _search(self, mailbox_id: int, words: str, low: int, high: int) -> Iterable[int]:
-        """Yield the numbers of messages that have the words, newest first."""
+        """Yield the numbers of messages that match the words, newest first."""
         if low > high:
             return
         base = mailbox_id << MESSAGE_BITS
@@ -195,7 +194,7 @@ class SqliteHistory(HistoryStore):
                 yield number
 
     def _page(self, numbers: Iterable[int], query: HistoryQuery) -> HistoryPage:
-        """Return as many of the messages as are wanted and fit."""
+        """Return these messages, within the limits of *query*."""
         entries: list[HistoryEntry] = []
         room = query.max_characters
         for number in numbers:
@@ -222,7 +221,7 @@ class SqliteHistory(HistoryStore):
 
 
 def expression(words: str, peer_id: int | None) -> str:
-    """Return the words in the language of FTS5: all of them, each quoted, as it is a text."""
+    """Return an FTS5 expression that matches all of the words; each is quoted."""
     parts = [phrase or word for phrase, word in _PART.findall(words.replace("\0", " "))]
     text = " ".join(f'"{part}"' for part in parts) or '""'
     return f"text: ({text})" + (f" AND peer: p{peer_id}" if peer_id is not None else "")

@@ -1,13 +1,12 @@
-"""The index of the words in messages, and the table of who exchanged which.
+"""The full-text index, and the table of correspondence: who sent and got which message.
 
-The index has a row for the sender and one for the recipient of each message, with the mailbox in
-the upper bits of the row's number and the message in the lower ones. So the rows of one mailbox
-stand together, in the order of time, and a search reads only those, backwards, until it has
-enough: other mailboxes cost it nothing, however much mail there is. A third row stands for all
-mail.
+The index has a row for the sender and one for the recipient of each message, with the mailbox in the
+upper bits of the row's number and the message in the lower ones. So the rows of a mailbox are next to
+each other, in the order of time, and a search reads only those, from the newest back, until it has
+enough. A third row is for the search in all mail.
 
-Messages are indexed some time after they were sent, newest first; `search_gap` has those that are
-not yet. The table is filled in their order.
+Messages are indexed some time after they were sent, newest first; `search_gap` has the ranges that
+are not indexed yet. The table of correspondence is filled oldest first.
 """
 
 from typing import Any
@@ -16,17 +15,17 @@ import apsw
 
 from claude_mailbox.daemon.store.sqlite.schema import DELETED, DELIVERED, EXPIRED, NOTED
 
-# Room for a million million messages, and eight million mailboxes.
+# Enough for a million million messages and eight million mailboxes.
 MESSAGE_BITS = 40
 LAST_MESSAGE = (1 << MESSAGE_BITS) - 1
-# In the place of a mailbox in the index: it has no number 0.
+# Stands for all mail in the index; no mailbox has this number.
 ALL_MAIL = 0
-# The end of the gap that new messages come into.
+# The end of the gap at the newest messages.
 _OPEN_END = 2**63 - 1
 
-# How many messages one job notes: a millisecond of work.
+# Messages that one job notes, which takes a millisecond.
 _NOTED_MESSAGES = 500
-# What one job of the ledger indexes: two milliseconds of work, or a single large message.
+# What one job indexes, which takes two milliseconds; or a single large message.
 _INDEX_MESSAGES = 100
 _INDEX_BYTES = 64 * 1024
 
@@ -36,7 +35,7 @@ class SearchIndex:
         self._connection = connection
 
     def forget_texts(self, after: int, sent_before: int) -> int | None:
-        """Forget old texts; see `HistoryStore`."""
+        """See `HistoryStore`."""
         execute = self._connection.execute
         last = execute(
             "SELECT max(id) FROM (SELECT id FROM message WHERE id > ? AND sent_at < ?"
@@ -53,7 +52,7 @@ class SearchIndex:
             (after, last, sent_before),
         ).fetchall()
         for number, recipient_id, sender_id, text in old:
-            # The index has no texts: to take a message out, it has to be told what is in it.
+            # The index does not store texts, so it needs a message's text to remove it.
             rows = {(recipient_id, sender_id), (sender_id, recipient_id)}
             peers = [(mailbox_id, f"p{peer_id}") for mailbox_id, peer_id in rows]
             for mailbox_id, peer in [*peers, (ALL_MAIL, "")]:
@@ -77,7 +76,7 @@ class SearchIndex:
         return self.last_missing() > 0 or self._is_behind()
 
     def _note_exchanges(self) -> None:
-        """Note who exchanged the next messages that came since the last time."""
+        """Note the correspondence of the next messages."""
         execute = self._connection.execute
         above = execute(NOTED).get
         last = execute(
@@ -111,7 +110,7 @@ class SearchIndex:
             " SELECT sender_id, id, 'p' || recipient_id FROM message"
             " WHERE id BETWEEN :low AND :upto AND sender_id <> recipient_id UNION ALL"
             " SELECT :all_mail, id, '' FROM message WHERE id BETWEEN :low AND :upto)"
-            # In the order of rows: each step back would cost a segment of the index.
+            # In the order of rows: each step back would make a segment of the index.
             " JOIN body ON message_id = id ORDER BY 1",
             {"bits": MESSAGE_BITS, "low": low, "upto": upto, "all_mail": ALL_MAIL},
         )
@@ -123,7 +122,7 @@ class SearchIndex:
             self._connection.execute("DELETE FROM search_gap WHERE upto = ?", (upto,))
 
     def _note_new_messages(self) -> None:
-        """Make a gap of the messages that came since the last time."""
+        """Add a gap for the messages stored since the last call."""
         above = self._connection.execute(
             "SELECT above FROM search_gap WHERE upto = ?", (_OPEN_END,)
         ).get
@@ -137,7 +136,7 @@ class SearchIndex:
             )
 
     def _first_of_batch(self, above: int, upto: int) -> int:
-        """Return where to begin, in order to index not too much up to *upto*."""
+        """Return the number to begin at, so that not too much is indexed up to *upto*."""
         first, count, size = upto + 1, 0, 0
         for number, length in self._connection.execute(
             "SELECT message_id, octet_length(text) FROM body"
@@ -151,7 +150,7 @@ class SearchIndex:
         return above + 1
 
     def last_missing(self) -> int:
-        """Return the newest of the messages that are known not to be indexed; 0 if all are."""
+        """Return the number of the newest message that is not indexed, or 0."""
         last: int = self._connection.execute(
             "SELECT coalesce(max(upto), 0) FROM search_gap WHERE upto < ?", (_OPEN_END,)
         ).get

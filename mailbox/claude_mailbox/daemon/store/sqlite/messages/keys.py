@@ -1,7 +1,7 @@
-"""SQL of idempotency keys: each is kept with the receipt that was given for it.
+"""SQL of idempotency keys: each is kept with the receipt of its message.
 
-They are kept by name, not by mailbox: a retry finds its key after the sender's mailbox was
-deleted and made again. A mailbox takes the keys of its old name along when it is renamed.
+They are kept by the sender's name, so that a retry finds its key after the mailbox was deleted and
+made again. A rename copies them to the new name.
 """
 
 from hashlib import sha256
@@ -11,11 +11,10 @@ import apsw
 from claude_mailbox.model.drafts import NORMAL, Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Receipt
 
-# What is kept of a receipt.
+# The columns of a receipt.
 _RECEIPT = "message_id, recipient, sent_at, known, last_seen_at, watching, pending, forwarded_from"
 
-# What a message has besides its text, if it has nothing else. The digest of such a one is that of
-# its text, as it was before there was anything else.
+# The fields of a plain message. Its digest is that of its text alone, as in older versions.
 _PLAIN = (None, True, None, NORMAL, None, None)
 
 
@@ -24,7 +23,7 @@ class SqliteKeys:
         self._connection = connection
 
     def find(self, sender: str, key: str, now: int) -> tuple[Receipt, bytes] | None:
-        """Return what was answered the last time, marked as a duplicate, and the text's digest."""
+        """Return the receipt of a key, marked as a duplicate, and the message's digest; or None."""
         found = self._connection.execute(
             f"SELECT digest, {_RECEIPT} FROM idempotency_key"
             " WHERE sender = ? AND key = ? AND sent_at > ?",
@@ -48,7 +47,7 @@ class SqliteKeys:
         return receipt, digest
 
     def keep(self, sender: str, key: str, receipt: Receipt, digest: bytes) -> None:
-        """Remember the receipt for *key* under the sender's present name, and under *sender*."""
+        """Keep the receipt for *key* under the sender's present name, and under *sender*."""
         self._connection.executemany(
             f"REPLACE INTO idempotency_key (sender, key, digest, {_RECEIPT})"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -71,7 +70,7 @@ class SqliteKeys:
         )
 
     def copy(self, old: str, new: str, now: int) -> None:
-        """Let the keys of a mailbox be found under its new name, too."""
+        """Copy the keys of a mailbox to its new name."""
         self._connection.execute(
             f"REPLACE INTO idempotency_key (sender, key, digest, {_RECEIPT})"
             f" SELECT ?, key, digest, {_RECEIPT} FROM idempotency_key"
@@ -80,13 +79,13 @@ class SqliteKeys:
         )
 
     def delete_before(self, time: int) -> int:
-        """Delete what was sent before *time*; return how many keys that were."""
+        """Delete the keys of messages sent before *time*; return how many there were."""
         self._connection.execute("DELETE FROM idempotency_key WHERE sent_at < ?", (time,))
         return self._connection.changes()
 
 
 def digest_of(draft: Draft) -> bytes:
-    """Return what tells a message from another one to the same mailbox."""
+    """Return a digest of everything in a message but its recipient."""
     text = draft.body
     more = (draft.reply_to, draft.is_final, draft.ask, draft.urgency, draft.ttl, draft.delay)
     if more != _PLAIN:

@@ -1,9 +1,9 @@
-"""SQL of leases: hand messages out, and take word of what became of them.
+"""SQL of leases: claims, settlements, releases and extensions.
 
-A lease is named by a token, ``<message>-<nonce>``: so it is found by the message's number.
+The token of a lease is ``<message>-<nonce>``.
 
-``delivered_by`` is written by the claim, because whoever settles does not know the way by which
-the message went. It counts once the message is delivered.
+``delivered_by`` is written by the claim, because a settlement does not know how the message was
+delivered. It is valid once the message is delivered.
 """
 
 import secrets
@@ -49,7 +49,7 @@ class SqliteLeases(LeaseStore):
         size = characters = 0
         in_thread = "" if thread is None else f" AND {int(thread)} IN (message.thread, message.id)"
         for number, sender, body, sent_at, attempts, *more in self._connection.execute(
-            # CROSS JOIN keeps the order of the tables: from the line's index to the bodies.
+            # CROSS JOIN keeps this order of the tables, so that the line's index is read first.
             "SELECT message.id, coalesce(mailbox.name, message.sender), text, sent_at, attempts,"
             f" {COLUMNS}"
             " FROM message CROSS JOIN body ON body.message_id = message.id"
@@ -147,7 +147,7 @@ class SqliteLeases(LeaseStore):
         return LeaseOutcome(done, lost)
 
     def _id_of(self, mailbox: str | None) -> int | None:
-        """Return the id that leases must belong to: None for any, -1 for an unknown mailbox."""
+        """Return the id of the mailbox that leases must belong to: None for any, -1 for an unknown one."""
         if mailbox is None:
             return None
         found = self._mailboxes.find(mailbox)

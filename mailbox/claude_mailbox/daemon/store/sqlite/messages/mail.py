@@ -1,4 +1,4 @@
-"""SQL of sending, and of looking at what waits."""
+"""SQL of sending and peeking."""
 
 import apsw
 
@@ -95,7 +95,7 @@ class SqliteMail(MailStore):
         return receipt
 
     def _is_recipient(self, name: str, receipt: Receipt) -> bool:
-        """Say whether *name* was given then, or stands for the same mailbox now."""
+        """Return whether *name* was the receipt's recipient, or is the same mailbox now."""
         if name in (receipt.forwarded_from, receipt.recipient):
             return True
         found = self._mailboxes.find(name)
@@ -112,7 +112,7 @@ class SqliteMail(MailStore):
         if found is None:
             return Backlog(0, None)
         waiting = self._mailboxes.counts(found[0])[0]
-        # Each half of the line reads one row of its index; together they would be slower.
+        # One query for each half of the line, high urgency and others: each reads one row of its index.
         fronts = [
             self._connection.execute(
                 f"SELECT id, sent_at FROM message WHERE recipient_id = ? AND state = {WAITING}"

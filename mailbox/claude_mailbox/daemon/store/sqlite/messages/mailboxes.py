@@ -12,7 +12,7 @@ from claude_mailbox.model.mail import Listing, Rename, Totals
 from claude_mailbox.model.names import check_new_name
 from claude_mailbox.refusals import NotFound, TargetExists
 
-# The times of messages that something ends or begins at, and where they still count.
+# Columns with the end of something, and the condition for messages where it is still to come.
 _ENDS = {
     "lease_until": f"state = {LEASED}",
     "visible_at": f"visible_at IS NOT NULL AND state = {DELAYED}",
@@ -28,12 +28,12 @@ class SqliteMailboxes(MailboxStore):
         self._limit = limit
 
     def find(self, name: str) -> tuple[int, str] | None:
-        """Return id and present name of the mailbox that *name* stands for, or None."""
+        """Return the id and present name of the mailbox that has, or had, *name*; or None."""
         row = self._row(name)
         return None if row is None else row[:2]
 
     def _row(self, name: str) -> tuple[int, str, int | None] | None:
-        """Return also when its owner was seen last, as far as that is written down."""
+        """Return also when it was last used, as far as that is written."""
         row: tuple[int, str, int | None] | None = self._connection.execute(
             "SELECT id, name, last_seen_at FROM mailbox WHERE name = ?", (name,)
         ).get
@@ -46,7 +46,7 @@ class SqliteMailboxes(MailboxStore):
         return row
 
     def id_of_owner(self, name: str) -> int | None:
-        """Return the id of the mailbox that *name* stands for, or last stood for."""
+        """Return the id of the mailbox that has, or had, *name*, even if it was deleted."""
         found = self.find(name)
         if found is not None:
             return found[0]
@@ -56,7 +56,7 @@ class SqliteMailboxes(MailboxStore):
         return deleted
 
     def find_or_make(self, name: str, now: int) -> tuple[int, str]:
-        """Return id and present name of a mailbox that is used, which is made when there is none."""
+        """Return the id and present name of a mailbox that is used, and make it if it is new."""
         row = self._row(name)
         if row is None:
             return self._make(name, now, seen_at=now), name
@@ -68,16 +68,16 @@ class SqliteMailboxes(MailboxStore):
         return mailbox_id, present
 
     def recipient(self, name: str, now: int) -> tuple[int, str, int | None]:
-        """Return id, present name and last sight of a mailbox that is written to.
+        """Return the id, present name and time of last use of a mailbox that is sent to.
 
-        It is made when there is none; then nobody has used it yet.
+        A new one is made, and counts as never used.
         """
         return self._row(name) or (self._make(name, now, seen_at=None), name, None)
 
     def _make(self, name: str, now: int, *, seen_at: int | None) -> int:
         check_new_name(name)
         self._check_limit()
-        # One that was deleted comes back with its history, and so with its id.
+        # A mailbox that was deleted gets its id again, and with it its history.
         former_id: int | None = self._connection.execute(
             "DELETE FROM deleted_mailbox WHERE name = ? RETURNING mailbox_id", (name,)
         ).get
@@ -90,7 +90,7 @@ class SqliteMailboxes(MailboxStore):
     def _check_limit(self) -> None:
         if self._limit is None:
             return
-        # Counts an index, page by page: 10 us for the 10,000 mailboxes of the default.
+        # Counts the pages of an index, which takes 10 us for 10,000 mailboxes.
         count = self._connection.execute("SELECT count(*) FROM mailbox").get
         if count >= self._limit:
             raise QuotaFull(
@@ -100,7 +100,7 @@ class SqliteMailboxes(MailboxStore):
             )
 
     def counts(self, mailbox_id: int) -> tuple[int, int]:
-        """Return how many messages wait in a mailbox, and how many pend there in all."""
+        """Return how many messages wait in a mailbox, and how many pend there."""
         counts: tuple[int, int] = self._connection.execute(
             "SELECT coalesce(sum(waiting), 0), coalesce(sum(waiting + leased + hidden), 0)"
             " FROM backlog WHERE recipient_id = ?",
@@ -216,7 +216,7 @@ class SqliteMailboxes(MailboxStore):
         pends = execute(
             "SELECT EXISTS (SELECT 1 FROM backlog"
             " WHERE (recipient_id = ?1 OR sender_id = ?1) AND waiting + leased + hidden > 0)"
-            # Whoever asks waits for an answer.
+            # An open question counts as pending, too.
             " OR EXISTS (SELECT 1 FROM message INDEXED BY message_question WHERE sender_id = ?1"
             " AND answer_by IS NOT NULL AND outcome IS NULL)",
             (mailbox_id,),

@@ -1,7 +1,4 @@
-"""SQL of groups, and of who there is to be written to.
-
-Whoever is deleted leaves his groups.
-"""
+"""SQL of groups. A mailbox that is deleted leaves its groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -127,5 +124,5 @@ class SqliteGroups(GroupStore):
 
 
 def _digest(draft: Draft) -> bytes:
-    """Return what tells a message to a group from others, also from one to a member alone."""
+    """Return a digest of a message to a group, which is not that of a message to one mailbox."""
     return digest_of(replace(draft, body=f"{draft.to}\n{draft.body}"))

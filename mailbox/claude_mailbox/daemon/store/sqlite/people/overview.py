@@ -1,7 +1,7 @@
-"""SQL of what the person at this machine sees: all mailboxes, and everybody's mail.
+"""SQL of what the person at this machine may read: all mailboxes and all mail.
 
-The index of words (see indexing.py) has a row of each message in the place of mailbox 0, which nobody
-has: so a search in all mail reads as little as one in a single mailbox.
+The full-text index (see indexing.py) has a row of each message for mailbox 0, so a search in all mail
+reads as little as one in a single mailbox.
 """
 
 import json
@@ -53,7 +53,7 @@ class SqliteOverview(OverviewStore):
             "offset": offset,
         }
         rows = self._connection.execute(
-            # Counts what waits for those alone that are on the page.
+            # Counts waiting messages only for the mailboxes on the page.
             f"SELECT {_COLUMNS} FROM (SELECT * {wanted}"
             " ORDER BY coalesce(last_seen_at, created_at) DESC, id LIMIT :limit OFFSET :offset)"
             " AS mailbox ORDER BY coalesce(last_seen_at, created_at) DESC, id",

@@ -1,7 +1,7 @@
 """SQL of sessions.
 
-A session keeps its row when its empty mailbox is deleted, so that it finds its name again; the
-row goes a month later.
+A session keeps its row when its empty mailbox is deleted, so that it gets the same name again. The
+row is deleted a month later.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from claude_mailbox.model.names import check_new_name
 from claude_mailbox.model.sessions import Start, Started, StatusCounts
 
 _FORGET_MILLISECONDS = 30 * 24 * 3600 * 1000
-# How many clients are remembered of a session, and how many sessions without a mailbox.
+# Most clients of a session, and most sessions without a mailbox, that are kept.
 _CLIENTS_LIMIT = 8
 _FORMER_LIMIT = 10_000
 _SUFFIX_STEP = 4
@@ -37,7 +37,7 @@ class SqliteSessions(SessionStore):
                 former = None
             if former is not None:
                 found = self._mailbox(former)
-                # Its mailbox has a new owner: should it be resumed one day, it gets another one.
+                # Its mailbox has a new owner; if it is ever resumed, it gets another one.
                 self._connection.execute("DELETE FROM session WHERE id = ?", (former,))
         has_bell = session.has_bell or (
             self.has_other_client(session.session_id, session.client, is_alive)
@@ -63,7 +63,7 @@ class SqliteSessions(SessionStore):
     def _forget_clients(
         self, session_id: str, client: str, is_alive: Callable[[str], bool]
     ) -> None:
-        """Forget clients that ran the session once, if there are many; those that live go last."""
+        """Forget former clients of the session if there are many, running ones last."""
         others = [
             key
             for (key,) in self._connection.execute(
@@ -87,7 +87,7 @@ class SqliteSessions(SessionStore):
         )
 
     def _mailbox(self, session_id: str) -> tuple[int, str] | None:
-        """Return id and present name of a session's mailbox, or None when it has none."""
+        """Return the id and present name of a session's mailbox, or None."""
         found: tuple[int, str] | None = self._connection.execute(
             "SELECT mailbox.id, mailbox.name FROM session"
             " JOIN mailbox ON mailbox.id = session.mailbox_id WHERE session.id = ?",
@@ -96,11 +96,11 @@ class SqliteSessions(SessionStore):
         return found
 
     def _free_name(self, session: Start) -> str:
-        """Return a name for a new mailbox of the session that no other session has."""
+        """Return a name for the session's mailbox that no other session has."""
         return next(name for name in self._wishes(session) if self._is_free(name))
 
     def _wishes(self, session: Start) -> Iterator[str]:
-        """Yield names: the one it had, the one it asks for, then ever longer ones."""
+        """Yield names: the one it had, the one it asks for, then longer ones without end."""
         for (name,) in self._connection.execute(
             "SELECT name FROM session WHERE id = ? AND name IS NOT NULL", (session.session_id,)
         ):
@@ -117,13 +117,13 @@ class SqliteSessions(SessionStore):
             number += 1
 
     def _is_free(self, name: str) -> bool:
-        """Say whether the name is new, or a mailbox that no session has: mail may wait there."""
+        """Return whether the name is new, or a mailbox without a session, where mail may wait."""
         found = self._mailboxes.find(name)
         if found is None:
             try:
                 check_new_name(name)
             except InvalidName:
-                return False  # it had that name in an older version
+                return False  # older versions allowed that name
             return True
         mailbox_id, present = found
         return (
@@ -145,7 +145,7 @@ class SqliteSessions(SessionStore):
         execute = self._connection.execute
         mailbox = self.mailbox_of(session_id)
         if not hands_on:
-            # Only if it still runs this one: the news of the next session may have overtaken us.
+            # Only if it still has this session: it may have announced its next one already.
             execute("DELETE FROM client WHERE key = ? AND session_id = ?", (client, session_id))
         if self.has_other_client(session_id, client, is_alive):
             return mailbox, False

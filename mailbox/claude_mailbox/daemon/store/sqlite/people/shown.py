@@ -1,4 +1,4 @@
-"""SQL of what sessions do and were shown."""
+"""SQL of what sessions do, and of the messages that they were shown."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -40,7 +40,7 @@ class SqliteShown(ShownStore):
             "SELECT EXISTS (SELECT 1 FROM session WHERE id = ?)", (session_id,)
         ).get:
             return LeaseOutcome([], [each.lease for each in shown])
-        # What was taken another way needs no proof any more.
+        # Messages that were delivered in another way need no proof any more.
         self._connection.execute(
             "DELETE FROM shown WHERE session_id = ? AND EXISTS"
             f" (SELECT 1 FROM message WHERE id = message_id AND state = {DELIVERED})",
@@ -99,7 +99,7 @@ class SqliteShown(ShownStore):
             ).get
             (lost if kind is None else done).append(token)
             if kind is not None:
-                # Whatever became of it since: the model has it.
+                # Even if it was released since: the model has it.
                 self._connection.execute(
                     f"UPDATE message SET state = {DELIVERED}, delivered_at = ?, lease = ?,"
                     " lease_until = NULL, delivered_by = ?"
@@ -144,7 +144,7 @@ class SqliteShown(ShownStore):
             if not self._has_session(mailbox):
                 return {}
             condition, values = " WHERE mailbox.name = ?", (mailbox,)
-        # The last row of a mailbox counts: the session that lives, else the one that ended last.
+        # The last row of a mailbox counts: its running session, else the one that ended last.
         rows: list[Any] = self._connection.execute(
             "SELECT mailbox.name, session.id, state, state_since, project, cwd, has_bell, ended_at"
             " FROM mailbox JOIN session ON session.mailbox_id = mailbox.id"
@@ -161,7 +161,7 @@ class SqliteShown(ShownStore):
         return found
 
     def _has_session(self, mailbox: str) -> bool:
-        """Most mailboxes that are written to by scripts have none, and this is soon said."""
+        """A quick check, because most mailboxes that scripts write to have no session."""
         return bool(
             self._connection.execute(
                 "SELECT EXISTS (SELECT 1 FROM session WHERE mailbox_id ="

@@ -18,7 +18,7 @@ class SqliteTokens(TokenStore):
     def add(self, token: Token) -> None:
         self._connection.execute(
             f"INSERT INTO token ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, NULL)",
-            # No name has a line break.
+            # Names have no line breaks.
             (
                 token.id,
                 token.digest,

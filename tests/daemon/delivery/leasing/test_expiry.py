@@ -1,19 +1,12 @@
 """Leases that run out: to the moment, and whoever notices it first."""
 
-import pytest
 import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.model.drafts import Draft
 from daemon.delivery.helpers import Watchers, bodies, lease
-from daemon.kit import Place, World, custody
-
-
-@pytest.fixture
-def place(both_engines: Place) -> Place:
-    """The database of either engine."""
-    return both_engines
+from daemon.kit import World, custody
 
 
 class TestServe:

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from claude_mailbox.daemon.delivery.expiry import Expiry
+from claude_mailbox.daemon.delivery.leasing.expiry import Expiry
+from claude_mailbox.daemon.delivery.leasing.receipts import Receipts
 from claude_mailbox.daemon.delivery.parties.changes import Changes
 from claude_mailbox.daemon.delivery.parties.custody import Follower
-from claude_mailbox.daemon.delivery.receipts import Receipts
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.errors import MailboxError

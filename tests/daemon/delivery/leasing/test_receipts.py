@@ -4,19 +4,13 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from claude_mailbox.daemon.delivery.leasing.receipts import DELIVERED, REPLIED
 from claude_mailbox.daemon.delivery.parties.waiters import Waiter
-from claude_mailbox.daemon.delivery.receipts import DELIVERED, REPLIED
 from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.errors import ShuttingDown
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.refusals import NotFound
 from daemon.kit import Place, World, custody, open_world
-
-
-@pytest.fixture
-def place(both_engines: Place) -> Place:
-    """The database of either engine."""
-    return both_engines
 
 
 class Waiting:

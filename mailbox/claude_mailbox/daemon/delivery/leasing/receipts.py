@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import trio
 
-from claude_mailbox.daemon.delivery.expiry import Expiry
+from claude_mailbox.daemon.delivery.leasing.expiry import Expiry
 from claude_mailbox.daemon.delivery.parties.custody import Custodian
 from claude_mailbox.daemon.delivery.parties.waiters import Waiter
 from claude_mailbox.errors import MailboxError

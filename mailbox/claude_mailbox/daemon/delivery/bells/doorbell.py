@@ -18,8 +18,8 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from claude_mailbox.daemon.delivery.sessions import bell_commands, bell_files
-from claude_mailbox.daemon.delivery.sessions.processes import is_alive
+from claude_mailbox.daemon.delivery.bells import commands, files
+from claude_mailbox.daemon.delivery.parties.processes import is_alive
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.paths import bell_path, bells_path
 
@@ -210,8 +210,8 @@ class Doorbell(Bell):
         self._sessions.discard(session_id)
         self._ended.add(session_id)
         path = bell_path(session_id)
-        await self._run_sync(partial(bell_files.remove, path))
-        await self._run_sync(partial(bell_commands.remove, path))
+        await self._run_sync(partial(files.remove, path))
+        await self._run_sync(partial(commands.remove, path))
 
     async def restore(self, sessions: Iterable[str]) -> None:
         """Ring these sessions from now on, after a start of the daemon.
@@ -223,8 +223,8 @@ class Doorbell(Bell):
         await self._run_sync(partial(self._restore, keep))
 
     def _restore(self, keep: AbstractSet[str]) -> None:
-        beside = {path + suffix for path in keep for suffix in bell_commands.SUFFIXES}
-        bell_files.keep_only(keep | beside)
+        beside = {path + suffix for path in keep for suffix in commands.SUFFIXES}
+        files.keep_only(keep | beside)
         self._write([path for path in keep if not os.path.lexists(path)])
 
     async def serve(self) -> None:
@@ -270,22 +270,22 @@ class Doorbell(Bell):
                     for listener in self._remote.get(session_id, ()):
                         listener.ring()
         if paths:
-            commands = await self._run_sync(partial(self._ring, paths))
+            with_command = await self._run_sync(partial(self._ring, paths))
             for path in {bell_path(session_id) for session_id in self._ended} & set(paths):
-                await self._run_sync(partial(bell_files.remove, path))
-            for path in commands:
-                nursery.start_soon(self._run_sync, partial(bell_commands.run, path, is_alive))
+                await self._run_sync(partial(files.remove, path))
+            for path in with_command:
+                nursery.start_soon(self._run_sync, partial(commands.run, path, is_alive))
 
     def _ring(self, paths: Sequence[str]) -> Sequence[str]:
         """Write the files, on a thread; return those that have a command."""
-        return [path for path in self._write(paths) if bell_commands.is_beside(path)]
+        return [path for path in self._write(paths) if commands.is_beside(path)]
 
     def _write(self, paths: Sequence[str]) -> Sequence[str]:
         """Write the files, on a thread; return those that could be written."""
         if not paths:
             return []
         try:
-            bell_files.make_folder()
+            files.make_folder()
         except OSError as error:
             self._note_failure(bells_path(), error)
             return []
@@ -293,7 +293,7 @@ class Doorbell(Bell):
         written = []
         for path in paths:
             try:
-                bell_files.ring(path)
+                files.ring(path)
             except OSError as error:
                 self._note_failure(path, error)
             else:

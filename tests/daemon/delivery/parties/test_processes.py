@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_mailbox.daemon.delivery.sessions.processes import is_alive, is_surely_alive
+from claude_mailbox.daemon.delivery.parties.processes import is_alive, is_surely_alive
 
 
 @pytest.mark.parametrize("key", ["", "x", "-5", "1e3", "99999999999", "999999999", "٣"])

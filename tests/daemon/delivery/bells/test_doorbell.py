@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from claude_mailbox import paths
-from claude_mailbox.daemon.delivery.sessions.doorbell import PAUSES, RING_DELAY_SECONDS, Doorbell
+from claude_mailbox.daemon.delivery.bells.doorbell import PAUSES, RING_DELAY_SECONDS, Doorbell
 from claude_mailbox.errors import Unavailable
 
 T = TypeVar("T")

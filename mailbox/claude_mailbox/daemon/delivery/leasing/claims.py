@@ -4,15 +4,15 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from claude_mailbox.daemon.delivery.bells.doorbell import Bell
 from claude_mailbox.daemon.delivery.conversation import parking
 from claude_mailbox.daemon.delivery.conversation.askers import Askers
 from claude_mailbox.daemon.delivery.conversation.change import Change
-from claude_mailbox.daemon.delivery.expiry import Expiry
-from claude_mailbox.daemon.delivery.leases import Leases
+from claude_mailbox.daemon.delivery.leasing.expiry import Expiry
+from claude_mailbox.daemon.delivery.leasing.leases import Leases
 from claude_mailbox.daemon.delivery.parties.changes import Changes
 from claude_mailbox.daemon.delivery.parties.custody import Custodian
 from claude_mailbox.daemon.delivery.parties.presence import Presence
-from claude_mailbox.daemon.delivery.sessions.doorbell import Bell
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.model.mail import CHECK_BYTES, Claim, Delivery, shown_characters
 

@@ -7,13 +7,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from claude_mailbox.model.drafts import Draft
 from daemon.delivery.helpers import Watchers
-from daemon.kit import EPOCH, Place, World, custody
-
-
-@pytest.fixture
-def place(both_engines: Place) -> Place:
-    """The database of either engine."""
-    return both_engines
+from daemon.kit import EPOCH, World, custody
 
 
 class TestLeases:
