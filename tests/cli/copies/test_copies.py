@@ -141,6 +141,20 @@ class TestImport:
             ]
             assert "first" in there.run("log", "--name", "bob", "--search", "first").stdout
 
+    def test_stores_nothing_twice_after_a_mailbox_was_deleted(
+        self, line: CommandLine, tmp_path: Path
+    ) -> None:
+        """A mailbox that is gone still is the sender or receiver of its messages."""
+        file = tmp_path / "mail.jsonl"
+        assert line.run("check", "--name", "bob").returncode == 0
+        assert line.run("check", "--name", "carol").returncode == 0
+        for name in ("bob", "carol", "caf\u00e9"):
+            assert line.run("delete", "--name", name).returncode == 0
+        good(line, "export", str(file))
+        line.process.stop()
+
+        assert good(line, "import", str(file)) == {"stored": 0, "known": 3}
+
     def test_a_broken_line_stores_nothing(self, line: CommandLine, tmp_path: Path) -> None:
         """And is named."""
         file = tmp_path / "mail.jsonl"
