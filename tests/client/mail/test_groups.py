@@ -101,6 +101,6 @@ class TestHeld:
         assert listed[0].startswith(f"{receipt['id']} from '{other}' to '{one}', sent at 20")
         assert len(json.loads(own.run("held", "list", "--json").stdout)) == 2
         released = own.run("held", "release", "--name", one)
-        assert (released.stdout, released.stderr) == ("2 messages were let through.\n", "")
-        assert own.run("held", "release").stdout == "0 messages were let through.\n"
+        assert (released.stdout, released.stderr) == ("2 messages were released.\n", "")
+        assert own.run("held", "release").stdout == "0 messages were released.\n"
         assert "held" not in json.loads(own.run("status", "--json").stdout)
