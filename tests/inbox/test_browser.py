@@ -56,7 +56,7 @@ def test_a_page_catches_up_after_a_sleep(page: Any, daemon: DaemonProcess) -> No
 
 
 @pytest.mark.parametrize("is_scrolled", [True, False], ids=["scrolled", "pointer"])
-def test_new_messages_do_not_move_what_is_on_the_screen(
+def test_news_move_nothing_that_is_being_looked_at(
     page: Any, daemon: DaemonProcess, is_scrolled: bool
 ) -> None:
     """Neither what is read further down, nor what the pointer is on."""
@@ -115,7 +115,7 @@ def test_a_page_catches_up_after_a_restart(chromium: Any) -> None:
         context.close()
 
 
-def test_keys_move_open_and_search(page: Any, daemon: DaemonProcess) -> None:
+def test_keys(page: Any, daemon: DaemonProcess) -> None:
     """j and k go through the messages, Enter opens one, / searches, r writes, ? helps."""
     one, two = (send(daemon, "keys-a", "keys-b", text) for text in ("one", "two"))
     page.goto(f"{daemon.url}/inbox/mailbox?name=keys-b")
@@ -138,7 +138,7 @@ def test_keys_move_open_and_search(page: Any, daemon: DaemonProcess) -> None:
     assert one < two
 
 
-def test_a_message_is_written_and_sent(page: Any, daemon: DaemonProcess) -> None:
+def test_writing(page: Any, daemon: DaemonProcess) -> None:
     """A form sends, and the page shows the message's way."""
     page.goto(f"{daemon.url}/inbox/write?to=written-to")
     page.fill("textarea", "from the browser")

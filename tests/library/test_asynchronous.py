@@ -74,6 +74,23 @@ def test_a_cancelled_handler_gives_its_message_back(home: DaemonProcess, run: Ru
     run(main)
 
 
+def test_what_is_left_goes_back_when_the_mailbox_is_closed(home: DaemonProcess, run: Run) -> None:
+    """Also when the program is cancelled."""
+
+    async def main() -> None:
+        async with AsyncMailbox("alice") as alice, AsyncMailbox("other") as other:
+            await alice.send("bob", "hello")
+            with anyio.move_on_after(0.5):
+                async with AsyncMailbox("bob") as bob:
+                    assert await bob.watch(5) is not None
+                    await other.watch(60)
+            async with AsyncMailbox("bob") as bob:
+                (message,) = await bob.check()
+                assert message.attempts == 2
+
+    run(main)
+
+
 def test_two_streams_can_be_followed_at_once(home: DaemonProcess, run: Run) -> None:
     """Each waits without keeping the other from it."""
 

@@ -29,8 +29,23 @@ def test_over_tls_with_a_token(monkeypatch: pytest.MonkeyPatch, run: Run) -> Non
             bob.check()
         assert refused.value.status == 401
         monkeypatch.delenv("CLAUDE_MAILBOX_CA", raising=False)
-        with Mailbox("bob", url=url, token="x") as bob, pytest.raises(DaemonUnreachable):
-            bob.check()
+        sentence = f"^The certificate of {url} cannot be trusted .*CLAUDE_MAILBOX_CA"
+        with Mailbox("bob", url=url, token="x") as bob:
+            with pytest.raises(DaemonUnreachable, match=sentence):
+                bob.check()
+
+            async def untrusting() -> None:
+                async with AsyncMailbox("bob", url=url, token="x") as bob:
+                    with pytest.raises(DaemonUnreachable, match=sentence):
+                        await bob.check()
+
+            run(untrusting)
+    sentence = f"^The daemon at {url} does not answer"
+    with (
+        Mailbox("bob", url=url, token="x") as bob,
+        pytest.raises(DaemonUnreachable, match=sentence),
+    ):
+        bob.check()
 
 
 def test_a_token_is_not_sent_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,29 @@ def test_messages_go_back_after_an_error(home: DaemonProcess) -> None:
         assert (again.body, again.attempts) == ("two", 2)
 
 
+def test_what_is_left_goes_back_when_the_mailbox_is_closed(home: DaemonProcess) -> None:
+    """At once, and not when the lease ends; what was acked stays delivered."""
+    with Mailbox("alice") as alice:
+        for body in ("one", "two", "three"):
+            alice.send("bob", body)
+    with Mailbox("bob") as bob:
+        bob.check(limit=2)[0].ack()
+        assert next(bob.follow()).body == "three"
+    with Mailbox("bob") as bob:
+        assert [(each.body, each.attempts) for each in bob.check()] == [("two", 2), ("three", 2)]
+
+
+# httpcore leaves a Unix socket that nobody listens on to the garbage collector, which comes now.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_mailbox_can_be_closed_when_the_daemon_is_gone(home: DaemonProcess) -> None:
+    """What it held comes again by itself."""
+    with Mailbox("alice") as alice, Mailbox("bob") as bob:
+        alice.send("bob", "hello")
+        assert bob.watch(0) is not None
+        home.kill()
+    gc.collect()
+
+
 def test_watch_waits_and_a_message_is_a_context_manager(home: DaemonProcess) -> None:
     """Acked at its end, released after an error."""
     with Mailbox("alice") as alice, Mailbox("bob") as bob:

@@ -22,6 +22,7 @@ from claude_mailbox.library.calls import (
     unreachable,
 )
 from claude_mailbox.library.endpoint import find_endpoint, identity
+from claude_mailbox.library.held import HeldLeases
 from claude_mailbox.library.retrying import Retry
 from claude_mailbox.library.values import (
     HistoryEntry,
@@ -51,13 +52,13 @@ class AsyncMessage(MessageFields):
         Raises:
             LeaseLost: if its lease had ended before.
         """
-        self.is_settled = True
+        self.mailbox.held.settle([self])
         if lost := await self.mailbox.run(calls.end_leases("ack", [self])):
             raise LeaseLost(lost)
 
     async def release(self) -> None:
         """Give it back: it is handed out again, at its old place."""
-        self.is_settled = True
+        self.mailbox.held.settle([self])
         await self.mailbox.run(calls.end_leases("release", [self]))
 
     async def extend(self, seconds: float = LEASE_SECONDS) -> None:
@@ -116,6 +117,7 @@ class AsyncMailbox:
 
     Attributes:
         name: present name of the mailbox; `follow` notices when it is renamed.
+        held: the leases of messages that are not settled.
     """
 
     def __init__(
@@ -132,6 +134,7 @@ class AsyncMailbox:
         transport = httpx.AsyncHTTPTransport(uds=endpoint.socket, verify=endpoint.verify)
         self._client = httpx.AsyncClient(transport=transport, **endpoint.client_arguments())
         self._seconds = timeout
+        self.held = HeldLeases()
 
     async def __aenter__(self) -> "AsyncMailbox":
         return self
@@ -143,8 +146,15 @@ class AsyncMailbox:
         return f"<AsyncMailbox {self.name!r} at {self._client.base_url}>"
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
+        """Give back the messages that are not settled, and close the connections."""
+        try:
+            if leases := self.held.take():
+                with anyio.move_on_after(RELEASE_SECONDS, shield=True):
+                    await self.run(calls.give_back(leases))
+        except MailboxError:
+            pass  # they come again when their leases end
+        finally:
+            await self._client.aclose()
 
     async def send(
         self,
@@ -297,8 +307,7 @@ class AsyncMailbox:
         left = [message for message in messages if not message.is_settled]
         if not left:
             return
-        for message in left:
-            message.is_settled = True
+        self.held.settle(left)
         lost = await self.run(calls.end_leases("release" if error else "ack", left))
         if lost and error is None:
             raise LeaseLost(lost)
@@ -318,7 +327,9 @@ class AsyncMailbox:
         return call.read(calls.content_of(response))
 
     def _message(self, content: Fields) -> AsyncMessage:
-        return AsyncMessage(mailbox=self, **message_fields(content))
+        message = AsyncMessage(mailbox=self, **message_fields(content))
+        self.held.add(message)
+        return message
 
     def take_name(self, name: str) -> None:
         """Take note that the mailbox has another name now."""

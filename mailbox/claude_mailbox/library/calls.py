@@ -1,6 +1,7 @@
 """The requests that the library makes and how their answers are read, whoever sends them."""
 
 import json
+import ssl
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,9 +90,21 @@ def content_of(response: httpx.Response) -> Any:
 
 def unreachable(error: httpx.TransportError) -> DaemonUnreachable:
     """Return the error for a connection that broke, or could not be made."""
+    reason = str(error) or type(error).__name__
+    url = error.request.url
+    if url.scheme != "https":
+        return DaemonUnreachable(
+            f"The daemon does not answer ({reason}): start it with 'claude-mailbox start'."
+        )
+    server = f"https://{url.netloc.decode('ascii')}"
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return DaemonUnreachable(f"The daemon at {server} does not answer ({reason}).")
     return DaemonUnreachable(
-        f"The daemon does not answer ({error or type(error).__name__}): start it with"
-        " 'claude-mailbox start'."
+        f"The certificate of {server} cannot be trusted ({cause.verify_message}): name the file of"
+        " its authority in CLAUDE_MAILBOX_CA, or give 'verify'."
     )
 
 
@@ -155,6 +168,12 @@ def end_leases(
 
     body = {"leases": [message.lease for message in messages], "seconds": seconds}
     return Call("POST", f"/v1/{verb}", lost, body=body, is_repeatable=True)
+
+
+def give_back(leases: Sequence[str]) -> Call[None]:
+    """Return the call that releases leases, whether they have ended before or not."""
+    body = {"leases": leases}
+    return Call("POST", "/v1/release", lambda _: None, body=body, is_repeatable=True)
 
 
 def rename(name: str) -> Call[str]:

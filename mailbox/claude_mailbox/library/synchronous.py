@@ -22,6 +22,7 @@ from claude_mailbox.library.calls import (
     unreachable,
 )
 from claude_mailbox.library.endpoint import find_endpoint, identity
+from claude_mailbox.library.held import HeldLeases
 from claude_mailbox.library.retrying import Retry
 from claude_mailbox.library.values import (
     HistoryEntry,
@@ -47,13 +48,13 @@ class Message(MessageFields):
         Raises:
             LeaseLost: if its lease had ended before.
         """
-        self.is_settled = True
+        self.mailbox.held.settle([self])
         if lost := self.mailbox.run(calls.end_leases("ack", [self])):
             raise LeaseLost(lost)
 
     def release(self) -> None:
         """Give it back: it is handed out again, at its old place."""
-        self.is_settled = True
+        self.mailbox.held.settle([self])
         self.mailbox.run(calls.end_leases("release", [self]))
 
     def extend(self, seconds: float = LEASE_SECONDS) -> None:
@@ -109,6 +110,7 @@ class Mailbox:
 
     Attributes:
         name: present name of the mailbox; `follow` notices when it is renamed.
+        held: the leases of messages that are not settled.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class Mailbox:
         transport = httpx.HTTPTransport(uds=endpoint.socket, verify=endpoint.verify)
         self._client = httpx.Client(transport=transport, **endpoint.client_arguments())
         self._seconds = timeout
+        self.held = HeldLeases()
 
     def __enter__(self) -> "Mailbox":
         return self
@@ -136,8 +139,14 @@ class Mailbox:
         return f"<Mailbox {self.name!r} at {self._client.base_url}>"
 
     def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        """Give back the messages that are not settled, and close the connections."""
+        try:
+            if leases := self.held.take():
+                self.run(calls.give_back(leases))
+        except MailboxError:
+            pass  # they come again when their leases end
+        finally:
+            self._client.close()
 
     def send(
         self,
@@ -296,8 +305,7 @@ class Mailbox:
         left = [message for message in messages if not message.is_settled]
         if not left:
             return
-        for message in left:
-            message.is_settled = True
+        self.held.settle(left)
         lost = self.run(calls.end_leases("release" if error else "ack", left))
         if lost and error is None:
             raise LeaseLost(lost)
@@ -317,7 +325,9 @@ class Mailbox:
         return call.read(calls.content_of(response))
 
     def _message(self, content: Fields) -> Message:
-        return Message(mailbox=self, **message_fields(content))
+        message = Message(mailbox=self, **message_fields(content))
+        self.held.add(message)
+        return message
 
     def take_name(self, name: str) -> None:
         """Take note that the mailbox has another name now."""

@@ -1,4 +1,4 @@
-"""What the files of Codex, Gemini CLI and Qwen Code prove, on lines as these clients write them."""
+"""What the files of other clients than Claude Code prove, on lines as these clients write them."""
 
 import json
 from pathlib import Path
@@ -144,3 +144,16 @@ def test_qwen(rollout: Path) -> None:
     assert said(line(5, "user", "Another way.", 2)).standing == ABSENT
     assert said(line(6, "assistant", "Yes.", 5)).standing == ABSENT
     assert said(line(7, "user", mark(LEASE), 6), line(8, "assistant", "", 7)).standing == ANSWERED
+
+
+def test_copilot(rollout: Path) -> None:
+    """What it notes of the hook itself is not yet what the model is given."""
+
+    def said(kind: str, **data: object) -> LinearTrace:
+        return follow(rollout, "copilot", {"type": kind, "data": data})
+
+    said("hook.end", output={"additionalContext": mark(LEASE)})
+    assert said("assistant.message", content="Hi.").standing == ABSENT
+    assert said("user.message", transformedContent=f"Go on. {mark(LEASE)}").standing == SHOWN
+    assert said("assistant.turn_start").standing == SHOWN
+    assert said("assistant.message", content="Done.").standing == ANSWERED

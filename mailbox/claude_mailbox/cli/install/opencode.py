@@ -37,10 +37,29 @@ export const ClaudeMailbox = async ({ client, directory }) => {
   let watcher
 
   // Whatever fails here must not fail the session.
-  const run = async (moment, sessionID, prompt) => {
+  // What proves which mail the model has: the marks that it was given, and its answers. A line has to
+  // end with a line feed.
+  const linesOf = async (id) => {
+    const { data } = await client.session.messages({ path: { id } })
+    const at = (time) => new Date(time).toISOString()
+    const marks = (text) => (text ?? "").match(/\\[mail [^\\]\\n]*\\]/g)?.join(" ")
+    return (data ?? []).slice(-50).flatMap(({ info, parts }) => {
+      const isAnswer = info.role === "assistant" && info.time.completed && !info.error
+      const given = parts.map(({ text, state }) => marks(info.role === "user" ? text : state?.output))
+      return [
+        ...(isAnswer ? [{ type: "answer", timestamp: at(info.time.completed) }] : []),
+        ...given.filter(Boolean).map((text) => ({ type: "context", text })),
+      ].map((line) => JSON.stringify(line) + "\\n")
+    })
+  }
+
+  const run = async (moment, sessionID, prompt, source) => {
     try {
+      // Without lines, mail counts as delivered when it is shown.
+      const isLook = moment === "tool" || moment === "call"
+      const lines = isLook ? [] : await linesOf(sessionID).catch(() => undefined)
       const child = Bun.spawn([...program, ...options, "--moment", moment], {
-        stdin: new Blob([JSON.stringify({ sessionID, cwd: directory, prompt })]),
+        stdin: new Blob([JSON.stringify({ sessionID, cwd: directory, prompt, source, lines })]),
         stdout: "pipe",
         stderr: "ignore",
       })
@@ -50,8 +69,8 @@ export const ClaudeMailbox = async ({ client, directory }) => {
     }
   }
 
-  const ask = async (moment, id, session, prompt) => {
-    const { bell, additionalContext } = await run(moment, id, prompt)
+  const ask = async (moment, id, session, prompt, source) => {
+    const { bell, additionalContext } = await run(moment, id, prompt, source)
     if (bell) {
       session.bell = bell
       watcher ??= watch(dirname(bell), (_, name) => rung(name))
@@ -64,7 +83,8 @@ export const ClaudeMailbox = async ({ client, directory }) => {
     const session = data?.parentID ? null : { isBusy: true, isRung: false }
     sessions.set(id, session)
     caller = session ? id : caller
-    return session ? await ask("start", id, session) : ""
+    // What was shown before, by another process, may be in the conversation that goes on.
+    return session ? await ask("start", id, session, undefined, "resume") : ""
   }
 
   const rung = (name) => {

@@ -1,6 +1,6 @@
 """What the transcripts of other clients than Claude Code prove about mail that a hook printed.
 
-They are files to which a line is added for each step. A message has arrived when the model has
+They are files to which a line is added for each step, or lines that a plugin of ours hands over. A message has arrived when the model has
 answered after a line that shows its mark. The forms of the lines are not documented: they are those
 of the versions in docs/clients.md, and of a form that is not known nothing is proved.
 """
@@ -13,7 +13,7 @@ from claude_mailbox.client.transcript.trace import ABSENT, ANSWERED, SHOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     StepsOf = Callable[[dict[str, object]], tuple[int, ...]]
 
@@ -66,21 +66,26 @@ def read(path: str, since: int, inode: int, trace: LinearTrace, client: str) -> 
 
     A missing file says nothing. A line that is not complete yet is left for the next time.
     """
-    steps_of = _STEPS[client]()
-    is_in_response = False
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
             is_same = status.st_ino == inode and status.st_size >= since
             file.seek(since if is_same else 0)
-            for line in file:
-                entry = _decoded(line)
-                time = str(entry.get("timestamp"))
-                for step in steps_of(entry):
-                    trace.read(step, line, time, is_in_response=is_in_response)
-                    is_in_response = step == ANSWER or (step == CONTEXT and is_in_response)
+            follow(file, trace, client)
     except OSError:
         pass
+
+
+def follow(lines: "Iterable[bytes]", trace: LinearTrace, client: str) -> None:
+    """Take note of lines of a client's transcript."""
+    steps_of = _STEPS[client]()
+    is_in_response = False
+    for line in lines:
+        entry = _decoded(line)
+        time = str(entry.get("timestamp"))
+        for step in steps_of(entry):
+            trace.read(step, line, time, is_in_response=is_in_response)
+            is_in_response = step == ANSWER or (step == CONTEXT and is_in_response)
 
 
 def _decoded(line: bytes) -> "dict[str, object]":
@@ -111,6 +116,16 @@ def _codex() -> "StepsOf":
     return steps
 
 
+def _copilot() -> "StepsOf":
+    def steps(entry: "dict[str, object]") -> "tuple[int, ...]":
+        kind = str(entry.get("type"))
+        if "rewind" in kind or "truncat" in kind:
+            return (UNDO,)
+        return (_COPILOT[kind],) if kind in _COPILOT else ()
+
+    return steps
+
+
 def _gemini() -> "StepsOf":
     known: set[object] = set()
 
@@ -126,6 +141,12 @@ def _gemini() -> "StepsOf":
         return (WHOLE,)
 
     return steps
+
+
+def _opencode() -> "StepsOf":
+    # Our plugin makes these lines of the messages that OpenCode has.
+    known = {"context": CONTEXT, "answer": WHOLE}
+    return lambda entry: (known[str(entry["type"])],) if entry.get("type") in known else ()
 
 
 def _qwen() -> "StepsOf":
@@ -144,5 +165,16 @@ def _qwen() -> "StepsOf":
     return steps
 
 
+_COPILOT = {
+    "user.message": CONTEXT,
+    "tool.execution_complete": CONTEXT,
+    "assistant.message": WHOLE,
+}
 _CODEX_ENDS = frozenset({"token_count", "task_started", "turn_aborted"})
-_STEPS = {"codex": _codex, "gemini": _gemini, "qwen": _qwen}
+_STEPS = {
+    "codex": _codex,
+    "copilot": _copilot,
+    "gemini": _gemini,
+    "opencode": _opencode,
+    "qwen": _qwen,
+}

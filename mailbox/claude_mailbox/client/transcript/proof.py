@@ -31,6 +31,7 @@ def report_arrivals(
     moment: str,
     last_answer: str = "",
     client: "str | None" = None,
+    lines: "list[bytes] | None" = None,
 ) -> None:
     """Look for proof of these messages, and tell the daemon what has arrived and what has not.
 
@@ -41,12 +42,16 @@ def report_arrivals(
         moment: ``PROMPT``, ``TURN_END``, ``SESSION_END`` or ``RESUME``.
         last_answer: at a turn's end, what the model said last: its end is in the file when this is.
         client: whose transcript it is; None for Claude Code.
+        lines: all of the transcript that matters, where it is no file.
     """
     if not unproved:
         return
-    deadline = time.monotonic() + (_FLUSH_SECONDS if moment == TURN_END else 0)
+    may_grow = moment == TURN_END and lines is None
+    deadline = time.monotonic() + (_FLUSH_SECONDS if may_grow else 0)
     while True:
-        traces, found_answer = _trace(unproved) if client is None else _follow(unproved, client)
+        traces, found_answer = (
+            _trace(unproved) if client is None else _follow(unproved, client, lines)
+        )
         is_complete = not last_answer.strip() or last_answer.strip() in found_answer
         is_all_there = all(trace.standing == ANSWERED for _, trace in traces)
         if is_all_there or time.monotonic() >= deadline:
@@ -66,7 +71,7 @@ def report_arrivals(
 
 
 def _follow(
-    unproved: "list[dict[str, object]]", client: str
+    unproved: "list[dict[str, object]]", client: str, lines: "list[bytes] | None"
 ) -> "tuple[list[tuple[dict[str, object], AnyTrace]], str]":
     """Do as `_trace` does for a client other than Claude Code; what it answered last is not told."""
     traces = [
@@ -75,6 +80,9 @@ def _follow(
     ]
     for each, trace in traces:
         path = str(each.get("transcript"))
+        if lines is not None:
+            linear.follow(lines, trace, client)
+            continue
         linear.read(path, _number(each, "size"), _number(each, "inode"), trace, client)
     return list(traces), ""
 

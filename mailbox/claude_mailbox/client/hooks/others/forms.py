@@ -33,6 +33,7 @@ class ClientForm:
         going_on: returns what makes a turn go on, given the name of the event and a text for the
             model; None if nothing does.
         has_event: whether its input names the event; None if that does not matter.
+        transcript: returns the path of a session's transcript where the input does not say it.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class ClientForm:
         watches_bell: bool = False,
         has_proof: bool = False,
         has_event: "bool | None" = None,
+        transcript: "Callable[[str], str] | None" = None,
     ) -> None:
         self.tools = tools
         self.takes_mail = takes_mail
@@ -60,6 +62,7 @@ class ClientForm:
         self._output = output
         self._going_on = going_on
         self._has_event = has_event
+        self._transcript = transcript
 
     def is_spoken_by(self, hook: "dict[str, object]") -> bool:
         """Return whether the input is of this client: VS Code runs the hooks of Copilot CLI, too."""
@@ -68,6 +71,13 @@ class ClientForm:
     def session(self, hook: "dict[str, object]") -> str:
         """Return the session's id, or an empty string."""
         return next((found for key in self._id_fields if (found := text_field(hook, key))), "")
+
+    def transcript(self, hook: "dict[str, object]") -> str:
+        """Return the path of the session's transcript if it proves something, or an empty string."""
+        if not self.has_proof:
+            return ""
+        told = text_field(hook, "transcript_path") or text_field(hook, "transcriptPath")
+        return told or (self._transcript(self.session(hook)) if self._transcript else "")
 
     def text(self, hook: "dict[str, object]", text: str, **more: object) -> str:
         """Return what gives the model a text."""
@@ -120,6 +130,12 @@ def _follow_up(_event: str, text: str) -> "dict[str, object]":
     return {"followup_message": text}
 
 
+def _of_copilot(session: str) -> str:
+    home = os.environ.get("COPILOT_HOME") or os.path.join(os.path.expanduser("~"), ".copilot")
+    path = os.path.join(home, "session-state", session, "events.jsonl")
+    return path if os.path.exists(path) else ""
+
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +147,15 @@ _ONCE = ("start", "tool")
 CLIENTS = {
     "amp": ClientForm(None, ("thread",), _plain, watches_bell=True),
     "codex": ClientForm("mcp__mailbox__", ("session_id",), _as_claude_code, has_proof=True),
-    "copilot": ClientForm("mailbox-", ("sessionId",), _plain, _block, has_event=False),
+    "copilot": ClientForm(
+        "mailbox-",
+        ("sessionId",),
+        _plain,
+        _block,
+        has_proof=True,
+        has_event=False,
+        transcript=_of_copilot,
+    ),
     "cursor": ClientForm(
         None,
         ("conversation_id", "session_id"),
@@ -142,7 +166,7 @@ CLIENTS = {
     ),
     "gemini": ClientForm("mcp_mailbox_", ("session_id",), _as_claude_code, _block, has_proof=True),
     "goose": ClientForm("mailbox__", ("session_id",), _plain, _block, takes_mail=()),
-    "opencode": ClientForm("mailbox_", ("sessionID",), _plain, watches_bell=True),
+    "opencode": ClientForm("mailbox_", ("sessionID",), _plain, watches_bell=True, has_proof=True),
     "qwen": ClientForm(
         "mcp__mailbox__",
         ("session_id",),

@@ -46,8 +46,9 @@ class ClientHook:
         self._moment = moment
         self._input = read_input()
         self._session = self._form.session(self._input)
-        transcript = text_field(self._input, "transcript_path")
-        self._transcript = transcript if self._form.has_proof else ""
+        self._transcript = self._form.transcript(self._input)
+        lines = self._input.get("lines")
+        self._lines = [str(each).encode() for each in lines] if isinstance(lines, list) else None
         self._hook: dict[str, object] = {
             "session_id": self._session,
             "cwd": working_folder(self._input),
@@ -184,7 +185,9 @@ class ClientHook:
 
             moments = {"prompt": proof.PROMPT, "stop": proof.TURN_END, "end": proof.SESSION_END}
             moment = moments.get(self._moment, proof.RESUME)
-            proof.report_arrivals(daemon, self._session, unproved, moment, client=self._client)
+            proof.report_arrivals(
+                daemon, self._session, unproved, moment, client=self._client, lines=self._lines
+            )
 
     def _has_new_mail(self) -> bool:
         try:
@@ -212,7 +215,7 @@ class ClientHook:
             from claude_mailbox.client.hooks.context.framing import frame
             from claude_mailbox.client.printing import print_mail
 
-            is_proving = bool(self._transcript)
+            is_proving = bool(self._transcript) or self._lines is not None
             text, shown = frame(deliveries, pending, None, room, with_marks=is_proving)
             rest = deliveries[len(shown) :]
             if rest:

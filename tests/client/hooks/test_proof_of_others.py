@@ -1,10 +1,12 @@
-"""Mail that the hooks of Codex print is delivered when its rollout proves that the model has it."""
+"""Mail that the hooks of Codex and OpenCode print is delivered when the model is proved to have it."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
-from client.hooks.client_process import run_hook, send
+from client.hooks.client_process import rows, run_hook, send
 from client.transcript.rollout import ANSWER, CALL, OUTPUT, START, USAGE, append, message
 from support.daemon import DaemonProcess
 from wire.connection import Connection
@@ -92,3 +94,23 @@ def test_what_a_resumed_conversation_has_is_not_shown_again(
     told = codex.hook("start", "SessionStart", source="resume")
     assert "Unread" not in told
     assert state(daemon) == "delivered"
+
+
+def test_the_plugin_for_opencode_hands_over_what_proves_it(daemon: DaemonProcess) -> None:
+    """Without it, mail is delivered when it is shown."""
+    given = {"sessionID": "ses_1", "cwd": "/srv/shop"}
+    run_hook(daemon, "opencode", "start", {**given, "lines": []})
+    send(daemon, "shop-ses1", "one")
+    text = run_hook(daemon, "opencode", "tool", {**given, "lines": []})["additionalContext"]
+    assert state(daemon) == "leased"
+    (mark,) = re.findall(r"\[mail .*\]", text)
+    context = json.dumps({"type": "context", "text": mark}) + "\n"
+    run_hook(daemon, "opencode", "stop", {**given, "lines": [context]})
+    assert state(daemon) == "leased"
+    answer = json.dumps({"type": "answer", "timestamp": "2026-11-27T13:07:04.362Z"}) + "\n"
+    run_hook(daemon, "opencode", "stop", {**given, "lines": [context, answer]})
+    assert state(daemon) == "delivered"
+
+    send(daemon, "shop-ses1", "two")
+    assert "  two\n" in run_hook(daemon, "opencode", "tool", given)["additionalContext"]
+    assert rows(daemon)["shop-ses1"]["pending"] == 0
