@@ -117,7 +117,7 @@ def test_in_a_pipe_it_prints_lines(line: CommandLine) -> None:
     assert line.pending("shop-1") == 2
 
 
-def test_json(line: CommandLine) -> None:
+def test_json_is_one_document_for_each_message(line: CommandLine) -> None:
     """One object a line."""
     child = line.spawn("top", "--json")
     assert child.stdout is not None
