@@ -116,7 +116,7 @@ def test_a_page_catches_up_after_a_restart(chromium: Any) -> None:
         context.close()
 
 
-def test_keys(page: Any, daemon: DaemonProcess) -> None:
+def test_keys_move_open_search_and_write(page: Any, daemon: DaemonProcess) -> None:
     """j and k go through the messages, Enter opens one, / searches, r writes, ? helps."""
     one, two = (send(daemon, "keys-a", "keys-b", text) for text in ("one", "two"))
     page.goto(f"{daemon.url}/inbox/mailbox?name=keys-b")
@@ -139,7 +139,9 @@ def test_keys(page: Any, daemon: DaemonProcess) -> None:
     assert one < two
 
 
-def test_writing(page: Any, daemon: DaemonProcess) -> None:
+def test_a_form_sends_and_the_page_shows_what_became_of_it(
+    page: Any, daemon: DaemonProcess
+) -> None:
     """A form sends, and the page shows the message's way."""
     page.goto(f"{daemon.url}/inbox/write?to=written-to")
     page.fill("textarea", "from the browser")
@@ -169,7 +171,7 @@ def test_everything_works_without_scripts(chromium: Any, daemon: DaemonProcess) 
     context.close()
 
 
-def test_what_a_message_says_stays_text(page: Any, daemon: DaemonProcess) -> None:
+def test_a_message_stays_text(page: Any, daemon: DaemonProcess) -> None:
     """No script runs, nothing is loaded, and a megabyte is no trouble."""
     body = (
         "<script>document.title = 'taken'</script><img src=/x onerror=\"document.title='taken'\">"
@@ -212,7 +214,9 @@ def other_site(content: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_pages_of_other_sites_can_do_nothing(page: Any, daemon: DaemonProcess, host: str) -> None:
+def test_pages_of_other_sites_cannot_use_the_inbox(
+    page: Any, daemon: DaemonProcess, host: str
+) -> None:
     """Neither send a form, nor read a page, nor follow events, nor put it into a frame."""
     content = f"""
         <form method=post action="{daemon.url}/inbox/write" target=frame>
