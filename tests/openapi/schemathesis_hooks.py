@@ -39,9 +39,8 @@ def before_load_schema(context: Any, raw_schema: Any) -> None:
 def filter_case(context: Any, case: Any) -> bool:
     """Leave out letters that are newer than this Python, and those that are not seen.
 
-    And names that are too long only until they are trimmed and in normal form: OpenAPI cannot say
-    that this is done before a name is measured. And a wait for the answer to what is no question: OpenAPI cannot say that a parameter of the
-    query needs a field of the body.
+    And what OpenAPI cannot say: that a name is measured when it is trimmed and in normal form; and
+    that a parameter of the query needs a field of the body, as a wait for an answer needs a question.
     """
     if case.operation.path == "/v1/send" and "wait" in (case.query or {}):
         return isinstance(case.body, dict) and bool(case.body.get("ask"))
