@@ -57,7 +57,7 @@ def test_looking_takes_nothing(daemon: DaemonProcess, visitor: Visitor) -> None:
     assert (message["body"], message["attempts"]) == ("still there", 1)
 
 
-def test_a_message_has_its_way(daemon: DaemonProcess, visitor: Visitor) -> None:
+def test_a_message_page_shows_its_delivery(daemon: DaemonProcess, visitor: Visitor) -> None:
     """Sent, and delivered by what."""
     number = send(daemon, "a", "way-1", "x")
     before = visitor.page(f"/inbox/message?id={number}")

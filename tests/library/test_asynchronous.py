@@ -91,7 +91,7 @@ def test_what_is_left_goes_back_when_the_mailbox_is_closed(home: DaemonProcess, 
     run(main)
 
 
-def test_two_follow_side_by_side(home: DaemonProcess, run: Run) -> None:
+def test_two_streams_can_be_followed_at_once(home: DaemonProcess, run: Run) -> None:
     """Each waits without keeping the other from it."""
 
     async def main() -> None:

@@ -68,7 +68,7 @@ def test_tells_of_open_questions_and_of_held_messages() -> None:
         )
 
 
-def test_by_name(line: CommandLine) -> None:
+def test_a_mailbox_may_be_named(line: CommandLine) -> None:
     """For a mailbox that no session has, there is nothing to tell."""
     line.send("mine", "x")
     until(

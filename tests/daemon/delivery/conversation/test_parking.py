@@ -19,7 +19,7 @@ async def hand_out(world: World, times: int) -> list[str]:
     return got
 
 
-async def test_what_is_never_confirmed_is_parked_with_a_notice(
+async def test_a_message_that_is_never_confirmed_is_parked_with_a_notice(
     tmp_path: Path, autojump_clock: object
 ) -> None:
     """The rest of the line goes on; the count of what remains is right."""
@@ -38,7 +38,7 @@ async def test_what_is_never_confirmed_is_parked_with_a_notice(
         assert await world.broker.parking.list("c") == []
 
 
-async def test_a_watch_passes_over_what_is_parked(tmp_path: Path, autojump_clock: object) -> None:
+async def test_a_watch_skips_parked_messages(tmp_path: Path, autojump_clock: object) -> None:
     async with open_world(tmp_path, max_attempts=1) as world:
         talk = Talk(world)
         await talk.send("a", "b", "poison")

@@ -56,7 +56,7 @@ async def test_everybody_is_told_at_the_settlement(tmp_path: Path, autojump_cloc
         assert repr(world.broker.receipts) == "<Receipts: 0 waiting>"
 
 
-async def test_a_settlement_during_the_look_is_not_missed(
+async def test_a_settlement_while_the_state_is_read_is_not_missed(
     tmp_path: Path, autojump_clock: object
 ) -> None:
     """The look sees the message leased, and it is settled before the wait begins."""
@@ -82,7 +82,7 @@ async def test_a_settlement_during_the_look_is_not_missed(
         assert trio.current_time() == started
 
 
-async def test_the_time_over_tells_the_present_state(
+async def test_after_the_timeout_the_present_state_is_returned(
     tmp_path: Path, autojump_clock: object
 ) -> None:
     """As it is then; and a lease that has run out by then is none."""
@@ -113,7 +113,7 @@ async def test_a_wait_for_a_reply_outlasts_the_delivery(
         assert waiting.told == ["delivered"]
 
 
-async def test_who_is_cancelled_is_forgotten(tmp_path: Path, autojump_clock: object) -> None:
+async def test_a_cancelled_wait_is_forgotten(tmp_path: Path, autojump_clock: object) -> None:
     """And the others are told."""
     async with open_world(tmp_path) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
@@ -145,7 +145,7 @@ async def test_a_client_that_has_gone_ends_the_wait(tmp_path: Path, autojump_clo
         assert repr(world.broker.receipts) == "<Receipts: 0 waiting>"
 
 
-async def test_closing_sends_everybody_away(tmp_path: Path, autojump_clock: object) -> None:
+async def test_closing_ends_all_waits(tmp_path: Path, autojump_clock: object) -> None:
     """Newcomers too."""
     async with open_world(tmp_path) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
@@ -158,7 +158,7 @@ async def test_closing_sends_everybody_away(tmp_path: Path, autojump_clock: obje
         assert waiting.told == ["shutting down", "shutting down"]
 
 
-async def test_there_is_no_wait_for_what_is_not_ones_own(
+async def test_a_wait_for_another_mailboxes_message_is_refused(
     tmp_path: Path, autojump_clock: object
 ) -> None:
     async with open_world(tmp_path) as world:
