@@ -1,6 +1,6 @@
 """Fixtures of the daemon's tests."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,10 @@ import pytest
 import trio
 import trio.testing
 
-from daemon.kit import World, open_world
+from daemon.kit import Place, World, open_world
 from support.fixtures import scratch as scratch
+from support.postgres import PostgresServer
+from support.stores import ENGINES, SQLITE, PostgresStore, empty
 
 
 def _run_in_virtual_time(function: Callable[..., Any], **options: Any) -> object:
@@ -24,7 +26,31 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.fixture
-async def world(scratch: Path) -> AsyncIterator[World]:
+def place(scratch: Path) -> Place:
+    """Where the database is; tests of what an engine does have `both_engines` in its place."""
+    return scratch
+
+
+@pytest.fixture(scope="session")
+def administrator(postgres: PostgresServer) -> Iterator[PostgresStore]:
+    """The database of the tests on PostgreSQL; connecting anew to empty it would take longer."""
+    store = PostgresStore(postgres)
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=ENGINES)
+def both_engines(request: pytest.FixtureRequest, scratch: Path) -> Place:
+    """Where the database of either engine is."""
+    if request.param == SQLITE:
+        return scratch
+    empty(request.getfixturevalue("administrator").connection)
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server
+
+
+@pytest.fixture
+async def world(place: Place) -> AsyncIterator[World]:
     """A broker with an empty database, in virtual time."""
-    async with open_world(scratch) as opened:
+    async with open_world(place) as opened:
         yield opened

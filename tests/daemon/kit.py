@@ -1,15 +1,16 @@
 """A broker and what it stands on, without sockets: a real database, in virtual time."""
 
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-import apsw
 import trio
 
 from claude_mailbox.config import Config
+from claude_mailbox.daemon.clock import SteadyClock
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
 from claude_mailbox.daemon.delivery.parties.presence import Presence
@@ -19,11 +20,17 @@ from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import Receive, Scope, Send
 from claude_mailbox.daemon.store.ledger import Ledger
+from claude_mailbox.daemon.store.postgres.engine import PostgresEngine
 from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
+from support.postgres import PostgresServer
+from support.stores import create_sqlite
 
 T = TypeVar("T")
+# Where the database is: in a folder, or the one for such tests on a server.
+Place: TypeAlias = Path | PostgresServer
 
+_numbers = itertools.count(1)
 EPOCH = 1_700_000_000_000
 STATES = ("waiting", "leased", "delivered", "delayed", "held", "expired", "parked", "deleted")
 
@@ -72,41 +79,53 @@ class RecordingBell:
 class World:
     """A broker and what it stands on."""
 
-    connection: apsw.Connection
+    engine: SqliteEngine | PostgresEngine
     ledger: Ledger
     lines: WaiterLines
     presence: Presence
     broker: Broker
     housekeeping: Housekeeping
     bell: RecordingBell
-    folder: Path
+    place: Place
+
+    @property
+    def connection(self) -> Any:
+        """The connection to the database."""
+        return self.engine.connection
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement that both engines know; bodies as text."""
+        rows = self.connection.execute(statement).fetchall()
+        return [
+            tuple(field.decode() if isinstance(field, bytes) else field for field in row)
+            for row in rows
+        ]
 
     def states(self) -> dict[str, str]:
         """Return the state of every message, by body."""
-        return {
-            body: STATES[state]
-            for body, state in self.connection.execute(
-                "SELECT text, state FROM message JOIN body ON message_id = id ORDER BY id"
-            )
-        }
+        rows = self.query(
+            "SELECT text, state FROM message JOIN body ON message_id = id ORDER BY id"
+        )
+        return {body: STATES[state] for body, state in rows}
 
     def bound(self) -> set[str]:
         """Return the tokens of the leases that the database holds, explicit ones too."""
-        return {
-            f"{number}-{nonce}"
-            for number, nonce in self.connection.execute(
-                "SELECT id, lease FROM message WHERE state = 1"
-            )
-        }
+        rows = self.query("SELECT id, lease FROM message WHERE state = 1")
+        return {f"{number}-{nonce}" for number, nonce in rows}
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
-        """Let SQLite refuse every write, as on a disk that was mounted read-only."""
-        self.connection.pragma("query_only", True)
+        """Let the database refuse every write, as on a disk that was mounted read-only."""
+        setting = (
+            "PRAGMA query_only"
+            if isinstance(self.engine, SqliteEngine)
+            else "SET default_transaction_read_only"
+        )
+        self.connection.execute(f"{setting} = on")
         try:
             yield
         finally:
-            self.connection.pragma("query_only", False)
+            self.connection.execute(f"{setting} = off")
 
 
 def virtual_clock() -> int:
@@ -114,12 +133,22 @@ def virtual_clock() -> int:
     return EPOCH + round(trio.current_time() * 1000)
 
 
+def _open_engine(place: Place, max_mailboxes: int) -> SqliteEngine | PostgresEngine:
+    worker = InlineWorker()
+    if isinstance(place, PostgresServer):
+        url = place.url(place.scratch_database())
+        name = f"daemon-{next(_numbers)}"
+        return PostgresEngine(url, name, name, SteadyClock(), worker, max_mailboxes=max_mailboxes)
+    path = place / "mailbox.db"
+    connection = open_database(str(path)) if path.exists() else create_sqlite(path)
+    return SqliteEngine(connection, worker, max_mailboxes=max_mailboxes)
+
+
 @asynccontextmanager
-async def open_world(folder: Path, **settings: int) -> AsyncIterator[World]:
-    """Open the database in *folder* and run the ledger; *settings* are fields of ``Config``."""
-    connection = open_database(str(folder / "mailbox.db"))
+async def open_world(place: Place, **settings: int) -> AsyncIterator[World]:
+    """Open the database and run the ledger; *settings* are fields of ``Config``."""
     config = Config(**settings)
-    engine = SqliteEngine(connection, InlineWorker(), max_mailboxes=config.max_mailboxes)
+    engine = _open_engine(place, config.max_mailboxes)
     try:
         ledger = Ledger(engine)
         lines = WaiterLines(config.max_waiters_per_mailbox)
@@ -130,7 +159,7 @@ async def open_world(folder: Path, **settings: int) -> AsyncIterator[World]:
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.serve)
             try:
-                yield World(connection, ledger, lines, presence, broker, housekeeping, bell, folder)
+                yield World(engine, ledger, lines, presence, broker, housekeeping, bell, place)
             finally:
                 ledger.close()
     finally:

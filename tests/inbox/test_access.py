@@ -164,7 +164,7 @@ class TestForms:
         ],
         ids=str,
     )
-    def test_of_other_pages_are_refused(self, visitor: Visitor, headers: dict[str, str]) -> None:
+    def test_of_other_sites_are_refused(self, visitor: Visitor, headers: dict[str, str]) -> None:
         """Even with the right token: by where the browser says that they come from."""
         fields = {**visitor.fields("/inbox/write"), "to": "form-2", "body": "from elsewhere"}
 

@@ -1,4 +1,4 @@
-"""Messages that are held: the inbox shows them, says why, and lets them through."""
+"""Messages that are held: the inbox shows them, says why, and releases them."""
 
 from collections.abc import Iterator
 
@@ -63,7 +63,7 @@ def test_messages_of_one_pair_are_released(strict: DaemonProcess, reader: Visito
 def test_all_messages_are_released(strict: DaemonProcess, reader: Visitor) -> None:
     hold(strict, "all-a", "all-b")
     hold(strict, "all-c", "all-d")
-    assert "Let all through" in reader.page("/inbox/held")
+    assert "Release all" in reader.page("/inbox/held")
     reader.post("/inbox/held", reader.fields("/inbox/write"))
     assert take(strict, "all-a")
     assert "Nothing is held" in reader.page("/inbox/held")

@@ -6,6 +6,7 @@ from typing import Any
 
 import schemathesis
 
+from claude_mailbox.model.groups import DESCRIPTION_LIMIT
 from claude_mailbox.model.names import NAME_LIMIT, UNSEEN
 
 # A long-poll that waits longer teaches nothing.
@@ -39,8 +40,8 @@ def before_load_schema(context: Any, raw_schema: Any) -> None:
 def filter_case(context: Any, case: Any) -> bool:
     """Leave out letters that are newer than this Python, and those that are not seen.
 
-    And what OpenAPI cannot say: that a name is measured when it is trimmed and in normal form; and
-    that a parameter of the query needs a field of the body, as a wait for an answer needs a question.
+    And what OpenAPI cannot say: that a name or a description is measured when it is trimmed and in
+    normal form; and that a parameter of the query needs a field of the body, as a wait for an answer needs a question.
     """
     if case.operation.path == "/v1/send" and "wait" in (case.query or {}):
         return isinstance(case.body, dict) and bool(case.body.get("ask"))
@@ -56,7 +57,8 @@ def filter_case(context: Any, case: Any) -> bool:
 
 
 def _is_short_when_trimmed(text: str) -> bool:
-    return len(text) > NAME_LIMIT >= len(unicodedata.normalize("NFC", text.strip()))
+    trimmed = unicodedata.normalize("NFC", text.strip())
+    return any(len(text) > limit >= len(trimmed) for limit in (NAME_LIMIT, DESCRIPTION_LIMIT))
 
 
 @schemathesis.hook

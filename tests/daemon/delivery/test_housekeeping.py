@@ -1,8 +1,8 @@
 """What happens without anybody asking, and goes on after a failure."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
+import pytest
 import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
@@ -11,7 +11,13 @@ from claude_mailbox.daemon.delivery.housekeeping import TIDY_SECONDS
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS
 from daemon.delivery.helpers import Watchers, lease
-from daemon.kit import World, custody, open_world
+from daemon.kit import Place, World, custody, open_world
+
+
+@pytest.fixture
+def place(both_engines: Place) -> Place:
+    """The database of either engine."""
+    return both_engines
 
 
 class Responses:
@@ -89,7 +95,7 @@ class TestTidy:
         await world.broker.send(Draft("a", "b", "2", "new"))
         await trio.sleep(TIDY_SECONDS)
         await wait_all_tasks_blocked()
-        rows = world.connection.execute("SELECT key FROM idempotency_key").fetchall()
+        rows = world.query("SELECT key FROM idempotency_key")
         assert rows == [("new",)]
 
 
@@ -109,10 +115,10 @@ class TestSweep:
         assert await world.housekeeping.sweep(["spared"]) == ["stale"]
 
     async def test_an_age_of_zero_switches_it_off(
-        self, scratch: Path, autojump_clock: trio.testing.MockClock
+        self, place: Place, autojump_clock: trio.testing.MockClock
     ) -> None:
         """Nothing is ever too old."""
-        async with open_world(scratch, delete_after_minutes=0) as world:
+        async with open_world(place, delete_after_minutes=0) as world:
             await world.presence.touch("b")
             await trio.sleep(10**9)
             assert await world.housekeeping.sweep() == []
@@ -149,8 +155,8 @@ class TestSweepMailboxes:
         assert await world.broker.listings.all("stale") == []
 
     async def test_an_interval_of_zero_switches_it_off(
-        self, scratch: Path, autojump_clock: trio.testing.MockClock
+        self, place: Place, autojump_clock: trio.testing.MockClock
     ) -> None:
         """It returns at once."""
-        async with open_world(scratch, sweep_interval_minutes=0) as world:
+        async with open_world(place, sweep_interval_minutes=0) as world:
             await world.housekeeping.sweep_mailboxes(no_sessions)

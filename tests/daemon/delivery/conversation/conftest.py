@@ -4,7 +4,13 @@ import pytest
 import trio
 
 from daemon.delivery.conversation.talk import Talk
-from daemon.kit import World
+from daemon.kit import Place, World
+
+
+@pytest.fixture
+def place(both_engines: Place) -> Place:
+    """The database of either engine."""
+    return both_engines
 
 
 @pytest.fixture

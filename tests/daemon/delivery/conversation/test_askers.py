@@ -1,7 +1,6 @@
 """Askers who wait for the answer in the request that asks."""
 
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import trio
@@ -12,7 +11,7 @@ from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.mail import Delivery, Receipt
 from claude_mailbox.refusals import MutualAsk
 from daemon.delivery.conversation.talk import Talk
-from daemon.kit import World, custody, open_world
+from daemon.kit import Place, World, custody, open_world
 
 
 class Waiting:
@@ -47,7 +46,7 @@ async def test_the_answer_is_handed_over_and_comes_nowhere_else(
     waiting = Waiting(talk.world, lease)
     nursery.start_soon(waiting.ask)
     await wait_all_tasks_blocked()
-    ((question,),) = talk.world.connection.execute("SELECT id FROM message").fetchall()
+    ((question,),) = talk.world.query("SELECT id FROM message")
     await talk.reply("b", question, "a moment", is_final=False)
     assert await talk.bodies("a") == ["a moment"]
     assert not waiting.has_ended
@@ -80,7 +79,7 @@ async def test_an_answer_for_an_asker_who_left_goes_to_his_mailbox(
         waiting = Waiting(talk.world)
         nursery.start_soon(waiting.ask)
         await wait_all_tasks_blocked()
-        question = talk.world.connection.execute("SELECT max(id) FROM message").get
+        ((question,),) = talk.world.query("SELECT max(id) FROM message")
         if moment == "before":
             waiting.scope.cancel()
             await wait_all_tasks_blocked()
@@ -150,16 +149,16 @@ async def test_of_two_that_would_wait_for_each_other_the_second_is_refused(
     await talk.send("b", "a2", "why me?", ask=60.0)
 
 
-async def test_a_stop_of_the_daemon_ends_the_wait_and_a_start_goes_on(tmp_path: Path) -> None:
+async def test_a_stop_of_the_daemon_ends_the_wait_and_a_start_goes_on(place: Place) -> None:
     """The question is still open."""
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         waiting = Waiting(world)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(waiting.ask)
             await wait_all_tasks_blocked()
             world.broker.askers.close(ShuttingDown("stop"))
         assert waiting.was_sent_away
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         talk = Talk(world)
         await talk.reply("b", 1, "because")
         assert await talk.bodies("a") == ["because"]

@@ -1,12 +1,10 @@
 """Parked messages: out of the line after many attempts, and back when they are retried."""
 
-from pathlib import Path
-
 import pytest
 
 from daemon.delivery.conversation.talk import Talk
 from daemon.delivery.helpers import bodies
-from daemon.kit import World, custody, open_world
+from daemon.kit import Place, World, custody, open_world
 
 
 async def hand_out(world: World, times: int) -> list[str]:
@@ -20,10 +18,10 @@ async def hand_out(world: World, times: int) -> list[str]:
 
 
 async def test_a_message_that_is_never_confirmed_is_parked_with_a_notice(
-    tmp_path: Path, autojump_clock: object
+    place: Place, autojump_clock: object
 ) -> None:
     """The rest of the line goes on; the count of what remains is right."""
-    async with open_world(tmp_path, max_attempts=3) as world:
+    async with open_world(place, max_attempts=3) as world:
         talk = Talk(world)
         number = await talk.send("a", "b", "poison")
         assert await hand_out(world, 3) == ["poison"]
@@ -38,8 +36,8 @@ async def test_a_message_that_is_never_confirmed_is_parked_with_a_notice(
         assert await world.broker.parking.list("c") == []
 
 
-async def test_a_watch_skips_parked_messages(tmp_path: Path, autojump_clock: object) -> None:
-    async with open_world(tmp_path, max_attempts=1) as world:
+async def test_a_watch_skips_parked_messages(place: Place, autojump_clock: object) -> None:
+    async with open_world(place, max_attempts=1) as world:
         talk = Talk(world)
         await talk.send("a", "b", "poison")
         await hand_out(world, 1)
@@ -50,10 +48,10 @@ async def test_a_watch_skips_parked_messages(tmp_path: Path, autojump_clock: obj
 
 @pytest.mark.parametrize("deleted", [False, True])
 async def test_a_retried_message_waits_again(
-    tmp_path: Path, autojump_clock: object, deleted: bool
+    place: Place, autojump_clock: object, deleted: bool
 ) -> None:
     """As if it had never been handed out, even when its mailbox was deleted meanwhile."""
-    async with open_world(tmp_path, max_attempts=2) as world:
+    async with open_world(place, max_attempts=2) as world:
         talk = Talk(world)
         number = await talk.send("a", "b", "poison")
         await hand_out(world, 3)
@@ -66,8 +64,8 @@ async def test_a_retried_message_waits_again(
         assert await hand_out(world, 1) == []
 
 
-async def test_a_dropped_message_is_deleted(tmp_path: Path, autojump_clock: object) -> None:
-    async with open_world(tmp_path, max_attempts=1) as world:
+async def test_a_dropped_message_is_deleted(place: Place, autojump_clock: object) -> None:
+    async with open_world(place, max_attempts=1) as world:
         talk = Talk(world)
         number = await talk.send("a", "b", "poison")
         await hand_out(world, 2)
@@ -77,14 +75,14 @@ async def test_a_dropped_message_is_deleted(tmp_path: Path, autojump_clock: obje
         assert (await talk.status("a", number)).state == "deleted"
 
 
-async def test_without_a_limit_nothing_is_parked(tmp_path: Path, autojump_clock: object) -> None:
-    async with open_world(tmp_path, max_attempts=0) as world:
+async def test_without_a_limit_nothing_is_parked(place: Place, autojump_clock: object) -> None:
+    async with open_world(place, max_attempts=0) as world:
         await Talk(world).send("a", "b", "again and again")
         assert await hand_out(world, 60) == ["again and again"]
 
 
-async def test_no_notice_is_about_a_notice(tmp_path: Path, autojump_clock: object) -> None:
-    async with open_world(tmp_path, max_attempts=1) as world:
+async def test_no_notice_is_about_a_notice(place: Place, autojump_clock: object) -> None:
+    async with open_world(place, max_attempts=1) as world:
         talk = Talk(world)
         await talk.send("b", "c", "poison")
         custodian = custody()
@@ -94,5 +92,4 @@ async def test_no_notice_is_about_a_notice(tmp_path: Path, autojump_clock: objec
         assert await hand_out(world, 2) == []
         (parked, _) = await world.broker.parking.list()
         assert parked.recipient == "c"
-        count = world.connection.execute("SELECT count(*) FROM message").get
-        assert count == 2
+        assert world.query("SELECT count(*) FROM message") == [(2,)]

@@ -44,10 +44,10 @@ async def test_after_a_late_answer_the_notice_rings_nobody(talk: Talk) -> None:
     question = await talk.send("a", "b", "why?", ask=1.0)
     await trio.sleep(2)
     await talk.reply("b", question, "late", urgency="low")
-    waiting, quiet = talk.world.connection.execute(
+    ((waiting, quiet),) = talk.world.query(
         "SELECT sum(waiting), sum(quiet) FROM backlog JOIN mailbox ON id = recipient_id"
         " WHERE name = 'a'"
-    ).get
+    )
     assert (waiting, quiet) == (2, 2)
 
 

@@ -93,7 +93,7 @@ async def test_a_wait_for_the_delivery_ends_when_there_will_be_none(talk: Talk) 
 
 
 async def test_delayed_mail_counts_for_the_quota(world: World) -> None:
-    async with open_world(world.folder, max_pending_per_mailbox=1) as small:
+    async with open_world(world.place, max_pending_per_mailbox=1) as small:
         await small.broker.send(Draft("a", "b", "later", delay=10.0))
         with pytest.raises(QuotaFull):
             await small.broker.send(Draft("a", "b", "now"))

@@ -1,7 +1,5 @@
 """The wait for a delivery: nothing is missed, and whoever leaves is forgotten."""
 
-from pathlib import Path
-
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -12,7 +10,7 @@ from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.errors import ShuttingDown
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.refusals import NotFound
-from daemon.kit import World, custody, open_world
+from daemon.kit import Place, World, custody, open_world
 
 
 class Waiting:
@@ -34,9 +32,9 @@ class Waiting:
             self.told.append("shutting down")
 
 
-async def test_everybody_is_told_at_the_settlement(tmp_path: Path, autojump_clock: object) -> None:
+async def test_everybody_is_told_at_the_settlement(place: Place, autojump_clock: object) -> None:
     """By the response, and by an ack; a claim alone is no reason."""
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         for lease in (None, 60):
             receipt = await world.broker.send(Draft("a", "b", "x"))
             waiting = Waiting(world, receipt.id)
@@ -57,10 +55,10 @@ async def test_everybody_is_told_at_the_settlement(tmp_path: Path, autojump_cloc
 
 
 async def test_a_settlement_while_the_state_is_read_is_not_missed(
-    tmp_path: Path, autojump_clock: object
+    place: Place, autojump_clock: object
 ) -> None:
     """The look sees the message leased, and it is settled before the wait begins."""
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         custodian = custody()
         await world.broker.check("b", custodian)
@@ -83,10 +81,10 @@ async def test_a_settlement_while_the_state_is_read_is_not_missed(
 
 
 async def test_after_the_timeout_the_present_state_is_returned(
-    tmp_path: Path, autojump_clock: object
+    place: Place, autojump_clock: object
 ) -> None:
     """As it is then; and a lease that has run out by then is none."""
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         await world.broker.check("b", custody(10))
         waiting = Waiting(world, receipt.id)
@@ -97,9 +95,9 @@ async def test_after_the_timeout_the_present_state_is_returned(
 
 
 async def test_a_wait_for_a_reply_outlasts_the_delivery(
-    tmp_path: Path, autojump_clock: object
+    place: Place, autojump_clock: object
 ) -> None:
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         waiting = Waiting(world, receipt.id)
         async with trio.open_nursery() as nursery:
@@ -113,9 +111,9 @@ async def test_a_wait_for_a_reply_outlasts_the_delivery(
         assert waiting.told == ["delivered"]
 
 
-async def test_a_cancelled_wait_is_forgotten(tmp_path: Path, autojump_clock: object) -> None:
+async def test_a_cancelled_wait_is_forgotten(place: Place, autojump_clock: object) -> None:
     """And the others are told."""
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         waiting = Waiting(world, receipt.id)
         async with trio.open_nursery() as nursery:
@@ -136,8 +134,8 @@ class GoneClient(Custody):
         """Return at once."""
 
 
-async def test_a_client_that_has_gone_ends_the_wait(tmp_path: Path, autojump_clock: object) -> None:
-    async with open_world(tmp_path) as world:
+async def test_a_client_that_has_gone_ends_the_wait(place: Place, autojump_clock: object) -> None:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         started = trio.current_time()
         await world.broker.receipts.wait("a", receipt.id, DELIVERED, 300, GoneClient())
@@ -145,9 +143,9 @@ async def test_a_client_that_has_gone_ends_the_wait(tmp_path: Path, autojump_clo
         assert repr(world.broker.receipts) == "<Receipts: 0 waiting>"
 
 
-async def test_closing_ends_all_waits(tmp_path: Path, autojump_clock: object) -> None:
+async def test_closing_ends_all_waits(place: Place, autojump_clock: object) -> None:
     """Newcomers too."""
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         waiting = Waiting(world, receipt.id)
         async with trio.open_nursery() as nursery:
@@ -159,9 +157,9 @@ async def test_closing_ends_all_waits(tmp_path: Path, autojump_clock: object) ->
 
 
 async def test_a_wait_for_another_mailboxes_message_is_refused(
-    tmp_path: Path, autojump_clock: object
+    place: Place, autojump_clock: object
 ) -> None:
-    async with open_world(tmp_path) as world:
+    async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
         for mailbox, number in (("c", receipt.id), ("a", receipt.id + 1)):
             with pytest.raises(NotFound):

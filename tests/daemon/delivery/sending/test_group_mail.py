@@ -40,12 +40,13 @@ async def test_every_member_but_the_sender_gets_a_copy(world: World) -> None:
     assert bodies(await world.broker.check("c", custody())) == ["from a", "from x"]
 
 
-async def test_each_is_rung_once(world: World) -> None:
+async def test_each_is_rung_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """50 members: one answer, one commit, one ring each."""
     members = [f"m{number}" for number in range(50)]
     await join(world, *members)
     commits = []
-    world.connection.set_commit_hook(lambda: bool(commits.append(1)))
+    commit = world.engine.commit
+    monkeypatch.setattr(world.engine, "commit", lambda: commits.append(commit()))
     receipt = await send(world, Draft("a", "@team", "hello", is_confirmed=True))
     assert len(commits) == 1
     assert names(receipt) == members
@@ -55,7 +56,7 @@ async def test_each_is_rung_once(world: World) -> None:
 
 async def test_if_one_member_cannot_get_it_none_does(world: World) -> None:
     """A full mailbox is told of, and nothing is stored."""
-    async with open_world(world.folder, max_pending_per_mailbox=1) as small:
+    async with open_world(world.place, max_pending_per_mailbox=1) as small:
         await join(small, "b", "c")
         await small.broker.send(Draft("x", "c", "full"))
         with pytest.raises(QuotaFull, match="'c' is full"):
@@ -68,9 +69,7 @@ async def test_the_copies_are_one_thread(world: World) -> None:
     """That of the first copy."""
     await join(world, "b", "c")
     receipt = await send(world, Draft("a", "@team", "hello"))
-    rows = world.connection.execute(
-        "SELECT id, thread, group_name, copy_of FROM message"
-    ).fetchall()
+    rows = world.query("SELECT id, thread, group_name, copy_of FROM message ORDER BY id")
     first, second = (copy.id for copy in receipt.copies)
     assert rows == [(first, first, "@team", first), (second, first, "@team", first)]
 
@@ -92,8 +91,7 @@ async def test_all_rings_nobody_unless_it_is_urgent(
     receipt = await send(world, Draft("a", group, "hello", urgency=urgency))
     assert names(receipt) == ["shop-1"]
     assert world.bell.rung == (["shop-1"] if rings else [])
-    quiet = world.connection.execute("SELECT sum(quiet) FROM backlog").get
-    assert quiet == (0 if rings else 1)
+    assert world.query("SELECT sum(quiet) FROM backlog") == [(0 if rings else 1,)]
     assert bodies(await world.broker.check("shop-1", custody())) == ["hello"]
 
 
@@ -116,7 +114,7 @@ class TestRefusals:
         assert names(await send(world, Draft("m0", "@team", "five"))) == members[1:]
 
     async def test_too_many_members_are_refused(self, world: World) -> None:
-        async with open_world(world.folder, max_recipients=2) as small:
+        async with open_world(world.place, max_recipients=2) as small:
             await join(small, "b", "c", "d")
             with pytest.raises(BadRequest, match=r"3 other members; .* at most 2 \(maxRecipients"):
                 await small.broker.send_to_group(Draft("a", "@team", "hello", is_confirmed=True))

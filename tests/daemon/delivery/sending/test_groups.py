@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 import trio
@@ -11,7 +10,7 @@ from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.drafts import Draft
 from claude_mailbox.model.groups import ALL
 from daemon.delivery.session_steps import begin, end
-from daemon.kit import World, open_world, virtual_clock
+from daemon.kit import Place, World, open_world, virtual_clock
 
 HOUR = 3600
 
@@ -50,11 +49,11 @@ class TestJoined:
         assert await members(world, "@team") == []
 
     async def test_memberships_outlive_the_daemon(
-        self, scratch: Path, autojump_clock: object
+        self, place: Place, autojump_clock: object
     ) -> None:
-        async with open_world(scratch) as before:
+        async with open_world(place) as before:
             await before.broker.groups.join("a", "@team")
-        async with open_world(scratch) as after:
+        async with open_world(place) as after:
             assert await members(after, "@team") == ["a"]
 
 

@@ -115,7 +115,7 @@ class TestHolding:
     async def test_held_mail_survives_the_daemon(self, pair: World) -> None:
         """And is still held."""
         await thank(pair, HOLD_AFTER)
-        async with open_world(pair.folder) as later:
+        async with open_world(pair.place) as later:
             assert len(await later.broker.holding.held()) == 1
             assert (await later.broker.send(Draft("b", "a", "again"))).is_held
 
@@ -139,7 +139,7 @@ class TestHolding:
         assert bodies(await pair.broker.check("c", custody())) == ["all of you"]
 
     async def test_zero_switches_it_off(self, pair: World) -> None:
-        async with open_world(pair.folder, guard_after=0, hold_after=0) as free:
+        async with open_world(pair.place, guard_after=0, hold_after=0) as free:
             assert await thank(free, 3 * HOLD_AFTER) == []
 
 
@@ -174,7 +174,7 @@ class TestRate:
             await world.broker.send(Draft("script", "queue", "x"))
 
     async def test_zero_switches_it_off(self, pair: World) -> None:
-        async with open_world(pair.folder, max_per_minute=0) as free:
+        async with open_world(pair.place, max_per_minute=0) as free:
             for _ in range(100):
                 await free.broker.send(Draft("script", "b", "x"))
 

@@ -1,0 +1,11 @@
+"""Fixtures of the tests of sending."""
+
+import pytest
+
+from daemon.kit import Place
+
+
+@pytest.fixture
+def place(both_engines: Place) -> Place:
+    """The database of either engine."""
+    return both_engines
