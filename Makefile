@@ -66,7 +66,7 @@ unit: $(DEV_STAMP)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 4 --dist worksteal
 
 fast: $(DEV_STAMP)  ## Run the tests that start no processes.
-	$(BIN)/python -m pytest -m fast --numprocesses 2 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m fast --numprocesses 2 --dist worksteal
 
 SECONDS ?= 300
 CALLS ?= 10000
