@@ -60,9 +60,10 @@ types: $(DEV_STAMP)
 contracts: $(DEV_STAMP)
 	$(BIN)/lint-imports
 
-# More processes than cores: tests with real daemons spend much of their time waiting.
+# More processes than cores: tests with real daemons spend much of their time waiting. Each of them
+# reads the tests as the last run has compiled them, also where Python is told to keep no byte code.
 unit: $(DEV_STAMP)
-	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 4 --dist worksteal
 
 fast: $(DEV_STAMP)  ## Run the tests that start no processes.
 	$(BIN)/python -m pytest -m fast --numprocesses 2 --dist worksteal

@@ -25,7 +25,7 @@ def write(home: Path, content: object) -> str:
 
 
 class TestSources:
-    def test_defaults(self, home: Path) -> None:
+    def test_without_a_file_there_are_defaults(self, home: Path) -> None:
         """As the contract says."""
         assert config.load() == Config(db_path=str(home / "mailbox.db"))
         assert config.load().port == 37849
@@ -60,7 +60,7 @@ class TestSources:
             ]
         )
 
-    def test_the_file(self, home: Path) -> None:
+    def test_the_file_overrides_the_defaults(self, home: Path) -> None:
         """Every key can be set."""
         values = {
             "port": 0,
@@ -97,13 +97,13 @@ class TestSources:
             "allowedHosts": ("mail.example",),
         }
 
-    def test_a_flag_wins(self, home: Path) -> None:
+    def test_a_flag_overrides_the_file(self, home: Path) -> None:
         """Over the file; one that was not given does not."""
         write(home, {"port": 1, "bind": "::1"})
         loaded = config.load({"port": 0, "bind": None})
         assert (loaded.port, loaded.bind) == (0, "::1")
 
-    def test_another_file(self, home: Path, scratch: Path) -> None:
+    def test_config_names_another_file(self, home: Path, scratch: Path) -> None:
         """It stands instead of the usual one, and must be there."""
         write(home, {"port": 1, "bind": "::1"})
         other = scratch / "other.json"
@@ -113,7 +113,7 @@ class TestSources:
         loaded = config.load(path=str(other))
         assert (loaded.port, loaded.bind) == (2, "127.0.0.1")
 
-    def test_a_mark_of_windows(self, home: Path) -> None:
+    def test_a_byte_order_mark_is_accepted(self, home: Path) -> None:
         """Editors there begin files with a byte order mark."""
         (home / "mailbox.json").write_bytes(b'\xef\xbb\xbf{"port": 5}')
         assert config.load().port == 5
@@ -138,20 +138,22 @@ class TestMistakes:
             ({"db_path": "x"}, "Unknown key 'db_path'"),
         ],
     )
-    def test_in_the_file(self, home: Path, content: object, words: str) -> None:
+    def test_a_mistake_in_the_file_names_the_key(
+        self, home: Path, content: object, words: str
+    ) -> None:
         """The sentence names the file."""
         path = write(home, content)
         with pytest.raises(ConfigError, match=words) as caught:
             config.load()
         assert path in str(caught.value)
 
-    def test_no_text(self, home: Path) -> None:
+    def test_a_file_that_is_not_text_is_refused(self, home: Path) -> None:
         """A file in another encoding is no JSON."""
         (home / "mailbox.json").write_bytes(b'{"bind": "\xff"}')
         with pytest.raises(ConfigError, match="is not valid JSON"):
             config.load()
 
-    def test_a_folder(self, home: Path) -> None:
+    def test_a_folder_in_place_of_the_file_is_refused(self, home: Path) -> None:
         """A folder of that name cannot be read."""
         (home / "mailbox.json").mkdir()
         with pytest.raises(ConfigError, match="Cannot read"):
@@ -181,7 +183,7 @@ class TestMistakes:
             ("localPort", 65536),
         ],
     )
-    def test_types_and_ranges(self, home: Path, key: str, value: object) -> None:
+    def test_wrong_types_and_ranges_are_refused(self, home: Path, key: str, value: object) -> None:
         """The sentence names the key and where it stands."""
         path = write(home, {key: value})
         with pytest.raises(ConfigError, match=f"'{key}' in {path} must be"):
@@ -202,7 +204,7 @@ class TestMistakes:
             ({"localPort": 1, "port": 1, "behindProxy": True}, "one each"),
         ],
     )
-    def test_what_does_not_go_together(
+    def test_keys_that_exclude_each_other_are_refused(
         self, home: Path, values: dict[str, object], words: str
     ) -> None:
         """Nobody is let in by mistake."""

@@ -111,7 +111,7 @@ class TestOthers:
             ("127.0.0.1", 80, None),
         ],
     )
-    def test_lsof(self, host, port, expected):
+    def test_lsof_names_the_process(self, host, port, expected):
         """By the fields for process, command and name."""
         assert (
             ports.port_owner(host, port, run=recorded({"lsof": LSOF}), platform="darwin")
@@ -128,7 +128,7 @@ class TestOthers:
             (5353, "", None),
         ],
     )
-    def test_netstat_in_another_language(self, port, listed, expected):
+    def test_netstat_may_speak_another_language(self, port, listed, expected):
         """Windows translates the state of a socket, but not the remote port."""
         run = recorded({"netstat": NETSTAT_GERMAN, "tasklist": listed})
         assert ports.port_owner("127.0.0.1", port, run=run, platform="win32") == expected

@@ -117,6 +117,11 @@ class KeyReused(MailboxError):
     code = "key-reused"
     status = 409
 
+    def __init__(self) -> None:
+        super().__init__(
+            "This idempotency key was used for another message: send this one with a new key."
+        )
+
 
 class Unanswerable(MailboxError):
     """Nobody can answer the question, or read the reply; nothing was stored."""

@@ -26,7 +26,7 @@ def test_run_adds_variables() -> None:
 
 
 @pytest.mark.parametrize("program", ["/nonexistent/launchctl", "/"])
-def test_a_program_that_cannot_be_run(program: str) -> None:
+def test_a_program_that_cannot_be_run_is_an_error(program: str) -> None:
     """The status is 127, as in a shell, and the reason names the program."""
     done = CommandRunner().run([program])
     assert done.code == 127

@@ -68,7 +68,7 @@ class TestHomeDaemon:
         assert HomeDaemon(str(tmp_path if exists else tmp_path / "none")).running() is None
 
     @pytest.mark.usefixtures("no_patience", "lock_holder")
-    def test_an_unknown_process_that_holds_the_lock(self, tmp_path: Path) -> None:
+    def test_an_unknown_process_that_holds_the_lock_is_left_alone(self, tmp_path: Path) -> None:
         """It is neither stopped nor replaced."""
         with pytest.raises(AutostartError, match="does not say which"):
             HomeDaemon(str(tmp_path)).running()

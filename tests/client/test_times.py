@@ -41,7 +41,7 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (None, "None"),
     ],
 )
-def test_they_are_local_and_say_how_long_ago(moment: object, text: str) -> None:
+def test_times_are_local_and_say_how_long_ago(moment: object, text: str) -> None:
     assert shown(moment, NOW) == text
 
 

@@ -44,7 +44,7 @@ def shell(script: str, environment: Mapping[str, str] | None = None) -> str:
     return done.stdout
 
 
-def test_a_daemon_for_a_team(tmp_path: Path) -> None:
+def test_the_recipe_for_a_team_works(tmp_path: Path) -> None:
     """It is healthy, serves with TLS and tokens, and keeps its mail when the container is made anew."""
     certificates = NetworkDaemon()
     for name, key in (("cert.pem", "tlsCert"), ("key.pem", "tlsKey")):
@@ -72,7 +72,7 @@ def test_a_daemon_for_a_team(tmp_path: Path) -> None:
     certificates.close()
 
 
-def test_a_session_in_a_container(tmp_path: Path) -> None:
+def test_the_recipe_for_a_session_in_a_container_works(tmp_path: Path) -> None:
     """It uses the daemon outside by the socket that is mounted, with nothing else of the home."""
     with DaemonProcess() as process, CommandLine(process) as here:
         start = MOUNTED_SOCKET.strip().replace("~/.claude-mailbox", str(process.home))
@@ -84,7 +84,7 @@ def test_a_session_in_a_container(tmp_path: Path) -> None:
         assert shell(f"{start} check --name inside").endswith("Mail from peer: from outside\n")
 
 
-def test_a_devcontainer(tmp_path: Path) -> None:
+def test_the_recipe_for_a_devcontainer_works(tmp_path: Path) -> None:
     """The same, with the tool that editors use."""
     tool = os.environ["MAILBOX_DEVCONTAINER"]
     if not os.access(tool, os.X_OK):

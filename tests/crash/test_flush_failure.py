@@ -90,7 +90,7 @@ def test_a_send_whose_flush_fails_may_be_stored_and_the_answer_says_so(
     assert bodies(process) == []
 
 
-def test_an_ack_whose_flush_fails_is_answered_alike(
+def test_an_ack_whose_flush_fails_may_be_stored_and_the_answer_says_so(
     process: DaemonProcess, disk: FaultyDisk
 ) -> None:
     assert send(process, "hello").status_code == 200
@@ -104,7 +104,9 @@ def test_an_ack_whose_flush_fails_is_answered_alike(
     assert post(process, "/v1/ack", "b", ack).json()["done"] == [message["lease"]]
 
 
-def test_the_daemon_ends_with_a_sentence(process: DaemonProcess, disk: FaultyDisk) -> None:
+def test_after_a_failed_flush_the_daemon_ends_with_a_sentence(
+    process: DaemonProcess, disk: FaultyDisk
+) -> None:
     """What it could not flush may be on no disk, although the system shows it."""
     disk.fail("sync", "-wal", times=1)
     assert send(process, "doubtful").status_code == 503
@@ -159,7 +161,7 @@ def test_a_flush_that_fails_at_the_end_leaves_the_journal_to_the_next_start(
     assert bodies(process) == ["before"]
 
 
-def test_a_journal_that_is_written_back_in_part_is_no_damage(
+def test_a_journal_that_is_written_back_in_part_loses_nothing(
     process: DaemonProcess, disk: FaultyDisk
 ) -> None:
     """A short write leaves the database with an odd size; its journal has all of it."""

@@ -32,7 +32,7 @@ def test_it_does_not_start_half_protected(arguments: list[str], sentence: str) -
         process.close()
 
 
-def test_a_key_that_is_not_the_certificates(tmp_path: Path) -> None:
+def test_a_key_that_does_not_fit_the_certificate_is_refused(tmp_path: Path) -> None:
     """Is told at the start, not to each client."""
     one, other = NetworkDaemon(), NetworkDaemon()
     try:
@@ -54,7 +54,7 @@ def test_behind_a_proxy_it_listens_everywhere_and_wants_tokens() -> None:
             connection.request("GET", "/health").error(401, "unauthorized")
 
 
-def test_the_proxy_says_whose_tries_fail() -> None:
+def test_behind_a_proxy_wrong_tokens_lock_out_one_client_only() -> None:
     """Wrong tokens of one client do not lock another one out."""
     with DaemonProcess({"behindProxy": True}) as process:
         statuses = []
@@ -91,7 +91,7 @@ def test_it_stops_whatever_its_clients_do(is_reading: bool) -> None:
             assert client.request("GET", "/v1/peek?name=b").json()["pending"] == 1
 
 
-def test_a_port_for_this_machine_beside_it() -> None:
+def test_local_port_serves_this_machine_without_tokens() -> None:
     """Without TLS and tokens, as ever."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -89,13 +89,13 @@ class TestDatabase:
         stopped.start()
         assert stopped.stop() == 0
 
-    def test_another_place(self, stopped: DaemonProcess) -> None:
+    def test_a_database_elsewhere_is_used(self, stopped: DaemonProcess) -> None:
         """A database elsewhere is told by its name."""
         stopped.settings["dbPath"] = str(stopped.home / "missing" / "mail.db")
         assert "missing/mail.db" in refusal(stopped)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="there permissions are not modes")
-    def test_another_place_is_for_us_alone(self, stopped: DaemonProcess) -> None:
+    def test_a_database_elsewhere_is_closed_to_others(self, stopped: DaemonProcess) -> None:
         """All mail ever sent is in there, and the folder may be open to all."""
         stopped.home.chmod(0o755)
         (stopped.home / "open").mkdir(mode=0o755)
@@ -106,7 +106,7 @@ class TestDatabase:
         assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
         assert stopped.stop() == 0
 
-    def test_the_database_of_a_daemon_in_another_home(self, stopped: DaemonProcess) -> None:
+    def test_the_database_of_another_daemon_is_refused(self, stopped: DaemonProcess) -> None:
         """It names that one, whose leases stay as they are."""
         with DaemonProcess() as other, followed(other):
             stopped.settings["dbPath"] = str(other.database)
@@ -117,7 +117,7 @@ class TestDatabase:
         stopped.start()
         assert stopped.stop() == 0
 
-    def test_a_hard_link_to_the_database_of_another_daemon(
+    def test_a_hard_link_to_the_database_of_another_daemon_is_refused(
         self, stopped: DaemonProcess, scratch: Path
     ) -> None:
         """Its journal and its lock have the other name."""
@@ -160,7 +160,7 @@ class TestDatabase:
         assert leased(stopped.database) == 0
         assert bodies(stopped) == ["hello"]
 
-    def test_one_that_cannot_be_written(self, stopped: DaemonProcess) -> None:
+    def test_a_read_only_database_is_refused(self, stopped: DaemonProcess) -> None:
         """Rather than to be healthy and to refuse all mail."""
         folder = stopped.home / "fixed"
         folder.mkdir()
@@ -170,7 +170,7 @@ class TestDatabase:
             stopped.settings["dbPath"] = str(folder / "mail.db")
             assert "can be written by you" in refusal(stopped)
 
-    def test_a_journal_whose_database_is_gone(self, stopped: DaemonProcess) -> None:
+    def test_a_journal_without_its_database_is_refused(self, stopped: DaemonProcess) -> None:
         """Nothing starts on the journal alone; with the database back all mail is there."""
         stopped.start()
         assert send(stopped).status_code == 200
@@ -184,7 +184,7 @@ class TestDatabase:
         stopped.start()
         assert bodies(stopped) == ["hello"]
 
-    def test_an_impossible_place(self, stopped: DaemonProcess) -> None:
+    def test_an_impossible_path_is_refused(self, stopped: DaemonProcess) -> None:
         """A path that no file can have is no traceback."""
         stopped.settings["dbPath"] = "nul\0.db"
         assert refusal(stopped).startswith("Cannot use the database")
@@ -218,7 +218,7 @@ def cut(path: Path, part: float) -> None:
 
 
 class TestHome:
-    def test_below_a_file(self, stopped: DaemonProcess) -> None:
+    def test_a_home_below_a_file_is_refused(self, stopped: DaemonProcess) -> None:
         """There can be no folder."""
         (stopped.home / "file").touch()
         process = DaemonProcess(
@@ -227,14 +227,14 @@ class TestHome:
         assert "Cannot make the home folder" in refusal(process)
         process.close()
 
-    def test_a_file(self, stopped: DaemonProcess) -> None:
+    def test_a_file_as_home_is_refused(self, stopped: DaemonProcess) -> None:
         """A file is no home."""
         (stopped.home / "file").touch()
         process = DaemonProcess(environment={"CLAUDE_MAILBOX_HOME": str(stopped.home / "file")})
         assert "CLAUDE_MAILBOX_HOME" in refusal(process)
         process.close()
 
-    def test_made_for_us_alone(self, stopped: DaemonProcess) -> None:
+    def test_the_home_is_closed_to_others(self, stopped: DaemonProcess) -> None:
         """A new home, and one that was open to all, are closed to others."""
         home = stopped.home / "some" / "where"
         process = DaemonProcess(environment={"CLAUDE_MAILBOX_HOME": str(home)})
@@ -248,14 +248,14 @@ class TestHome:
         assert (home / "mailbox.sock").stat().st_mode & 0o777 == 0o600
         process.close()
 
-    def test_read_only(self, stopped: DaemonProcess) -> None:
+    def test_a_read_only_home_is_refused(self, stopped: DaemonProcess) -> None:
         """Nothing can be written there, so nothing can be promised."""
         with read_only(stopped.home):
             process = DaemonProcess(environment={"CLAUDE_MAILBOX_HOME": str(stopped.home)})
             assert re.search("home folder .*permissions", refusal(process))
             process.close()
 
-    def test_a_second_daemon(self, stopped: DaemonProcess) -> None:
+    def test_a_second_daemon_names_the_first(self, stopped: DaemonProcess) -> None:
         """It names the first one, which does not even notice."""
         stopped.start()
         second = DaemonProcess(environment={"CLAUDE_MAILBOX_HOME": str(stopped.home)})
@@ -268,7 +268,7 @@ class TestHome:
         with httpx.Client(transport=httpx.HTTPTransport(uds=stopped.socket_path)) as client:
             assert client.get("http://localhost/health").json()["pid"] == stopped.pid
 
-    def test_a_lock_that_a_killed_daemon_left(self, stopped: DaemonProcess) -> None:
+    def test_the_lock_of_a_killed_daemon_is_no_obstacle(self, stopped: DaemonProcess) -> None:
         """It is no obstacle, and its socket is none either."""
         stopped.start()
         stopped.kill()
@@ -281,13 +281,13 @@ class TestHome:
 class TestPort:
     """A port that is taken keeps no daemon from starting: see the tests of machines."""
 
-    def test_an_address_that_is_not_ours(self, stopped: DaemonProcess) -> None:
+    def test_an_address_of_another_machine_is_refused(self, stopped: DaemonProcess) -> None:
         """The sentence names the flag."""
         for address in ("192.0.2.1", "nul\0"):
             stopped.settings["bind"] = address
             assert "--bind" in refusal(stopped)
 
-    def test_a_port_that_is_free_again(self, stopped: DaemonProcess) -> None:
+    def test_the_port_of_a_killed_daemon_can_be_used_at_once(self, stopped: DaemonProcess) -> None:
         """A port whose daemon was killed a moment ago can be had at once."""
         stopped.start()
         held = httpx.Client(base_url=stopped.url)
@@ -315,7 +315,9 @@ class TestConfiguration:
 
 
 class TestFullDisk:
-    def test_of_the_home_folder_alone(self, stopped: DaemonProcess, scratch: Path) -> None:
+    def test_a_full_home_folder_is_refused_before_the_database_changes(
+        self, stopped: DaemonProcess, scratch: Path
+    ) -> None:
         """The database lies elsewhere, and its leases stay as they are."""
         stopped.settings["dbPath"] = str(scratch / "mailbox.db")
         with small_disk(stopped.home, 300_000):
@@ -333,7 +335,7 @@ class TestFullDisk:
             assert leased(stopped.database) == 0
             assert stopped.stop() == 0
 
-    def test_while_it_runs(self, stopped: DaemonProcess) -> None:
+    def test_a_disk_that_fills_up_loses_nothing(self, stopped: DaemonProcess) -> None:
         """A send that does not fit is a 503 with a reason; nothing that was answered is lost."""
         with small_disk(stopped.home, 4_000_000):
             ballast = stopped.home / "ballast"
@@ -352,7 +354,7 @@ class TestFullDisk:
             assert bodies(stopped) == [*sent, "after"]
             assert stopped.stop() == 0
 
-    def test_at_the_start(self, stopped: DaemonProcess) -> None:
+    def test_a_full_disk_at_the_start_is_refused(self, stopped: DaemonProcess) -> None:
         """It says so, and does not begin."""
         with small_disk(stopped.home, 600_000):
             (stopped.home / "mailbox.json").write_text("x" * 200)
@@ -363,7 +365,7 @@ class TestFullDisk:
             assert stopped.stop() == 0
 
     @pytest.mark.skipif(sys.platform != "linux", reason="changes the limit of another process")
-    def test_a_limit_on_files(self, stopped: DaemonProcess) -> None:
+    def test_a_limit_on_file_sizes_loses_nothing(self, stopped: DaemonProcess) -> None:
         """A disk that refuses in another way is survived as well."""
         stopped.start()
         assert send(stopped).status_code == 200

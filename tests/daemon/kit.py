@@ -24,6 +24,7 @@ from claude_mailbox.daemon.store.postgres.engine import PostgresEngine
 from claude_mailbox.daemon.store.sqlite.database import open_database
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine
 from support.postgres import PostgresServer
+from support.stores import create_sqlite
 
 T = TypeVar("T")
 # Where the database is: in a folder, or the one for such tests on a server.
@@ -138,7 +139,8 @@ def _open_engine(place: Place, max_mailboxes: int) -> SqliteEngine | PostgresEng
         url = place.url(place.scratch_database())
         name = f"daemon-{next(_numbers)}"
         return PostgresEngine(url, name, name, SteadyClock(), worker, max_mailboxes=max_mailboxes)
-    connection = open_database(str(place / "mailbox.db"))
+    path = place / "mailbox.db"
+    connection = open_database(str(path)) if path.exists() else create_sqlite(path)
     return SqliteEngine(connection, worker, max_mailboxes=max_mailboxes)
 
 

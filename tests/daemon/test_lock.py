@@ -68,7 +68,9 @@ class TestHomeLock:
         end(process)
 
     @pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": 5', "null", "\x00"])
-    def test_a_holder_that_has_not_told(self, scratch: Path, content: str) -> None:
+    def test_a_holder_without_a_pid_is_refused_without_one(
+        self, scratch: Path, content: str
+    ) -> None:
         """While it starts, its pid is not known; nothing is made up."""
         path = scratch / "mailbox.lock"
         process = hold(path)
@@ -77,7 +79,7 @@ class TestHomeLock:
             HomeLock(str(path))
         end(process)
 
-    def test_the_words_of_a_dead_holder_are_forgotten(self, scratch: Path) -> None:
+    def test_the_content_of_a_dead_holder_is_removed(self, scratch: Path) -> None:
         """Its pid may be somebody else's by now."""
         path = scratch / "mailbox.lock"
         end(hold(path, "describe"))
@@ -86,7 +88,7 @@ class TestHomeLock:
         assert path.read_text() == ""
         lock.close()
 
-    def test_who_only_looks_is_waited_for(
+    def test_a_short_check_of_the_lock_is_waited_for(
         self, scratch: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A lock that is free again in a moment keeps nobody out."""
@@ -102,7 +104,7 @@ class TestHomeLock:
         process.stdout.close()
 
     @pytest.mark.parametrize("name", ["missing/mailbox.lock", "folder"])
-    def test_no_place_for_it(self, scratch: Path, name: str) -> None:
+    def test_a_lock_that_cannot_be_made_is_an_error(self, scratch: Path, name: str) -> None:
         """The sentence names the home folder."""
         (scratch / "folder").mkdir()
         with pytest.raises(StartupError, match="Cannot write in the home folder"):

@@ -164,7 +164,7 @@ class TestForms:
         ],
         ids=str,
     )
-    def test_of_other_pages_are_refused(self, visitor: Visitor, headers: dict[str, str]) -> None:
+    def test_of_other_sites_are_refused(self, visitor: Visitor, headers: dict[str, str]) -> None:
         """Even with the right token: by where the browser says that they come from."""
         fields = {**visitor.fields("/inbox/write"), "to": "form-2", "body": "from elsewhere"}
 
@@ -295,7 +295,7 @@ class TestOtherName:
             assert '<span class="badge">1' not in visitor.page("/")
 
     @pytest.mark.parametrize("name", ["anna", "user"])
-    def test_nobody_else_speaks_by_it(self, anna: DaemonProcess, name: str) -> None:
+    def test_nobody_else_may_send_from_it(self, anna: DaemonProcess, name: str) -> None:
         """Nor by the name that others have for it."""
         with httpx.Client(base_url=anna.url, timeout=PATIENCE_SECONDS) as client:
             sent = client.post(
@@ -313,7 +313,7 @@ class TestOtherName:
         assert take(anna, "by-line")[0]["fromUser"] is True
 
     @pytest.mark.parametrize("name", ["all", "@anna", "a;b"])
-    def test_a_name_that_no_mailbox_may_have_is_no_start(self, name: str) -> None:
+    def test_a_name_that_no_mailbox_may_have_stops_the_start(self, name: str) -> None:
         with pytest.raises(
             AssertionError, match="'userMailbox' in the configuration is not a name"
         ):

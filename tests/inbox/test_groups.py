@@ -65,7 +65,7 @@ def test_many_receivers_are_named_and_asked_about(daemon: DaemonProcess, visitor
 
 
 @pytest.mark.parametrize("fields", [{"to": "@empty-one"}, {"to": "@asked-one", "ask": "300"}])
-def test_what_a_group_cannot_get_is_said(
+def test_a_message_that_a_group_cannot_get_is_explained(
     daemon: DaemonProcess, visitor: Visitor, fields: dict[str, str]
 ) -> None:
     """An empty group, or a question to one; what was written stays."""

@@ -1,4 +1,4 @@
-"""Messages that are held: the inbox shows them, says why, and lets them through."""
+"""Messages that are held: the inbox shows them, says why, and releases them."""
 
 from collections.abc import Iterator
 
@@ -44,7 +44,7 @@ def test_held_messages_are_shown_with_the_reason(strict: DaemonProcess, reader: 
     assert "<b>Held</b>" in reader.page(f"/inbox/message?id={number}")
 
 
-def test_those_of_one_pair_are_let_through(strict: DaemonProcess, reader: Visitor) -> None:
+def test_messages_of_one_pair_are_released(strict: DaemonProcess, reader: Visitor) -> None:
     """And those of another pair stay, also of one that has a session in common."""
     hold(strict, "pair-a", "pair-b")
     hold(strict, "pair-c", "pair-b")
@@ -60,16 +60,16 @@ def test_those_of_one_pair_are_let_through(strict: DaemonProcess, reader: Visito
     assert "thanks to pair-a" not in held
 
 
-def test_all_are_let_through(strict: DaemonProcess, reader: Visitor) -> None:
+def test_all_messages_are_released(strict: DaemonProcess, reader: Visitor) -> None:
     hold(strict, "all-a", "all-b")
     hold(strict, "all-c", "all-d")
-    assert "Let all through" in reader.page("/inbox/held")
+    assert "Release all" in reader.page("/inbox/held")
     reader.post("/inbox/held", reader.fields("/inbox/write"))
     assert take(strict, "all-a")
     assert "Nothing is held" in reader.page("/inbox/held")
 
 
-def test_only_a_form_of_ours_lets_them_through(strict: DaemonProcess, reader: Visitor) -> None:
+def test_only_our_own_form_releases_them(strict: DaemonProcess, reader: Visitor) -> None:
     hold(strict, "form-a", "form-b")
     assert reader.post("/inbox/held", {"token": "x"}).status_code == 403
     assert take(strict, "form-a") == []

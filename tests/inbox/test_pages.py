@@ -20,7 +20,7 @@ def test_an_empty_inbox_says_what_to_do_next() -> None:
         assert "Try fewer" in visitor.page("/inbox/search?q=nothing")
 
 
-def test_sessions_stand_by_project_with_their_state(
+def test_sessions_are_grouped_by_project_with_their_state(
     daemon: DaemonProcess, visitor: Visitor
 ) -> None:
     """And with what waits for them."""
@@ -39,7 +39,7 @@ def test_sessions_stand_by_project_with_their_state(
     assert "/srv/shop" in visitor.page("/inbox/mailbox?name=shop-1")
 
 
-def test_looking_takes_nothing(daemon: DaemonProcess, visitor: Visitor) -> None:
+def test_looking_takes_no_mail(daemon: DaemonProcess, visitor: Visitor) -> None:
     """From nobody."""
     number = send(daemon, "a", "looked-at", "still there")
     for path in (
@@ -57,7 +57,7 @@ def test_looking_takes_nothing(daemon: DaemonProcess, visitor: Visitor) -> None:
     assert (message["body"], message["attempts"]) == ("still there", 1)
 
 
-def test_a_message_has_its_way(daemon: DaemonProcess, visitor: Visitor) -> None:
+def test_a_message_page_shows_its_delivery(daemon: DaemonProcess, visitor: Visitor) -> None:
     """Sent, and delivered by what."""
     number = send(daemon, "a", "way-1", "x")
     before = visitor.page(f"/inbox/message?id={number}")

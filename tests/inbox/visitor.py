@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from claude_mailbox.client.reach.api import Daemon, Identity
 from support.daemon import DaemonProcess
 
 PATIENCE_SECONDS = 30.0
@@ -14,27 +15,26 @@ PATIENCE_SECONDS = 30.0
 
 def one_time_address(daemon: DaemonProcess) -> str:
     """Return an address of the inbox, asked for on the Unix socket."""
-    with httpx.Client(transport=httpx.HTTPTransport(uds=daemon.socket_path)) as client:
-        response = client.post("http://localhost/v1/inbox", timeout=PATIENCE_SECONDS)
-    assert response.status_code == 200, response.text
-    return str(response.json()["url"])
+    with Daemon(f"unix:{daemon.socket_path}") as client:
+        found = client.call("POST", "/v1/inbox").value
+    assert isinstance(found, dict)
+    return str(found["url"])
 
 
 def send(daemon: DaemonProcess, sender: str, to: str, body: str, **fields: object) -> int:
     """Send a message by REST; return its number."""
-    with httpx.Client(base_url=daemon.url, timeout=PATIENCE_SECONDS) as client:
+    with Daemon(daemon.url) as client:
         content = {"to": to, "body": body, **fields}
-        response = client.post("/v1/send", json=content, headers={"X-Mailbox": sender})
-    assert response.status_code == 200, response.text
-    return int(response.json()["id"])
+        sent = client.call("POST", "/v1/send", identity=Identity(sender), body=content).value
+    assert isinstance(sent, dict)
+    return int(sent["id"])
 
 
 def take(daemon: DaemonProcess, name: str) -> list[dict[str, object]]:
     """Take all mail of a mailbox."""
-    with httpx.Client(base_url=daemon.url, timeout=PATIENCE_SECONDS) as client:
-        found = client.post(
-            "/v1/check-inbox", params={"name": name}, headers={"X-Mailbox": name}
-        ).json()
+    me = Identity(name)
+    with Daemon(daemon.url) as client:
+        found = client.call("POST", "/v1/check-inbox", identity=me, query=tuple(me.query)).value
     assert isinstance(found, list)
     return found
 

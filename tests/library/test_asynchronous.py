@@ -57,7 +57,7 @@ def test_follow_goes_on_after_a_restart_and_a_rename(home: DaemonProcess, run: R
     run(main)
 
 
-def test_a_cancelled_handler_gives_its_message_back(home: DaemonProcess, run: Run) -> None:
+def test_a_cancelled_handler_releases_its_message(home: DaemonProcess, run: Run) -> None:
     """Though everything that waits is cancelled."""
 
     async def main() -> None:
@@ -91,7 +91,7 @@ def test_what_is_left_goes_back_when_the_mailbox_is_closed(home: DaemonProcess, 
     run(main)
 
 
-def test_two_follow_side_by_side(home: DaemonProcess, run: Run) -> None:
+def test_two_streams_can_be_followed_at_once(home: DaemonProcess, run: Run) -> None:
     """Each waits without keeping the other from it."""
 
     async def main() -> None:
@@ -113,7 +113,7 @@ def test_two_follow_side_by_side(home: DaemonProcess, run: Run) -> None:
     run(main)
 
 
-def test_over_tcp(home: DaemonProcess, run: Run) -> None:
+def test_it_works_over_tcp(home: DaemonProcess, run: Run) -> None:
     """By URL."""
 
     async def main() -> None:

@@ -69,7 +69,7 @@ def test_ask_stays_open_after_the_wait(home: DaemonProcess) -> None:
         assert (first.outcome, again.outcome) == (None, "timed-out")
 
 
-def test_times(home: DaemonProcess) -> None:
+def test_an_expired_message_has_a_notice_and_a_delayed_one_is_hidden(home: DaemonProcess) -> None:
     """A notice tells of what was not delivered in time; what is delayed is not there yet."""
     with Mailbox("alice") as alice, Mailbox("bob") as bob:
         late = alice.send("bob", "later", delay=3600)
@@ -82,7 +82,7 @@ def test_times(home: DaemonProcess) -> None:
         assert alice.history(peer="bob")[0].state == "expired"
 
 
-def test_parked(home: DaemonProcess) -> None:
+def test_a_parked_message_has_a_notice(home: DaemonProcess) -> None:
     """The sender gets a notice, and the history tells."""
     home.settings["maxAttempts"] = 1
     home.restart()
@@ -96,7 +96,7 @@ def test_parked(home: DaemonProcess) -> None:
         assert (entry.state, entry.attempts) == ("parked", 1)
 
 
-def test_groups(home: DaemonProcess, run: Run) -> None:
+def test_a_group_is_joined_and_gets_mail(home: DaemonProcess, run: Run) -> None:
     """A copy for each, and a reply to the sender or to all."""
 
     async def talk() -> None:
@@ -136,7 +136,7 @@ def test_groups(home: DaemonProcess, run: Run) -> None:
     run(talk)
 
 
-def test_receivers_that_nobody_knows(home: DaemonProcess) -> None:
+def test_unknown_receivers_have_suggestions(home: DaemonProcess) -> None:
     """Names that may be meant are suggested; strictly, nothing is stored."""
     with Mailbox("alice") as alice, Mailbox("backend") as backend:
         backend.check()
@@ -146,7 +146,7 @@ def test_receivers_that_nobody_knows(home: DaemonProcess) -> None:
         assert refused.value.code == "unknown-recipient"
 
 
-def test_messages_without_end_are_held(home: DaemonProcess) -> None:
+def test_endless_exchanges_are_held(home: DaemonProcess) -> None:
     """The receipt tells, from the twelfth and from the fortieth on."""
     home.settings |= {"guardAfter": 2, "holdAfter": 3}
     home.restart()

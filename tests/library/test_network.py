@@ -9,7 +9,7 @@ from library.conftest import Run
 from support.network import NetworkDaemon
 
 
-def test_over_tls_with_a_token(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+def test_it_works_over_tls_with_a_token(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     """By the variables that the command line takes, too."""
     with NetworkDaemon() as daemon:
         for name, value in daemon.client_environment.items():

@@ -38,7 +38,7 @@ def test_without_httpx_it_says_what_to_install() -> None:
     assert "install claude-mailbox[client]" in result.stderr
 
 
-def test_other_names_are_not_there() -> None:
+def test_the_package_has_no_other_names() -> None:
     """As in any module."""
     with pytest.raises(ImportError):
         from claude_mailbox import Mailboxes  # noqa: F401

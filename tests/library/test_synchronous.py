@@ -166,7 +166,7 @@ def test_ask_waits_for_the_reply(home: DaemonProcess) -> None:
         assert alice.ask("bob", "Are you there?", 0) is None
 
 
-def test_names_beyond_ascii(home: DaemonProcess) -> None:
+def test_names_may_have_characters_beyond_ascii(home: DaemonProcess) -> None:
     """They travel in a header."""
     with Mailbox("Zoë Ünal") as zoe, Mailbox("日本") as nihon:
         zoe.send("日本", "こんにちは")

@@ -28,7 +28,7 @@ def test_mail_in_a_hidden_mailbox_is_counted_and_listed() -> None:
         assert json.loads(commandline.run("status", "--json").stdout)["pending"] == 1
 
 
-def test_delete(daemon: DaemonProcess) -> None:
+def test_delete_removes_an_empty_mailbox(daemon: DaemonProcess) -> None:
     """A mailbox in which mail waits stays."""
     with CommandLine(daemon) as commandline:
         commandline.send("box", "x")

@@ -33,7 +33,7 @@ def findings(commandline: CommandLine) -> dict[str, dict[str, str]]:
     return {finding["check"]: finding for finding in document["checks"]}
 
 
-def test_a_full_disk_under_a_running_daemon(on_small_disk: CommandLine) -> None:
+def test_doctor_says_to_free_space_on_a_full_disk(on_small_disk: CommandLine) -> None:
     """Every remedy is to free space, not to start again."""
     on_small_disk.process.start()
     fill(on_small_disk.process.home)
@@ -45,7 +45,7 @@ def test_a_full_disk_under_a_running_daemon(on_small_disk: CommandLine) -> None:
     assert "restart" not in found["Round trip"]["remedy"]
 
 
-def test_only_who_stores_is_told_that_nothing_was_stored(on_small_disk: CommandLine) -> None:
+def test_only_a_send_is_told_that_nothing_was_stored(on_small_disk: CommandLine) -> None:
     """Whoever reads wanted to store nothing; also when his mailbox would be new."""
     on_small_disk.process.start()
     on_small_disk.send("known", "x")

@@ -23,9 +23,7 @@ def send(process: DaemonProcess, body: str = "x") -> httpx.Response:
 
 class TestDatabase:
     @pytest.mark.parametrize("how", ["removed", "replaced", "home"])
-    def test_nothing_is_taken_for_stored_and_the_daemon_ends(
-        self, daemon: DaemonProcess, how: str
-    ) -> None:
+    def test_a_removed_database_ends_the_daemon(self, daemon: DaemonProcess, how: str) -> None:
         """The answer is 503 at once; what lies there then is not touched."""
         assert send(daemon).status_code == 200
         if how == "home":
@@ -67,7 +65,7 @@ def _no_sockets(folder: str, names: list[str]) -> list[str]:
 
 
 class TestSocket:
-    def test_is_made_again(self, daemon: DaemonProcess) -> None:
+    def test_a_removed_socket_is_made_again(self, daemon: DaemonProcess) -> None:
         """Hooks find the daemon again without a restart, and clients that are there stay."""
         path = daemon.home / "mailbox.sock"
         for make in (path.unlink, lambda: (path.unlink(), path.write_text("theirs"))):

@@ -36,13 +36,13 @@ class TestNames:
             check_name("é" * 129, "to")
 
     @pytest.mark.parametrize("value", ["", " ", "\n\t", "\u2003"])
-    def test_empty(self, value: str) -> None:
+    def test_an_empty_name_is_refused(self, value: str) -> None:
         """Nothing is no name."""
         with pytest.raises(InvalidName, match="'name' is missing or empty"):
             check_name(value)
 
     @pytest.mark.parametrize("value", [None, 1, True, ["a"], {"a": 1}, b"a"])
-    def test_no_string(self, value: object) -> None:
+    def test_a_name_that_is_not_text_is_refused(self, value: object) -> None:
         """JSON has other types."""
         with pytest.raises(InvalidName, match="must be a string"):
             check_name(value)
@@ -93,7 +93,7 @@ class TestNewNames:
     @pytest.mark.parametrize(
         "character", "\"'`$&;|<>()[]{}*?!#~^%=,\\\t🙂™\u2019\u200b\u2060\u3164\u00a0\ufe0f"
     )
-    def test_have_nothing_else(self, character: str) -> None:
+    def test_other_characters_are_refused(self, character: str) -> None:
         """The sentence names the character."""
         shown = (
             character if character.isascii() and character != "\t" else f"U+{ord(character):04X}"
@@ -137,36 +137,36 @@ class TestBodies:
             check_body("é" * 5 + "a", 10)
 
     @pytest.mark.parametrize("value", [None, 1, "", [], {"a": 1}])
-    def test_nothing_or_no_string(self, value: object) -> None:
+    def test_a_body_that_is_empty_or_not_text_is_refused(self, value: object) -> None:
         """The sentence names the field."""
         with pytest.raises(BadRequest, match="'body'"):
             check_body(value, 10)
 
-    def test_half_a_surrogate_pair(self) -> None:
+    def test_a_body_with_half_a_surrogate_pair_is_refused(self) -> None:
         """What has no UTF-8 cannot be stored; the place is named."""
         with pytest.raises(BadRequest, match="surrogate pair at character 3"):
             check_body("abc\udc80", 100)
 
 
 class TestKeys:
-    def test_none(self) -> None:
+    def test_a_key_may_be_missing(self) -> None:
         """Keys are optional."""
         assert check_key(None) is None
 
     @pytest.mark.parametrize("key", ["k", "k" * 200, "\x00", " "])
-    def test_good_ones(self, key: str) -> None:
+    def test_valid_keys_are_kept(self, key: str) -> None:
         """Any text up to the limit."""
         assert check_key(key) == key
 
     @pytest.mark.parametrize("key", ["", "k" * 201, 5, ["k"], False, "\ud800"])
-    def test_bad_ones(self, key: object) -> None:
+    def test_malformed_keys_are_refused(self, key: object) -> None:
         """The sentence names the field."""
         with pytest.raises(BadRequest, match="'idempotencyKey'"):
             check_key(key)
 
 
 class TestTimes:
-    def test_iso(self) -> None:
+    def test_times_are_iso_8601_in_utc(self) -> None:
         """UTC, always three digits of milliseconds, ends in Z."""
         assert iso_time(0) == "1970-01-01T00:00:00.000Z"
         assert iso_time(1_700_000_000_005) == "2023-11-14T22:13:20.005Z"
@@ -177,6 +177,6 @@ class TestTimes:
         """However the clock is set."""
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", iso_time(milliseconds) or "")
 
-    def test_never(self) -> None:
+    def test_no_time_is_null(self) -> None:
         """None stays None."""
         assert iso_time(None) is None

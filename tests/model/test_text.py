@@ -44,7 +44,7 @@ def test_control_characters_become_escapes(text: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("table", [escapes.LINE, escapes.LINES, escapes.JSON])
-def test_no_escape_is_missed_by_the_look_that_comes_first(table: dict[int, str]) -> None:
+def test_the_quick_check_misses_no_escape(table: dict[int, str]) -> None:
     """Text that is plain at a glance is not translated, so the glance must see every character."""
     show = {id(escapes.LINE): visible, id(escapes.LINES): visible_lines}
     for code, escape in table.items():

@@ -86,7 +86,7 @@ def test_a_key_is_what_was_sent_or_refused(text: str) -> None:
 
 
 @given(st.none() | st.integers() | st.floats() | st.binary() | st.lists(st.text()))
-def test_what_is_no_string_is_refused(value: object) -> None:
+def test_what_is_not_a_string_is_refused(value: object) -> None:
     """Other types of JSON are refused with a sentence, by every rule."""
     for check in (check_name, lambda v: check_body(v, 10), check_key):
         got, refusal = outcome(check, value)

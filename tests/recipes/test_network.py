@@ -92,7 +92,7 @@ def caddy(folder: Path, site: str) -> list[str]:
 @pytest.mark.parametrize(
     ("proxy", "address"), [(nginx, "443"), (caddy, "mail.example")], ids=["nginx", "Caddy"]
 )
-def test_a_proxy_in_front(
+def test_the_recipe_for_a_proxy_works(
     proxy: Callable[[Path, str], list[str]], address: str, tmp_path: Path
 ) -> None:
     """It speaks TLS with the clients; a stream flows, and a watcher that leaves is noticed."""
@@ -135,7 +135,7 @@ def test_a_proxy_in_front(
     certificates.close()
 
 
-def test_ssh_forwards_the_socket(tmp_path: Path) -> None:
+def test_the_recipe_for_ssh_works(tmp_path: Path) -> None:
     """With a real sshd on loopback; commands on the other side use the daemon as if it were theirs."""
     sshd, ssh, keygen = program("sshd"), program("ssh"), program("ssh-keygen")
     if os.geteuid() == 0:
@@ -184,7 +184,7 @@ def test_ssh_forwards_the_socket(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
-def test_a_container_with_the_socket(tmp_path: Path) -> None:
+def test_the_recipe_for_a_container_works(tmp_path: Path) -> None:
     """In namespaces of its own, where nothing is seen of the home folder but the socket.
 
     The session is woken: its bell is in the container, where its companion rings it.

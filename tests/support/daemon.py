@@ -41,6 +41,7 @@ class DaemonProcess:
         arguments: further arguments of ``serve``.
         environment: further variables for the process.
         command: what to run, up to but without ``serve``.
+        max_descriptors: how many descriptors it may have, unless as many as we.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class DaemonProcess:
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] | None = None,
+        max_descriptors: int | None = None,
     ) -> None:
         # Short, because a Unix socket's path must be.
         self._folder = tempfile.TemporaryDirectory(prefix="cmb-", ignore_cleanup_errors=True)
@@ -61,6 +63,7 @@ class DaemonProcess:
         self._arguments = list(arguments)
         self._environment = dict(environment or {})
         self._command = command
+        self._max_descriptors = max_descriptors
         self._process: subprocess.Popen[str] | ForkedProcess | None = None
         self._log_path = Path(self._folder.name) / "stderr.log"
 
@@ -124,7 +127,7 @@ class DaemonProcess:
     def start(self) -> None:
         """Start it and wait for its ready line."""
         assert not self.is_running, "the daemon runs already"
-        is_forked = self._command is None and not self._environment and sys.platform != "win32"
+        is_forked = self._command is None and not self._environment
         process = self._fork() if is_forked else self.spawn()
         assert process.stdout is not None
         # The watchdog ends a daemon that hangs, which ends the wait for its line.
@@ -159,7 +162,9 @@ class DaemonProcess:
 
     def _fork(self) -> ForkedProcess:
         self._prepare()
-        self._process = ForkedProcess(self._arguments, self.environment, self._log_path)
+        self._process = ForkedProcess(
+            self._arguments, self.environment, self._log_path, self._max_descriptors
+        )
         return self._process
 
     def _prepare(self) -> None:

@@ -4,12 +4,13 @@ Nine tenths of what it costs to start a daemon are imports, and the tests start 
 each pytest process has one `multiprocessing` fork server, with the daemon's modules and the MCP SDK in
 it, and each start is a fork. It is a daemon like any other, with a process id, signals, sockets and
 files of its own. What it does not go through is the start of Python: the imports themselves (so nobody
-waits for the MCP SDK), the limits and variables that a process gets when it is executed, and its name in
-the table of processes. Tests that are about these run the command; see `DaemonProcess`.
+waits for the MCP SDK), the variables that a process gets when it is executed, and its name in the table
+of processes. Tests that are about these run the command; see `DaemonProcess`.
 """
 
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -39,10 +40,17 @@ class ForkedProcess:
         stdout: the other end of its standard output.
     """
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        max_descriptors: int | None = None,
+    ) -> None:
         reader, writer = _CONTEXT.Pipe(duplex=False)
         self._process = _CONTEXT.Process(
-            target=_serve, args=(list(arguments), dict(environment), writer, str(log))
+            target=_serve,
+            args=(list(arguments), dict(environment), writer, str(log), max_descriptors),
         )
         self._process.start()
         writer.close()
@@ -74,7 +82,11 @@ class ForkedProcess:
 
 
 def _serve(
-    arguments: Sequence[str], environment: Mapping[str, str], output: Connection, log: str
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    output: Connection,
+    log: str,
+    max_descriptors: int | None,
 ) -> None:
     os.environ.clear()
     os.environ.update(environment)
@@ -86,6 +98,8 @@ def _serve(
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    if max_descriptors is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max_descriptors, max_descriptors))
     sys.argv = ["claude-mailbox", "serve", *arguments]
     from claude_mailbox.__main__ import main
 

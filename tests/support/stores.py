@@ -1,8 +1,12 @@
 """A database of each engine, as a test of the store sees it."""
 
+import functools
+import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
+
+import apsw
 
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.postgres import database as postgres_database
@@ -11,7 +15,7 @@ from claude_mailbox.daemon.store.postgres.schema import SCHEMA
 from claude_mailbox.daemon.store.postgres.transaction import (
     create_transaction as create_postgres_transaction,
 )
-from claude_mailbox.daemon.store.sqlite.database import open_database
+from claude_mailbox.daemon.store.sqlite.database import close_database, open_database
 from claude_mailbox.daemon.store.sqlite.transaction import create_transaction
 from support.postgres import PostgresServer
 
@@ -60,12 +64,15 @@ class SqliteStore(Store):
     """A file in a folder."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
-        self._path = str(folder / "mailbox.db")
+        self._path = folder / "mailbox.db"
         self._options = options
-        self.open()
+        self._use(create_sqlite(self._path))
 
     def open(self) -> None:
-        self.connection = open_database(self._path)
+        self._use(open_database(str(self._path)))
+
+    def _use(self, connection: apsw.Connection) -> None:
+        self.connection = connection
         self.connection.pragma("synchronous", "off")
         self.transaction = create_transaction(self.connection, **self._options)
 
@@ -101,22 +108,31 @@ class PostgresStore(Store):
 def empty(connection: Any) -> None:
     """Remove everything that a daemon has stored, and let numbers begin anew.
 
-    To truncate a table takes a millisecond, and there are 30; what there is to delete is little.
+    For a few rows ``DELETE`` takes a thirtieth of the time of ``TRUNCATE``.
     """
-    connection.execute(
-        f"""
-        SET session_replication_role = replica;
-        DO $$
-        DECLARE each record; is_used boolean;
-        BEGIN
-            FOR each IN SELECT tablename AS name FROM pg_tables
-                WHERE schemaname = '{SCHEMA}' AND tablename <> 'migration' LOOP
-                EXECUTE format('SELECT EXISTS (SELECT FROM %I)', each.name) INTO is_used;
-                IF is_used THEN EXECUTE format('DELETE FROM %I', each.name); END IF;
-            END LOOP;
-            PERFORM setval(format('%I.%I', schemaname, sequencename), 1, false)
-                FROM pg_sequences WHERE schemaname = '{SCHEMA}';
-        END $$;
-        RESET session_replication_role;
-        """
-    )
+    tables = connection.execute(
+        "SELECT tablename FROM pg_tables"
+        f" WHERE schemaname = '{SCHEMA}' AND tablename <> 'migration'"
+    ).fetchall()
+    with connection.transaction():
+        # Without triggers, and in whatever order.
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute(";".join(f"DELETE FROM {SCHEMA}.{table}" for (table,) in tables))
+        connection.execute(
+            "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false)"
+            f" FROM pg_sequences WHERE schemaname = '{SCHEMA}'"
+        )
+
+
+@functools.cache
+def _empty_sqlite() -> bytes:
+    with tempfile.TemporaryDirectory(prefix="cmb-") as folder:
+        path = Path(folder) / "mailbox.db"
+        close_database(open_database(str(path)))
+        return path.read_bytes()
+
+
+def create_sqlite(path: Path) -> apsw.Connection:
+    """Return a new database: a copy, because a copy takes a tenth of the time of making one."""
+    path.write_bytes(_empty_sqlite())
+    return open_database(str(path))

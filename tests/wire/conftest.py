@@ -124,3 +124,8 @@ _numbers = itertools.count(1)
 def fresh() -> Fresh:
     """Makes names that no other test uses."""
     return lambda stem: f"{stem}-{next(_numbers)}"
+
+
+def still_lives(connect: Connect) -> bool:
+    """Return whether the daemon answers somebody else."""
+    return connect().health()["status"] == "ok"

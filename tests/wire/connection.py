@@ -14,6 +14,9 @@ from support.network import TlsAddress
 Address = str | tuple[str, int] | TlsAddress
 JSON_HEADERS = {"Content-Type": "application/json"}
 
+# The head of a send, up to the header that says how long the body is.
+POST = b"POST /v1/send HTTP/1.1\r\nHost: localhost\r\nX-Mailbox: a\r\nContent-Type: application/json\r\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

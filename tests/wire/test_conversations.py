@@ -92,7 +92,9 @@ def test_an_answer_that_does_not_come_in_time_leaves_the_question_open(
     assert mail.status(a, first["id"])["outcome"] == "timed-out"
 
 
-def test_two_do_not_wait_for_each_other(mail: Mail, connect: Connect, fresh: Fresh) -> None:
+def test_of_two_that_would_wait_for_each_other_the_second_is_refused(
+    mail: Mail, connect: Connect, fresh: Fresh
+) -> None:
     a, b = fresh("a"), fresh("b")
     asking = connect()
     asking.start("POST", path("/v1/send", wait=60), a, content={"to": b, "body": "?", "ask": 60})

@@ -54,7 +54,7 @@ def descriptors() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_thousands_of_idle_connections(descriptors: int) -> None:
+def test_thousands_of_idle_connections_delay_nobody(descriptors: int) -> None:
     """They cost memory, and nobody waits for them."""
     count = min(2000, descriptors // 2)
     with DaemonProcess() as daemon, ExitStack() as stack:
@@ -74,7 +74,7 @@ def test_thousands_of_idle_connections(descriptors: int) -> None:
         assert idle[0].request("GET", "/health").status == 200
 
 
-def test_hundreds_of_watchers(descriptors: int) -> None:
+def test_of_hundreds_of_watchers_each_message_wakes_one(descriptors: int) -> None:
     """Each message wakes one of them."""
     count = min(200, descriptors // 2)
     with DaemonProcess() as daemon, ExitStack() as stack:
@@ -94,8 +94,7 @@ def test_hundreds_of_watchers(descriptors: int) -> None:
 @pytest.fixture(params=[64, 256])
 def short(request: pytest.FixtureRequest) -> Iterator[tuple[DaemonProcess, int]]:
     """A daemon with few descriptors, and how many clients may connect by TCP."""
-    script = f'ulimit -n {request.param} && exec "$0" -m claude_mailbox "$@"'
-    with DaemonProcess(command=["/bin/sh", "-c", script, sys.executable]) as daemon:
+    with DaemonProcess(max_descriptors=request.param) as daemon:
         wait_until_ready(daemon)
         yield daemon, share(request.param, 2)
         assert "cannot accept" not in daemon.log()
@@ -118,7 +117,7 @@ class TestFewDescriptors:
 
             assert newcomer.bodies("me") == ["hello"]
 
-    def test_busy_connections_do_not(self, short: tuple[DaemonProcess, int]) -> None:
+    def test_busy_connections_do_not_give_way(self, short: tuple[DaemonProcess, int]) -> None:
         """Newcomers get a 503 by TCP; the Unix socket is not concerned, nor is a session's bell."""
         daemon, slots = short
         assert daemon.socket_path is not None

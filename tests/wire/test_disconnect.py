@@ -47,7 +47,7 @@ class TestBeforeItsTurn:
     """The watcher leaves while there is no mail."""
 
     @every_way
-    def test_the_next_in_line_gets_the_mail(
+    def test_if_a_watcher_leaves_the_next_one_gets_the_mail(
         self, connect: Connect, fresh: Fresh, leave: Leave
     ) -> None:
         """Even when the message is sent in the very moment after."""
@@ -68,7 +68,9 @@ class TestBeforeItsTurn:
             mail.wait_for_waiters(0)
 
     @every_way
-    def test_nobody_else_waits(self, connect: Connect, fresh: Fresh, leave: Leave) -> None:
+    def test_if_nobody_else_watches_the_message_waits(
+        self, connect: Connect, fresh: Fresh, leave: Leave
+    ) -> None:
         """The message stays for whoever asks next."""
         name = fresh("me")
         mail = connect()
@@ -86,7 +88,7 @@ class TestBeforeItsTurn:
             assert message["body"] == str(number)
 
     @every_way
-    def test_from_the_middle_of_the_line(
+    def test_the_other_watchers_keep_their_order(
         self, connect: Connect, fresh: Fresh, leave: Leave
     ) -> None:
         """Those before and behind keep their order."""
@@ -106,7 +108,7 @@ class TestBeforeItsTurn:
             assert watcher.read().json()["body"] == str(number)
 
     @every_way
-    def test_with_a_request_sent_ahead(
+    def test_a_watcher_with_a_pipelined_request_may_leave(
         self, transport: str, connect: Connect, fresh: Fresh, leave: Leave
     ) -> None:
         """The daemon has more to read than that the client has gone."""
@@ -129,7 +131,7 @@ class TestBeforeItsTurn:
     @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell")
     @every_way
     @pytest.mark.parametrize("ahead", [30, 150, 3000])
-    def test_with_many_requests_sent_ahead(
+    def test_a_watcher_with_many_pipelined_requests_may_leave(
         self, transport: str, connect: Connect, fresh: Fresh, leave: Leave, ahead: int
     ) -> None:
         """More than the daemon takes in before it has answered."""
@@ -149,7 +151,7 @@ class TestBeforeItsTurn:
 
     @every_way
     @pytest.mark.parametrize("upgrade", ["h2c", "websocket"])
-    def test_when_it_asked_for_another_protocol(
+    def test_a_watcher_that_asked_for_an_upgrade_may_leave(
         self, transport: str, connect: Connect, fresh: Fresh, leave: Leave, upgrade: str
     ) -> None:
         """As curl does for HTTP/2: it is served as if it had not asked."""
@@ -170,7 +172,7 @@ class TestBeforeItsTurn:
     @pytest.mark.skipif(sys.platform == "win32", reason="stops the daemon with a signal")
     @every_way
     @pytest.mark.parametrize("verb", ["watch", "check-inbox"])
-    def test_before_its_request_is_read(
+    def test_a_client_that_leaves_before_its_request_is_read_takes_no_mail(
         self, connect: Connect, daemon: DaemonProcess, fresh: Fresh, leave: Leave, verb: str
     ) -> None:
         """The daemon learns of the request and of the good-bye at once, and mail waits already."""
@@ -209,7 +211,7 @@ class TestDuringItsTurn:
 
     @every_way
     @pytest.mark.parametrize("verb", ["watch", "check-inbox"])
-    def test_the_message_comes_again(
+    def test_a_message_that_was_sent_in_part_comes_again(
         self, place: Address, fresh: Fresh, leave: Leave, verb: str
     ) -> None:
         """To the next in line, and with two attempts."""
@@ -233,7 +235,7 @@ class TestDuringItsTurn:
             assert (message["id"], message["attempts"]) == (receipt["id"], 2)
             assert message["body"] == body
 
-    def test_an_explicit_lease_is_given_back(self, place: Address, fresh: Fresh) -> None:
+    def test_an_explicit_lease_is_released(self, place: Address, fresh: Fresh) -> None:
         """The client never learned the token, so nobody could end the lease."""
         name = fresh("me")
         with Mail(place) as mail, SlowConnection(place) as first, Mail(place) as second:
@@ -247,7 +249,7 @@ class TestDuringItsTurn:
 
             assert second.read().json()["attempts"] == 2
 
-    def test_a_response_counts_as_a_whole(self, place: Address, fresh: Fresh) -> None:
+    def test_all_messages_of_the_response_come_again(self, place: Address, fresh: Fresh) -> None:
         """All its messages come again, in their old places."""
         name = fresh("me")
         with Mail(place) as mail, SlowConnection(place) as first:
@@ -271,7 +273,7 @@ class TestAfterItsTurn:
 
     @every_way
     @pytest.mark.parametrize("verb", ["watch", "check-inbox"])
-    def test_it_never_comes_again(
+    def test_a_message_that_was_sent_whole_never_comes_again(
         self, connect: Connect, fresh: Fresh, leave: Leave, verb: str
     ) -> None:
         """However soon it goes."""
@@ -304,7 +306,7 @@ class TestInTheMiddleOfEverything:
     """Watchers that come and go while mail pours in."""
 
     @pytest.mark.parametrize("way", [Connection.close, Connection.reset], ids=["close", "reset"])
-    def test_each_message_arrives_or_waits(
+    def test_among_leaving_watchers_each_message_arrives_or_waits(
         self, connect: Connect, fresh: Fresh, way: Leave
     ) -> None:
         """One watcher stays, others leave without reading; nothing is missing at the end.

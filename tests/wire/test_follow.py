@@ -73,7 +73,7 @@ def test_the_backlog_comes_first(connect: Connect, fresh: Fresh) -> None:
     assert [message["body"] for message in reader.messages(301)] == [str(n) for n in range(301)]
 
 
-def test_acked_messages_are_done(mail: Mail, stream: tuple[Stream, str]) -> None:
+def test_acked_messages_do_not_come_again(mail: Mail, stream: tuple[Stream, str]) -> None:
     """The end of the stream brings back the others alone."""
     reader, name = stream
     for number in range(3):
@@ -156,7 +156,9 @@ def test_a_rename_is_the_last_line(mail: Mail, stream: tuple[Stream, str], fresh
     assert message["attempts"] == 2
 
 
-def test_the_connection_can_go_on(mail: Mail, stream: tuple[Stream, str], fresh: Fresh) -> None:
+def test_after_the_stream_the_connection_can_be_used_again(
+    mail: Mail, stream: tuple[Stream, str], fresh: Fresh
+) -> None:
     """After a stream that ended, the next request."""
     reader, name = stream
     mail.rename(name, fresh("new"))
@@ -177,7 +179,7 @@ def test_connection_close_is_obeyed(connect: Connect, fresh: Fresh) -> None:
     assert b"renamed" in reader.read_to_end()
 
 
-def test_streams_and_watchers_are_one_line(connect: Connect, fresh: Fresh) -> None:
+def test_streams_and_watchers_take_turns(connect: Connect, fresh: Fresh) -> None:
     """Who came first is served first, and then stands at the end again."""
     name = fresh("me")
     mail, watcher = connect(), connect()
@@ -197,7 +199,7 @@ def test_streams_and_watchers_are_one_line(connect: Connect, fresh: Fresh) -> No
 class TestRefused:
     """What is wrong is told before the stream begins."""
 
-    def test_a_former_name(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_former_name_is_refused(self, mail: Mail, fresh: Fresh) -> None:
         """409, as from ``watch``."""
         old, new = mail.register(fresh("old")), fresh("new")
         mail.rename(old, new)
@@ -207,7 +209,7 @@ class TestRefused:
         reply.error(409, "renamed")
         assert reply.json()["to"] == new
 
-    def test_another_ones_mailbox(self, connect: Connect, fresh: Fresh) -> None:
+    def test_another_mailbox_is_refused(self, connect: Connect, fresh: Fresh) -> None:
         """403."""
         reply = connect().request("GET", path("/v1/follow", name=fresh("me")), fresh("other"))
 
@@ -217,7 +219,9 @@ class TestRefused:
         "query",
         ["", "?name=", "?name=%ff", "?name={}&lease=0", "?name={}&lease=x", "?name={}&name={}"],
     )
-    def test_a_malformed_request(self, connect: Connect, fresh: Fresh, query: str) -> None:
+    def test_a_malformed_request_is_refused(
+        self, connect: Connect, fresh: Fresh, query: str
+    ) -> None:
         """400."""
         name = fresh("me")
 
@@ -226,7 +230,7 @@ class TestRefused:
         assert reply.status == 400
         assert reply.json()["reason"] in {"bad-request", "invalid-name"}
 
-    def test_no_header(self, connect: Connect, fresh: Fresh) -> None:
+    def test_without_a_header_it_is_refused(self, connect: Connect, fresh: Fresh) -> None:
         """400."""
         reply = connect().request("GET", path("/v1/follow", name=fresh("me")))
 

@@ -19,7 +19,7 @@ def session(mail: Mail, name: str, project: str | None = None) -> str:
 
 
 class TestMembership:
-    def test_joining_and_leaving(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_member_belongs_to_the_group_until_it_leaves(self, mail: Mail, fresh: Fresh) -> None:
         """The answers and the list say who belongs to the group."""
         group, one, two = f"@{fresh('team')}", fresh("one"), fresh("two")
         assert mail.join(one, group) == {"name": group, "kind": "joined", "members": [one]}
@@ -32,7 +32,9 @@ class TestMembership:
     @pytest.mark.parametrize(
         "name", ["team", "@", "@@x", "@-x", "@claude-mailbox", "@a\nb", "@!", 1, None, ""]
     )
-    def test_what_is_no_name_of_a_group(self, mail: Mail, fresh: Fresh, name: object) -> None:
+    def test_a_malformed_group_name_is_refused(
+        self, mail: Mail, fresh: Fresh, name: object
+    ) -> None:
         """The sentence says what is wrong with it."""
         for verb in ("join", "leave"):
             content = {"group": name}
@@ -51,7 +53,7 @@ class TestMembership:
 
 
 class TestDescription:
-    def test_it_is_in_the_list(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_description_is_in_the_list(self, mail: Mail, fresh: Fresh) -> None:
         name = fresh("me")
         assert mail.describe(name, " the login ") == {"name": name, "description": "the login"}
         assert mail.rows(name)[name]["description"] == "the login"
@@ -59,7 +61,9 @@ class TestDescription:
         assert "description" not in mail.rows(name)[name]
 
     @pytest.mark.parametrize("text", [None, 7, "x" * 201, "a\nb", "a\x1b[2J"])
-    def test_what_is_no_description(self, mail: Mail, fresh: Fresh, text: object) -> None:
+    def test_a_malformed_description_is_refused(
+        self, mail: Mail, fresh: Fresh, text: object
+    ) -> None:
         """Names and descriptions are printed on one line with others."""
         content = {"text": text}
         reply = mail.request("POST", "/v1/describe", fresh("me"), content=content)
@@ -108,7 +112,7 @@ class TestSending:
         assert reply.json()["recipients"] == members
         assert mail.send(fresh("me"), group, confirm=True)["state"] == "queued"
 
-    def test_a_group_of_nobody(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_group_without_members_is_refused(self, mail: Mail, fresh: Fresh) -> None:
         content = {"to": f"@{fresh('nobody')}", "body": "hello"}
         reply = mail.request("POST", "/v1/send", fresh("me"), content=content)
         assert (reply.status, reply.json()["reason"]) == (404, "empty-group")

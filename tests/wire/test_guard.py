@@ -36,7 +36,9 @@ class TestHost:
     """A page that rebinds its own name to our address cannot hide that name."""
 
     @every_route
-    def test_the_name_of_another_host(self, connect: Connect, method: str, target: str) -> None:
+    def test_the_name_of_another_host_is_refused(
+        self, connect: Connect, method: str, target: str
+    ) -> None:
         """403 everywhere; the sentence says what to do."""
         headers: dict[str, str | bytes] = {"Host": "rebound.example:37849"}
 
@@ -49,7 +51,7 @@ class TestHost:
     @pytest.mark.parametrize(
         "host", ["127.0.0.1", "127.0.0.1:1", "localhost", "LocalHost:80", "[::1]", "[::1]:37849"]
     )
-    def test_names_of_this_machine(self, mail: Mail, host: str) -> None:
+    def test_names_of_this_machine_are_accepted(self, mail: Mail, host: str) -> None:
         """With any port: who forwards one is not asked how."""
         assert mail.request("GET", "/health", headers={"Host": host}).status == 200
 
@@ -71,7 +73,7 @@ class TestHost:
             "\xff",
         ],
     )
-    def test_names_that_only_look_like_ours(self, connect: Connect, host: str) -> None:
+    def test_names_that_only_look_like_ours_are_refused(self, connect: Connect, host: str) -> None:
         """Compared as a whole."""
         headers: dict[str, str | bytes] = {"Host": host.encode("latin-1")}
 
@@ -95,7 +97,9 @@ class TestOrigin:
     """The browser tells which page sends; programs do not have one."""
 
     @every_route
-    def test_a_page_of_another_origin(self, connect: Connect, method: str, target: str) -> None:
+    def test_a_page_of_another_origin_is_refused(
+        self, connect: Connect, method: str, target: str
+    ) -> None:
         """403 everywhere."""
         headers: dict[str, str | bytes] = {"Origin": "https://evil.example"}
 
@@ -122,14 +126,14 @@ class TestOrigin:
             "\xff",
         ],
     )
-    def test_origins_that_are_not_ours(self, connect: Connect, origin: str) -> None:
+    def test_origins_that_are_not_ours_are_refused(self, connect: Connect, origin: str) -> None:
         """``null`` is a sandboxed page, and not ours either."""
         headers: dict[str, str | bytes] = {"Origin": origin.encode("latin-1")}
 
         connect().request("GET", "/health", headers=headers).error(403, "forbidden")
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-    def test_our_own(self, daemon: DaemonProcess, host: str) -> None:
+    def test_our_own_origin_is_accepted(self, daemon: DaemonProcess, host: str) -> None:
         """Our address with our port; with another port it is another program's page."""
         with Mail(("127.0.0.1", daemon.port)) as mail:
             ours = mail.request(
@@ -141,7 +145,7 @@ class TestOrigin:
                 reply = mail.request("GET", "/health", headers={"Origin": other})
                 reply.error(403, "forbidden")
 
-    def test_two_origins(self, connect: Connect, daemon: DaemonProcess) -> None:
+    def test_two_origins_are_refused(self, connect: Connect, daemon: DaemonProcess) -> None:
         """One of ours does not excuse the other."""
         mail = connect()
         mail.write(
@@ -182,7 +186,9 @@ class TestContentType:
         ],
     )
     @pytest.mark.parametrize("target", ["/v1/send", "/v1/ack", "/v1/rename", "/v1/session", "/mcp"])
-    def test_other_types(self, connect: Connect, fresh: Fresh, value: str, target: str) -> None:
+    def test_other_content_types_are_refused(
+        self, connect: Connect, fresh: Fresh, value: str, target: str
+    ) -> None:
         """415, and nothing happens."""
         to = fresh("to")
         body = json.dumps({"to": to, "body": "x"}).encode()
@@ -194,7 +200,7 @@ class TestContentType:
         assert "application/json" in reply.error(415, "wrong-content-type")
         assert connect().peek(to)["pending"] == 0
 
-    def test_none_at_all(self, connect: Connect) -> None:
+    def test_a_body_without_a_content_type_is_refused(self, connect: Connect) -> None:
         """A body has to say what it is."""
         mail = connect()
         mail.write(b"POST /v1/send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
@@ -202,7 +208,9 @@ class TestContentType:
         mail.read().error(415, "wrong-content-type")
 
     @pytest.mark.parametrize("value", ["application/json; charset=utf-8", "Application/JSON"])
-    def test_json_in_other_words(self, mail: Mail, fresh: Fresh, value: str) -> None:
+    def test_other_spellings_of_the_json_type_are_accepted(
+        self, mail: Mail, fresh: Fresh, value: str
+    ) -> None:
         """Parameters and case do not matter."""
         content = {"to": fresh("to"), "body": "x"}
 
@@ -212,7 +220,7 @@ class TestContentType:
 
         assert reply.status == 200
 
-    def test_requests_without_a_body_need_none(self, mail: Mail, fresh: Fresh) -> None:
+    def test_requests_without_a_body_need_no_content_type(self, mail: Mail, fresh: Fresh) -> None:
         """``check-inbox`` and ``DELETE`` send nothing."""
         name = fresh("me")
 
@@ -237,7 +245,7 @@ class TestContentType:
 class TestSize:
     """Bodies over the limit are refused before they are read."""
 
-    def test_declared(self, connect: Connect) -> None:
+    def test_a_declared_length_over_the_limit_is_refused(self, connect: Connect) -> None:
         """By the length that the request announces; nothing of the body is needed."""
         mail = connect()
         mail.write(
@@ -248,7 +256,7 @@ class TestSize:
         mail.read().error(413, "too-large")
         assert mail.read_to_end() == b""
 
-    def test_chunked(self, connect: Connect) -> None:
+    def test_a_chunked_body_over_the_limit_is_refused(self, connect: Connect) -> None:
         """By what has come; the client may send it all before it reads the answer."""
         mail = connect()
         mail.write(
@@ -266,7 +274,7 @@ class TestSize:
         "headers", [{}, {"Content-Type": "text/plain"}, {"Host": "evil.example"}]
     )
     @pytest.mark.parametrize("target", ["/v1/send", "/mcp"])
-    def test_who_sends_it_all_gets_the_answer(
+    def test_a_client_that_sends_it_all_gets_the_answer(
         self, connect: Connect, headers: dict[str, str | bytes], target: str
     ) -> None:
         """Whatever the reason of the refusal: the connection is not reset under the client."""
@@ -275,7 +283,7 @@ class TestSize:
         assert reply.status in {403, 413, 415}
         assert len(reply.json()["error"]) > 10
 
-    def test_without_end(self, connect: Connect) -> None:
+    def test_a_body_without_an_end_is_cut_off(self, connect: Connect) -> None:
         """Somebody who never stops sending is cut off at last."""
         mail = connect()
         mail.write(
@@ -293,7 +301,7 @@ class TestSize:
         assert connect().health()["status"] == "ok"
 
     @pytest.mark.parametrize("target", ["/mcp", "/v1/rename", "/nothing"])
-    def test_everywhere(self, connect: Connect, target: str) -> None:
+    def test_the_limit_holds_for_every_route(self, connect: Connect, target: str) -> None:
         """Also where nobody would look at the body."""
         mail = connect()
         mail.start(
@@ -317,7 +325,7 @@ class TestSize:
             assert mail.bodies("b") == ["x" * 10]
 
 
-def test_one_address_only(daemon: DaemonProcess) -> None:
+def test_it_listens_on_loopback_only(daemon: DaemonProcess) -> None:
     """The daemon listens on 127.0.0.1, and on no other address of this machine."""
     with pytest.raises(OSError, match=r"refused|assign|unreachable|timed out"):
         Connection(("127.0.0.2", daemon.port))

@@ -25,7 +25,7 @@ def test_health_tells_who_answers(mail: Mail, daemon: DaemonProcess) -> None:
     assert health["waiters"] == 0
 
 
-def test_mcp_becomes_ready(mail: Mail) -> None:
+def test_mcp_becomes_ready_by_itself(mail: Mail) -> None:
     """The SDK is imported in the background, also if nobody asks."""
     until(lambda: mail.health()["mcp"] == "ready", "the tools")
 
@@ -83,13 +83,13 @@ class TestNoSuchThing:
     """404 and 405."""
 
     @pytest.mark.parametrize("target", ["/v1", "/v1/", "/v2/send", "/favicon.ico", "/mcp/x"])
-    def test_an_unknown_path(self, connect: Connect, target: str) -> None:
+    def test_an_unknown_path_is_404(self, connect: Connect, target: str) -> None:
         """The sentence names it."""
         sentence = connect().request("GET", target).error(404, "not-found")
 
         assert target in sentence
 
-    def test_an_unknown_path_with_markup(self, mail: Mail) -> None:
+    def test_an_unknown_path_is_404_in_json_whatever_it_contains(self, mail: Mail) -> None:
         """What comes back is JSON, whatever was asked for."""
         reply = mail.request("GET", "/<script>alert(1)</script>%0d%0aX-Evil:%201%ff%00")
 
@@ -115,7 +115,9 @@ class TestNoSuchThing:
             ("GET", "/v1/mailbox", "DELETE"),
         ],
     )
-    def test_a_wrong_method(self, connect: Connect, method: str, target: str, allowed: str) -> None:
+    def test_a_wrong_method_is_405(
+        self, connect: Connect, method: str, target: str, allowed: str
+    ) -> None:
         """The header ``Allow`` and the sentence name the right one."""
         reply = connect().request(method, target)
 

@@ -16,7 +16,7 @@ def bodies(messages: list[dict[str, Any]]) -> list[str]:
     return [message["body"] for message in messages]
 
 
-def test_it_has_what_was_sent_and_got_newest_first(mail: Mail, fresh: Fresh) -> None:
+def test_history_has_what_was_sent_and_got_newest_first(mail: Mail, fresh: Fresh) -> None:
     """And nothing of what others exchange."""
     own, peer, other = fresh("own"), fresh("peer"), fresh("other")
     mail.send(own, peer, "1")
@@ -38,14 +38,14 @@ def test_it_has_what_was_sent_and_got_newest_first(mail: Mail, fresh: Fresh) -> 
     )
 
 
-def test_it_takes_no_mail(mail: Mail, fresh: Fresh) -> None:
+def test_history_takes_no_mail(mail: Mail, fresh: Fresh) -> None:
     own = fresh("own")
     mail.send("a", own, "still there")
     assert bodies(mail.history(own)) == ["still there"]
     assert mail.bodies(own) == ["still there"]
 
 
-def test_pages(mail: Mail, fresh: Fresh) -> None:
+def test_history_comes_in_pages(mail: Mail, fresh: Fresh) -> None:
     """``before`` goes on where a page ended, and a header tells whether there is more."""
     own = fresh("own")
     for number in range(5):
@@ -70,7 +70,7 @@ def test_there_are_50_by_default_and_500_at_most(mail: Mail, fresh: Fresh) -> No
     assert len(mail.history(own, limit=10_000)) == 500
 
 
-def test_the_messages_with_one_mailbox(mail: Mail, fresh: Fresh) -> None:
+def test_with_selects_one_mailbox(mail: Mail, fresh: Fresh) -> None:
     """In both directions, by its present name, a former one, and that of a deleted one."""
     own, peer, other = fresh("own"), fresh("peer"), fresh("other")
     mail.send(own, peer, "to the peer")
@@ -89,7 +89,7 @@ def test_the_messages_with_one_mailbox(mail: Mail, fresh: Fresh) -> None:
     assert len(mail.history(own, **{"with": new})) == 2
 
 
-def test_since_a_time(mail: Mail, fresh: Fresh) -> None:
+def test_since_selects_by_time(mail: Mail, fresh: Fresh) -> None:
     own = fresh("own")
     mail.send("a", own, "old")
     sent_at = parse_time(mail.send("a", own, "new")["sentAt"])
@@ -99,8 +99,8 @@ def test_since_a_time(mail: Mail, fresh: Fresh) -> None:
     assert len(mail.history(own, since=datetime(2001, 1, 1).isoformat() + "Z")) == 2
 
 
-def test_thread_and_group(mail: Mail, fresh: Fresh) -> None:
-    """As yet a message is its own thread, and there are no groups."""
+def test_thread_and_group_select_messages(mail: Mail, fresh: Fresh) -> None:
+    """A message that replies to none begins a thread."""
     own = fresh("own")
     first = mail.send("a", own, "first")["id"]
     mail.send("a", own, "second")
@@ -124,7 +124,7 @@ def test_a_number_that_is_too_large_reaches_nobody_elses_mail(mail: Mail, fresh:
 
 
 class TestCharacters:
-    def test_whole_messages_up_to_the_limit(self, mail: Mail, fresh: Fresh) -> None:
+    def test_max_chars_gives_whole_messages(self, mail: Mail, fresh: Fresh) -> None:
         """With 200 for the frame of each."""
         own = fresh("own")
         for body in ("x" * 100, "y" * 100, "z" * 100):
@@ -163,7 +163,7 @@ class TestSearch:
         assert mail.history(own, q="tests red") == []
         assert mail.history(own, q="test") == []
 
-    def test_phrases(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_phrase_in_quotes_stands_together(self, mail: Mail, fresh: Fresh) -> None:
         own = fresh("own")
         mail.send("a", own, "one two three")
         mail.send("a", own, "two one three")
@@ -197,7 +197,7 @@ class TestSearch:
             "w " * 250,
         ],
     )
-    def test_the_language_of_the_index_means_nothing(
+    def test_operators_of_the_index_are_ordinary_words(
         self, mail: Mail, fresh: Fresh, words: str
     ) -> None:
         """They are words like others, or signs that are none."""
@@ -205,13 +205,13 @@ class TestSearch:
         mail.send("a", own, "something else")
         assert mail.history(own, q=words) == []
 
-    def test_no_words_are_no_search(self, mail: Mail, fresh: Fresh) -> None:
+    def test_without_words_all_is_found(self, mail: Mail, fresh: Fresh) -> None:
         own = fresh("own")
         mail.send("a", own)
         assert len(mail.history(own, q="")) == 1
         assert len(mail.history(own, q=" ")) == 1
 
-    def test_pages(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_search_comes_in_pages(self, mail: Mail, fresh: Fresh) -> None:
         own = fresh("own")
         for number in range(3):
             mail.send("a", own, f"word {number}")

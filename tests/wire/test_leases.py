@@ -43,7 +43,7 @@ class TestAck:
         assert mail.outcome("release", name, token) == {"done": [], "lost": [token]}
         assert mail.bodies(name) == []
 
-    def test_a_repeated_ack_is_done(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_repeated_ack_succeeds(self, mail: Mail, fresh: Fresh) -> None:
         """A client that missed the answer may ask again."""
         name = fresh("me")
         (token,) = take(mail, name)
@@ -51,7 +51,7 @@ class TestAck:
 
         assert mail.outcome("ack", name, token) == {"done": [token], "lost": []}
 
-    def test_after_a_release_it_is_lost(self, mail: Mail, fresh: Fresh) -> None:
+    def test_an_ack_after_a_release_is_lost(self, mail: Mail, fresh: Fresh) -> None:
         """The message is in line again, and may be in other hands."""
         name = fresh("me")
         (token,) = take(mail, name)
@@ -85,7 +85,7 @@ class TestRelease:
         messages = mail.check(name)
         assert [(m["body"], m["attempts"]) for m in messages] == [("1", 2), ("2", 2), ("3", 1)]
 
-    def test_it_wakes_a_watcher(self, connect: Connect, fresh: Fresh) -> None:
+    def test_a_release_wakes_a_watcher(self, connect: Connect, fresh: Fresh) -> None:
         """As a new message would."""
         name = fresh("me")
         mail, watcher = connect(), connect()
@@ -103,7 +103,7 @@ class TestRelease:
 class TestExpiry:
     """A lease that nobody ends."""
 
-    def test_the_message_comes_again(self, connect: Connect, fresh: Fresh) -> None:
+    def test_after_the_lease_the_message_comes_again(self, connect: Connect, fresh: Fresh) -> None:
         """A blocked watcher gets it at the lease's end."""
         name = fresh("me")
         mail, watcher = connect(), connect()
@@ -115,7 +115,7 @@ class TestExpiry:
         assert (message["body"], message["attempts"]) == ("hello", 2)
         assert mail.outcome("ack", name, token) == {"done": [], "lost": [token]}
 
-    def test_an_extension_keeps_it(self, connect: Connect, fresh: Fresh) -> None:
+    def test_an_extended_lease_lasts_longer(self, connect: Connect, fresh: Fresh) -> None:
         """Of two equal leases the one that is extended stays."""
         name = fresh("me")
         mail, watcher = connect(), connect()
@@ -126,7 +126,7 @@ class TestExpiry:
         assert watcher.read().json()["body"] == "short"
         assert mail.outcome("ack", name, first, second) == {"done": [second], "lost": [first]}
 
-    def test_an_extension_can_shorten(self, connect: Connect, fresh: Fresh) -> None:
+    def test_an_extension_can_shorten_a_lease(self, connect: Connect, fresh: Fresh) -> None:
         """The new end counts from now."""
         name = fresh("me")
         mail, watcher = connect(), connect()
@@ -136,7 +136,7 @@ class TestExpiry:
 
         assert watcher.read().json()["attempts"] == 2
 
-    def test_an_extension_comes_too_late(self, connect: Connect, fresh: Fresh) -> None:
+    def test_an_extension_after_the_end_is_lost(self, connect: Connect, fresh: Fresh) -> None:
         """After the end there is nothing to extend."""
         name = fresh("me")
         mail, watcher = connect(), connect()
@@ -146,7 +146,7 @@ class TestExpiry:
 
         assert mail.outcome("extend", name, token, seconds=60) == {"done": [], "lost": [token]}
 
-    def test_seconds_may_be_left_out(self, mail: Mail, fresh: Fresh) -> None:
+    def test_an_extension_is_a_minute_by_default(self, mail: Mail, fresh: Fresh) -> None:
         """A minute, then."""
         name = fresh("me")
         (token,) = take(mail, name)
@@ -158,7 +158,7 @@ class TestHolder:
     """Who may end a lease."""
 
     @pytest.mark.parametrize("verb", ["ack", "release", "extend"])
-    def test_only_the_holder(self, mail: Mail, fresh: Fresh, verb: str) -> None:
+    def test_only_the_holder_may_end_a_lease(self, mail: Mail, fresh: Fresh, verb: str) -> None:
         """To others the token is lost, and the lease stays."""
         name = fresh("me")
         (token,) = take(mail, name)
@@ -167,13 +167,13 @@ class TestHolder:
         assert mail.outcome("ack", name, token)["done"] == [token]
 
     @pytest.mark.parametrize("verb", ["ack", "release", "extend"])
-    def test_nobody_without_a_header(self, mail: Mail, verb: str) -> None:
+    def test_without_a_header_it_is_refused(self, mail: Mail, verb: str) -> None:
         """400."""
         reply = mail.request("POST", f"/v1/{verb}", content={"leases": []})
 
         assert "X-Mailbox" in reply.error(400, "bad-request")
 
-    def test_a_holder_that_was_renamed(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_renamed_holder_keeps_its_leases(self, mail: Mail, fresh: Fresh) -> None:
         """Under the former and the present name the leases are the same ones."""
         name, new = fresh("me"), fresh("new")
         first, second = take(mail, name, "1", "2")
@@ -187,7 +187,7 @@ class TestTokens:
     """Odd lists of tokens."""
 
     @pytest.mark.parametrize("verb", ["ack", "release", "extend"])
-    def test_an_empty_list(self, mail: Mail, fresh: Fresh, verb: str) -> None:
+    def test_an_empty_list_does_nothing(self, mail: Mail, fresh: Fresh, verb: str) -> None:
         """Nothing asked, nothing done."""
         assert mail.outcome(verb, fresh("me")) == {"done": [], "lost": []}
 
@@ -195,7 +195,9 @@ class TestTokens:
     @pytest.mark.parametrize(
         "token", ["", "-", "1-", "-1-x", "1", "x" * 10_000, "9" * 30 + "-x", "0x1-y", "1-'; --"]
     )
-    def test_a_token_that_never_was(self, mail: Mail, fresh: Fresh, verb: str, token: str) -> None:
+    def test_an_unknown_token_is_lost(
+        self, mail: Mail, fresh: Fresh, verb: str, token: str
+    ) -> None:
         """It is lost."""
         assert mail.outcome(verb, fresh("me"), token) == {"done": [], "lost": [token]}
 
@@ -204,7 +206,7 @@ class TestTokens:
         "leases",
         [None, "token", 1, {"a": "b"}, [1], [None], [["x"]], ["\ud800"], ["1-\ud800"], ["é"]],
     )
-    def test_what_is_no_list_of_tokens(
+    def test_a_malformed_list_of_tokens_is_refused(
         self, mail: Mail, fresh: Fresh, verb: str, leases: object
     ) -> None:
         """400 names the field."""
@@ -212,7 +214,7 @@ class TestTokens:
 
         assert "'leases'" in reply.error(400, "bad-request")
 
-    def test_too_many_tokens(self, mail: Mail, fresh: Fresh) -> None:
+    def test_too_many_tokens_are_refused(self, mail: Mail, fresh: Fresh) -> None:
         """10,000 are enough for anybody."""
         content = {"leases": ["1-x"] * 10_001}
 
@@ -224,7 +226,7 @@ class TestTokens:
         "seconds",
         ["sixty", "0", True, [], 0, 0.5, -1, 3601, 10**400, float("inf"), float("nan")],
     )
-    def test_seconds_that_are_none(self, mail: Mail, fresh: Fresh, seconds: object) -> None:
+    def test_malformed_seconds_are_refused(self, mail: Mail, fresh: Fresh, seconds: object) -> None:
         """A number from 1 to 3,600."""
         name = fresh("me")
         (token,) = take(mail, name)
@@ -235,7 +237,9 @@ class TestTokens:
         assert "'seconds'" in reply.error(400, "bad-request")
         assert mail.outcome("ack", name, token)["done"] == [token]
 
-    def test_a_token_twice_in_a_list(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_token_twice_in_a_list_is_acked_twice_and_released_once(
+        self, mail: Mail, fresh: Fresh
+    ) -> None:
         """An ack is done both times, a release once."""
         name = fresh("me")
         (token,) = take(mail, name)

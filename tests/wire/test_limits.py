@@ -55,7 +55,7 @@ class TestPending:
         assert mail.bodies("full") == ["0", "1", "2"]
         mail.send("a", "full")
 
-    def test_leased_messages_count(self, mails: list[Mail]) -> None:
+    def test_leased_messages_count_as_pending(self, mails: list[Mail]) -> None:
         """They may come back."""
         mail = mails[0]
         for _ in range(3):
@@ -67,7 +67,7 @@ class TestPending:
         mail.outcome("ack", "leased", tokens[0])
         assert try_send(mail, "a", "leased").status == 200
 
-    def test_a_repeated_key_is_answered_all_the_same(self, mails: list[Mail]) -> None:
+    def test_a_repeated_key_is_answered_though_the_mailbox_is_full(self, mails: list[Mail]) -> None:
         """It stores nothing."""
         mail = mails[0]
         first = mail.send("a", "keyed", "x", idempotencyKey="k")
@@ -87,7 +87,7 @@ class TestPending:
         assert "duplicate" not in try_send(mail, "a", "retried", idempotencyKey="again").json()
         assert mail.peek("retried")["pending"] == 1
 
-    def test_never_more_at_any_number_at_once(self, mails: list[Mail]) -> None:
+    def test_sends_at_once_store_no_more_than_the_limit(self, mails: list[Mail]) -> None:
         """Forty sends on four connections: three are stored."""
         for _ in range(10):
             for mail in mails:
@@ -125,7 +125,7 @@ class TestWaiters:
         mail.send("a", "line", "third")
         assert third.read().json()["body"] == "third"
 
-    def test_a_look_without_waiting_counts(self, mails: list[Mail]) -> None:
+    def test_a_watch_with_timeout_0_counts(self, mails: list[Mail]) -> None:
         """A time-out of 0 stands in line, too, for a moment."""
         mail, first, second, _ = mails
         for number, watcher in enumerate((first, second), 1):
@@ -139,7 +139,7 @@ class TestWaiters:
         mail.wait_for_waiters(0)
         assert mail.watch("look", timeout=0) is None
 
-    def test_a_stream_counts(self, mails: list[Mail]) -> None:
+    def test_a_stream_counts_as_a_waiter(self, mails: list[Mail]) -> None:
         """``follow`` waits as ``watch`` does, and finds the line full before it begins."""
         mail, first, second, third = mails
         for number, watcher in enumerate((first, second), 1):
@@ -159,7 +159,7 @@ class TestMailboxes:
             mail.send("a", "b")
             yield mail
 
-    def test_another_one_is_refused(self, mail: Mail) -> None:
+    def test_one_more_mailbox_is_refused(self, mail: Mail) -> None:
         """Whoever would make it: who writes to it, who uses it, and a session."""
         refused(try_send(mail, "a", "new"), "maxMailboxes")
         refused(mail.request("GET", "/v1/list", "new"), "maxMailboxes")
@@ -168,7 +168,7 @@ class TestMailboxes:
 
         assert [row["name"] for row in mail.request("GET", "/v1/list", "a").json()] == ["a", "b"]
 
-    def test_those_that_are_there_go_on_working(self, mail: Mail) -> None:
+    def test_existing_mailboxes_still_work(self, mail: Mail) -> None:
         mail.send("a", "b", "again")
         assert mail.bodies("b") == ["hello", "again"]
         mail.rename("b", "c")

@@ -20,7 +20,7 @@ def prompt(mail: Mail, name: str) -> None:
 
 
 class TestLoops:
-    def test_both_are_told_and_then_held(self, mail: Mail, fresh: Fresh) -> None:
+    def test_two_sessions_are_told_and_then_held(self, mail: Mail, fresh: Fresh) -> None:
         """The answers say why, and what to do; a prompt lets the messages through."""
         one, other = session(mail, fresh("one")), session(mail, fresh("other"))
         answers = fill(mail, one, other, 41)
@@ -47,13 +47,13 @@ class TestLoops:
         prompt(mail, other)
         assert len(mail.check(one)) == 1
 
-    def test_the_user_releases_what_is_held(self, mail: Mail, fresh: Fresh) -> None:
+    def test_the_user_releases_held_messages(self, mail: Mail, fresh: Fresh) -> None:
         one, other = session(mail, fresh("one")), session(mail, fresh("other"))
         number = fill(mail, one, other, 40)[-1]["id"]
         reply = mail.request("POST", "/v1/held/release", content={"name": one})
         assert reply.json() == {"released": [number]}
 
-    def test_no_session_releases_it(self, mail: Mail, fresh: Fresh) -> None:
+    def test_no_session_releases_held_messages(self, mail: Mail, fresh: Fresh) -> None:
         """Otherwise a loop would go on by itself."""
         one, other = session(mail, fresh("one")), session(mail, fresh("other"))
         fill(mail, one, other, 40)
@@ -63,7 +63,7 @@ class TestLoops:
         assert (reply.status, reply.json()["reason"]) == (403, "forbidden")
         assert mail.request("POST", "/v1/held/release", content={"name": one}).status == 200
 
-    def test_too_many_a_minute(self, mail: Mail, fresh: Fresh) -> None:
+    def test_too_many_messages_a_minute_are_refused(self, mail: Mail, fresh: Fresh) -> None:
         """The answer says when to go on, for people and for programs."""
         to, sender = session(mail, fresh("to")), fresh("script")
         for _ in range(60):
@@ -76,13 +76,13 @@ class TestLoops:
 
 
 class TestUnknownReceivers:
-    def test_suggestions(self, mail: Mail, fresh: Fresh) -> None:
+    def test_an_unknown_receiver_gives_suggestions(self, mail: Mail, fresh: Fresh) -> None:
         name = session(mail, fresh("quokka-enclosure"))
         answer = mail.send(fresh("me"), name[:-1] + "X")
         assert name in answer["recipient"]["suggestions"]
         assert "suggestions" not in mail.send(fresh("me"), name)["recipient"]
 
-    def test_strict(self, mail: Mail, fresh: Fresh) -> None:
+    def test_strict_refuses_an_unknown_receiver(self, mail: Mail, fresh: Fresh) -> None:
         name = session(mail, fresh("wombat-burrow"))
         content = {"to": name[:-1] + "X", "body": "x", "strict": True}
         reply = mail.request("POST", "/v1/send", fresh("me"), content=content)

@@ -36,7 +36,7 @@ def highest(process: DaemonProcess) -> int:
     return int(line.split()[1]) * 1024
 
 
-def test_many_readers_that_take_nothing(lone: DaemonProcess) -> None:
+def test_many_readers_that_take_nothing_cost_little_memory(lone: DaemonProcess) -> None:
     """Those beyond the budget get a 503, their mail stays, and small requests go on."""
     body = "x" * 1_000_000
     with ExitStack() as stack:
@@ -67,7 +67,7 @@ def test_many_readers_that_take_nothing(lone: DaemonProcess) -> None:
         assert [message["body"] for message in reply.json()] == [body] * 8
 
 
-def test_json_that_is_all_frame(lone: DaemonProcess) -> None:
+def test_json_of_many_small_values_is_refused(lone: DaemonProcess) -> None:
     """Empty objects take fifty times their length in memory: they are refused, texts are not."""
     before = highest(lone)
     for junk in (b"{}", b"[]", b"1", b'""', b'"a"', b'"\\\\",{}'):
@@ -106,7 +106,7 @@ def test_a_tool_call_fits_a_budget_that_is_used_up(lone: DaemonProcess) -> None:
         assert "Traceback" not in lone.log()
 
 
-def test_many_uploads_that_never_end(lone: DaemonProcess) -> None:
+def test_many_uploads_that_never_end_are_limited(lone: DaemonProcess) -> None:
     """Those beyond the budget get a 503; small requests go on."""
     before = highest(lone)
     headers = {"Content-Length": "6300000", "Content-Type": "application/json"}
@@ -138,7 +138,9 @@ def test_many_uploads_that_never_end(lone: DaemonProcess) -> None:
         ),
     ],
 )
-def test_a_client_that_sends_without_end(lone: DaemonProcess, head: bytes, piece: bytes) -> None:
+def test_a_client_that_sends_without_end_costs_little_memory(
+    lone: DaemonProcess, head: bytes, piece: bytes
+) -> None:
     """It is refused, or left waiting; either way it costs next to nothing."""
     before = highest(lone)
     with Connection(address_of(lone)) as client:

@@ -19,7 +19,7 @@ def samples(daemon: DaemonProcess) -> dict[tuple[str, str], float]:
     }
 
 
-def test_counts_what_there_is() -> None:
+def test_metrics_count_messages_mailboxes_and_commits() -> None:
     """Messages by state, mailboxes, and how long commits take; and no name of anybody."""
     with (
         DaemonProcess() as daemon,

@@ -103,7 +103,7 @@ def test_nobody_elsewhere_is_the_user(network: NetworkDaemon) -> None:
         ("GET", f"/v1/identity?nonce={'0' * 16}", None),
     ],
 )
-def test_what_only_this_machine_may(
+def test_what_only_this_machine_may_is_refused_to_tokens(
     network: NetworkDaemon, method: str, target: str, content: object
 ) -> None:
     """No token allows it, whatever its mailboxes."""
@@ -112,7 +112,7 @@ def test_what_only_this_machine_may(
         assert "own machine" in reply.error(403, "not-allowed")
 
 
-def test_a_name_that_was_left_behind_leads_nowhere_else(network: NetworkDaemon) -> None:
+def test_a_former_name_needs_the_token_of_its_mailbox(network: NetworkDaemon) -> None:
     """What counts is the mailbox that it stands for now."""
     with Mail(("127.0.0.1", network.port)) as mail:
         mail.send("web-left", "web-a")
@@ -162,7 +162,7 @@ def call(mail: Mail, tool: str, **arguments: object) -> dict[str, object]:
     return result
 
 
-def test_tools_go_by_the_token(network: NetworkDaemon) -> None:
+def test_tools_act_for_the_mailboxes_of_the_token(network: NetworkDaemon) -> None:
     """Whatever mailbox a call names for itself."""
     with connected(network) as mail:
         sent = call(mail, "send", **{"from": "web-x", "to": "web-y", "body": "by tool"})
@@ -235,7 +235,7 @@ def test_plain_text_is_refused(network: NetworkDaemon) -> None:
         plain.request("GET", "/health")
 
 
-async def test_http_2(network: NetworkDaemon) -> None:
+async def test_mail_is_sent_and_taken_over_http_2(network: NetworkDaemon) -> None:
     """Mail is sent, waited for and taken; a body needs no length, but its type and its limit."""
     address = network.tls_address()
     async with httpx.AsyncClient(

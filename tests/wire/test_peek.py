@@ -40,7 +40,7 @@ def test_shows_urgent_mail_first(mail: Mail, fresh: Fresh) -> None:
     assert mail.bodies(name) == ["urgent", "normal"]
 
 
-def test_makes_no_mailbox_and_is_no_sight_of_the_owner(mail: Mail, fresh: Fresh) -> None:
+def test_makes_no_mailbox_and_notes_no_presence(mail: Mail, fresh: Fresh) -> None:
     new, known = fresh("new"), fresh("known")
     mail.send("sender", known)
 

@@ -12,14 +12,14 @@ from wire.mail import Mail, is_now, parse_time
 class TestPeek:
     """``GET /v1/peek``"""
 
-    def test_an_unknown_name(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_peek_at_an_unknown_name_is_empty(self, mail: Mail, fresh: Fresh) -> None:
         """It is empty, and stays unknown."""
         name = fresh("nobody")
 
         assert mail.peek(name) == {"pending": 0, "oldestAt": None}
         assert name not in mail.rows()
 
-    def test_what_waits(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_peek_counts_waiting_messages(self, mail: Mail, fresh: Fresh) -> None:
         """A count, and the time of the oldest; looking changes nothing."""
         name = fresh("me")
         first = mail.send("sender", name)
@@ -28,7 +28,7 @@ class TestPeek:
         for _ in range(2):
             assert mail.peek(name) == {"pending": 2, "oldestAt": first["sentAt"]}
 
-    def test_leased_messages_do_not_wait(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_peek_does_not_count_leased_messages(self, mail: Mail, fresh: Fresh) -> None:
         """They are in somebody's hands."""
         name = fresh("me")
         mail.send("sender", name)
@@ -38,16 +38,16 @@ class TestPeek:
         assert mail.peek(name) == {"pending": 1, "oldestAt": second["sentAt"]}
 
     @pytest.mark.parametrize("query", ["", "?name=", "?name=%20", "?name=a%00b", "?nom=x"])
-    def test_no_name(self, mail: Mail, query: str) -> None:
+    def test_a_peek_without_a_name_is_refused(self, mail: Mail, query: str) -> None:
         """400 names the parameter."""
         assert "'name'" in mail.request("GET", f"/v1/peek{query}").error(400, "invalid-name")
 
     @pytest.mark.parametrize("query", ["?name=%ff", "?name=%ed%a0%80", "?name=a&name=b"])
-    def test_a_malformed_query(self, mail: Mail, query: str) -> None:
+    def test_a_malformed_query_is_refused(self, mail: Mail, query: str) -> None:
         """Neither bytes that are no text nor two names."""
         mail.request("GET", f"/v1/peek{query}").error(400, "bad-request")
 
-    def test_a_query_of_thousands(self, mail: Mail) -> None:
+    def test_a_query_of_thousands_of_parameters_is_refused(self, mail: Mail) -> None:
         """An absurd number of parameters is refused."""
         query = "&".join(f"p{number}=1" for number in range(3000))
 
@@ -76,7 +76,7 @@ class TestCheck:
         ]
         assert mail.check(name) == []
 
-    def test_an_empty_mailbox(self, mail: Mail, fresh: Fresh) -> None:
+    def test_an_empty_mailbox_gives_an_empty_list(self, mail: Mail, fresh: Fresh) -> None:
         """An empty list, and the caller is known from now on."""
         name = fresh("me")
 
@@ -85,7 +85,7 @@ class TestCheck:
         assert (reply.json(), reply.headers["x-mailbox-pending"]) == ([], "0")
         assert name in mail.rows()
 
-    def test_limit(self, mail: Mail, fresh: Fresh) -> None:
+    def test_limit_is_the_most_messages(self, mail: Mail, fresh: Fresh) -> None:
         """The header counts what stays behind."""
         name = fresh("me")
         for number in range(5):
@@ -97,7 +97,7 @@ class TestCheck:
         assert reply.headers["x-mailbox-pending"] == "2"
         assert mail.bodies(name) == ["3", "4"]
 
-    def test_never_more_than_a_thousand(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_check_gives_at_most_a_thousand_messages(self, mail: Mail, fresh: Fresh) -> None:
         """Even when asked for."""
         name = fresh("me")
         for number in range(1001):
@@ -113,7 +113,7 @@ class TestCheck:
         assert reply.headers["x-mailbox-pending"] == "1"
         assert mail.bodies(name) == ["1000"]
 
-    def test_never_more_than_eight_mebibytes(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_check_gives_at_most_8_mib(self, mail: Mail, fresh: Fresh) -> None:
         """Whole messages, counted in bytes of UTF-8."""
         name = fresh("me")
         for letter in "abcdefghi":
@@ -139,7 +139,7 @@ class TestCheck:
         assert [len(reply.json()) for reply in (none, two, one)] == [0, 2, 1]
         assert [reply.headers["x-mailbox-pending"] for reply in (none, two, one)] == ["3", "1", "0"]
 
-    def test_two_senders_are_one_line(self, mail: Mail, fresh: Fresh) -> None:
+    def test_mail_of_two_senders_comes_in_order(self, mail: Mail, fresh: Fresh) -> None:
         """The order is that of sending, whoever sent."""
         name = fresh("me")
         senders = itertools.cycle([fresh("a"), fresh("b")])
@@ -150,7 +150,9 @@ class TestCheck:
 
     @pytest.mark.parametrize("value", ["-1", "x", "", "nan", "inf", "1e400", "1_0", "%D9%A1"])
     @pytest.mark.parametrize("key", ["limit", "maxChars", "lease"])
-    def test_numbers_that_are_none(self, mail: Mail, fresh: Fresh, key: str, value: str) -> None:
+    def test_malformed_numbers_are_refused(
+        self, mail: Mail, fresh: Fresh, key: str, value: str
+    ) -> None:
         """400 names the parameter, and nothing is taken."""
         name = fresh("me")
         mail.send("sender", name)
@@ -160,7 +162,7 @@ class TestCheck:
         assert f"'{key}'" in reply.error(400, "bad-request")
         assert mail.peek(name)["pending"] == 1
 
-    def test_a_limit_of_zero(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_limit_of_zero_is_refused(self, mail: Mail, fresh: Fresh) -> None:
         """Who wants nothing should peek."""
         name = fresh("me")
 
@@ -169,7 +171,7 @@ class TestCheck:
         assert "at least 1" in reply.error(400, "bad-request")
 
     @pytest.mark.parametrize("lease", ["0.5", "3601", "-60"])
-    def test_a_lease_out_of_range(self, mail: Mail, fresh: Fresh, lease: str) -> None:
+    def test_a_lease_out_of_range_is_refused(self, mail: Mail, fresh: Fresh, lease: str) -> None:
         """1 to 3,600 seconds."""
         name = fresh("me")
 
@@ -185,7 +187,9 @@ class TestWhoMayReceive:
         ("method", "route"),
         [("POST", "/v1/check-inbox"), ("GET", "/v1/watch"), ("DELETE", "/v1/mailbox")],
     )
-    def test_another_one_may_not(self, mail: Mail, fresh: Fresh, method: str, route: str) -> None:
+    def test_another_mailbox_may_not_take_mail(
+        self, mail: Mail, fresh: Fresh, method: str, route: str
+    ) -> None:
         """403 names both, and the mail stays."""
         name, other = fresh("me"), fresh("other")
         mail.send("sender", name)
@@ -201,7 +205,9 @@ class TestWhoMayReceive:
         ("method", "route"),
         [("POST", "/v1/check-inbox"), ("GET", "/v1/watch"), ("DELETE", "/v1/mailbox")],
     )
-    def test_nobody_may_not(self, mail: Mail, fresh: Fresh, method: str, route: str) -> None:
+    def test_without_a_name_nobody_may_take_mail(
+        self, mail: Mail, fresh: Fresh, method: str, route: str
+    ) -> None:
         """Without the header, or without the name."""
         name = fresh("me")
 
@@ -212,7 +218,7 @@ class TestWhoMayReceive:
         assert "'name'" in parameter
 
     @pytest.mark.parametrize("route", ["/v1/check-inbox", "/v1/watch"])
-    def test_case_matters(self, mail: Mail, fresh: Fresh, route: str) -> None:
+    def test_names_are_case_sensitive(self, mail: Mail, fresh: Fresh, route: str) -> None:
         """Names are compared letter by letter."""
         name = fresh("me")
         method = "POST" if route.endswith("inbox") else "GET"
@@ -263,7 +269,7 @@ class TestWatch:
         assert watcher.read().json()["body"] == "mine"
 
     @pytest.mark.parametrize("timeout", ["0", "-5", "-1e9", "0.05"])
-    def test_nothing_came(self, mail: Mail, fresh: Fresh, timeout: str) -> None:
+    def test_a_watch_without_mail_is_204(self, mail: Mail, fresh: Fresh, timeout: str) -> None:
         """204 without a body; the connection goes on."""
         name = fresh("me")
 
@@ -284,7 +290,9 @@ class TestWatch:
         assert watcher.read().status == 200
 
     @pytest.mark.parametrize("timeout", ["soon", "", "nan", "inf", "-inf", "1_0", "0x10", "5s"])
-    def test_a_timeout_that_is_no_number(self, mail: Mail, fresh: Fresh, timeout: str) -> None:
+    def test_a_timeout_that_is_not_a_number_is_refused(
+        self, mail: Mail, fresh: Fresh, timeout: str
+    ) -> None:
         """400, and the message stays."""
         name = fresh("me")
         mail.send("sender", name)
@@ -294,7 +302,7 @@ class TestWatch:
         assert "'timeout'" in reply.error(400, "bad-request")
         assert mail.peek(name)["pending"] == 1
 
-    def test_watching_shows(self, connect: Connect, fresh: Fresh) -> None:
+    def test_the_list_shows_who_is_watched(self, connect: Connect, fresh: Fresh) -> None:
         """In the list, from the moment it stands in line until it leaves."""
         name = fresh("me")
         watcher, mail = connect(), connect()
@@ -306,7 +314,7 @@ class TestWatch:
         mail.wait_for_waiters(0)
         assert mail.rows()[name]["watching"] is False
 
-    def test_the_first_of_several_gets_it(self, connect: Connect, fresh: Fresh) -> None:
+    def test_the_first_of_several_watchers_gets_it(self, connect: Connect, fresh: Fresh) -> None:
         """First registered, first served; the others go on waiting."""
         name = fresh("me")
         mail = connect()

@@ -28,7 +28,7 @@ def tcp(daemon: DaemonProcess) -> Mail:
 class TestKill:
     """``kill -9``: the process has no last words."""
 
-    def test_mail_is_there_again(self, daemon: DaemonProcess) -> None:
+    def test_mail_survives_a_kill(self, daemon: DaemonProcess) -> None:
         """Everything whose send was answered, in order."""
         with tcp(daemon) as mail:
             for number in range(50):
@@ -38,7 +38,7 @@ class TestKill:
         with tcp(daemon) as mail:
             assert mail.bodies("me") == [str(number) for number in range(50)]
 
-    def test_a_watcher_sees_the_end(self, daemon: DaemonProcess) -> None:
+    def test_a_watcher_gets_its_mail_after_a_kill(self, daemon: DaemonProcess) -> None:
         """Its connection breaks; after the restart it watches again and gets what comes."""
         with tcp(daemon) as mail, tcp(daemon) as watcher:
             watcher.start_watch("me")
@@ -54,7 +54,7 @@ class TestKill:
 
             assert watcher.read().json()["body"] == "hello"
 
-    def test_what_was_taken_stays_taken(self, daemon: DaemonProcess) -> None:
+    def test_taken_mail_stays_taken_or_is_redelivered(self, daemon: DaemonProcess) -> None:
         """A response that was read whole is settled, or comes again with two attempts.
 
         The daemon settles just after the last byte is out, so it may die in between; then the
@@ -70,7 +70,7 @@ class TestKill:
         with tcp(daemon) as mail:
             assert mail.bodies("me") == []
 
-    def test_acked_and_leased(self, daemon: DaemonProcess) -> None:
+    def test_acks_and_leases_survive_a_kill(self, daemon: DaemonProcess) -> None:
         """An ack that was answered holds; an explicit lease lives on, and can be acked."""
         with tcp(daemon) as mail:
             for body in ("acked", "leased", "released", "waiting"):
@@ -88,7 +88,7 @@ class TestKill:
             ]
             assert mail.outcome("ack", "me", *tokens) == {"done": tokens[:2], "lost": tokens[2:]}
 
-    def test_a_lease_runs_out_while_nobody_is_there(self, daemon: DaemonProcess) -> None:
+    def test_a_lease_expires_while_the_daemon_is_down(self, daemon: DaemonProcess) -> None:
         """A watcher after the restart gets the message at the lease's end."""
         with tcp(daemon) as mail:
             mail.send("sender", "me")
@@ -101,7 +101,7 @@ class TestKill:
             assert message is not None
             assert message["attempts"] == 2
 
-    def test_a_response_on_its_way(self, daemon: DaemonProcess) -> None:
+    def test_a_half_sent_response_comes_again(self, daemon: DaemonProcess) -> None:
         """What was only half received comes again."""
         place = address_of(daemon)
         with Mail(place) as mail, Connection(place, receive_buffer=4096) as reader:
@@ -113,7 +113,7 @@ class TestKill:
         with tcp(daemon) as mail:
             assert [message["attempts"] for message in mail.check("me")] == [2]
 
-    def test_a_stream_of_messages(self, daemon: DaemonProcess) -> None:
+    def test_unacked_messages_of_a_stream_come_again(self, daemon: DaemonProcess) -> None:
         """``follow``: what was not acked comes again, what was does not."""
         with tcp(daemon) as mail, tcp(daemon) as reader:
             for number in range(3):
@@ -134,7 +134,9 @@ class TestStop:
     """SIGTERM and Ctrl-C: an end in order."""
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_watchers_are_told(self, daemon: DaemonProcess, number: signal.Signals) -> None:
+    def test_a_stop_answers_watchers_with_503(
+        self, daemon: DaemonProcess, number: signal.Signals
+    ) -> None:
         """503 with ``Retry-After``; the exit code is 0, and the lock and the socket are free."""
         place = address_of(daemon)
         with Mail(place) as mail, Mail(place) as watcher:
@@ -149,7 +151,7 @@ class TestStop:
         assert daemon.wait() == 0
         daemon.start()
 
-    def test_streams_end(self, daemon: DaemonProcess) -> None:
+    def test_a_stop_ends_streams_in_order(self, daemon: DaemonProcess) -> None:
         """With their last chunk, not with a broken connection."""
         place = address_of(daemon)
         with Mail(place) as mail, Mail(place) as reader:
@@ -165,7 +167,7 @@ class TestStop:
         assert (first + rest).strip() == b""
         assert daemon.wait() == 0
 
-    def test_running_requests_finish(self, daemon: DaemonProcess) -> None:
+    def test_a_stop_lets_requests_finish(self, daemon: DaemonProcess) -> None:
         """A send whose body arrives late is still carried out, or refused: it is never unclear."""
         place = address_of(daemon)
         data = b'{"to":"me","body":"late"}'
@@ -191,7 +193,9 @@ class TestStop:
         with tcp(daemon) as mail:
             assert mail.bodies("me") == (["late"] if reply.status == 200 else [])
 
-    def test_a_client_that_takes_no_bytes_does_not_hold_it(self, daemon: DaemonProcess) -> None:
+    def test_a_client_that_takes_no_bytes_does_not_delay_a_stop(
+        self, daemon: DaemonProcess
+    ) -> None:
         """The daemon ends all the same, and the mail that it was sending comes again."""
         place = ("127.0.0.1", daemon.port)
         with Mail(place) as mail, Connection(place, receive_buffer=4096) as deaf:
@@ -204,7 +208,7 @@ class TestStop:
         with tcp(daemon) as mail:
             assert [message["attempts"] for message in mail.check("me")] == [2]
 
-    def test_idle_connections_do_not_hold_it(self, daemon: DaemonProcess) -> None:
+    def test_idle_connections_do_not_delay_a_stop(self, daemon: DaemonProcess) -> None:
         """On either transport, after and before a first request."""
         assert daemon.socket_path is not None
         places: list[Address] = [("127.0.0.1", daemon.port), daemon.socket_path]
@@ -216,7 +220,7 @@ class TestStop:
         for mail in connections:
             mail.close()
 
-    def test_presence_is_kept(self, daemon: DaemonProcess) -> None:
+    def test_presence_survives_a_stop(self, daemon: DaemonProcess) -> None:
         """Though it is not written at every request."""
         with tcp(daemon) as mail:
             mail.check("me")
@@ -228,7 +232,7 @@ class TestStop:
         with tcp(daemon) as mail:
             assert mail.rows()["me"]["lastSeenAt"] >= before["me"]["lastSeenAt"]
 
-    def test_many_restarts(self, daemon: DaemonProcess) -> None:
+    def test_mail_survives_many_restarts(self, daemon: DaemonProcess) -> None:
         """Mail that waits is patient."""
         for number in range(3):
             with tcp(daemon) as mail:
@@ -243,7 +247,7 @@ class TestRenameMeanwhile:
     """A rename while somebody watches."""
 
     @pytest.mark.parametrize("watchers", [1, 5])
-    def test_all_are_told(self, daemon: DaemonProcess, watchers: int) -> None:
+    def test_all_watchers_are_told_of_a_rename(self, daemon: DaemonProcess, watchers: int) -> None:
         """409 with the new name, under which the mail is."""
         with tcp(daemon) as mail:
             lines = [tcp(daemon) for _ in range(watchers)]

@@ -1,20 +1,18 @@
-"""``POST /v1/send``: the receipt, honest about the recipient, and the same for a repeated key."""
+"""``POST /v1/send``: the receipt, and what is refused."""
 
 import json
 from typing import Any
 
 import pytest
 
-from support.daemon import DaemonProcess
 from wire.conftest import Connect, Fresh
-from wire.connection import path
 from wire.mail import Mail, is_now
 
 # What a receipt says of a mailbox that is no session's.
 NO_SESSION = {"state": "unknown", "wakes": False}
 
 
-def test_the_receipt(mail: Mail, fresh: Fresh) -> None:
+def test_the_receipt_has_all_fields(mail: Mail, fresh: Fresh) -> None:
     """All fields, and no more, for a send to a name that nobody has used."""
     sender, to = fresh("from"), fresh("to")
 
@@ -72,7 +70,7 @@ def test_a_header_in_latin_1_is_understood(mail: Mail, fresh: Fresh) -> None:
     assert reply.json()["from"] == name
 
 
-def test_a_known_recipient(mail: Mail, fresh: Fresh) -> None:
+def test_a_receipt_says_when_the_recipient_was_seen(mail: Mail, fresh: Fresh) -> None:
     """Somebody has used the mailbox, so there is a time."""
     to = fresh("to")
     mail.check(to)
@@ -106,7 +104,7 @@ def test_pending_does_not_count_what_was_taken(mail: Mail, fresh: Fresh) -> None
     assert mail.send("sender", to)["recipient"]["pending"] == 1
 
 
-def test_a_watching_recipient(connect: Connect, fresh: Fresh) -> None:
+def test_a_receipt_says_that_the_recipient_is_watching(connect: Connect, fresh: Fresh) -> None:
     """Somebody waits at that moment, and gets the message."""
     mail, watcher = connect(), connect()
     to = fresh("to")
@@ -119,7 +117,7 @@ def test_a_watching_recipient(connect: Connect, fresh: Fresh) -> None:
     assert watcher.read().json()["id"] == receipt["id"]
 
 
-def test_mail_to_oneself(mail: Mail, fresh: Fresh) -> None:
+def test_a_mailbox_may_write_to_itself(mail: Mail, fresh: Fresh) -> None:
     """A mailbox may write to itself; it is known, of course."""
     name = fresh("me")
 
@@ -147,7 +145,7 @@ def test_bodies_arrive_as_they_were_sent(mail: Mail, fresh: Fresh, body: str) ->
     assert mail.bodies(to) == [body]
 
 
-def test_the_largest_body(mail: Mail, fresh: Fresh) -> None:
+def test_the_largest_body_is_accepted(mail: Mail, fresh: Fresh) -> None:
     """1 MiB of UTF-8, even when JSON writes each character in six bytes."""
     to = fresh("to")
     body = "\0" * 1_048_576
@@ -158,7 +156,7 @@ def test_the_largest_body(mail: Mail, fresh: Fresh) -> None:
 
 
 @pytest.mark.parametrize("body", ["x" * 1_048_577, "é" * 524_289])
-def test_a_body_over_the_limit(mail: Mail, fresh: Fresh, body: str) -> None:
+def test_a_body_over_the_limit_is_refused(mail: Mail, fresh: Fresh, body: str) -> None:
     """Bytes count, not characters; nothing is stored."""
     to = fresh("to")
 
@@ -169,16 +167,30 @@ def test_a_body_over_the_limit(mail: Mail, fresh: Fresh, body: str) -> None:
     assert mail.peek(to)["pending"] == 0
 
 
+def test_a_former_name_is_forwarded(mail: Mail, fresh: Fresh) -> None:
+    """The receipt tells where the message went, and from which name."""
+    old, new = fresh("old"), fresh("new")
+    mail.check(old)
+    mail.rename(old, new)
+
+    receipt = mail.send("sender", old, "forward me")
+
+    assert (receipt["to"], receipt["forwardedFrom"]) == (new, old)
+    assert receipt["recipient"]["known"] is True
+    assert mail.bodies(new) == ["forward me"]
+    assert "forwardedFrom" not in mail.send("sender", new)
+
+
 class TestMalformed:
     """400: something is missing or wrong, and the sentence names it."""
 
-    def test_no_header(self, mail: Mail) -> None:
+    def test_a_send_without_a_header_is_refused(self, mail: Mail) -> None:
         """Somebody has to be the sender."""
         reply = mail.request("POST", "/v1/send", content={"to": "x", "body": "y"})
 
         assert "X-Mailbox" in reply.error(400, "bad-request")
 
-    def test_two_headers(self, connect: Connect) -> None:
+    def test_two_headers_are_refused(self, connect: Connect) -> None:
         """The sender is one."""
         mail = connect()
         data = b'{"to":"x","body":"y"}'
@@ -201,7 +213,9 @@ class TestMalformed:
             ({}, "'to'"),
         ],
     )
-    def test_a_missing_field(self, mail: Mail, content: dict[str, str], word: str) -> None:
+    def test_a_missing_field_is_refused(
+        self, mail: Mail, content: dict[str, str], word: str
+    ) -> None:
         """Missing, empty and too long."""
         reply = mail.request("POST", "/v1/send", "sender", content=content)
 
@@ -210,7 +224,9 @@ class TestMalformed:
 
     @pytest.mark.parametrize("value", [None, True, 1.5, [], ["x"], {}, {"x": "y"}])
     @pytest.mark.parametrize("field", ["to", "body", "idempotencyKey"])
-    def test_a_wrong_type(self, mail: Mail, fresh: Fresh, field: str, value: Any) -> None:
+    def test_a_wrong_type_is_refused(
+        self, mail: Mail, fresh: Fresh, field: str, value: Any
+    ) -> None:
         """Only strings, and numbers in their place, will do; a key of null is none."""
         to = fresh("to")
         content = {"to": to, "body": "x", field: value}
@@ -247,7 +263,7 @@ class TestMalformed:
             pytest.param(b'{"to":NaN,"body":"x"}', id="no number"),
         ],
     )
-    def test_what_is_no_json_object(self, mail: Mail, body: bytes) -> None:
+    def test_what_is_not_a_json_object_is_refused(self, mail: Mail, body: bytes) -> None:
         """One sentence, and the connection goes on."""
         reply = mail.request("POST", "/v1/send", "sender", body=body)
 
@@ -257,7 +273,7 @@ class TestMalformed:
 
     @pytest.mark.parametrize("field", ["to", "body", "idempotencyKey"])
     @pytest.mark.parametrize("half", [r"\ud800", r"x\udfffx", r"\udc00\ud800"])
-    def test_half_a_surrogate_pair(self, mail: Mail, field: str, half: str) -> None:
+    def test_half_a_surrogate_pair_is_refused(self, mail: Mail, field: str, half: str) -> None:
         """It is no text, though JSON can spell it."""
         content = json.dumps({"to": "b", "body": "x", field: "HALF"}).replace("HALF", half)
 
@@ -269,157 +285,29 @@ class TestMalformed:
         "name",
         ["a\0b", "a\nb", "a\x1b[31mb", "a\x7fb", "a\x9bb", "a\u2028b", "a\u202eb", "a\r\nX: y"],
     )
-    def test_characters_that_a_name_must_not_have(self, mail: Mail, name: str) -> None:
+    def test_a_name_with_forbidden_characters_is_refused(self, mail: Mail, name: str) -> None:
         """They would let it break out of the line that it is shown on."""
         reply = mail.request("POST", "/v1/send", "sender", content={"to": name, "body": "x"})
 
         assert "U+" in reply.error(400, "invalid-name")
 
     @pytest.mark.parametrize("name", [b"", b"   ", b"a\x1bb", b"a\xc2\x85b", b"x" * 129])
-    def test_a_header_that_is_no_name(self, connect: Connect, name: bytes) -> None:
+    def test_a_header_with_a_malformed_name_is_refused(self, connect: Connect, name: bytes) -> None:
         """Some never get past the parser of HTTP."""
         reply = connect().request("GET", "/v1/list", headers={"X-Mailbox": name})
 
         assert reply.status == 400
         assert reply.body == b"" or len(reply.json()["error"]) > 10
 
-    def test_unknown_fields_are_no_harm(self, mail: Mail, fresh: Fresh) -> None:
+    def test_unknown_fields_are_ignored(self, mail: Mail, fresh: Fresh) -> None:
         """A newer client may say more than we understand."""
         to = fresh("to")
         mail.send("sender", to, priority="high", **{"\ud800": 1})
 
         assert mail.bodies(to) == ["hello"]
 
-    def test_a_byte_order_mark_is_no_harm(self, mail: Mail, fresh: Fresh) -> None:
+    def test_a_byte_order_mark_is_ignored(self, mail: Mail, fresh: Fresh) -> None:
         """Some shells write one."""
         content = json.dumps({"to": fresh("to"), "body": "x"}).encode("utf-8-sig")
 
         assert mail.request("POST", "/v1/send", "sender", body=content).status == 200
-
-
-class TestKeys:
-    """Idempotent sends."""
-
-    def test_a_repeated_key_gives_the_first_answer(self, mail: Mail, fresh: Fresh) -> None:
-        """The same in every field, and ``duplicate`` besides; one message is there."""
-        sender, to = fresh("from"), fresh("to")
-        first = mail.send(sender, to, "one", idempotencyKey="k")
-
-        second = mail.send(sender, to, "one", idempotencyKey="k")
-
-        assert "duplicate" not in first
-        assert second == {**first, "duplicate": True}
-        assert mail.bodies(to) == ["one"]
-
-    def test_the_first_answer_holds_when_the_message_was_read(
-        self, mail: Mail, fresh: Fresh
-    ) -> None:
-        """It tells of the recipient as it was then."""
-        sender, to = fresh("from"), fresh("to")
-        mail.check(to)
-        first = mail.send(sender, to, "one", idempotencyKey="k")
-        mail.check(to)
-
-        assert mail.send(sender, to, "one", idempotencyKey="k") == {**first, "duplicate": True}
-        assert mail.bodies(to) == []
-
-    @pytest.mark.parametrize("change", ["to", "body"])
-    def test_a_key_with_another_message_is_refused(
-        self, mail: Mail, fresh: Fresh, change: str
-    ) -> None:
-        """Nothing is stored: the caller believes that it is a new message, or has a bug."""
-        sender, to = fresh("from"), fresh("to")
-        content = {"to": to, "body": "one", "idempotencyKey": "k"}
-        mail.request("POST", "/v1/send", sender, content=content)
-
-        content[change] = fresh("other")
-        reply = mail.request("POST", "/v1/send", sender, content=content)
-
-        assert "new key" in reply.error(409, "key-reused")
-        assert mail.bodies(to) == ["one"]
-
-    def test_a_retry_after_the_senders_mailbox_was_deleted(self, mail: Mail, fresh: Fresh) -> None:
-        """A session that ended takes its mailbox along, but not its keys."""
-        sender, to = fresh("from"), fresh("to")
-        first = mail.send(sender, to, "one", idempotencyKey="k")
-        assert mail.bodies(to) == ["one"]
-        target = path("/v1/mailbox", name=sender)
-        assert mail.request("DELETE", target, sender).json() == {"deleted": True}
-
-        assert mail.send(sender, to, "one", idempotencyKey="k") == {**first, "duplicate": True}
-        assert mail.bodies(to) == []
-
-    def test_keys_belong_to_their_sender(self, mail: Mail, fresh: Fresh) -> None:
-        """Another sender's equal key is another key."""
-        to = fresh("to")
-        mail.send(fresh("from"), to, "one", idempotencyKey="k")
-        mail.send(fresh("from"), to, "two", idempotencyKey="k")
-
-        assert mail.bodies(to) == ["one", "two"]
-
-    def test_keys_stay_with_a_sender_that_is_renamed(self, mail: Mail, fresh: Fresh) -> None:
-        """The mailbox is the same one."""
-        sender, to, new = fresh("from"), fresh("to"), fresh("new")
-        first = mail.send(sender, to, "one", idempotencyKey="k")
-        mail.rename(sender, new)
-
-        again = mail.send(new, to, "one", idempotencyKey="k")
-
-        assert (again["id"], again["duplicate"]) == (first["id"], True)
-
-    @pytest.mark.parametrize("key", ["x" * 200, "🐎", "a\nb", " "])
-    def test_odd_keys(self, mail: Mail, fresh: Fresh, key: str) -> None:
-        """Any text of 1 to 200 characters is a key."""
-        sender, to = fresh("from"), fresh("to")
-        mail.send(sender, to, idempotencyKey=key)
-
-        assert mail.send(sender, to, idempotencyKey=key)["duplicate"] is True
-
-    @pytest.mark.parametrize("key", ["", "x" * 201])
-    def test_keys_that_are_none(self, mail: Mail, key: str) -> None:
-        """Too short, too long."""
-        content = {"to": "x", "body": "y", "idempotencyKey": key}
-
-        reply = mail.request("POST", "/v1/send", "sender", content=content)
-
-        assert "idempotencyKey" in reply.error(400, "bad-request")
-
-    def test_many_at_once_store_one_message(self, connect: Connect, fresh: Fresh) -> None:
-        """Twenty impatient repetitions, on connections of their own."""
-        sender, to = fresh("from"), fresh("to")
-        content = {"to": to, "body": "once", "idempotencyKey": "k"}
-        impatient = [connect() for _ in range(20)]
-        for mail in impatient:
-            mail.start("POST", "/v1/send", sender, content=content)
-
-        receipts = [mail.read().json() for mail in impatient]
-
-        assert len({receipt["id"] for receipt in receipts}) == 1
-        assert sum("duplicate" not in receipt for receipt in receipts) == 1
-        assert connect().bodies(to) == ["once"]
-
-    def test_keys_outlive_the_daemon(self, fresh: Fresh) -> None:
-        """A client that repeats a send because the daemon died does not send twice."""
-        with DaemonProcess() as daemon:
-            with Mail(("127.0.0.1", daemon.port)) as mail:
-                first = mail.send("sender", "to", "one", idempotencyKey="k")
-            daemon.restart()
-            with Mail(("127.0.0.1", daemon.port)) as mail:
-                again = mail.send("sender", "to", "one", idempotencyKey="k")
-
-                assert again == {**first, "duplicate": True}
-                assert mail.bodies("to") == ["one"]
-
-
-def test_a_former_name_is_forwarded(mail: Mail, fresh: Fresh) -> None:
-    """The receipt tells where the message went, and from which name."""
-    old, new = fresh("old"), fresh("new")
-    mail.check(old)
-    mail.rename(old, new)
-
-    receipt = mail.send("sender", old, "forward me")
-
-    assert (receipt["to"], receipt["forwardedFrom"]) == (new, old)
-    assert receipt["recipient"]["known"] is True
-    assert mail.bodies(new) == ["forward me"]
-    assert "forwardedFrom" not in mail.send("sender", new)

@@ -111,7 +111,7 @@ def test_an_explicit_lease_can_be_released_on_the_other(
     assert here.check(name)[0]["attempts"] == 2
 
 
-def test_a_server_that_is_away(
+def test_a_lost_database_server_is_survived(
     server: PostgresServer, pair: object, here: Mail, there: Mail, fresh: Fresh
 ) -> None:
     """Sends are refused with a sentence, a watch goes on waiting, and all goes on afterwards."""

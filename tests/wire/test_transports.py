@@ -11,7 +11,7 @@ from wire.mail import Mail
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
 
 
-def test_mail_over_the_unix_socket(daemon: DaemonProcess, fresh: Fresh) -> None:
+def test_mail_works_over_the_unix_socket(daemon: DaemonProcess, fresh: Fresh) -> None:
     """Sent, waited for, taken; and a tool is called."""
     assert daemon.socket_path is not None
     name = fresh("me")

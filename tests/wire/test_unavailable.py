@@ -23,7 +23,7 @@ def refused(reply: Reply) -> None:
     assert int(reply.headers["retry-after"]) > 0
 
 
-def test_another_program_holds_the_database(daemon: DaemonProcess) -> None:
+def test_while_another_program_holds_the_database_requests_get_503(daemon: DaemonProcess) -> None:
     """Every verb says so, and all goes on when it lets go."""
     place = ("127.0.0.1", daemon.port)
     with Mail(place) as mail, Mail(place) as watcher, Mail(place) as second:

@@ -89,10 +89,10 @@ _DAEMON_FLAGS = (
         metavar="FILE",
         help="Certificate (PEM) for clients on other machines; goes with --tls-key.",
     ),
+    click.option("--tls-key", metavar="FILE", help="The key of the certificate (PEM)."),
     click.option(
         "--log-format", metavar="FORMAT", help="How the daemon logs: text (the default) or json."
     ),
-    click.option("--tls-key", metavar="FILE", help="The key of the certificate (PEM)."),
     click.option(
         "--db-path",
         metavar="PATH",

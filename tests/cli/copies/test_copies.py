@@ -40,7 +40,7 @@ def bodies(path: Path) -> list[str]:
 
 
 class TestBackup:
-    def test_is_whole_while_the_daemon_works(self, line: CommandLine, tmp_path: Path) -> None:
+    def test_is_complete_while_the_daemon_runs(self, line: CommandLine, tmp_path: Path) -> None:
         """One file with all mail, for nobody else's eyes."""
         target = tmp_path / "copy.db"
         good(line, "backup", str(target))
@@ -58,7 +58,7 @@ class TestBackup:
         assert line.run("backup", str(target)).returncode == 1
         assert target.read_text() == "mine"
 
-    def test_comes_back(self, line: CommandLine, tmp_path: Path) -> None:
+    def test_can_be_restored(self, line: CommandLine, tmp_path: Path) -> None:
         """What was sent later is gone from the database, but kept beside it."""
         target = tmp_path / "copy.db"
         good(line, "backup", str(target))
@@ -71,7 +71,7 @@ class TestBackup:
         assert line.pending("bob") == 1
         assert "after the backup" in bodies(Path(str(told["before"])))
 
-    def test_is_not_put_back_under_a_running_daemon(
+    def test_is_not_restored_under_a_running_daemon(
         self, line: CommandLine, tmp_path: Path
     ) -> None:
         """It says who has the database."""
@@ -85,7 +85,7 @@ class TestBackup:
         assert line.pending("bob") == 1
 
     @pytest.mark.parametrize("content", [b"", b"garbage", b"SQLite format 3\0" + b"\0" * 2000])
-    def test_what_is_no_backup_changes_nothing(
+    def test_a_file_that_is_no_backup_changes_nothing(
         self, line: CommandLine, tmp_path: Path, content: bytes
     ) -> None:
         """The database stays as it is."""
@@ -100,7 +100,7 @@ class TestBackup:
 
 
 class TestExport:
-    def test_json_lines(self, line: CommandLine, tmp_path: Path) -> None:
+    def test_json_lines_have_all_messages(self, line: CommandLine, tmp_path: Path) -> None:
         """All messages, with what became of them."""
         file = tmp_path / "mail.jsonl"
         assert good(line, "export", str(file))["messages"] == 3
@@ -111,7 +111,7 @@ class TestExport:
         assert (second["state"], second["attempts"]) == ("waiting", 0)
         assert third["from"] == "caf\u00e9"
 
-    def test_mbox(self, line: CommandLine, tmp_path: Path) -> None:
+    def test_a_mail_reader_can_open_mbox(self, line: CommandLine, tmp_path: Path) -> None:
         """Opened as a mail reader does, lines that begin with From included."""
         file = tmp_path / "mail.mbox"
         good(line, "export", "--format", "mbox", str(file))
@@ -127,7 +127,7 @@ class TestExport:
 
 
 class TestImport:
-    def test_carries_all_over_and_nothing_twice(self, line: CommandLine, tmp_path: Path) -> None:
+    def test_stores_all_messages_and_none_twice(self, line: CommandLine, tmp_path: Path) -> None:
         """Into another home; what waited waits there, too, and can be found."""
         file = tmp_path / "mail.jsonl"
         good(line, "export", str(file))
@@ -140,6 +140,20 @@ class TestImport:
                 "From here on\n\u00e4 second line"
             ]
             assert "first" in there.run("log", "--name", "bob", "--search", "first").stdout
+
+    def test_stores_nothing_twice_after_a_mailbox_was_deleted(
+        self, line: CommandLine, tmp_path: Path
+    ) -> None:
+        """A mailbox that is gone still is the sender or receiver of its messages."""
+        file = tmp_path / "mail.jsonl"
+        assert line.run("check", "--name", "bob").returncode == 0
+        assert line.run("check", "--name", "carol").returncode == 0
+        for name in ("bob", "carol", "caf\u00e9"):
+            assert line.run("delete", "--name", name).returncode == 0
+        good(line, "export", str(file))
+        line.process.stop()
+
+        assert good(line, "import", str(file)) == {"stored": 0, "known": 3}
 
     def test_a_broken_line_stores_nothing(self, line: CommandLine, tmp_path: Path) -> None:
         """And is named."""
@@ -154,7 +168,7 @@ class TestImport:
             assert bodies(other.database) == []
 
 
-def test_texts_go_after_their_days_and_facts_stay() -> None:
+def test_keep_days_deletes_texts_and_keeps_facts() -> None:
     """What waits is not touched, and the search finds no old words."""
     with DaemonProcess({"keepDays": 1}) as daemon, CommandLine(daemon) as line:
         line.send("bob", "secret delivered")

@@ -85,7 +85,9 @@ def test_a_closed_pipe_leaves_nothing(commandline: CommandLine, folder: Path) ->
 
 
 class TestSandbox:
-    def test_a_condition_that_stays_false(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_condition_that_stays_false_is_an_error(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The demo fails, and says what is missing."""
         monkeypatch.setattr("claude_mailbox.cli.demo.sandbox._STEP_SECONDS", 0.0)
         with (
@@ -94,7 +96,9 @@ class TestSandbox:
         ):
             sandbox.wait_for("the sun", lambda: False)
 
-    def test_a_command_that_fails_or_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_command_that_fails_or_hangs_is_an_error(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The demo fails, and says which of the two it was."""
         with Sandbox() as sandbox:
             with pytest.raises(DemoFailed, match="exited with 2"):
@@ -103,7 +107,7 @@ class TestSandbox:
             with pytest.raises(DemoFailed, match="did not end"):
                 sandbox.output(sandbox.run("serve", "--port", "0"))
 
-    def test_a_daemon_that_does_not_start(self) -> None:
+    def test_a_daemon_that_does_not_start_is_an_error(self) -> None:
         """The demo fails at once."""
         with Sandbox() as sandbox:
             (Path(sandbox.home) / "mailbox.db").write_text("not a database at all " * 50)

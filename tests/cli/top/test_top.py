@@ -80,7 +80,7 @@ def test_shows_who_is_there_and_what_goes_by(line: CommandLine) -> None:
         screen.close()
 
 
-def test_held_messages_are_shown_and_let_through() -> None:
+def test_held_messages_are_shown_and_released() -> None:
     """By a key, after a question: any other key than y leaves them."""
     with DaemonProcess({"guardAfter": 1, "holdAfter": 2}) as daemon, CommandLine(daemon) as line:
         with line.client() as client:
@@ -92,7 +92,7 @@ def test_held_messages_are_shown_and_let_through() -> None:
         try:
             screen.wait_for("Held: 1 message between 'one-1' and 'two-2'")
             screen.press("l")
-            screen.wait_for(r"through\? y: yes")
+            screen.wait_for(r"\? y: yes")
             screen.press("n")
             screen.wait_for("quit")
             assert line.pending("two-2") == 1
@@ -117,7 +117,7 @@ def test_in_a_pipe_it_prints_lines(line: CommandLine) -> None:
     assert line.pending("shop-1") == 2
 
 
-def test_json(line: CommandLine) -> None:
+def test_json_is_one_document_for_each_message(line: CommandLine) -> None:
     """One object a line."""
     child = line.spawn("top", "--json")
     assert child.stdout is not None

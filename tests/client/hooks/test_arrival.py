@@ -161,7 +161,7 @@ def test_mail_that_was_not_answered_goes_back_when_the_session_ends(session: Ses
 class TestBackgroundWatch:
     """``watch --block`` as a background task of the session."""
 
-    def test_its_message_is_leased_until_the_model_has_read_the_output(
+    def test_the_message_is_leased_until_the_model_has_read_the_output(
         self, session: Session
     ) -> None:
         """The notice of the task's end has no output in it: the model reads a file."""

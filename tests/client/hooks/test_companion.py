@@ -116,7 +116,7 @@ def test_mail_rings_the_bell_on_the_sessions_machine(elsewhere: Elsewhere) -> No
     assert not (elsewhere.process.home / "bells" / elsewhere.session).exists()
 
 
-def test_there_is_one_companion(elsewhere: Elsewhere) -> None:
+def test_a_session_has_one_companion(elsewhere: Elsewhere) -> None:
     """However often the session is announced, and it ends with the session."""
     bell = elsewhere.announce()
     assert elsewhere.announce() == bell
@@ -151,7 +151,7 @@ def test_a_killed_client_is_reported(elsewhere: Elsewhere) -> None:
     assert (recipient["state"], recipient["wakes"]) == ("ended", False)
 
 
-def test_its_death_is_noticed(elsewhere: Elsewhere) -> None:
+def test_a_killed_companion_is_noticed_and_replaced(elsewhere: Elsewhere) -> None:
     """By the daemon at once, and by the next hook, which starts another."""
     elsewhere.announce()
     (companion,) = elsewhere.companions()
@@ -162,7 +162,7 @@ def test_its_death_is_noticed(elsewhere: Elsewhere) -> None:
     assert elsewhere.companions() != [companion]
 
 
-def test_it_connects_again(tmp_path: Path) -> None:
+def test_a_companion_connects_again_after_a_restart(tmp_path: Path) -> None:
     """After a restart of the daemon; mail that came meanwhile rings."""
     with NetworkDaemon() as network, Elsewhere(network, tmp_path / "home") as elsewhere:
         bell = elsewhere.announce()

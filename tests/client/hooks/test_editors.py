@@ -33,7 +33,7 @@ VSCODE_SOURCE = {
 GOOSE = {"session_id": "20261127_1", "working_dir": "/srv/shop"}
 
 
-def test_cursor(daemon: DaemonProcess) -> None:
+def test_cursor_gets_its_forms(daemon: DaemonProcess) -> None:
     """Introduced at the start, mail between tools; at a prompt and at the end it is only told of."""
 
     def hook(moment: str, event: str, **more: object) -> dict:
@@ -76,7 +76,9 @@ def test_cursor(daemon: DaemonProcess) -> None:
 @pytest.mark.parametrize(
     ("common", "event"), [(VSCODE, "hookEventName"), (VSCODE_SOURCE, "hook_event_name")]
 )
-def test_vscode(daemon: DaemonProcess, common: dict[str, object], event: str) -> None:
+def test_vscode_gets_its_forms(
+    daemon: DaemonProcess, common: dict[str, object], event: str
+) -> None:
     """The same, in its form; its documentation and its source call the fields differently."""
 
     def hook(moment: str, name: str, **more: object) -> dict:
@@ -103,7 +105,7 @@ def test_vscode(daemon: DaemonProcess, common: dict[str, object], event: str) ->
     assert hook("stop", "Stop", stop_hook_active=True) == {}
 
 
-def test_goose(daemon: DaemonProcess) -> None:
+def test_goose_gets_its_forms(daemon: DaemonProcess) -> None:
     """It takes no text but at a turn's end."""
 
     def hook(moment: str, event: str, **more: object) -> dict:

@@ -40,7 +40,9 @@ def thank(one: Session, other: Session) -> dict[str, object]:
     return receipt
 
 
-def test_they_are_stopped_and_no_message_is_lost(pair: tuple[Session, Session]) -> None:
+def test_models_that_thank_each_other_are_stopped_and_no_message_is_lost(
+    pair: tuple[Session, Session],
+) -> None:
     """Each is woken by the other's mail, until a message is held; a prompt lets it through."""
     one, other = pair
     one.client.begin_prompt("Say hello to the other session.")

@@ -114,7 +114,7 @@ def test_opencode_is_told_which_bell_to_watch(daemon: DaemonProcess) -> None:
     assert "bell" not in own
 
 
-def test_a_prompt_of_the_user_lets_through_what_is_held(daemon: DaemonProcess) -> None:
+def test_a_prompt_of_the_user_releases_held_messages(daemon: DaemonProcess) -> None:
     """Not one that mail has started, as the codex command and our hooks do."""
     one, other = "shop-one", "shop-other"
     for session in ("one", "other"):

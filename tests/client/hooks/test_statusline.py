@@ -44,7 +44,7 @@ def test_tells_what_waits_for_the_session_and_for_the_user(line: CommandLine) ->
 
 
 def test_tells_of_open_questions_and_of_held_messages() -> None:
-    """Read or not, until they are answered, and until they are let through."""
+    """Read or not, until they are answered, and until they are released."""
     with DaemonProcess({"guardAfter": 1, "holdAfter": 2}) as daemon, CommandLine(daemon) as line:
         with line.client() as client:
             for session, name in ((SESSION, "mine"), ("other-id", "other")):
@@ -68,7 +68,7 @@ def test_tells_of_open_questions_and_of_held_messages() -> None:
         )
 
 
-def test_by_name(line: CommandLine) -> None:
+def test_a_mailbox_may_be_named(line: CommandLine) -> None:
     """For a mailbox that no session has, there is nothing to tell."""
     line.send("mine", "x")
     until(

@@ -224,7 +224,7 @@ class TestRename:
         assert done.stdout == "'r1' is now 'r1-new'; 1 message moved along.\n"
         assert shared.bodies("r1-new") == ["x"]
 
-    def test_a_name_that_is_taken(self, shared: CommandLine) -> None:
+    def test_a_taken_name_is_an_error(self, shared: CommandLine) -> None:
         """Exit code 1 and the sentence of the daemon."""
         shared.bodies("r2")
         shared.bodies("r2-taken")

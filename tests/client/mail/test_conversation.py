@@ -30,7 +30,7 @@ def question_to(shared: CommandLine, name: str) -> int:
 
 
 class TestSend:
-    def test_a_message_with_everything(self, shared: CommandLine) -> None:
+    def test_send_takes_all_fields_of_a_message(self, shared: CommandLine) -> None:
         first = json.loads(shared.run("send", "--from", "c1", "--to", "c1b", "x", "--json").stdout)
         done = shared.run(
             "send",
@@ -92,7 +92,7 @@ class TestSend:
         shared.run("send", "--from", "a", "--to", "c4", "--delay", "600", "later")
         assert shared.bodies("c4") == []
 
-    def test_no_receiver(self, shared: CommandLine) -> None:
+    def test_without_a_receiver_it_is_an_error(self, shared: CommandLine) -> None:
         done = shared.run("send", "--from", "a", "x")
         assert (done.returncode, "'--to'" in done.stderr) == (1, True)
 

@@ -26,7 +26,7 @@ def start_session(shared: CommandLine, name: str) -> str:
 
 
 class TestGroups:
-    def test_joining_sending_and_leaving(self, shared: CommandLine) -> None:
+    def test_a_member_gets_mail_until_it_leaves(self, shared: CommandLine) -> None:
         for name in ("g1-a", "g1-b"):
             joined = shared.run("join", "--name", name, "@g1")
             assert joined.returncode == 0, joined.stderr
@@ -40,7 +40,7 @@ class TestGroups:
             left = shared.run("leave", "@g1", environment={"CLAUDE_MAILBOX_NAME": name})
         assert left.stdout == "@g1: nobody\n"
 
-    def test_json(self, shared: CommandLine) -> None:
+    def test_json_is_what_the_daemon_says(self, shared: CommandLine) -> None:
         joined = json.loads(shared.run("join", "--name", "g2-a", "@g2", "--json").stdout)
         assert joined == {"name": "@g2", "kind": "joined", "members": ["g2-a"]}
         assert joined in json.loads(shared.run("groups", "--json").stdout)
@@ -84,7 +84,7 @@ class TestSend:
 
 
 class TestHeld:
-    def test_the_user_sees_why_and_lets_it_through(self, own: CommandLine) -> None:
+    def test_the_user_sees_why_and_releases_it(self, own: CommandLine) -> None:
         """In the sender's answer, in the status, and in the list."""
         one, other = start_session(own, "held-one"), start_session(own, "held-other")
         with own.client() as daemon:
@@ -101,6 +101,6 @@ class TestHeld:
         assert listed[0].startswith(f"{receipt['id']} from '{other}' to '{one}', sent at 20")
         assert len(json.loads(own.run("held", "list", "--json").stdout)) == 2
         released = own.run("held", "release", "--name", one)
-        assert (released.stdout, released.stderr) == ("2 messages were let through.\n", "")
-        assert own.run("held", "release").stdout == "0 messages were let through.\n"
+        assert (released.stdout, released.stderr) == ("2 messages were released.\n", "")
+        assert own.run("held", "release").stdout == "0 messages were released.\n"
         assert "held" not in json.loads(own.run("status", "--json").stdout)

@@ -103,7 +103,7 @@ class TestReceipt:
         [("0",), ("x",), (), ("1", "--timeout", "5"), ("1", "--wait-for", "read")]
         + [("1", "--wait-for", "delivered", "--timeout", number) for number in ("-1", "nan")],
     )
-    def test_mistakes_are_told(self, shared: CommandLine, options: tuple[str, ...]) -> None:
+    def test_mistakes_are_one_sentence(self, shared: CommandLine, options: tuple[str, ...]) -> None:
         done = shared.run("receipt", "--name", "receipt8", *options)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("Error: ")
@@ -130,7 +130,7 @@ class TestLog:
         assert messages == history(shared, "log2")
         assert json.loads(shared.run("log", "--name", "log2-nobody", "--json").stdout) == []
 
-    def test_restrictions(self, shared: CommandLine) -> None:
+    def test_options_restrict_the_log(self, shared: CommandLine) -> None:
         """By peer, words, thread, age and number."""
         first = send(shared, "log3", "log3-peer", "one two")
         send(shared, "log3", "log3-other", "two one")
@@ -147,14 +147,14 @@ class TestLog:
             done = shared.run("log", "--name", "log3", "--json", *options)
             assert [message["body"] for message in json.loads(done.stdout)] == bodies
 
-    def test_more_than_a_page_of_the_daemon(self, shared: CommandLine) -> None:
+    def test_the_log_may_have_many_pages(self, shared: CommandLine) -> None:
         for number in range(510):
             send(shared, "log4", "log4-peer", str(number))
         done = shared.run("log", "--name", "log4", "--json", "--limit", "505")
         bodies = [message["body"] for message in json.loads(done.stdout)]
         assert bodies == [str(number) for number in range(5, 510)]
 
-    def test_a_time_that_is_none_is_an_error(self, shared: CommandLine) -> None:
+    def test_a_malformed_time_is_an_error(self, shared: CommandLine) -> None:
         done = shared.run("log", "--name", "log5", "--since", "yesterday")
         assert (done.returncode, done.stdout) == (1, "")
         assert "'--since' must be an age" in done.stderr

@@ -36,13 +36,13 @@ def reset(peer: Peer) -> None:
 
 
 class TestRequest:
-    def test_over_tcp(self) -> None:
+    def test_a_request_over_tcp_is_answered(self) -> None:
         """The Host header has the address."""
         with Server(respond_with(OK)) as server:
             assert get(server.connect()) == b"ok"
         assert f"\r\nHost: {server.address.authority}\r\n".encode() in server.requests[0]
 
-    def test_over_a_unix_socket(self) -> None:
+    def test_a_request_over_a_unix_socket_is_answered(self) -> None:
         """The Host header is localhost."""
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "s")
@@ -50,7 +50,7 @@ class TestRequest:
                 assert get(server.connect()) == b"ok"
             assert b"\r\nHost: localhost\r\n" in server.requests[0]
 
-    def test_several_requests_on_one_connection(self) -> None:
+    def test_a_connection_is_used_for_several_requests(self) -> None:
         """The connection stays open, and each request gets its own response."""
 
         def script(peer: Peer) -> None:
@@ -65,23 +65,23 @@ class TestRequest:
             assert not connection.is_stale
             connection.close()
 
-    def test_a_response_in_many_pieces(self) -> None:
+    def test_a_response_in_many_pieces_is_read(self) -> None:
         """Head and body may arrive byte by byte."""
         with Server(respond_with(*(bytes([b]) for b in OK))) as server:
             assert get(server.connect()) == b"ok"
 
-    def test_a_chunked_response(self) -> None:
+    def test_a_chunked_response_is_read(self) -> None:
         """The body is returned without the chunk sizes."""
         with Server(respond_with(CHUNKED + b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")) as server:
             assert get(server.connect()) == b"abc"
 
-    def test_a_large_response(self) -> None:
+    def test_a_large_response_is_read(self) -> None:
         """More than fits into a socket buffer."""
         body = bytes(range(256)) * 40_000
         with Server(lambda peer: (peer.read(), peer.respond(body))) as server:  # type: ignore[func-returns-value]
             assert get(server.connect()) == body
 
-    def test_a_response_without_a_body(self) -> None:
+    def test_a_response_without_a_body_is_read(self) -> None:
         """A 204 has no length and no body."""
         with Server(respond_with(b"HTTP/1.1 204 No Content\r\n\r\n")) as server:
             assert get(server.connect()) == b""
@@ -131,7 +131,7 @@ class TestTrouble:
             CHUNKED + b"2\r\nab\r\n",
         ],
     )
-    def test_a_response_that_is_cut_short(self, response: bytes) -> None:
+    def test_a_response_that_is_cut_short_is_a_lost_connection(self, response: bytes) -> None:
         """A part of a response is never taken for the whole."""
         with Server(respond_with(response)) as server:
             connection = server.connect()
@@ -139,7 +139,7 @@ class TestTrouble:
                 get(connection)
             assert connection.is_stale
 
-    def test_a_connection_reset(self) -> None:
+    def test_a_reset_is_a_lost_connection(self) -> None:
         """A server that dies is an error like any other."""
 
         def script(peer: Peer) -> None:
@@ -149,7 +149,7 @@ class TestTrouble:
         with Server(script) as server, pytest.raises(ConnectionLost):
             get(server.connect())
 
-    def test_a_response_that_does_not_come_in_time(self) -> None:
+    def test_a_response_that_does_not_come_in_time_is_a_lost_connection(self) -> None:
         """The time limit is for the whole response, not for each piece."""
 
         def script(peer: Peer) -> None:
@@ -176,7 +176,7 @@ class TestTrouble:
                 connection.request("POST", "/", [], b"x" * 50_000_000, seconds=0.1)
             released.set()
 
-    def test_nobody_listens(self) -> None:
+    def test_without_a_listener_the_error_says_what_to_do(self) -> None:
         """For a closed port and a missing socket, the sentence says what to do; exit code 2."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
@@ -198,21 +198,21 @@ class TestTrouble:
             Address(host="ünïcode", port=1),
         ],
     )
-    def test_impossible_addresses(self, address: Address) -> None:
+    def test_an_impossible_address_is_unreachable(self, address: Address) -> None:
         """An address that cannot exist counts as unreachable."""
         with pytest.raises(DaemonUnreachable):
             Connection(address)
 
 
 class TestStale:
-    def test_a_connection_that_the_server_has_closed(self) -> None:
+    def test_a_connection_that_the_server_has_closed_is_stale(self) -> None:
         """It becomes stale without another request."""
         with Server(respond_with(OK)) as server:
             connection = server.connect()
             get(connection)
             until(lambda: connection.is_stale, "the end of the connection")
 
-    def test_a_connection_with_unexpected_bytes(self) -> None:
+    def test_a_connection_with_unexpected_bytes_is_stale(self) -> None:
         """They could be taken for the response to the next request."""
 
         def script(peer: Peer) -> None:
@@ -254,7 +254,7 @@ class TestStream:
             assert connection.read_some(decoder, seconds=10) == b""
             connection.close()
 
-    def test_a_stream_that_breaks(self) -> None:
+    def test_a_stream_that_breaks_is_an_error(self) -> None:
         """Without a last chunk the connection is lost; malformed chunks are a wrong server."""
         for data, error in ((b"3\r\none\r\n", ConnectionLost), (b"3\r\nones\r\n", WrongServer)):
             with Server(respond_with(CHUNKED + data)) as server:

@@ -80,7 +80,7 @@ class TestEnsureRunning:
         with pytest.raises(StartupError, match="not valid JSON"):
             startup.ensure_running()
 
-    def test_a_home_folder_that_cannot_be_written(
+    def test_a_home_folder_that_cannot_be_written_is_an_error(
         self, home: DaemonProcess, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The sentence says to check the permissions."""
@@ -93,7 +93,7 @@ class TestEnsureRunning:
         with pytest.raises(DaemonUnreachable, match="must be started there"):
             startup.ensure_running("http://127.0.0.1:9")
 
-    def test_a_daemon_that_does_not_answer_in_time(self, home: DaemonProcess) -> None:
+    def test_a_daemon_that_does_not_answer_in_time_is_an_error(self, home: DaemonProcess) -> None:
         """The sentence names the log."""
         with pytest.raises(StartupError, match=r"within 0 seconds: see .*daemon\.log"):
             startup.await_health(None, seconds=0)

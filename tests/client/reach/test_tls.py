@@ -78,7 +78,7 @@ def test_hooks_deliver_mail(elsewhere: CommandLine, tmp_path: Path) -> None:
     assert "for the model" in shown.stdout
 
 
-def test_mcp_on_standard_input(elsewhere: CommandLine) -> None:
+def test_mcp_stdio_works_over_tls(elsewhere: CommandLine) -> None:
     """The tools are those of the daemon there."""
     call = {
         "jsonrpc": "2.0",
@@ -121,7 +121,7 @@ def test_headers_for_a_client_have_the_token(elsewhere: CommandLine, tmp_path: P
         ({"CLAUDE_MAILBOX_URL": "https://localhost:1"}, 2, "check the address"),
     ],
 )
-def test_what_can_be_wrong(
+def test_mistakes_are_one_sentence(
     elsewhere: CommandLine, environment: dict[str, str], code: int, sentence: str
 ) -> None:
     """Is said in a sentence with what to do."""
@@ -131,7 +131,7 @@ def test_what_can_be_wrong(
     assert done.stderr.startswith("Error: ")
 
 
-def test_another_name_than_that_of_the_certificate() -> None:
+def test_another_name_than_that_of_the_certificate_is_refused() -> None:
     """Is another machine."""
     with NetworkDaemon({"bind": "127.0.0.2"}) as network, CommandLine(network) as commands:
         url = {"CLAUDE_MAILBOX_URL": network.url}
@@ -141,7 +141,7 @@ def test_another_name_than_that_of_the_certificate() -> None:
     assert "cannot be trusted" in done.stderr
 
 
-def test_a_server_without_tls(elsewhere: CommandLine, daemon: DaemonProcess) -> None:
+def test_a_server_without_tls_is_refused(elsewhere: CommandLine, daemon: DaemonProcess) -> None:
     """Is told apart from one that does not answer."""
     url = {"CLAUDE_MAILBOX_URL": f"https://localhost:{daemon.port}"}
     done = elsewhere.run("peek", "--name", "web-a", environment=url)

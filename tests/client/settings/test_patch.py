@@ -197,7 +197,7 @@ class TestErrors:
             '{"hooks": {}, "hooks": {}}',
         ],
     )
-    def test_a_file_that_is_not_valid_settings(self, path: Path, text: str) -> None:
+    def test_a_file_that_is_not_valid_settings_is_refused(self, path: Path, text: str) -> None:
         """The sentence names it, nothing is changed, and no backup is made."""
         write(path, text)
         for wanted in (WANTED, {}):
@@ -207,20 +207,20 @@ class TestErrors:
         assert path.read_text() == text
         assert list(path.parent.iterdir()) == [path]
 
-    def test_a_file_in_another_encoding(self, path: Path) -> None:
+    def test_a_file_in_another_encoding_is_refused(self, path: Path) -> None:
         """The encoding is not guessed."""
         path.parent.mkdir()
         path.write_bytes(PLAIN.encode("utf-16"))
         with pytest.raises(ConfigError, match="UTF-8"):
             install(path)
 
-    def test_a_folder_in_place_of_the_file(self, path: Path) -> None:
+    def test_a_folder_in_place_of_the_file_is_refused(self, path: Path) -> None:
         """It cannot be read."""
         path.mkdir(parents=True)
         with pytest.raises(ConfigError, match="Cannot read"):
             install(path)
 
-    def test_a_folder_that_cannot_be_created(self, tmp_path: Path) -> None:
+    def test_a_folder_that_cannot_be_created_is_an_error(self, tmp_path: Path) -> None:
         """A file has its name."""
         (tmp_path / "blocked").write_text("")
         with pytest.raises(ConfigError, match="Cannot"):

@@ -71,7 +71,7 @@ def content(message: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestRealClients:
-    async def test_a_client_that_initializes(self, shared: CommandLine) -> None:
+    async def test_a_client_that_initializes_is_served(self, shared: CommandLine) -> None:
         """The Python SDK with an old protocol version; --name is the mailbox of its calls."""
         parameters = StdioServerParameters(
             command=sys.executable,
@@ -91,7 +91,7 @@ class TestRealClients:
         assert result.structured_content is not None
         assert [m["body"] for m in result.structured_content["messages"]] == ["to myself"]
 
-    async def test_a_client_without_handshake(self, shared: CommandLine) -> None:
+    async def test_a_client_without_handshake_is_served(self, shared: CommandLine) -> None:
         """The Python SDK with a new protocol version, which begins with `server/discover`."""
         parameters = StdioServerParameters(
             command=sys.executable,
@@ -227,7 +227,7 @@ class TestRestarts:
         assert content(client.read())["to"] == "b"
         assert client.end() == 0
 
-    def test_starts_the_daemon(self, own: CommandLine) -> None:
+    def test_it_starts_the_daemon(self, own: CommandLine) -> None:
         """After a reboot a client can come first."""
         own.process.stop()
         client = RawClient(own)
@@ -355,7 +355,7 @@ class TestInvalidLines:
         assert client.child.stdout is not None
         assert client.child.stdout.read() == ""
 
-    def test_too_many_requests_at_once(
+    def test_too_many_requests_at_once_are_refused(
         self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
         """The error says to wait."""

@@ -92,7 +92,7 @@ def test_a_turn_that_is_taken_back_proves_nothing(rollout: Path) -> None:
     assert trace(rollout, CONTEXT, PROMPT, USAGE, ANSWER, BACK).standing == ANSWERED
 
 
-def test_it_is_read_from_where_it_was(rollout: Path) -> None:
+def test_reading_continues_where_it_ended(rollout: Path) -> None:
     """Or from the start, if it is another file; a line that is not whole is left."""
     trace(rollout, CONTEXT)
     status = rollout.stat()
@@ -104,7 +104,7 @@ def test_it_is_read_from_where_it_was(rollout: Path) -> None:
     assert trace(rollout.with_name("none")).standing == ABSENT
 
 
-def test_gemini(rollout: Path) -> None:
+def test_a_response_of_gemini_that_is_written_again_is_no_new_one(rollout: Path) -> None:
     """A response is written again with the results of its tools, which is no new one."""
 
     def said(*entries: dict[str, object]) -> LinearTrace:
@@ -120,7 +120,7 @@ def test_gemini(rollout: Path) -> None:
     assert said({"id": "4", "type": "gemini", "content": "Done."}).standing == ANSWERED
 
 
-def test_gemini_goes_back(rollout: Path) -> None:
+def test_a_rewind_of_gemini_takes_the_mark_away(rollout: Path) -> None:
     """What is left of the conversation may have it."""
     shown = {"id": "1", "type": "user", "content": [{"text": mark(LEASE)}]}
     assert follow(rollout, "gemini", shown, {"$rewindTo": "0"}).standing == ABSENT
@@ -128,7 +128,7 @@ def test_gemini_goes_back(rollout: Path) -> None:
     assert follow(rollout, "gemini", {"$set": {"messages": []}}).standing == ABSENT
 
 
-def test_qwen(rollout: Path) -> None:
+def test_a_branch_of_qwen_leaves_out_the_lines_between(rollout: Path) -> None:
     """A line that goes on from an earlier one leaves out those between."""
 
     def line(number: int, kind: str, text: str, parent: int) -> dict[str, object]:
@@ -146,7 +146,7 @@ def test_qwen(rollout: Path) -> None:
     assert said(line(7, "user", mark(LEASE), 6), line(8, "assistant", "", 7)).standing == ANSWERED
 
 
-def test_copilot(rollout: Path) -> None:
+def test_what_copilot_notes_of_a_hook_proves_nothing(rollout: Path) -> None:
     """What it notes of the hook itself is not yet what the model is given."""
 
     def said(kind: str, **data: object) -> LinearTrace:

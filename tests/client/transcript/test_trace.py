@@ -65,7 +65,7 @@ def test_the_clients_own_words_are_no_answer(transcript: Transcript) -> None:
     assert trace(transcript).standing == SHOWN
 
 
-def test_a_queue_is_no_conversation(transcript: Transcript) -> None:
+def test_queued_text_proves_nothing(transcript: Transcript) -> None:
     """What left it without a line is nowhere."""
     transcript.enqueue(TEXT)
     transcript.answer()
@@ -106,7 +106,7 @@ def test_a_commands_output_counts_where_the_model_read_it(transcript: Transcript
     assert trace(transcript, is_command=True).standing == ANSWERED
 
 
-def test_a_prompt_that_was_taken_back_is_a_dead_branch(transcript: Transcript) -> None:
+def test_a_prompt_that_was_taken_back_proves_nothing(transcript: Transcript) -> None:
     """The model goes on without it."""
     before = transcript.answer()
     transcript.prompt("Never mind")

@@ -46,7 +46,7 @@ class TestSend:
         await world.broker.check("b", custody())
         assert (await world.broker.send(Draft("a", "b", "3"))).known
 
-    async def test_a_message_to_oneself(self, world: World) -> None:
+    async def test_a_message_to_oneself_is_delivered(self, world: World) -> None:
         """Is a send like any other."""
         receipt = await world.broker.send(Draft("a", "a", "note"))
         assert (receipt.sender, receipt.recipient, receipt.known) == ("a", "a", True)
@@ -124,7 +124,7 @@ class TestCheck:
         claim = await world.broker.check("b", custody(), max_characters=10)
         assert (len(claim.deliveries), claim.remaining) == (1, 0)
 
-    async def test_a_former_name(self, world: World) -> None:
+    async def test_a_former_name_finds_the_mail(self, world: World) -> None:
         """Stands for the present one, and makes no mailbox."""
         await world.broker.send(Draft("a", "old", "1"))
         await world.broker.mailboxes.rename("old", "new")

@@ -74,7 +74,7 @@ class TestTidy:
         await wait_all_tasks_blocked()
         assert world.states() == {"held": "leased", "orphan": "waiting"}
 
-    async def test_a_failure_is_survived(self, world: World, nursery: trio.Nursery) -> None:
+    async def test_a_failure_is_tried_again(self, world: World, nursery: trio.Nursery) -> None:
         """The next round makes up for it."""
         await lease(world, "orphan", None)
         responses = Responses()
@@ -143,7 +143,7 @@ class TestSweepMailboxes:
         await wait_all_tasks_blocked()
         assert await world.broker.listings.all("later") == []
 
-    async def test_a_failure_is_survived(self, world: World, nursery: trio.Nursery) -> None:
+    async def test_a_failure_is_tried_again(self, world: World, nursery: trio.Nursery) -> None:
         """The next round tries again."""
         await world.presence.touch("stale")
         await trio.sleep(10080 * 60 + 1)

@@ -80,20 +80,20 @@ class TestBody:
         request = await Request(pieces, transfer_encoding="chunked").run()
         assert request.seen == [part(b"ab", more=False), GONE]
 
-    async def test_too_slow(self, autojump_clock) -> None:
+    async def test_a_body_that_stops_is_refused(self, autojump_clock) -> None:
         """Half a minute is enough for any body; the connection ends."""
         request = await Request([part(b"a"), 31.0], transfer_encoding="chunked").run()
         assert request.seen is None
         assert (request.status, request.answer["reason"]) == (408, "request-timeout")
         assert request.headers[b"connection"] == b"close"
 
-    async def test_a_drip_is_too_slow(self, autojump_clock) -> None:
+    async def test_a_body_that_trickles_is_refused(self, autojump_clock) -> None:
         """A byte now and then does not buy more time."""
         drip = [piece for _ in range(40) for piece in (part(b"a"), 1.0)]
         request = await Request(drip, content_length="50").run()
         assert request.status == 408
 
-    async def test_left_in_the_middle(self, autojump_clock) -> None:
+    async def test_a_client_that_leaves_in_the_body_is_dropped(self, autojump_clock) -> None:
         """Nobody is left to answer, and nothing is done."""
         request = await Request([part(b"a"), GONE], content_length="5").run()
         assert request.seen is None
@@ -115,7 +115,7 @@ class TestBody:
         assert request.status == (0 if size == MOST else 413)
 
     @pytest.mark.parametrize(("values", "status"), [(64 * 1024, 0), (64 * 1024 + 1, 413)])
-    async def test_the_limit_of_what_is_around_texts(
+    async def test_json_around_texts_is_limited(
         self, autojump_clock, values: int, status: int
     ) -> None:
         """Whatever is in the texts, which may have quotes and brackets themselves."""
@@ -123,12 +123,12 @@ class TestBody:
         request = await Request([part(body, more=False)], content_length=str(len(body))).run()
         assert request.status == status
 
-    async def test_size_and_pieces(self, autojump_clock) -> None:
+    async def test_content_length_with_chunks_is_refused(self, autojump_clock) -> None:
         """Two ways to tell where the body ends are one too many."""
         request = await Request([], transfer_encoding="chunked", content_length="5").run()
         assert request.status == 400
 
-    async def test_none(self, autojump_clock) -> None:
+    async def test_a_request_without_a_body_is_passed_on(self, autojump_clock) -> None:
         """Nothing is awaited; the application reads for itself."""
         request = Request([part(b"", more=False)], content_length="0")
         request.scope["headers"] = [(b"host", b"localhost")]
@@ -136,7 +136,7 @@ class TestBody:
 
 
 class TestOtherProtocols:
-    async def test_websockets(self, autojump_clock) -> None:
+    async def test_websockets_are_refused(self, autojump_clock) -> None:
         """Are turned away."""
         sent: list[Message] = []
 
@@ -150,7 +150,7 @@ class TestOtherProtocols:
         assert request.seen is None
 
     @pytest.mark.parametrize("version", ["0.9", "2.0", "3"])
-    async def test_another_version(self, autojump_clock, version: str) -> None:
+    async def test_other_http_versions_are_refused(self, autojump_clock, version: str) -> None:
         """Only HTTP/1 and, through Hypercorn, HTTP/2 are spoken."""
         request = Request([])
         request.scope["http_version"] = version

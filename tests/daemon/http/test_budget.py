@@ -60,7 +60,7 @@ async def take_head(client: trio.SocketStream) -> bytes:
     return bytes(await client.receive_some())
 
 
-def test_a_little_is_free() -> None:
+def test_small_requests_do_not_count() -> None:
     """So a few clients with much leave all others alone."""
     budget = Budget(LIMIT)
     budget.resize(0, LIMIT + FREE_BYTES)

@@ -103,7 +103,7 @@ async def test_many_requests_ahead_of_their_turn_stay_outside(nursery: trio.Nurs
     await server.client.aclose()
 
 
-async def test_leaving_is_noticed_behind_a_little_that_came_ahead(nursery: trio.Nursery) -> None:
+async def test_a_disconnect_after_pipelined_requests_is_noticed(nursery: trio.Nursery) -> None:
     """Who has sent the next request already may leave all the same."""
     server = WaitingServer(nursery)
     await server.client.send_all(WATCH * 3)
@@ -114,7 +114,7 @@ async def test_leaving_is_noticed_behind_a_little_that_came_ahead(nursery: trio.
     server.let_go.set()
 
 
-async def test_one_who_sends_many_does_not_keep_the_others_waiting(nursery: trio.Nursery) -> None:
+async def test_a_client_that_pipelines_does_not_keep_others_waiting(nursery: trio.Nursery) -> None:
     """Even when each is answered at once, others have their turns in between."""
     answered = 0
 

@@ -46,7 +46,7 @@ def test_a_trailer_is_no_header() -> None:
         pytest.param(CHUNKED, b"0" * KIBIBYTE, id="chunk size"),
     ],
 )
-def test_what_never_ends_is_refused(begin: bytes, piece: bytes) -> None:
+def test_a_head_without_an_end_is_refused(begin: bytes, piece: bytes) -> None:
     """After 64 KiB, wherever in the request it stands."""
     parser = Parser()
     parser.feed(begin)
@@ -90,7 +90,7 @@ def test_requests_sent_ahead_count_with_their_heads() -> None:
     assert parser.size < 2 * 1024 * KIBIBYTE
 
 
-def test_credit_from_small_chunks_is_not_saved_up() -> None:
+def test_small_chunks_do_not_raise_the_limit() -> None:
     """What a trailer may be does not grow with the chunks before it."""
     parser = Parser()
     parser.feed(CHUNKED)

@@ -13,7 +13,7 @@ from claude_mailbox.errors import StartupError
 
 class TestTcp:
     @pytest.mark.parametrize("bind", ["127.0.0.1", "localhost", "::1", "[::1]"])
-    def test_listens(self, bind: str) -> None:
+    def test_it_listens_on_the_address(self, bind: str) -> None:
         """On a free port; the address is one that clients can use."""
         try:
             listener = open_tcp(bind, 0)
@@ -27,7 +27,7 @@ class TestTcp:
             pass
         listener.socket.close()
 
-    def test_a_taken_port(self) -> None:
+    def test_a_taken_port_is_refused(self) -> None:
         """The sentence names it, and two ways out."""
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
@@ -37,13 +37,13 @@ class TestTcp:
     @pytest.mark.parametrize(
         "bind", ["192.0.2.1", "no such host", "a" * 70, "a..b", "nul\0", "x:y", "\udc80"]
     )
-    def test_an_address_that_is_none(self, bind: str) -> None:
+    def test_a_malformed_address_is_refused(self, bind: str) -> None:
         """Whatever is wrong with it, the sentence names the flag."""
         with pytest.raises(StartupError, match="another address with --bind"):
             open_tcp(bind, 0)
 
     @pytest.mark.parametrize("port", [-1, 65536, 2**40])
-    def test_a_port_that_is_none(self, port: int) -> None:
+    def test_a_malformed_port_is_refused(self, port: int) -> None:
         """The sentence names the range."""
         with pytest.raises(StartupError, match="from 0 to 65535"):
             open_tcp("127.0.0.1", port)
@@ -51,7 +51,7 @@ class TestTcp:
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no Unix sockets here")
 class TestUnix:
-    def test_for_us_alone(self, scratch: Path) -> None:
+    def test_only_our_user_can_connect(self, scratch: Path) -> None:
         """The file may be used by its owner only."""
         path = str(scratch / "mailbox.sock")
         listener = open_unix(path)
@@ -73,7 +73,7 @@ class TestUnix:
             listener.socket.close()
 
     @pytest.mark.parametrize("name", ["missing/mailbox.sock", "folder"])
-    def test_no_place_for_it(self, scratch: Path, name: str) -> None:
+    def test_a_socket_that_cannot_be_made_is_an_error(self, scratch: Path, name: str) -> None:
         """The sentence names the home folder."""
         (scratch / "folder").mkdir()
         with pytest.raises(StartupError, match="CLAUDE_MAILBOX_HOME"):

@@ -27,7 +27,7 @@ def test_whole_numbers_may_be_text_or_have_a_point(rpc: Rpc, mail: Mail, fresh: 
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_null_and_nothing_count_as_not_given(
+def test_null_and_empty_text_count_as_not_given(
     rpc: Rpc, mail: Mail, fresh: Fresh, nothing: object
 ) -> None:
     """In every argument that may be left out."""
@@ -59,7 +59,7 @@ def test_text_may_be_a_number(rpc: Rpc, mail: Mail) -> None:
 @pytest.mark.parametrize(
     "key", ["toolCallId", "sessionId", "action", "chatInput", "wait_for_previous"]
 )
-def test_what_a_clients_machinery_adds_is_ignored(rpc: Rpc, fresh: Fresh, key: str) -> None:
+def test_arguments_that_clients_add_are_ignored(rpc: Rpc, fresh: Fresh, key: str) -> None:
     """n8n and Gemini CLI do that to every tool."""
     answer = rpc.call("check_inbox", {"name": fresh("me"), key: "x"})
 
@@ -69,13 +69,13 @@ def test_what_a_clients_machinery_adds_is_ignored(rpc: Rpc, fresh: Fresh, key: s
 @pytest.mark.parametrize(
     "timeout", ["soon", "1 s", "1_0", "\u0661", True, [], {}, float("nan"), "nan"]
 )
-def test_a_timeout_that_is_no_number(rpc: Rpc, fresh: Fresh, timeout: object) -> None:
+def test_a_timeout_that_is_not_a_number_is_refused(rpc: Rpc, fresh: Fresh, timeout: object) -> None:
     """The sentence names the argument."""
     assert "'timeout'" in rpc.refuse("watch", {"name": fresh("me"), "timeout": timeout})
 
 
 @pytest.mark.parametrize("value", [True, 1.5, 10**30, [], {}, "a\0b", "x" * 129, "\u202e"])
-def test_names_that_are_none(rpc: Rpc, value: object) -> None:
+def test_malformed_names_are_refused(rpc: Rpc, value: object) -> None:
     """In every tool, the sentence names the argument."""
     calls: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("send", "from", {"to": "x", "body": "y"}),

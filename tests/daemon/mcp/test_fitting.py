@@ -56,7 +56,7 @@ def test_a_client_gets_as_much_as_it_shows(
     assert mail.peek(name)["pending"] == 0
 
 
-def test_a_limit_of_messages(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+def test_limit_is_the_most_messages(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
     """No more than asked for."""
     name = fresh("me")
     for number in range(5):
@@ -68,7 +68,7 @@ def test_a_limit_of_messages(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> No
     assert bodies == [["0", "1"], ["2", "3"], ["4"]]
 
 
-def test_a_limit_of_characters(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+def test_max_chars_is_the_longest_result(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
     """For a model that wants less at once."""
     name = fresh("me")
     for _ in range(10):
@@ -91,7 +91,7 @@ def test_no_client_gets_more_than_it_shows(rpc: Rpc, mail: Mail, fresh: Fresh, e
     assert size(answer) <= DEFAULT_CHARACTERS
 
 
-def test_a_list_with_long_names(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+def test_a_list_that_is_too_long_is_cut(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
     """It is cut off where it would not fit, and says how much is missing."""
     for number in range(40):
         mail.check(fresh(f"{number} {'漢' * 100}"))
@@ -106,7 +106,7 @@ def test_a_list_with_long_names(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) ->
     "arguments",
     [{"limit": 0}, {"limit": 1.5}, {"limit": "many"}, {"max_chars": 999}, {"part": 0}],
 )
-def test_limits_that_are_none(
+def test_malformed_limits_are_refused(
     rpc: Rpc, mail: Mail, fresh: Fresh, era: str, arguments: dict[str, Any]
 ) -> None:
     """The sentence names the argument; nothing is taken."""

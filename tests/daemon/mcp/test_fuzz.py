@@ -107,7 +107,7 @@ def test_any_call_is_answered(
 
 
 @pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
-def test_deep_arguments(daemon: DaemonProcess, era: str) -> None:
+def test_deeply_nested_arguments_are_answered(daemon: DaemonProcess, era: str) -> None:
     """Lists in lists in lists are refused, not followed to their end."""
     deep: list[Any] = []
     for _ in range(900):

@@ -15,7 +15,9 @@ eras = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
 
 @eras
 @pytest.mark.parametrize("leave", [Connection.close, Connection.close_half, Connection.reset])
-def test_leaving_a_watch(daemon: DaemonProcess, mail: Mail, fresh: Fresh, era: str, leave) -> None:
+def test_a_client_that_leaves_a_watch_takes_no_mail(
+    daemon: DaemonProcess, mail: Mail, fresh: Fresh, era: str, leave
+) -> None:
     """The message that is sent just after is nobody's yet."""
     name = fresh("me")
     for number in range(5):
@@ -46,7 +48,7 @@ class TestCancelled:
 
     @eras
     @pytest.mark.parametrize("number", [7, "seven", "7"])
-    def test_the_mail_stays(
+    def test_a_cancelled_watch_takes_no_mail(
         self, daemon: DaemonProcess, mail: Mail, rpc: Rpc, fresh: Fresh, era: str, number: object
     ) -> None:
         """The call ends as if its time were over, and takes no message."""
@@ -72,7 +74,7 @@ class TestCancelled:
             ({"number": 7, "User_Agent": "one"}, {"number": 7, "User_Agent": "two"}),
         ],
     )
-    def test_another_ones_call_goes_on(
+    def test_the_call_of_another_client_goes_on(
         self, daemon: DaemonProcess, mail: Mail, rpc: Rpc, fresh: Fresh, mine, other
     ) -> None:
         """Both the number and the sender have to be the same."""
@@ -85,7 +87,7 @@ class TestCancelled:
         mail.send("sender", name, "for the call that goes on")
         assert rpc.answer()["message"]["body"] == "for the call that goes on"
 
-    def test_the_message_is_there_already(
+    def test_a_message_sent_at_the_same_time_is_taken_or_waits(
         self, daemon: DaemonProcess, mail: Mail, rpc: Rpc, fresh: Fresh
     ) -> None:
         """Sent and given up at the same time, again and again: taken by one or waiting."""
@@ -106,7 +108,7 @@ class TestCancelled:
         "params",
         [None, {}, [], "x", {"requestId": None}, {"requestId": [1]}, {"requestId": {"a": 1}}],
     )
-    def test_a_notification_that_is_malformed(self, rpc: Rpc, params: object) -> None:
+    def test_a_malformed_notification_cancels_nothing(self, rpc: Rpc, params: object) -> None:
         """It changes nothing."""
         content = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
         headers: dict[str, str | bytes] = {"Accept": "application/json, text/event-stream"}
@@ -115,7 +117,9 @@ class TestCancelled:
 
         assert reply.status in {202, 400}
 
-    def test_the_word_in_a_message_is_only_a_word(self, rpc: Rpc, mail: Mail, fresh: Fresh) -> None:
+    def test_a_message_with_that_word_cancels_nothing(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh
+    ) -> None:
         """Mail may be about cancelling."""
         to = fresh("to")
         body = json.dumps({"method": "notifications/cancelled", "params": {"requestId": 1}})

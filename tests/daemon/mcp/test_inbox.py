@@ -57,7 +57,7 @@ async def test_a_long_inbox_is_cut(daemon: DaemonProcess, mail: Mail, fresh: Fre
 
 
 @modes
-async def test_the_prompt_has_mail_read(
+async def test_the_prompt_asks_for_the_mail(
     daemon: DaemonProcess, mail: Mail, fresh: Fresh, mode: str
 ) -> None:
     """It names the mailbox and the tool, and how much waits."""
@@ -75,7 +75,9 @@ async def test_the_prompt_has_mail_read(
 
 
 @pytest.mark.parametrize("what", ["resource", "prompt"])
-async def test_what_there_is_not(daemon: DaemonProcess, fresh: Fresh, what: str) -> None:
+async def test_unknown_resources_and_prompts_are_refused(
+    daemon: DaemonProcess, fresh: Fresh, what: str
+) -> None:
     """And whose inbox it is has to be known."""
     async with connected(daemon, "auto", **{"X-Mailbox": fresh("me")}) as client:
         with pytest.raises(MCPError, match=f"There is no {what}"):
@@ -119,7 +121,7 @@ async def test_a_subscription_ends_with_the_daemon(fresh: Fresh) -> None:
             assert [event async for event in subscription] == []
 
 
-def test_a_client_whose_model_would_pay_for_resources_hears_of_none(rpc: Rpc) -> None:
+def test_opencode_is_told_of_no_resources(rpc: Rpc) -> None:
     """OpenCode gives its model three tools as soon as a server has some."""
 
     def capabilities(client: str) -> set[str]:

@@ -34,7 +34,7 @@ def places(daemon: DaemonProcess) -> list[Address]:
     return found if daemon.socket_path is None else [*found, daemon.socket_path]
 
 
-def test_calls_of_tools_need_not_wait_for_the_sdk(without_sdk: DaemonProcess) -> None:
+def test_calls_before_the_sdk_is_imported_are_answered(without_sdk: DaemonProcess) -> None:
     """A client that called before a restart goes on at once, and nothing is lost."""
     calls = [(Rpc(place), era) for place in places(without_sdk) for era in (HANDSHAKE, MODERN)]
     for number, (rpc, era) in enumerate(calls):
@@ -50,7 +50,7 @@ def test_calls_of_tools_need_not_wait_for_the_sdk(without_sdk: DaemonProcess) ->
 
 
 @eras
-def test_the_rest_is_held_until_the_sdk_is_there(without_sdk: DaemonProcess, era: str) -> None:
+def test_other_requests_wait_for_the_sdk(without_sdk: DaemonProcess, era: str) -> None:
     """Nobody is sent away."""
     for place in places(without_sdk):
         with Rpc(place) as rpc, Mail(place) as mail:
@@ -59,7 +59,7 @@ def test_the_rest_is_held_until_the_sdk_is_there(without_sdk: DaemonProcess, era
             assert mail.health()["mcp"] == "ready"
 
 
-def test_a_client_leaves_while_it_is_held(without_sdk: DaemonProcess) -> None:
+def test_a_client_may_leave_while_it_waits_for_the_sdk(without_sdk: DaemonProcess) -> None:
     """Its call is not carried out behind its back, or its mail is not lost."""
     with Mail(("127.0.0.1", without_sdk.port)) as mail:
         mail.send("sender", "me")
@@ -75,7 +75,7 @@ def test_a_client_leaves_while_it_is_held(without_sdk: DaemonProcess) -> None:
         assert message["body"] == "hello"
 
 
-def test_a_stop_while_it_is_held(without_sdk: DaemonProcess) -> None:
+def test_a_stop_while_a_call_waits_for_the_sdk_is_orderly(without_sdk: DaemonProcess) -> None:
     """503, or an answer when the import was quicker; and an end in order.
 
     A request that the daemon has not read when it stops gets no answer at all.
@@ -110,7 +110,7 @@ def test_a_watch_ends_when_the_daemon_stops(daemon: DaemonProcess, era: str) -> 
 
 
 @eras
-def test_new_calls_while_it_stops(daemon: DaemonProcess, era: str) -> None:
+def test_calls_during_the_stop_get_503(daemon: DaemonProcess, era: str) -> None:
     """503 with ``Retry-After``; never 404, which would make clients forget the server."""
     wait_until_ready(daemon)
     place = ("127.0.0.1", daemon.port)

@@ -84,7 +84,9 @@ def test_results_say_what_remains(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) 
 
 
 @eras
-def test_between_its_parts_it_is_nobody_elses(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+def test_between_its_parts_a_message_is_leased(
+    rpc: Rpc, mail: Mail, fresh: Fresh, era: str
+) -> None:
     """It is neither delivered nor waiting."""
     name = fresh("me")
     mail.send("sender", name, LONG)
@@ -97,7 +99,7 @@ def test_between_its_parts_it_is_nobody_elses(rpc: Rpc, mail: Mail, fresh: Fresh
 
 @eras
 @pytest.mark.parametrize("tool", ["check_inbox", "watch"])
-def test_who_does_not_go_on_reads_it_from_the_start(
+def test_a_call_without_part_starts_again(
     rpc: Rpc, mail: Mail, fresh: Fresh, era: str, tool: str
 ) -> None:
     """Before everything that came later; it counts as handed out before."""
@@ -116,7 +118,7 @@ def test_who_does_not_go_on_reads_it_from_the_start(
 
 
 @eras
-def test_a_part_can_be_had_again_and_none_passed_over(
+def test_a_part_can_be_had_again_and_none_can_be_skipped(
     rpc: Rpc, mail: Mail, fresh: Fresh, era: str
 ) -> None:
     """A result may get lost behind us."""
@@ -133,7 +135,9 @@ def test_a_part_can_be_had_again_and_none_passed_over(
 
 
 @eras
-def test_a_part_of_nothing(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+def test_a_later_part_without_the_first_is_refused(
+    rpc: Rpc, mail: Mail, fresh: Fresh, era: str
+) -> None:
     """The sentence says how to begin; nothing is taken."""
     name = fresh("me")
     mail.send("sender", name, LONG)
@@ -143,7 +147,7 @@ def test_a_part_of_nothing(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None
 
 
 @eras
-def test_a_restart_between_the_parts(fresh: Fresh, era: str) -> None:
+def test_a_restart_between_the_parts_releases_the_message(fresh: Fresh, era: str) -> None:
     """The message is back in its place at once."""
     name = fresh("me")
     with DaemonProcess() as daemon:
@@ -160,7 +164,9 @@ def test_a_restart_between_the_parts(fresh: Fresh, era: str) -> None:
 
 
 @eras
-def test_explicit_leases(rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+def test_the_last_part_names_the_explicit_lease(
+    rpc: Rpc, mail: Mail, fresh: Fresh, era: str
+) -> None:
     """The lease is named with the last part, and not before: till then there is nothing to ack."""
     name = fresh("me")
     mail.send("sender", name, "x" * 15_000)
@@ -188,7 +194,7 @@ class TestResponsesThatDoNotArrive:
         return custody, result.structured["messages"][0]  # type: ignore[index]
 
     @pytest.mark.parametrize("lost", [1, 2, 3])
-    async def test_the_message_is_back(self, tmp_path: Path, lost: int) -> None:
+    async def test_a_lost_part_releases_the_message(self, tmp_path: Path, lost: int) -> None:
         """Whichever part it was, the last one included; it is read from the start."""
         async with open_world(tmp_path) as world:
             tools = create_tools(world)
@@ -214,7 +220,7 @@ class TestResponsesThatDoNotArrive:
 
             assert leases == [HELD_SECONDS, HELD_SECONDS, None]
 
-    async def test_who_never_comes_back(
+    async def test_a_message_whose_parts_are_not_asked_for_is_released(
         self, tmp_path: Path, autojump_clock: trio.testing.MockClock
     ) -> None:
         """The lease is kept for a while, and then the message is back."""

@@ -34,7 +34,7 @@ class TestHandshake:
     """``initialize``, up to 2025-11-25."""
 
     @pytest.mark.parametrize("version", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
-    def test_the_version_asked_for(self, rpc: Rpc, version: str) -> None:
+    def test_the_version_that_was_asked_for_is_negotiated(self, rpc: Rpc, version: str) -> None:
         """It is spoken; no session is begun."""
         params = {
             "protocolVersion": version,
@@ -53,7 +53,7 @@ class TestHandshake:
         assert set(result["capabilities"]) == {"tools", "resources", "prompts"}
         assert "mail" in result["instructions"].lower()
 
-    def test_a_version_that_nobody_knows(self, rpc: Rpc) -> None:
+    def test_an_unknown_version_is_answered(self, rpc: Rpc) -> None:
         """The answer names the newest of that era."""
         params = {
             "protocolVersion": "1999-01-01",
@@ -63,7 +63,7 @@ class TestHandshake:
 
         assert rpc.ask("initialize", params)["protocolVersion"] == HANDSHAKE
 
-    def test_it_may_be_left_out(self, rpc: Rpc, fresh: Fresh) -> None:
+    def test_a_call_needs_no_handshake(self, rpc: Rpc, fresh: Fresh) -> None:
         """There is nothing to set up, so a call may come first: say, after a restart."""
         assert rpc.call("peek_inbox", {"name": fresh("me")})["pending"] == 0
 
@@ -78,7 +78,7 @@ class TestHandshake:
 class TestModern:
     """2026-07-28, without a handshake."""
 
-    def test_discover(self, rpc: Rpc) -> None:
+    def test_discover_tells_the_versions(self, rpc: Rpc) -> None:
         """What the handshake would have told."""
         result = rpc.ask("server/discover", era=MODERN)
 
@@ -108,7 +108,7 @@ class TestModern:
         assert reply.status == 400
         assert rpc.call("peek_inbox", {"name": name})["pending"] == 0
 
-    def test_a_version_that_nobody_knows(self, rpc: Rpc) -> None:
+    def test_an_unknown_version_is_answered(self, rpc: Rpc) -> None:
         """An error that lists those that are known."""
         rpc.begin("tools/list", era="2099-01-01")
         reply = rpc.message()
@@ -121,7 +121,7 @@ class TestModern:
 class TestBothEras:
     """What the eras share."""
 
-    def test_the_tools(self, rpc: Rpc, era: str) -> None:
+    def test_all_tools_are_listed_with_their_hints(self, rpc: Rpc, era: str) -> None:
         """All of them, in a stable order, with honest annotations.
 
         A hint that is not there has the default of the protocol, which is true for two of them.
@@ -161,7 +161,7 @@ class TestBothEras:
             required = set(tool["inputSchema"].get("required", ()))
             assert not required & {"from", "name", "current_name"}
 
-    def test_the_budget(self, rpc: Rpc, era: str) -> None:
+    def test_schemas_and_instructions_stay_within_their_budget(self, rpc: Rpc, era: str) -> None:
         """Schemas and instructions stay under 5,600 characters, as they are on the wire."""
         rpc.begin("tools/list", era=era)
         tools = len(rpc.message().body)
@@ -177,7 +177,9 @@ class TestBothEras:
         assert tools + welcome < 5600, tools + welcome
 
     @pytest.mark.parametrize("method", ["resources/templates/list", "no/such/thing"])
-    def test_what_is_not_offered(self, rpc: Rpc, era: str, method: str) -> None:
+    def test_methods_that_are_not_offered_are_not_found(
+        self, rpc: Rpc, era: str, method: str
+    ) -> None:
         """Method not found, by its number."""
         rpc.begin(method, era=era)
 
@@ -207,7 +209,9 @@ class TestBothEras:
         text = json.dumps(reply.json(), separators=(",", ":"))
         assert reply.body == text.encode()
 
-    def test_presence(self, rpc: Rpc, era: str, mail: Mail, fresh: Fresh) -> None:
+    def test_connecting_with_a_name_registers_the_mailbox(
+        self, rpc: Rpc, era: str, mail: Mail, fresh: Fresh
+    ) -> None:
         """Who only connects with a name is known from then on."""
         name = fresh("me")
         rpc.begin("tools/list", era=era, X_Mailbox=name)
@@ -245,7 +249,7 @@ class TestMalformed:
         ],
     )
     @eras
-    def test_it_is_refused(self, rpc: Rpc, body: bytes, era: str) -> None:
+    def test_what_is_not_json_rpc_is_refused(self, rpc: Rpc, body: bytes, era: str) -> None:
         """With an answer of the protocol, and the daemon goes on."""
         headers: dict[str, str | bytes] = {
             "Accept": JSON_OR_EVENTS,

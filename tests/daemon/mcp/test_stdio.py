@@ -126,7 +126,7 @@ async def test_a_cancelled_watch_takes_no_mail(
     assert [message["attempts"] for message in checked["messages"]] == [1]
 
 
-def test_it_is_killed_in_the_middle_of_a_watch(
+def test_killed_during_a_watch_it_loses_no_mail(
     daemon: DaemonProcess, mail: Mail, fresh: Fresh
 ) -> None:
     """``kill -9``: the daemon sees the connection end, and the mail stays."""

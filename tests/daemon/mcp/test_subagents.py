@@ -27,7 +27,7 @@ def note_call(mail: Mail, tool_use_id: str) -> None:
 
 @eras
 @tools
-def test_the_sessions_mail_is_not_taken(
+def test_a_subagent_cannot_take_its_sessions_mail(
     rpc: Rpc, mail: Mail, session: str, era: str, tool: str
 ) -> None:
     """Whether the subagent names the mailbox or not; the sentence says how to have mail."""
@@ -45,7 +45,7 @@ def test_the_sessions_mail_is_not_taken(
 
 @eras
 @tools
-def test_the_main_conversation_takes_it(
+def test_the_main_conversation_takes_its_mail(
     rpc: Rpc, mail: Mail, session: str, era: str, tool: str
 ) -> None:
     """Its calls have ids, too."""
@@ -79,7 +79,7 @@ def test_a_subagent_may_have_a_mailbox_of_its_own(
 
 
 @eras
-def test_a_subagent_may_act_for_its_session_otherwise(
+def test_a_subagent_may_send_and_peek_for_its_session(
     rpc: Rpc, mail: Mail, session: str, era: str
 ) -> None:
     """Nothing is lost by writing, or looking."""
@@ -92,7 +92,9 @@ def test_a_subagent_may_act_for_its_session_otherwise(
 
 @eras
 @pytest.mark.parametrize("tool_use_id", [5, [], {}, ""])
-def test_ids_that_are_none(rpc: Rpc, session: str, era: str, tool_use_id: object) -> None:
+def test_malformed_call_ids_are_ignored(
+    rpc: Rpc, session: str, era: str, tool_use_id: object
+) -> None:
     """They tell nothing."""
     answer = rpc.call(
         "check_inbox", {}, era=era, X_Mailbox_Session=session, tool_use_id=tool_use_id
@@ -101,14 +103,14 @@ def test_ids_that_are_none(rpc: Rpc, session: str, era: str, tool_use_id: object
     assert len(answer["messages"]) == 1
 
 
-def test_a_call_without_an_id_cannot_be_noted(mail: Mail) -> None:
+def test_a_hook_without_a_call_id_is_refused(mail: Mail) -> None:
     """The hook's mistake is answered as such."""
     reply = mail.request("POST", "/v1/session/subagent-call", content={})
 
     assert "'toolUseId'" in reply.error(400, "bad-request")
 
 
-def test_many_calls_are_remembered(rpc: Rpc, mail: Mail, session: str) -> None:
+def test_a_thousand_calls_are_remembered(rpc: Rpc, mail: Mail, session: str) -> None:
     """As many as may be under way at once, and no end of them."""
     note_call(mail, session)
     for number in range(999):

@@ -1,14 +1,11 @@
 """The tools: what they do, and that they say the same as REST, in both eras."""
 
-from typing import Any
-
 import pytest
 
 from daemon.mcp.conftest import wait_until_ready
 from daemon.mcp.rpc import HANDSHAKE, MODERN, Rpc
 from support.daemon import DaemonProcess
 from wire.conftest import Fresh
-from wire.connection import path
 from wire.mail import Mail
 
 pytestmark = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
@@ -43,7 +40,9 @@ class TestSend:
             assert receipt["recipient"]["watching"] is True
             assert watcher.read().json()["body"] == "wake up"
 
-    def test_forwarding(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+    def test_the_receipt_says_where_a_message_was_forwarded(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
+    ) -> None:
         """The receipt tells of it."""
         old, new = mail.register(fresh("old")), fresh("new")
         mail.rename(old, new)
@@ -56,7 +55,9 @@ class TestSend:
 class TestGroups:
     """``join``, ``leave``, and ``send`` to a group."""
 
-    def test_a_group(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+    def test_a_group_is_joined_and_gets_mail(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
+    ) -> None:
         """Each call says who belongs to it."""
         group, one, two = f"@{fresh('team')}", fresh("one"), fresh("two")
         for name, members in ((one, [one]), (two, [one, two])):
@@ -152,14 +153,14 @@ class TestHiddenText:
 class TestPeekAndList:
     """``peek_inbox`` and ``list_mailboxes``"""
 
-    def test_peek(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+    def test_peek_answers_like_rest(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
         """As REST."""
         name = fresh("me")
         mail.send("sender", name)
 
         assert rpc.call("peek_inbox", {"name": name}, era=era) == mail.peek(name)
 
-    def test_list(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+    def test_list_has_the_rows_of_rest(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
         """The rows of REST, and who the caller is."""
         name, peer = fresh("me"), fresh("peer")
         mail.send(peer, name)
@@ -186,7 +187,7 @@ class TestPeekAndList:
                 assert [row["name"] for row in answer["mailboxes"]] == names[:50]
                 assert answer["more"] == 11
 
-    def test_list_for_nobody(self, rpc: Rpc, era: str) -> None:
+    def test_list_needs_no_identity(self, rpc: Rpc, era: str) -> None:
         """Anybody may ask who there is."""
         assert rpc.call("list_mailboxes", {}, era=era)["you"] is None
 
@@ -204,7 +205,7 @@ class TestRename:
         assert answer == {"from": old, "to": new, "messagesTransferred": 1}
         assert mail.bodies(new) == ["hello"]
 
-    def test_a_mailbox_that_never_existed(
+    def test_a_mailbox_that_never_existed_cannot_be_renamed(
         self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
     ) -> None:
         """As REST, and the refused call makes none."""
@@ -232,7 +233,9 @@ class TestRename:
 class TestWatch:
     """``watch``"""
 
-    def test_a_message_that_waits(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+    def test_a_waiting_message_is_returned_at_once(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
+    ) -> None:
         """One, and how many remain."""
         name = fresh("me")
         for number in range(2):
@@ -243,7 +246,9 @@ class TestWatch:
         assert answer["message"]["body"] == "0"
         assert answer["remaining"] == 1
 
-    def test_a_message_that_comes(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
+    def test_a_message_that_comes_ends_the_wait(
+        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
+    ) -> None:
         """The call blocks until then."""
         name = fresh("me")
         rpc.begin_call("watch", {"name": name, "timeout": 50}, era=era)
@@ -254,7 +259,9 @@ class TestWatch:
         assert rpc.answer()["message"]["id"] == receipt["id"]
 
     @pytest.mark.parametrize("timeout", [0, -1, 0.01, -1e300])
-    def test_none_came(self, rpc: Rpc, fresh: Fresh, era: str, timeout: float) -> None:
+    def test_a_watch_without_mail_returns_null(
+        self, rpc: Rpc, fresh: Fresh, era: str, timeout: float
+    ) -> None:
         """No error, and no message."""
         answer = rpc.call("watch", {"name": fresh("me"), "timeout": timeout}, era=era)
 
@@ -283,274 +290,3 @@ class TestWatch:
         result = rpc.result()
         assert result["isError"] is True
         assert new in result["content"][0]["text"]
-
-
-class TestHistory:
-    """``history`` and ``message``"""
-
-    def test_they_say_what_rest_says(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
-        """And take no mail."""
-        name, peer = fresh("me"), fresh("peer")
-        number = mail.send(peer, name, "one word")["id"]
-        mail.send(name, peer, "another word")
-
-        answer = rpc.call("history", {"name": name}, era=era)
-
-        assert answer == {"messages": mail.history(name), "more": False}
-        for arguments, bodies in (
-            ({"query": "ONE"}, ["one word"]),
-            ({"query": '"another word"', "with": peer}, ["another word"]),
-            ({"with": fresh("nobody")}, []),
-            ({"thread": number}, ["one word"]),
-            ({"before": number}, []),
-            ({"query": "", "with": None, "thread": None}, ["another word", "one word"]),
-        ):
-            messages = rpc.call("history", {"name": name, **arguments}, era=era)["messages"]
-            assert [message["body"] for message in messages] == bodies
-        for caller in (name, peer):
-            status = rpc.call("message", {"id": number, "name": caller}, era=era)
-            assert status == mail.status(caller, number)
-        assert mail.peek(name)["pending"] == 1
-
-    def test_other_peoples_messages_are_not_there(
-        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
-    ) -> None:
-        """Neither in a history nor by their number."""
-        name = fresh("me")
-        number = mail.send("a", "b", "private")["id"]
-
-        assert rpc.call("history", {"name": name, "thread": number}, era=era)["messages"] == []
-        reply = mail.request("GET", path("/v1/message", id=number), name)
-        sentence = rpc.refuse("message", {"id": number, "name": name}, era=era)
-        assert sentence == reply.error(404, "not-found")
-
-    def test_at_most_twenty_messages(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
-        """``before`` goes on where a page ended."""
-        name = fresh("me")
-        for number in range(21):
-            mail.send("a", name, str(number))
-
-        first = rpc.call("history", {"name": name}, era=era)
-        before = first["messages"][-1]["id"]
-        second = rpc.call("history", {"name": name, "before": before}, era=era)
-
-        assert (len(first["messages"]), first["more"]) == (20, True)
-        assert ([each["body"] for each in second["messages"]], second["more"]) == (["0"], False)
-
-    @pytest.mark.parametrize("sign", ["x", "\0", '"', "🙂"])
-    @pytest.mark.parametrize(("client", "limit"), [(None, 8_000), ("claude-code", 20_000)])
-    def test_at_most_twenty_thousand_characters(
-        self,
-        rpc: Rpc,
-        mail: Mail,
-        fresh: Fresh,
-        era: str,
-        client: str | None,
-        limit: int,
-        sign: str,
-    ) -> None:
-        """Or as many as the client takes, as JSON in UTF-8. Nothing is passed over."""
-        name = fresh("me")
-        for number in range(5):
-            mail.send("a", name, str(number) + sign * 6_000)
-
-        begun = []
-        more, before = True, None
-        while more:
-            arguments = {"name": name, "before": before}
-            rpc.begin_call("history", arguments, era=era, client=client)
-            result = rpc.result()
-            assert len(result["content"][0]["text"].encode()) <= limit
-            more = result["structuredContent"]["more"]
-            for message in result["structuredContent"]["messages"]:
-                before = message["id"]
-                begun.append(message["body"][0])
-                is_cut = len(message["body"]) < 6_001
-                assert message.get("bodyLength") == (6_001 if is_cut else None)
-
-        assert begun == ["4", "3", "2", "1", "0"]
-
-    def test_the_beginning_of_a_message_that_is_longer(
-        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str
-    ) -> None:
-        """With its length."""
-        name = fresh("me")
-        mail.send("a", name, "x" * 30_000)
-
-        answer = rpc.call("history", {"name": name}, era=era, client="claude-code")
-
-        (message,) = answer["messages"]
-        assert 15_000 < len(message["body"]) < 20_000
-        assert message["bodyLength"] == 30_000
-
-    @pytest.mark.parametrize(
-        ("argument", "value"),
-        [
-            ("query", True),
-            ("query", "x" * 501),
-            ("thread", "x"),
-            ("thread", 1.5),
-            ("before", -1),
-            ("before", True),
-        ],
-    )
-    def test_malformed_arguments(
-        self, rpc: Rpc, fresh: Fresh, era: str, argument: str, value: object
-    ) -> None:
-        """The sentence names the argument."""
-        arguments = {"name": fresh("me"), argument: value}
-        assert f"'{argument}'" in rpc.refuse("history", arguments, era=era)
-
-    @pytest.mark.parametrize("value", [None, "", 0, 2**63, [], True])
-    def test_what_is_no_message(self, rpc: Rpc, fresh: Fresh, era: str, value: object) -> None:
-        """The sentence names the argument."""
-        assert "'id'" in rpc.refuse("message", {"name": fresh("me"), "id": value}, era=era)
-
-
-class TestIdentity:
-    """Who acts: the argument, else the header."""
-
-    def test_the_header_stands_in(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
-        """In every tool; blanks and null count as nothing said."""
-        name, new = fresh("me"), fresh("new")
-        mail.send("sender", name)
-
-        def call(tool: str, arguments: dict[str, Any]) -> Any:
-            return rpc.call(tool, arguments, era=era, X_Mailbox=name)
-
-        assert call("peek_inbox", {})["pending"] == 1
-        assert call("list_mailboxes", {"name": ""})["you"] == name
-        assert call("check_inbox", {"name": None})["messages"][0]["from"] == "sender"
-        assert call("send", {"to": name, "body": "x"})["from"] == name
-        assert call("watch", {})["message"]["from"] == name
-        assert call("rename", {"new_name": new})["from"] == name
-
-    def test_the_argument_wins(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
-        """A client's header is only its default."""
-        name, header = fresh("me"), fresh("header")
-        mail.send("sender", name)
-
-        answer = rpc.call("check_inbox", {"name": name}, era=era, X_Mailbox=header)
-
-        assert len(answer["messages"]) == 1
-
-    def test_neither(self, rpc: Rpc, era: str) -> None:
-        """The sentence names the argument."""
-        for tool, argument, more in (
-            ("send", "from", {"to": "x", "body": "y"}),
-            ("check_inbox", "name", {}),
-            ("peek_inbox", "name", {}),
-            ("rename", "current_name", {"new_name": "x"}),
-            ("watch", "name", {}),
-            ("history", "name", {}),
-            ("message", "name", {"id": 1}),
-        ):
-            assert f"'{argument}'" in rpc.refuse(tool, more, era=era)
-
-
-class TestErrors:
-    """Tool errors, with the sentences of REST."""
-
-    @pytest.mark.parametrize(
-        ("tool", "arguments", "method", "target", "content"),
-        [
-            ("send", {"body": "x"}, "POST", "/v1/send", {"body": "x"}),
-            ("send", {"to": [], "body": "x"}, "POST", "/v1/send", {"to": [], "body": "x"}),
-            ("send", {"to": "a\nb", "body": "x"}, "POST", "/v1/send", {"to": "a\nb", "body": "x"}),
-            ("send", {"to": "x" * 129, "body": "y"}, "POST", "/v1/send", {"to": "x" * 129}),
-            ("send", {"to": "x"}, "POST", "/v1/send", {"to": "x"}),
-            ("send", {"to": "x", "body": {}}, "POST", "/v1/send", {"to": "x", "body": {}}),
-            ("send", {"to": "x", "body": ""}, "POST", "/v1/send", {"to": "x", "body": ""}),
-            (
-                "send",
-                {"to": "x", "body": "x" * 1_048_577},
-                "POST",
-                "/v1/send",
-                {"to": "x", "body": "x" * 1_048_577},
-            ),
-        ],
-    )
-    def test_sending(
-        self,
-        rpc: Rpc,
-        mail: Mail,
-        era: str,
-        tool: str,
-        arguments: dict[str, Any],
-        method: str,
-        target: str,
-        content: dict[str, Any],
-    ) -> None:
-        """Missing, malformed and too large."""
-        reply = mail.request(method, target, "sender", content=content)
-
-        assert reply.status in {400, 413}
-        assert rpc.refuse(tool, arguments, era=era, X_Mailbox="sender") == reply.json()["error"]
-
-    def test_a_taken_name(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
-        """409 in REST."""
-        mine, taken = mail.register(fresh("mine")), mail.register(fresh("taken"))
-        reply = mail.request("POST", "/v1/rename", mine, content={"to": taken})
-
-        sentence = rpc.refuse("rename", {"current_name": mine, "new_name": taken}, era=era)
-
-        assert sentence == reply.error(409, "target-exists")
-
-    def test_a_former_name(self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str) -> None:
-        """409 in REST."""
-        old = mail.register(fresh("old"))
-        mail.rename(old, fresh("new"))
-        reply = mail.request("GET", path("/v1/watch", name=old), old)
-
-        assert rpc.refuse("watch", {"name": old}, era=era) == reply.error(409, "renamed")
-
-    def test_a_full_mailbox(self, era: str) -> None:
-        """429 in REST."""
-        with DaemonProcess({"maxPendingPerMailbox": 1}) as daemon:
-            wait_until_ready(daemon)
-            place = ("127.0.0.1", daemon.port)
-            with Mail(place) as mail, Rpc(place) as rpc:
-                mail.send("a", "b")
-                reply = mail.request("POST", "/v1/send", "a", content={"to": "b", "body": "x"})
-
-                sentence = rpc.refuse("send", {"from": "a", "to": "b", "body": "x"}, era=era)
-
-                assert sentence == reply.error(429, "quota-full")
-
-
-class TestLeases:
-    """``X-Mailbox-Lease``: for clients of ours that pass answers on, such as ``mcp-stdio``."""
-
-    @pytest.mark.parametrize("tool", ["check_inbox", "watch"])
-    def test_headers_name_the_leases(
-        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str, tool: str
-    ) -> None:
-        """And the holder to end them with; until then the message is nobody else's."""
-        name = fresh("žofie")
-        mail.send("sender", name)
-        rpc.begin_call(tool, {"name": name}, era=era, X_Mailbox_Lease="60")
-        reply = rpc.message()
-
-        (token,) = reply.headers["x-mailbox-leases"].split(",")
-        assert reply.headers["x-mailbox-holder"] == path("", x=name).partition("=")[2]
-        assert mail.outcome("release", name, token)["done"] == [token]
-        assert mail.check(name)[0]["attempts"] == 2
-
-    def test_no_mail_no_headers(self, rpc: Rpc, fresh: Fresh, era: str) -> None:
-        """There is nothing to end."""
-        rpc.begin_call("check_inbox", {"name": fresh("me")}, era=era, X_Mailbox_Lease="60")
-
-        assert not [name for name in rpc.message().headers if name.startswith("x-mailbox")]
-
-    @pytest.mark.parametrize("seconds", ["0", "3601", "-1", "x", "", "1.5", "9" * 50])
-    def test_seconds_that_are_none(
-        self, rpc: Rpc, mail: Mail, fresh: Fresh, era: str, seconds: str
-    ) -> None:
-        """The sentence names the header; nothing is taken."""
-        name = fresh("me")
-        mail.send("sender", name)
-
-        sentence = rpc.refuse("check_inbox", {"name": name}, era=era, X_Mailbox_Lease=seconds)
-
-        assert "X-Mailbox-Lease" in sentence
-        assert mail.peek(name)["pending"] == 1

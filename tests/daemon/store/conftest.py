@@ -7,10 +7,9 @@ import pytest
 import trio
 
 from claude_mailbox.daemon.store.operations import Transaction
-from claude_mailbox.daemon.store.sqlite.database import open_database
 from daemon.store.harness import Harness, ObservedEngine
 from daemon.store.sqlite.disk import Disk, watched_disk
-from support.stores import Store
+from support.stores import Store, create_sqlite
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def transaction(open_store: Callable[..., Store]) -> Transaction:
 @pytest.fixture
 async def harness(scratch: Path, disk: Disk, nursery: trio.Nursery) -> AsyncIterator[Harness]:
     """A ledger on a database in a file."""
-    connection = open_database(str(scratch / "mailbox.db"))
+    connection = create_sqlite(scratch / "mailbox.db")
     harness = Harness(ObservedEngine(connection))
     await nursery.start(harness.ledger.serve)
     yield harness

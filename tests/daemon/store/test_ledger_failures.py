@@ -111,7 +111,7 @@ class TestFailingCommit:
         await harness.ledger.run(add("after"))
         assert harness.stored() == ["before", "after"]
 
-    async def test_whoever_got_a_value_is_stored_and_whoever_got_an_error_is_not(
+    async def test_jobs_with_a_value_are_stored_and_jobs_with_an_error_are_not(
         self, harness: Harness
     ) -> None:
         """When a job fills the disk, whatever SQLite undoes by itself."""
@@ -155,7 +155,7 @@ class TestFailingCommit:
         assert harness.stored() == ["c"]
 
     @pytest.mark.parametrize(("durable", "words"), [(True, "Nothing was stored."), (False, "")])
-    async def test_only_who_wants_to_store_is_told_that_nothing_was(
+    async def test_only_durable_jobs_are_told_that_nothing_was_stored(
         self, harness: Harness, durable: bool, words: str
     ) -> None:
         def fail(transaction: Transaction) -> NoReturn:
@@ -167,7 +167,7 @@ class TestFailingCommit:
 
 
 class TestFailingFlush:
-    async def test_ends_the_task_and_says_of_durable_jobs_that_nobody_knows(
+    async def test_ends_the_task_and_makes_durable_jobs_doubtful(
         self, scratch: Path, disk: Disk, caplog: pytest.LogCaptureFixture
     ) -> None:
         """The others are told that the daemon ends; so are all who come later."""

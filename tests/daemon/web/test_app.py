@@ -121,7 +121,7 @@ class TestLookUp:
         site.app.plain_routes = {}
         assert await site.ask(nursery, request_) == directly
 
-    async def test_mail_leaves_through_the_handover_alone(
+    async def test_only_the_handover_delivers_mail(
         self, site: Site, world: World, nursery: trio.Nursery, caplog
     ) -> None:
         """Were a route that hands out mail missing in the look-up, it would take nothing."""
@@ -131,7 +131,7 @@ class TestLookUp:
         assert status.endswith("500 Internal Server Error")
         assert world.states() == {"hello": "waiting"}
 
-    async def test_a_bug_is_logged_and_admitted(
+    async def test_a_bug_is_logged_and_answered_with_500(
         self, site: Site, nursery: trio.Nursery, caplog
     ) -> None:
         """The client gets a sentence, the log the traceback."""
@@ -173,7 +173,7 @@ class TestClientsThatDoNotRead:
         assert repr(site.server) == "<Server: 0 connections>"
         await client.aclose()
 
-    async def test_they_do_not_delay_the_end(
+    async def test_they_do_not_delay_the_shutdown(
         self, site: Site, world: World, nursery: trio.Nursery
     ) -> None:
         """Not even one that sends many requests ahead: after the grace the server hangs up."""

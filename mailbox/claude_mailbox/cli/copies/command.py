@@ -50,7 +50,7 @@ def restore(file: str, as_json: bool) -> int:
         kept = database.put_back(os.path.abspath(file), path)
     finally:
         lock.close()
-    before = f" The one of before is {kept}." if kept else ""
+    before = f" The old one is {kept}." if kept else ""
     _tell({"file": path, "before": kept}, f"Restored to {path}.{before}", as_json=as_json)
     return 0
 
@@ -94,7 +94,7 @@ def export(form: str, file: str, as_json: bool) -> int:
 def import_(file: str, as_json: bool) -> int:
     """Read messages that were exported as JSON lines. Stop the daemon before.
 
-    It can be repeated: what is there already is not stored twice.
+    It can be repeated: what already exists is not stored twice.
 
     \b
     Example:
@@ -111,7 +111,7 @@ def import_(file: str, as_json: bool) -> int:
         raise MailboxError(f"Cannot read {file} ({error}).") from None
     _tell(
         {"stored": stored, "known": known},
-        f"{stored} messages stored, {known} were there already.",
+        f"{stored} messages stored, {known} existed already.",
         as_json=as_json,
     )
     return 0

@@ -18,6 +18,15 @@ from claude_mailbox.model.times import parse_time
 
 _BODY_LIMIT = 64 * 1024 * 1024
 _URGENCIES = {HIGH: 1, LOW: -1}
+# The messages of before, with the names that `export` writes: a deleted mailbox has only those.
+_EXISTING = """
+CREATE TEMP TABLE existing AS
+SELECT message.id, coalesce(a.name, message.sender) AS sender,
+    coalesce(b.name, message.recipient) AS recipient, sent_at
+FROM message
+LEFT JOIN mailbox AS a ON a.id = sender_id LEFT JOIN mailbox AS b ON b.id = recipient_id;
+CREATE INDEX temp.existing_sent ON existing (sent_at, recipient)
+"""
 # What was on its way when it was exported waits again.
 _STATES = {**{name: number for number, name in enumerate(STATES)}, "leased": 0, "delayed": 0}
 
@@ -25,11 +34,11 @@ _STATES = {**{name: number for number, name in enumerate(STATES)}, "leased": 0, 
 def import_messages(lines: Iterator[str], path: str) -> tuple[int, int]:
     """Store the exported messages in the database at *path*, all or none.
 
-    A message that is there already, with the same sender, receiver, time and text, is not stored
-    again: so an import can be repeated.
+    A message that already exists, with the same sender, receiver, time and text, is not stored
+    again, so an import can be repeated.
 
     Returns:
-        How many were stored, and how many were there already.
+        How many were stored, and how many existed already.
 
     Raises:
         MailboxError: if a line is no exported message, with its number.
@@ -60,6 +69,7 @@ def _all_or_none(connection: apsw.Connection, lines: Iterator[str]) -> tuple[int
 
 
 def _import(connection: apsw.Connection, lines: Iterator[str]) -> tuple[int, int]:
+    connection.execute(_EXISTING)
     numbers: dict[int, int] = {}  # as exported -> here
     met: Counter[tuple[object, ...]] = Counter()
     stored = known = 0
@@ -73,9 +83,9 @@ def _import(connection: apsw.Connection, lines: Iterator[str]) -> tuple[int, int
                 f"Line {position} is no exported message ({error}); nothing was imported."
             ) from None
         key = (message["from"], message["to"], message["sentAt"], message["body"])
-        there = _same(connection, *key)
-        if met[key] < len(there):
-            number = there[met[key]]
+        same = _same(connection, *key)
+        if met[key] < len(same):
+            number = same[met[key]]
             known += 1
         else:
             number = _insert(connection, message, numbers)
@@ -109,9 +119,8 @@ def _checked(line: str) -> dict[str, Any]:
 
 def _same(connection: apsw.Connection, sender: str, to: str, sent_at: int, body: str) -> list[int]:
     rows = connection.execute(
-        "SELECT message.id FROM message JOIN body ON message_id = message.id"
-        " JOIN mailbox AS a ON a.id = sender_id JOIN mailbox AS b ON b.id = recipient_id"
-        " WHERE a.name = ? AND b.name = ? AND sent_at = ? AND text = ? ORDER BY message.id",
+        "SELECT id FROM existing JOIN body ON message_id = id"
+        " WHERE sender = ? AND recipient = ? AND sent_at = ? AND text = ? ORDER BY id",
         (sender, to, sent_at, body),
     )
     return [int(str(number)) for (number,) in rows]

@@ -59,7 +59,7 @@ def examine(url: str | None) -> Iterator[Finding]:
     if url is None:
         environment = client_environment()
         own = running_tcp() or _fixed_address(health)
-        address = own if is_own_daemon() else daemon.address
+        address = daemon.address if daemon.address.wants_token else own
         yield check_clients(address, environment)
         yield check_proxy(address, environment)
     if health is not None:

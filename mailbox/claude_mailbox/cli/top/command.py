@@ -22,7 +22,7 @@ _BEFORE = 20
 def top(url: str | None, as_json: bool) -> int:
     """Show live who is there, in which state, and what goes by. Takes no mail.
 
-    Keys: q ends it, s chooses a state, / filters by a text, l lets held messages through. Without a
+    Keys: q ends it, s chooses a state, / filters by a text, l releases held messages. Without a
     terminal, and with --json, it prints a line for each message.
 
     \b
@@ -67,5 +67,5 @@ def _show(feed: Feed, console: Console) -> None:
             live.update(screen, refresh=True)
             goes_on = view.press(keys.read(_SECONDS), has_held=bool(feed.held))
             if view.take_decision():
-                feed.let_through()
+                feed.release_held()
             feed.read()

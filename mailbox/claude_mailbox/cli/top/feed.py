@@ -58,9 +58,9 @@ class Feed:
         # What has become of the older ones may have changed; that is told by their receipts.
         return recent
 
-    def let_through(self) -> None:
-        """Let the messages through that are held; without a daemon they stay."""
+    def release_held(self) -> None:
+        """Release the held messages; without a daemon they stay held."""
         try:
-            holding.let_through(self._daemon)
+            holding.release_held(self._daemon)
         except DaemonUnreachable:
             self.is_connected = False

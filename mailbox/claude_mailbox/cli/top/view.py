@@ -27,7 +27,7 @@ class View:
         state: only sessions in this state; all if empty.
         words: only mailboxes and messages that have this text.
         is_typing: whether keys go to the words.
-        is_asking: whether the next key says if held messages are let through.
+        is_asking: whether the next key decides if held messages are released.
     """
 
     def __init__(self) -> None:
@@ -35,11 +35,11 @@ class View:
         self.words = ""
         self.is_typing = False
         self.is_asking = False
-        self._lets_through = False
+        self._releases = False
 
     def take_decision(self) -> bool:
-        """Return, once, whether the person decided to let held messages through."""
-        decided, self._lets_through = self._lets_through, False
+        """Return, once, whether the person decided to release the held messages."""
+        decided, self._releases = self._releases, False
         return decided
 
     def press(self, keys: str, *, has_held: bool = False) -> bool:
@@ -47,7 +47,7 @@ class View:
         for key in keys:
             if self.is_asking:
                 self.is_asking = False
-                self._lets_through = key == "y"
+                self._releases = key == "y"
             elif self.is_typing:
                 if key in "\r\n\x1b":
                     self.is_typing = False
@@ -116,10 +116,10 @@ class View:
     def _status(self, held: "list[dict[str, Any]]", *, is_connected: bool) -> str:
         """Return the last line: what keys do, and what is shown."""
         if self.is_asking:
-            return f"Let {between(held)} through? y: yes   any other key: no"
+            return f"Release {between(held)}? y: yes   any other key: no"
         if self.is_typing:
             return f"/{self.words}_"
-        status = _KEYS + ("   l let held messages through" if held else "")
+        status = _KEYS + ("   l release held messages" if held else "")
         if self.state:
             status += f"   only {self.state}"
         if self.words:

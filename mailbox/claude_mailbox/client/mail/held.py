@@ -31,17 +31,15 @@ def _line(row: "dict[str, object]") -> str:
 
 
 def release(*, name: str | None = None, url: str | None = None, as_json: bool = False) -> int:
-    """Release held messages: all, or those that a mailbox sent and is to get."""
-    released = let_through(Daemon(url), name)
+    """Release held messages, all or those from and to a mailbox, and print how many."""
+    released = release_held(Daemon(url), name)
     count = len(released)
-    sentence = (
-        "1 message was let through.\n" if count == 1 else f"{count} messages were let through.\n"
-    )
+    sentence = "1 message was released.\n" if count == 1 else f"{count} messages were released.\n"
     output.write(codec.encode({"released": released}) + "\n" if as_json else sentence)
     return 0
 
 
-def let_through(daemon: Daemon, name: str | None = None) -> "list[object]":
+def release_held(daemon: Daemon, name: str | None = None) -> "list[object]":
     """Release held messages; return their numbers."""
     body = {} if name is None else {"name": name}
     value = daemon.call("POST", "/v1/held/release", body=body, is_repeatable=True).value

@@ -140,18 +140,13 @@ def explicit_address(url: str | None) -> Address | None:
     return None if plain == configured_tcp() else address
 
 
-def configured_tcp() -> Address:
-    """Return the TCP address for this machine that ``mailbox.json`` sets, or the default.
-
-    The port is 0 if there is none, or none that is known before the daemon runs.
+def configurations() -> list[tuple[str, dict[str, object]]]:
+    """Return the path and content of each configuration file that there is; later ones win.
 
     Raises:
-        ConfigError: if a file is not a JSON object with a usable `bind` and `port`.
+        ConfigError: if a file is not a JSON object.
     """
-    bind: object = paths.DEFAULT_BIND
-    port: object = paths.DEFAULT_PORT
-    is_network = False
-    local_port: object = 0
+    found = []
     for path in paths.config_paths():
         try:
             with open(path, "rb") as file:
@@ -166,6 +161,23 @@ def configured_tcp() -> Address:
             raise ConfigError(f"The configuration {path} is not valid JSON: {error}.") from None
         if not isinstance(content, dict):
             raise ConfigError(f"The configuration {path} must be one JSON object.")
+        found.append((path, content))
+    return found
+
+
+def configured_tcp() -> Address:
+    """Return the TCP address for this machine that ``mailbox.json`` sets, or the default.
+
+    The port is 0 if there is none, or none that is known before the daemon runs.
+
+    Raises:
+        ConfigError: if a file is not a JSON object with a usable `bind` and `port`.
+    """
+    bind: object = paths.DEFAULT_BIND
+    port: object = paths.DEFAULT_PORT
+    is_network = False
+    local_port: object = 0
+    for _, content in configurations():
         bind = content.get("bind", bind)
         port = content.get("port", port)
         is_network = bool(content.get("tlsCert") or content.get("behindProxy")) or is_network

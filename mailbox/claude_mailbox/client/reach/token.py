@@ -2,8 +2,7 @@
 
 import os
 
-from claude_mailbox import paths
-from claude_mailbox.client.reach.address import Address
+from claude_mailbox.client.reach.address import Address, configurations
 from claude_mailbox.errors import ConfigError
 
 
@@ -11,14 +10,14 @@ def token_for(address: Address) -> str | None:
     """Return the token to send to a TCP address, or None if there is none.
 
     Raises:
-        ConfigError: if it cannot be read, or would be sent for everybody on the network to read.
+        ConfigError: if it cannot be read, or would be sent over the network without TLS.
     """
     token = os.environ.get("CLAUDE_MAILBOX_TOKEN", "").strip() or _from_file()
     if not token:
         return None
     if not address.is_tls and address.host != "localhost" and not address.host.startswith("127."):
         raise ConfigError(
-            f"The token is not sent to {address}, where everybody on the way could read it: give an"
+            f"The token is not sent to {address}, because it would be readable on the way: give an"
             " address with https://."
         )
     if not (token.isascii() and token.isprintable()) or " " in token:
@@ -27,28 +26,17 @@ def token_for(address: Address) -> str | None:
 
 
 def _from_file() -> str:
-    place = ""
-    for config in paths.config_paths():
-        try:
-            with open(config, "rb") as file:
-                data = file.read()
-        except OSError:
-            continue
-        from claude_mailbox.client import codec
-
-        try:
-            content = codec.decode(data)
-        except ValueError as error:
-            raise ConfigError(f"The configuration {config} is not valid JSON: {error}.") from None
-        given = content.get("tokenFile") if isinstance(content, dict) else None
+    path = ""
+    for config, content in configurations():
+        given = content.get("tokenFile")
         if isinstance(given, str):
-            place = os.path.join(os.path.dirname(config), os.path.expanduser(given))
-    if not place:
+            path = os.path.join(os.path.dirname(config), os.path.expanduser(given))
+    if not path:
         return ""
     try:
-        with open(place, encoding="utf-8") as file:
+        with open(path, encoding="utf-8") as file:
             return file.read().strip()
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"The token in {place} ('tokenFile' in mailbox.json) cannot be read: {error}."
+            f"The token in {path} ('tokenFile' in mailbox.json) cannot be read: {error}."
         ) from None

@@ -35,7 +35,7 @@ def test_status_tells_what_a_token_may_know(there: CommandLine, network: Network
     assert not {"autostart", "log", "held"} & told.keys()
 
 
-def test_status_of_one_that_does_not_run(there: CommandLine) -> None:
+def test_status_says_that_it_does_not_run(there: CommandLine) -> None:
     """It may be installed or not: this machine does not know."""
     done = there.run("status", "--url", "https://127.0.0.1:1")
     assert (done.returncode, done.stdout.split()[0]) == (2, "Stopped")

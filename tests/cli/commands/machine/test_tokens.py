@@ -53,7 +53,7 @@ def test_a_token_is_made_listed_used_and_revoked(commands: CommandLine) -> None:
     "arguments",
     [["--mailbox", ""], ["--mailbox", "a,b"], ["--mailbox", "a", "--days", "0"], []],
 )
-def test_mistakes(commands: CommandLine, arguments: list[str]) -> None:
+def test_mistakes_make_no_token(commands: CommandLine, arguments: list[str]) -> None:
     """Make no token."""
     before = commands.run("token", "list").stdout
     done = commands.run("token", "create", *arguments)
@@ -62,7 +62,7 @@ def test_mistakes(commands: CommandLine, arguments: list[str]) -> None:
     assert commands.run("token", "list").stdout == before
 
 
-def test_as_json(commands: CommandLine) -> None:
+def test_json_has_the_token(commands: CommandLine) -> None:
     """One document, with the token."""
     made = json.loads(commands.run("token", "create", "--mailbox", "*", "--json").stdout)
     assert made["token"].split("_")[1] == made["id"]

@@ -257,7 +257,7 @@ class TestStart:
 
 
 class TestTrouble:
-    async def test_with_the_database_is_survived(
+    async def test_a_database_error_is_retried(
         self, bells: Bells, caplog: pytest.LogCaptureFixture
     ) -> None:
         """The ring comes as soon as the question can be answered."""
@@ -266,7 +266,7 @@ class TestTrouble:
         assert (await bells.rings("shop", 5))[0] == pytest.approx(2.05, abs=0.1)
         assert caplog.text.count("The disk is full.") == 2
 
-    async def test_with_the_home_folder_is_logged_once(
+    async def test_an_error_in_the_home_folder_is_logged_once(
         self, bells: Bells, scratch: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         """A session that cannot be rung gets its mail at its prompts."""
@@ -281,7 +281,7 @@ class TestTrouble:
 
     @pytest.mark.skipif(sys.platform == "win32", reason="there are no such files on Windows")
     @pytest.mark.parametrize("kind", ["link", "hard link", "dead link", "fifo"])
-    async def test_whatever_lies_in_a_bells_place_makes_way(
+    async def test_anything_in_the_place_of_a_bell_is_replaced(
         self, bells: Bells, scratch: Path, kind: str
     ) -> None:
         """It is not written to, and the session is rung."""
@@ -293,7 +293,7 @@ class TestTrouble:
         assert contents(precious) == "mine"
         assert contents(scratch / "nothing") is None
 
-    async def test_a_bell_that_cannot_ring_silences_nobody_else(
+    async def test_a_bell_that_cannot_be_written_does_not_affect_others(
         self, bells: Bells, scratch: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         """A folder stays where it is; that is logged once."""

@@ -59,7 +59,9 @@ async def test_the_answer_is_handed_over_and_comes_nowhere_else(
     assert repr(talk.world.broker.askers) == "<Askers: 0 questions>"
 
 
-async def test_the_notice_is_handed_over_likewise(talk: Talk, nursery: trio.Nursery) -> None:
+async def test_a_notice_is_handed_over_in_place_of_the_answer(
+    talk: Talk, nursery: trio.Nursery
+) -> None:
     waiting = Waiting(talk.world)
     nursery.start_soon(waiting.ask)
     await trio.sleep(61)
@@ -134,7 +136,7 @@ async def test_of_two_that_wait_for_one_answer_the_last_gets_it(
     assert await talk.take("a") == []
 
 
-async def test_of_two_that_wait_for_each_for_each_other_the_second_is_refused(
+async def test_of_two_that_would_wait_for_each_other_the_second_is_refused(
     talk: Talk, nursery: trio.Nursery
 ) -> None:
     """He may ask without waiting."""

@@ -17,7 +17,7 @@ async def hand_out(world: World, times: int) -> list[str]:
     return got
 
 
-async def test_what_is_never_confirmed_is_parked_with_a_notice(
+async def test_a_message_that_is_never_confirmed_is_parked_with_a_notice(
     place: Place, autojump_clock: object
 ) -> None:
     """The rest of the line goes on; the count of what remains is right."""
@@ -36,7 +36,7 @@ async def test_what_is_never_confirmed_is_parked_with_a_notice(
         assert await world.broker.parking.list("c") == []
 
 
-async def test_a_watch_passes_over_what_is_parked(place: Place, autojump_clock: object) -> None:
+async def test_a_watch_skips_parked_messages(place: Place, autojump_clock: object) -> None:
     async with open_world(place, max_attempts=1) as world:
         talk = Talk(world)
         await talk.send("a", "b", "poison")

@@ -40,7 +40,7 @@ async def test_time_runs_out_once_and_a_late_answer_still_comes(talk: Talk) -> N
     assert (await talk.status("a", question)).outcome == "timed-out"
 
 
-async def test_a_notice_of_what_was_answered_late_rings_nobody(talk: Talk) -> None:
+async def test_after_a_late_answer_the_notice_rings_nobody(talk: Talk) -> None:
     question = await talk.send("a", "b", "why?", ask=1.0)
     await trio.sleep(2)
     await talk.reply("b", question, "late", urgency="low")
@@ -61,7 +61,7 @@ async def test_an_asked_session_that_ended_will_not_answer(talk: Talk) -> None:
     assert await talk.take("a") == []
 
 
-async def test_clearing_and_resuming_a_session_is_no_end(talk: Talk) -> None:
+async def test_clearing_and_resuming_a_session_ends_no_question(talk: Talk) -> None:
     await talk.begin_session(SESSION, "b")
     await talk.send("a", "b", "why?", ask=600.0)
     await talk.end_session(SESSION, hands_on=True)
@@ -110,7 +110,7 @@ async def test_a_deleted_mailbox_will_not_answer(talk: Talk) -> None:
     assert await talk.notices("a") == [("unanswerable", question)]
 
 
-async def test_whoever_asks_keeps_his_mailbox_until_the_end(talk: Talk) -> None:
+async def test_a_mailbox_with_an_open_question_is_not_deleted(talk: Talk) -> None:
     """And both may be renamed meanwhile."""
     question = await talk.send("a", "b", "why?", ask=60.0)
     await talk.take("b")
@@ -131,7 +131,7 @@ async def test_a_question_that_expires_or_is_parked_has_one_notice(talk: Talk) -
     assert await talk.take("a") == []
 
 
-async def test_nobody_asks_himself_or_a_session_that_ended(talk: Talk) -> None:
+async def test_a_question_to_oneself_or_an_ended_session_is_refused(talk: Talk) -> None:
     """And nothing is stored then."""
     with pytest.raises(Unanswerable):
         await talk.send("a", "a", "why?", ask=60.0)
@@ -143,7 +143,7 @@ async def test_nobody_asks_himself_or_a_session_that_ended(talk: Talk) -> None:
     assert await talk.bodies("b") == ["so that the mailbox stays"]
 
 
-async def test_no_reply_to_a_notice(talk: Talk) -> None:
+async def test_a_reply_to_a_notice_is_refused(talk: Talk) -> None:
     """Except to somebody else, in its thread."""
     question = await talk.send("a", "b", "why?", ask=1.0)
     await trio.sleep(2)

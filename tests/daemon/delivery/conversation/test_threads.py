@@ -89,7 +89,7 @@ async def test_the_receipt_of_a_message_tells_of_the_first_reply(talk: Talk) -> 
     assert (await talk.status("a", first)).replied_by == reply
 
 
-async def test_a_key_is_for_one_message_with_all_that_it_has(talk: Talk) -> None:
+async def test_a_key_covers_every_field_of_a_message(talk: Talk) -> None:
     draft = Draft("a", "b", "x", "key", urgency="low", ttl=5.0)
     first = await talk.world.broker.send(draft)
     assert (await talk.world.broker.send(draft)).id == first.id

@@ -49,7 +49,7 @@ async def test_a_delayed_reply_answers_when_it_comes(talk: Talk) -> None:
     assert await talk.bodies("a") == ["because"]
 
 
-async def test_what_is_not_delivered_in_time_is_returned(talk: Talk) -> None:
+async def test_a_message_that_is_not_delivered_in_time_expires(talk: Talk) -> None:
     number = await talk.send("a", "b", "soon", ttl=10.0)
     other = await talk.send("a", "b", "in time", ttl=30.0)
     await trio.sleep(11)
@@ -61,7 +61,7 @@ async def test_what_is_not_delivered_in_time_is_returned(talk: Talk) -> None:
     assert await talk.take("a") == []
 
 
-async def test_it_is_not_even_delivered_before_anybody_noticed(world: World) -> None:
+async def test_an_expired_message_is_not_delivered_before_it_was_noticed(world: World) -> None:
     """Nothing watches the time here: a look does."""
     talk = Talk(world)
     await talk.send("a", "b", "soon", ttl=10.0)
@@ -69,7 +69,7 @@ async def test_it_is_not_even_delivered_before_anybody_noticed(world: World) -> 
     assert await talk.take("b") == []
 
 
-async def test_whoever_holds_it_when_its_time_ends_may_confirm_it(talk: Talk) -> None:
+async def test_a_message_that_is_leased_when_its_time_ends_can_be_acked(talk: Talk) -> None:
     """Given back, it is returned to its sender within seconds."""
     kept = await talk.send("a", "b", "kept", ttl=10.0)
     lost = await talk.send("a", "b", "lost", ttl=10.0)

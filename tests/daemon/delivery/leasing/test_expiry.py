@@ -23,7 +23,7 @@ class TestServe:
             ends[claim.deliveries[0].body] = trio.current_time() - start
         assert ends == {"soon": 10, "late": 100}
 
-    async def test_an_extension_is_heeded(self, world: World, nursery: trio.Nursery) -> None:
+    async def test_an_extended_lease_ends_later(self, world: World, nursery: trio.Nursery) -> None:
         """Longer as well as shorter."""
         nursery.start_soon(world.broker.expiry.serve)
         longer = await lease(world, "longer", 10)
@@ -91,14 +91,14 @@ class TestExpiry:
         await trio.sleep(10)
         assert watchers.got == []
 
-    async def test_noticed_by_expire(self, world: World, watchers: Watchers) -> None:
+    async def test_expire_wakes_the_watchers(self, world: World, watchers: Watchers) -> None:
         """All that came back is handed out."""
         await self.leased_with_a_watcher(world, watchers)
         await world.broker.expiry.expire()
         await wait_all_tasks_blocked()
         assert watchers.got == [("x", "1"), ("y", "2")]
 
-    async def test_noticed_by_a_peek(self, world: World, watchers: Watchers) -> None:
+    async def test_a_peek_wakes_the_watchers(self, world: World, watchers: Watchers) -> None:
         """Counting puts messages back: those who wait must be called then."""
         await self.leased_with_a_watcher(world, watchers)
         await world.broker.peek("b")
@@ -106,7 +106,7 @@ class TestExpiry:
         await wait_all_tasks_blocked()
         assert watchers.got == [("x", "1"), ("y", "2")]
 
-    async def test_noticed_by_a_check_that_leaves_some(
+    async def test_a_check_that_leaves_some_wakes_the_watchers(
         self, world: World, watchers: Watchers
     ) -> None:
         """What the check does not take is for the watchers."""
@@ -116,7 +116,7 @@ class TestExpiry:
         await wait_all_tasks_blocked()
         assert watchers.got == [("x", "2")]
 
-    async def test_noticed_by_a_peek_without_watchers_rings(self, world: World) -> None:
+    async def test_a_peek_without_watchers_rings(self, world: World) -> None:
         """An idle session must be rung for mail that came back."""
         await world.broker.send(Draft("a", "b", "1"))
         await world.broker.check("b", custody(10))

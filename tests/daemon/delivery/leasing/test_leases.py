@@ -34,7 +34,7 @@ class TestLeases:
         claim = await world.broker.check("b", custody())
         assert [(d.body, d.attempts) for d in claim.deliveries] == [("1", 2), ("3", 1)]
 
-    async def test_what_could_not_be_given_back_is_not_overtaken(self, world: World) -> None:
+    async def test_a_lease_that_could_not_be_released_is_not_overtaken(self, world: World) -> None:
         """The client has gone while nothing could be written: the next claim begins with its mail."""
         for body in "12":
             await world.broker.send(Draft("a", "b", body))
@@ -45,7 +45,7 @@ class TestLeases:
         claim = await world.broker.check("b", custody())
         assert [(d.body, d.attempts) for d in claim.deliveries] == [("1", 2), ("2", 1)]
 
-    async def test_what_could_not_be_given_back_wakes_who_waits(
+    async def test_a_lease_that_could_not_be_released_wakes_a_waiter_later(
         self, world: World, watchers: Watchers
     ) -> None:
         """As soon as anybody claims, also from another mailbox."""
@@ -59,7 +59,7 @@ class TestLeases:
         await wait_all_tasks_blocked()
         assert watchers.got == [("x", "1")]
 
-    async def test_release_wakes_the_front(self, world: World, watchers: Watchers) -> None:
+    async def test_release_wakes_the_first_waiter(self, world: World, watchers: Watchers) -> None:
         """What comes back goes to who waits."""
         await world.broker.send(Draft("a", "b", "1"))
         custodian = custody(60)

@@ -54,7 +54,7 @@ async def test_everybody_is_told_at_the_settlement(place: Place, autojump_clock:
         assert repr(world.broker.receipts) == "<Receipts: 0 waiting>"
 
 
-async def test_a_settlement_during_the_look_is_not_missed(
+async def test_a_settlement_while_the_state_is_read_is_not_missed(
     place: Place, autojump_clock: object
 ) -> None:
     """The look sees the message leased, and it is settled before the wait begins."""
@@ -80,7 +80,9 @@ async def test_a_settlement_during_the_look_is_not_missed(
         assert trio.current_time() == started
 
 
-async def test_the_time_over_tells_the_present_state(place: Place, autojump_clock: object) -> None:
+async def test_after_the_timeout_the_present_state_is_returned(
+    place: Place, autojump_clock: object
+) -> None:
     """As it is then; and a lease that has run out by then is none."""
     async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
@@ -109,7 +111,7 @@ async def test_a_wait_for_a_reply_outlasts_the_delivery(
         assert waiting.told == ["delivered"]
 
 
-async def test_who_is_cancelled_is_forgotten(place: Place, autojump_clock: object) -> None:
+async def test_a_cancelled_wait_is_forgotten(place: Place, autojump_clock: object) -> None:
     """And the others are told."""
     async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
@@ -141,7 +143,7 @@ async def test_a_client_that_has_gone_ends_the_wait(place: Place, autojump_clock
         assert repr(world.broker.receipts) == "<Receipts: 0 waiting>"
 
 
-async def test_closing_sends_everybody_away(place: Place, autojump_clock: object) -> None:
+async def test_closing_ends_all_waits(place: Place, autojump_clock: object) -> None:
     """Newcomers too."""
     async with open_world(place) as world:
         receipt = await world.broker.send(Draft("a", "b", "x"))
@@ -154,7 +156,7 @@ async def test_closing_sends_everybody_away(place: Place, autojump_clock: object
         assert waiting.told == ["shutting down", "shutting down"]
 
 
-async def test_there_is_no_wait_for_what_is_not_ones_own(
+async def test_a_wait_for_another_mailboxes_message_is_refused(
     place: Place, autojump_clock: object
 ) -> None:
     async with open_world(place) as world:

@@ -21,7 +21,7 @@ class TestTouch:
         assert written(world) == {"a": EPOCH}
         assert repr(world.presence) == "<Presence: 1 names, 1 unwritten>"
 
-    async def test_later_sights_cost_no_job(self, world: World) -> None:
+    async def test_later_uses_need_no_job(self, world: World) -> None:
         """They are kept in memory; with the ledger closed it still works."""
         await world.presence.touch("a")
         await trio.sleep(5)
@@ -61,7 +61,7 @@ class TestTouch:
         await world.presence.touch("a")
         assert list(written(world)) == ["a"]
 
-    async def test_a_cancelled_touch_leaves_nothing_half_known(self, world: World) -> None:
+    async def test_a_cancelled_touch_caches_nothing(self, world: World) -> None:
         """Leaves nothing half known."""
         with trio.CancelScope() as scope:
             scope.cancel()
@@ -81,7 +81,7 @@ class TestFlush:
         assert written(world) == {"a": EPOCH + 9000, "b": EPOCH}
         assert repr(world.presence) == "<Presence: 2 names, 0 unwritten>"
 
-    async def test_nothing_to_write_is_no_job(self, world: World) -> None:
+    async def test_without_changes_there_is_no_job(self, world: World) -> None:
         """It returns though the ledger is closed."""
         world.ledger.close()
         await world.presence.flush()
@@ -108,7 +108,7 @@ class TestFlush:
         await world.presence.flush()
         assert written(world) == {"a": EPOCH, "b": EPOCH + 1000}
 
-    async def test_a_sight_of_a_deleted_mailbox_brings_nothing_back(self, world: World) -> None:
+    async def test_presence_of_a_deleted_mailbox_does_not_make_it_again(self, world: World) -> None:
         """A sight of a deleted mailbox brings nothing back."""
         await world.presence.touch("a")
         await world.broker.mailboxes.delete("a")
@@ -129,13 +129,13 @@ class TestPresent:
         assert await world.presence.present("unknown") == "unknown"
         assert list(written(world)) == ["new"]
 
-    async def test_a_known_name_costs_no_job(self, world: World) -> None:
+    async def test_a_known_name_needs_no_job(self, world: World) -> None:
         """It was looked up when its owner was seen, and nothing was renamed since."""
         await world.presence.touch("a")
         world.ledger.close()
         assert await world.presence.present("a") == "a"
 
-    async def test_it_is_no_sight_of_the_owner(self, world: World) -> None:
+    async def test_it_notes_no_presence(self, world: World) -> None:
         await world.presence.touch("a")
         await world.presence.flush()
         await trio.sleep(5)

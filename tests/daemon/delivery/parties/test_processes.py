@@ -23,7 +23,7 @@ def test_a_running_process_is_alive() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell")
-def test_a_process_whose_end_nobody_has_asked_for_is_not_alive() -> None:
+def test_a_zombie_is_not_alive() -> None:
     """A zombie has its id and its time of start still."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         stat = Path(f"/proc/{child.pid}/stat").read_text()

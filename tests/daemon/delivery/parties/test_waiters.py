@@ -113,7 +113,7 @@ class TestOrder:
         await crowd.stand("a")
         assert crowd.found == ["a"]
 
-    async def test_lines_do_not_mix(self, lines: WaiterLines, crowd: Crowd) -> None:
+    async def test_lines_are_independent(self, lines: WaiterLines, crowd: Crowd) -> None:
         """A call at one mailbox wakes nobody at another."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(crowd.stand, "x", "other")
@@ -250,7 +250,7 @@ class TestDismissal:
             await wait_all_tasks_blocked()
         assert sorted(crowd.dismissed) == [("a", "new"), ("b", "new"), ("c", "new")]
 
-    async def test_a_line_after_a_dismissal_is_another_one(
+    async def test_after_a_dismissal_there_is_a_new_line(
         self, lines: WaiterLines, crowd: Crowd
     ) -> None:
         """Those who still leave the old line do not disturb the new one of that name."""

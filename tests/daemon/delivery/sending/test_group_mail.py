@@ -54,7 +54,7 @@ async def test_each_is_rung_once(world: World, monkeypatch: pytest.MonkeyPatch) 
     assert [copy.sent_at for copy in receipt.copies] == [receipt.sent_at] * 50
 
 
-async def test_nobody_gets_it_if_one_cannot(world: World) -> None:
+async def test_if_one_member_cannot_get_it_none_does(world: World) -> None:
     """A full mailbox is told of, and nothing is stored."""
     async with open_world(world.place, max_pending_per_mailbox=1) as small:
         await join(small, "b", "c")
@@ -96,7 +96,7 @@ async def test_all_rings_nobody_unless_it_is_urgent(
 
 
 class TestRefusals:
-    async def test_a_group_of_nobody(self, world: World) -> None:
+    async def test_a_group_without_other_members_is_refused(self, world: World) -> None:
         """Or of the sender alone."""
         await join(world, "a")
         for group in ("@team", "@nobody", ALL):
@@ -113,7 +113,7 @@ class TestRefusals:
         assert world.states() == {}
         assert names(await send(world, Draft("m0", "@team", "five"))) == members[1:]
 
-    async def test_too_many(self, world: World) -> None:
+    async def test_too_many_members_are_refused(self, world: World) -> None:
         async with open_world(world.place, max_recipients=2) as small:
             await join(small, "b", "c", "d")
             with pytest.raises(BadRequest, match=r"3 other members; .* at most 2 \(maxRecipients"):

@@ -26,7 +26,7 @@ async def members(world: World, name: str) -> Sequence[str]:
 
 
 class TestJoined:
-    async def test_who_joins_belongs_to_it_until_he_leaves(self, world: World) -> None:
+    async def test_a_member_belongs_to_it_until_it_leaves(self, world: World) -> None:
         """Twice is as good as once."""
         groups = world.broker.groups
         await groups.join("a", "@team")
@@ -78,7 +78,7 @@ class TestProject:
         await begin(world, "shop-2", "shop", str(os.getpid()))
         assert await members(world, "@shop") == ["shop-2"]
 
-    async def test_a_living_client_may_idle_for_long(self, world: World) -> None:
+    async def test_a_running_client_may_be_idle_for_long(self, world: World) -> None:
         """Of a session without a known client, an hour is all that one can go by."""
         await begin(world, "shop-1", "shop", str(os.getpid()))
         await begin(world, "shop-2", "shop")
@@ -90,7 +90,7 @@ class TestProject:
         with pytest.raises(BadRequest, match="all sessions of that project: nobody joins"):
             await world.broker.groups.join("a", "@shop")
 
-    async def test_who_joined_before_there_was_a_project_stays(self, world: World) -> None:
+    async def test_members_from_before_the_project_stay(self, world: World) -> None:
         await world.broker.groups.join("a", "@shop")
         await begin(world, "shop-1", "shop")
         assert await members(world, "@shop") == ["a", "shop-1"]
@@ -113,7 +113,7 @@ class TestAll:
             await world.broker.groups.join("a", ALL)
 
 
-async def test_the_list_has_all_that_somebody_belongs_to(world: World) -> None:
+async def test_the_list_has_all_groups_with_members(world: World) -> None:
     await world.broker.groups.join("a", "@team")
     await begin(world, "shop-1", "shop")
     found = await world.broker.groups.groups()

@@ -48,7 +48,7 @@ class TestGuard:
         pair = Pair()
         assert [pair.write(who) is not None for who in "ababa"] == [False, False, True, True, False]
 
-    def test_what_they_are_told(self) -> None:
+    def test_the_notice_says_how_many_and_until_when(self) -> None:
         pair = Pair()
         pair.write("a")
         pair.write("b")
@@ -62,7 +62,7 @@ class TestGuard:
         assert [told is not None and told.is_held for told in guards] == [False] * 5 + [True] * 4
         assert [told.used for told in guards[5:] if told] == [6, 7, 8, 9]
 
-    def test_time_alone_releases_nothing(self) -> None:
+    def test_held_messages_are_not_released_by_time(self) -> None:
         """What follows is held, too: it must not overtake."""
         pair = Pair()
         for who in "ababab":
@@ -105,7 +105,7 @@ class TestGuard:
 
 
 class TestRate:
-    def test_one_too_many(self) -> None:
+    def test_one_message_too_many_in_a_minute_is_refused(self) -> None:
         """The error says until when to wait, and that nothing was stored."""
         pair = Pair()
         for _ in range(5):
@@ -143,7 +143,9 @@ def seconds_to_wait(pair: Pair, sender: str) -> int:
 
 
 @given(steps, st.integers(1, 8))
-def test_in_no_minute_are_there_more(schedule: list[tuple[str, float]], most: int) -> None:
+def test_no_minute_has_more_messages_than_allowed(
+    schedule: list[tuple[str, float]], most: int
+) -> None:
     """And whoever waits as long as he is told may write."""
     pair = Pair(Limits(per_minute=most))
     for who, seconds in schedule:
@@ -156,7 +158,7 @@ def test_in_no_minute_are_there_more(schedule: list[tuple[str, float]], most: in
 
 
 @given(steps, st.integers(1, 6), st.integers(1, 9))
-def test_what_is_told_and_held(
+def test_told_and_held_for_any_exchange(
     schedule: list[tuple[str, float]], guard_after: int, hold_after: int
 ) -> None:
     """Nobody is told below the limits; from the second one on everything is held, in order."""

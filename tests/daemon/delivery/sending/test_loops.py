@@ -89,7 +89,7 @@ class TestHolding:
         receipt = await pair.broker.send(Draft("a", "b", "on we go"))
         assert (receipt.is_held, receipt.guard) == (False, None)
 
-    async def test_others_are_not_concerned(self, pair: World) -> None:
+    async def test_other_pairs_are_not_affected(self, pair: World) -> None:
         """Nor is a script, a message to oneself, or what the user writes."""
         await begin(pair, "c")
         await thank(pair, HOLD_AFTER)

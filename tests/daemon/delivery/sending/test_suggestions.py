@@ -42,7 +42,7 @@ def test_the_senders_project_comes_after_close_names() -> None:
     ]
 
 
-def test_nothing_like_it() -> None:
+def test_without_a_similar_name_nothing_is_suggested() -> None:
     assert suggested("zzz") == []
 
 
@@ -57,7 +57,7 @@ candidates = st.lists(st.builds(Candidate, texts, st.sampled_from([None, "a", "b
 
 
 @given(texts, candidates, texts, st.sampled_from([None, "a", "b"]))
-def test_any_names(
+def test_any_names_give_at_most_three_known_ones(
     wanted: str, mailboxes: list[Candidate], sender: str, project: str | None
 ) -> None:
     """At most three different names of those that there are; of one's project if there is room."""
@@ -71,7 +71,7 @@ def test_any_names(
         } <= set(names)
 
 
-def test_the_most_mailboxes_take_little_time() -> None:
+def test_many_mailboxes_take_little_time() -> None:
     """It is done on the event loop."""
     mailboxes = [
         Candidate(f"project-{number:08x}-{number:08x}", None) for number in range(CANDIDATES)

@@ -162,7 +162,9 @@ class TestStart:
             {"bell": "yes"},
         ],
     )
-    def test_refuses_nonsense(self, client: Client, one: str, fields: dict[str, object]) -> None:
+    def test_refuses_malformed_requests(
+        self, client: Client, one: str, fields: dict[str, object]
+    ) -> None:
         """Every bad field is named in a sentence."""
         content = {"sessionId": one, "name": "shop", **fields}
         reply = client.http.post("/v1/session", json=content)
@@ -171,14 +173,16 @@ class TestStart:
 
 
 class TestNames:
-    def test_a_project_that_is_called_as_we_are(self, client: Client) -> None:
+    def test_a_project_with_a_reserved_name_gets_another_one(self, client: Client) -> None:
         """Its sessions have a mailbox; a name that belongs to the daemon they have not."""
         name = f"claude-mailbox-{uuid.uuid4().hex[:8]}"
         told = client.start(str(uuid.uuid4()), name=name)
         assert told["name"] == name.removeprefix("claude-")
 
     @pytest.mark.parametrize("name", ["user", "a;b", "@all"])
-    def test_a_name_that_nobody_may_have(self, client: Client, one: str, name: str) -> None:
+    def test_a_name_that_no_session_may_have_is_refused(
+        self, client: Client, one: str, name: str
+    ) -> None:
         """As for every mailbox."""
         reply = client.http.post("/v1/session", json={"sessionId": one, "name": name})
         assert (reply.status_code, reply.json()["reason"]) == (400, "invalid-name")

@@ -117,7 +117,7 @@ class TestTakingOver:
         )
         assert registry.transaction.sessions.session_of("7-1") == TWO
 
-    def test_happens_though_the_end_was_not_told(self, registry: Registry) -> None:
+    def test_happens_without_a_reported_end(self, registry: Registry) -> None:
         """The daemon may have been down when the session before ended."""
         registry.start(ONE, client="7-1")
         assert registry.start(TWO, client="7-1", takes_over=True).mailbox == "shop-11111111"
@@ -205,7 +205,7 @@ class TestEnd:
 
     @pytest.mark.parametrize("hands_on", [False, True])
     @pytest.mark.parametrize("other", [None, "8-1"])
-    def test_is_not_for_others_while_the_client_lives(
+    def test_by_another_client_is_ignored_while_the_client_runs(
         self, registry: Registry, other: str | None, hands_on: bool
     ) -> None:
         """The id of a session is no secret."""

@@ -105,7 +105,7 @@ async def test_a_stream_ends_with_its_client(behind_hypercorn) -> None:
     await until_states(world, {"hello": "waiting"})
 
 
-async def test_the_guard_stands_before_it(behind_hypercorn) -> None:
+async def test_the_guard_checks_requests(behind_hypercorn) -> None:
     """Host, origin and content type are checked here, too."""
     _, client = behind_hypercorn
     for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):

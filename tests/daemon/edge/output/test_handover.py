@@ -160,7 +160,7 @@ class TestArrived:
 
     @RESPONSES
     @BODIES
-    async def test_who_has_every_byte_is_never_taken_for_gone(
+    async def test_a_client_with_every_byte_is_never_taken_for_gone(
         self, world: World, body: bytes, respond
     ) -> None:
         """A client that leaves upon the last byte has the mail: it must not come again."""
@@ -223,7 +223,7 @@ class TestArrived:
 class TestNotArrived:
     @RESPONSES
     @pytest.mark.parametrize("lease", [None, 60])
-    async def test_who_leaves_before_the_last_byte_gets_it_again(
+    async def test_a_client_that_leaves_before_the_last_byte_gets_it_again(
         self, world: World, respond, lease: float | None
     ) -> None:
         """Without the last byte it was not delivered, whatever else went out; any lease ends."""
@@ -234,7 +234,7 @@ class TestNotArrived:
         assert world.states() == {"hello": "waiting"}
 
     @RESPONSES
-    async def test_who_leaves_before_a_short_body_gets_none_of_it(
+    async def test_a_client_that_leaves_before_a_short_body_gets_none_of_it(
         self, world: World, respond
     ) -> None:
         """It goes out in one piece, to somebody who is there."""
@@ -254,7 +254,9 @@ class TestNotArrived:
         assert world.states() == {"hello": "waiting"}
 
     @BODIES
-    async def test_a_server_that_knows_more_is_believed(self, world: World, body: bytes) -> None:
+    async def test_what_the_server_knows_of_a_disconnect_is_used(
+        self, world: World, body: bytes
+    ) -> None:
         """It may see a client leave, or a piece not leave, before there is a disconnect."""
         for answers in ((False, False), (True, True)):
             await send_one(world)
@@ -271,7 +273,9 @@ class TestNotArrived:
             assert world.states() == {"hello": "delivered"}
             world.connection.execute("DELETE FROM message; DELETE FROM body")
 
-    async def test_who_left_before_the_request_was_read(self, world: World) -> None:
+    async def test_a_client_that_left_before_its_request_was_read_takes_no_mail(
+        self, world: World
+    ) -> None:
         """The application does not even run."""
         await send_one(world)
 
@@ -303,7 +307,7 @@ class TestNotArrived:
         await send_one(world)
         assert world.states() == {"hello": "waiting"}
 
-    async def test_mail_that_comes_as_the_client_leaves(self, world: World) -> None:
+    async def test_mail_that_comes_as_the_client_leaves_goes_back(self, world: World) -> None:
         """Both in the same turn of the event loop: whatever the watch sees first, nothing is lost."""
         client = Client()
 
@@ -422,7 +426,7 @@ class TestNotArrived:
 
 
 class TestLedgerFails:
-    async def test_a_settlement_that_failed_is_made_up_for(
+    async def test_a_settlement_that_failed_is_repeated(
         self, world: World, caplog: pytest.LogCaptureFixture
     ) -> None:
         """The client has the mail, so nobody else may get it; it is settled later."""
@@ -447,7 +451,7 @@ class TestLedgerFails:
         assert world.states() == {"hello": "delivered"}
         assert handover.held() == []
 
-    async def test_catching_up_may_fail_too(self, world: World) -> None:
+    async def test_a_repeated_settlement_may_fail_again(self, world: World) -> None:
         """What could not be settled yet stays remembered."""
         await send_one(world)
 
@@ -463,7 +467,7 @@ class TestLedgerFails:
         await handover.settle_late()
         assert world.states() == {"hello": "delivered"}
 
-    async def test_a_release_that_failed_is_made_up_for_by_housekeeping(self, world: World) -> None:
+    async def test_a_release_that_failed_is_repeated_by_housekeeping(self, world: World) -> None:
         """What nobody holds in two rounds goes back; what somebody holds stays."""
         await send_one(world)
 

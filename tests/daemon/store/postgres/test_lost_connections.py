@@ -116,7 +116,7 @@ def test_a_second_lost_commit_changes_nothing(
     assert claim(engine, limit=3) == ["1", "2", "3"]
 
 
-def test_a_new_life_is_not_overtaken_by_what_the_former_one_had_begun(
+def test_a_commit_of_the_former_run_does_not_come_later(
     open_engine: OpenEngine, postgres: PostgresServer, database: str
 ) -> None:
     """The former one was killed: the server may still be at work on its last transaction."""
@@ -143,7 +143,7 @@ def test_another_daemon_is_left_alone(
     assert claim(second, limit=2) == ["2"]
 
 
-def test_what_was_given_back_stays_so_when_the_server_crashes(open_engine: OpenEngine) -> None:
+def test_released_leases_stay_released_after_a_crash_of_the_server(open_engine: OpenEngine) -> None:
     with PostgresServer(wal_writer_delay="10s") as server:
         engine = open_engine(server.url())
         send(engine, "1", "2")

@@ -52,7 +52,7 @@ def target(postgres: PostgresServer) -> Iterator[str]:
     postgres.drop_database(name)
 
 
-def test_everything_is_there_and_goes_on(source: str, target: str) -> None:
+def test_everything_is_copied_and_works(source: str, target: str) -> None:
     counts = migrate(source, target)
     assert (counts["message"], counts["mailbox"], counts["session"]) == (5, 4, 1)
     connection = open_postgres(target)

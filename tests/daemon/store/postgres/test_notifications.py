@@ -69,7 +69,7 @@ async def test_many_names_come_in_parts(
         found |= (await anext(received)).mail
 
 
-async def test_a_lost_connection_is_made_anew(
+async def test_a_lost_connection_is_replaced(
     postgres: PostgresServer, database: str, pair: tuple[Notifications, AsyncIterator[Notification]]
 ) -> None:
     _, received = pair
@@ -77,7 +77,7 @@ async def test_a_lost_connection_is_made_anew(
     assert (await anext(received)).is_beginning
 
 
-async def test_the_end_of_the_server_is_seen_by_who_waits_though_another_saw_it_first(
+async def test_the_end_of_the_server_wakes_a_waiting_reader(
     postgres: PostgresServer, database: str, nursery: trio.Nursery
 ) -> None:
     """libpq closes its socket then, which nobody who waits for it would hear of."""

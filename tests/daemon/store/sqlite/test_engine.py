@@ -85,7 +85,7 @@ async def test_a_failure_to_write_back_is_logged_and_tried_again_later(
 
 
 @pytest.mark.parametrize("file", ["-wal", "main"])
-async def test_a_flush_that_fails_while_writing_back_is_no_mere_warning(
+async def test_a_failed_flush_while_writing_back_ends_the_daemon(
     scratch: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
     """What the journal or the database lost then, a later flush would not bring to the disk."""
@@ -101,7 +101,9 @@ async def test_a_flush_that_fails_while_writing_back_is_no_mere_warning(
         assert (scratch / "mailbox.db-wal").stat().st_size > 400_000
 
 
-async def test_one_daemon_a_database(scratch: Path, engine: SqliteEngine) -> None:
+async def test_a_second_daemon_on_a_database_is_refused(
+    scratch: Path, engine: SqliteEngine
+) -> None:
     """By whatever name; and when it is closed the next one may have it."""
     (scratch / "link.db").symlink_to(scratch / "mailbox.db")
     for name in ("mailbox.db", "link.db"):

@@ -173,7 +173,7 @@ def test_mail_has_its_history_and_is_found(transaction: Transaction) -> None:
     assert status.by is None
 
 
-def test_damaged_text_does_not_get_in_the_way(old: Path) -> None:
+def test_damaged_text_does_not_stop_the_migration(old: Path) -> None:
     """Bytes of a message that are no text any more."""
     old.write_bytes(old.read_bytes().replace(b"after the rename", b"after \xff\xff\xff rename"))
     connection = open_database(str(old))

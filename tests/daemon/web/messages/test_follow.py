@@ -66,7 +66,7 @@ class TestReader:
         assert await reader.room(HEARTBEAT_SECONDS) == 0
         assert trio.current_time() - start == HEARTBEAT_SECONDS
 
-    async def test_explicit_leases_leave_by_themselves(self, autojump_clock) -> None:
+    async def test_explicit_leases_that_run_out_make_room(self, autojump_clock) -> None:
         """When their time is over, their places are free."""
         reader = Reader(60)
         reader.take(tokens(WINDOW - 1))
@@ -77,7 +77,9 @@ class TestReader:
         assert trio.current_time() - start == 50
         assert reader.tokens() == [f"{WINDOW}-x"]
 
-    async def test_the_end_of_the_daemon_is_no_room(self, autojump_clock, nursery) -> None:
+    async def test_a_stop_of_the_daemon_ends_the_wait_for_room(
+        self, autojump_clock, nursery
+    ) -> None:
         """Whoever waits for room is told at once, and so is whoever asks later."""
         reader = Reader(None)
         reader.take(tokens(WINDOW))
@@ -124,7 +126,9 @@ class Stream:
 
 
 class TestStream:
-    async def test_messages_as_they_come(self, world: World, nursery: trio.Nursery) -> None:
+    async def test_messages_are_sent_as_they_come(
+        self, world: World, nursery: trio.Nursery
+    ) -> None:
         """First a sign of life, then each message once, with its lease."""
         stream = Stream(world)
         nursery.start_soon(stream.run)
@@ -137,14 +141,16 @@ class TestStream:
         assert (first["body"], second["body"]) == ("1", "2")
         assert {first["lease"], second["lease"]} == world.bound() == set(stream.follow.held())
 
-    async def test_a_heartbeat_in_silence(self, world: World, nursery: trio.Nursery) -> None:
+    async def test_a_silent_stream_has_heartbeats(
+        self, world: World, nursery: trio.Nursery
+    ) -> None:
         """An empty line at every interval without mail."""
         stream = Stream(world)
         nursery.start_soon(stream.run)
         await trio.sleep(HEARTBEAT_SECONDS * 3 + 1)
         assert stream.lines() == [None] * 4
 
-    async def test_a_heartbeat_with_a_full_window(
+    async def test_a_stream_with_a_full_window_has_heartbeats(
         self, world: World, nursery: trio.Nursery
     ) -> None:
         """The daemon stops sending, says that it is there, and goes on after an ack."""
@@ -256,7 +262,7 @@ class TestStream:
         assert stream.client.is_answered
         assert stream.lines() == [None]
 
-    async def test_trouble_before_the_first_line_is_a_status(self, world: World) -> None:
+    async def test_an_error_before_the_first_line_is_a_status(self, world: World) -> None:
         """A stream that cannot begin is an error like any other."""
         stream = Stream(world)
         await world.presence.touch("b")
@@ -265,7 +271,7 @@ class TestStream:
         assert stream.client.status == 503
         assert stream.lines()[0]["reason"] == "unavailable"
 
-    async def test_trouble_later_is_the_last_line(self, world: World) -> None:
+    async def test_a_later_error_is_the_last_line(self, world: World) -> None:
         """The reader learns why it ends."""
         stream = Stream(world)
         async with trio.open_nursery() as nursery:
@@ -280,7 +286,7 @@ class TestStream:
         assert stream.lines()[-1]["reason"] == "unavailable"
         assert world.states() == {"1": "waiting"}
 
-    async def test_a_release_that_fails_is_made_up_for_by_housekeeping(
+    async def test_a_release_that_fails_is_repeated_by_housekeeping(
         self, world: World, nursery: trio.Nursery
     ) -> None:
         """Nobody holds the leases any more, so they count as orphans."""

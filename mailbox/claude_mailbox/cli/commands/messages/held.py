@@ -14,10 +14,10 @@ from claude_mailbox.client.mail import held as holding
 @options.url
 @options.as_json
 def held(action: str, name: str | None, url: str | None, as_json: bool) -> int:
-    """List messages that are held, or let them through.
+    """List messages that are held, or release them.
 
     When two sessions write to each other again and again without a prompt of yours, their messages
-    are stored and not delivered. A prompt in either session lets them through, and so does this.
+    are stored and not delivered. A prompt in either session releases them, and so does this.
 
     \b
     Examples:

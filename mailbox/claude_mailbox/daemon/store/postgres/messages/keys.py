@@ -4,10 +4,7 @@ They are kept by the sender's name, so that a retry finds its key after the mail
 made again. A rename copies them to the new name.
 """
 
-from hashlib import sha256
-
 from claude_mailbox.daemon.store.postgres.connection import StoreConnection
-from claude_mailbox.model.drafts import NORMAL, Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Receipt
 
 # The columns of a receipt.
@@ -19,9 +16,6 @@ _REPLACE = (
     + ", ".join(f"excluded.{column}" for column in f"digest, {_RECEIPT}".split(", "))
     + ")"
 )
-
-# The fields of a plain message. Its digest is that of its text alone.
-_PLAIN = (None, True, None, NORMAL, None, None)
 
 
 class PostgresKeys:
@@ -87,12 +81,3 @@ class PostgresKeys:
         return self._connection.execute(
             "DELETE FROM idempotency_key WHERE sent_at < %s", (time,)
         ).rowcount
-
-
-def digest_of(draft: Draft) -> bytes:
-    """Return a digest of everything in a message but its recipient."""
-    text = draft.body
-    more = (draft.reply_to, draft.is_final, draft.ask, draft.urgency, draft.ttl, draft.delay)
-    if more != _PLAIN:
-        text = repr((text, *more))
-    return sha256(text.encode()).digest()

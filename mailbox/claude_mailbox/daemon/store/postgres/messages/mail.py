@@ -1,10 +1,11 @@
 """SQL of sending and peeking."""
 
+from claude_mailbox.daemon.store.digests import digest_of
 from claude_mailbox.daemon.store.envelopes import URGENCY_NUMBERS
 from claude_mailbox.daemon.store.operations.mail import LookUpPresence, MailStore
 from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.locks import MailboxLocks
-from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys, digest_of
+from claude_mailbox.daemon.store.postgres.messages.keys import PostgresKeys
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.people.shown import facts_statement
 from claude_mailbox.daemon.store.postgres.schema import DELAYED, WAITING
@@ -128,9 +129,7 @@ class PostgresMail(MailStore):
             return None
         first, first_digest = found
         if digest_of(draft) != first_digest or not self._is_recipient(draft.to, first):
-            raise KeyReused(
-                "This idempotency key was used for another message: send this one with a new key."
-            )
+            raise KeyReused()
         return first
 
     def _is_recipient(self, name: str, receipt: Receipt) -> bool:

@@ -6,11 +6,14 @@ knows whether its client runs.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Any
 
 from claude_mailbox.daemon.store.operations.people import SessionStore
 from claude_mailbox.daemon.store.postgres.connection import StoreConnection
 from claude_mailbox.daemon.store.postgres.messages.mailboxes import PostgresMailboxes
 from claude_mailbox.daemon.store.postgres.schema import DELAYED, HELD
+from claude_mailbox.daemon.store.session_names import names_for
 from claude_mailbox.errors import InvalidName
 from claude_mailbox.model.names import check_new_name
 from claude_mailbox.model.sessions import Start, Started, StatusCounts
@@ -19,8 +22,6 @@ _FORGET_MILLISECONDS = 30 * 24 * 3600 * 1000
 # Most clients of a session, and most sessions without a mailbox, that are kept.
 _CLIENTS_LIMIT = 8
 _FORMER_LIMIT = 10_000
-_SUFFIX_STEP = 4
-_SHORT_SUFFIX = 8
 
 
 class PostgresSessions(SessionStore):
@@ -102,25 +103,12 @@ class PostgresSessions(SessionStore):
         return None if row is None else (row[0], row[1])
 
     def _free_name(self, session: Start) -> str:
-        """Return a name for the session's mailbox that no other session has."""
-        return next(name for name in self._wishes(session) if self._is_free(name))
-
-    def _wishes(self, session: Start) -> Iterator[str]:
-        """Yield names: the one it had, the one it asks for, then longer ones without end."""
-        for (name,) in self._connection.execute(
+        """Return a name for the session's mailbox that no other session has: its former one first."""
+        rows: list[Any] = self._connection.execute(
             "SELECT name FROM session WHERE id = %s AND name IS NOT NULL", (session.session_id,)
-        ).fetchall():
-            yield name
-        yield session.name
-        letters = "".join(c for c in session.session_id.lower() if c.isascii() and c.isalnum())
-        stem = session.name.removesuffix(letters[:_SHORT_SUFFIX])
-        if stem != session.name:
-            for length in range(_SHORT_SUFFIX + _SUFFIX_STEP, len(letters) + 1, _SUFFIX_STEP):
-                yield stem + letters[:length]
-        number = 2
-        while True:
-            yield f"{session.name}-{number}"
-            number += 1
+        ).fetchall()
+        names: Iterator[str] = chain((name for (name,) in rows), names_for(session))
+        return next(name for name in names if self._is_free(name))
 
     def _is_free(self, name: str) -> bool:
         """Return whether the name is new, or a mailbox without a session, where mail may wait."""

@@ -4,18 +4,12 @@ They are kept by the sender's name, so that a retry finds its key after the mail
 made again. A rename copies them to the new name.
 """
 
-from hashlib import sha256
-
 import apsw
 
-from claude_mailbox.model.drafts import NORMAL, Draft
 from claude_mailbox.model.mail import KEY_MILLISECONDS, Receipt
 
 # The columns of a receipt.
 _RECEIPT = "message_id, recipient, sent_at, known, last_seen_at, watching, pending, forwarded_from"
-
-# The fields of a plain message. Its digest is that of its text alone, as in older versions.
-_PLAIN = (None, True, None, NORMAL, None, None)
 
 
 class SqliteKeys:
@@ -82,12 +76,3 @@ class SqliteKeys:
         """Delete the keys of messages sent before *time*; return how many there were."""
         self._connection.execute("DELETE FROM idempotency_key WHERE sent_at < ?", (time,))
         return self._connection.changes()
-
-
-def digest_of(draft: Draft) -> bytes:
-    """Return a digest of everything in a message but its recipient."""
-    text = draft.body
-    more = (draft.reply_to, draft.is_final, draft.ask, draft.urgency, draft.ttl, draft.delay)
-    if more != _PLAIN:
-        text = repr((text, *more))
-    return sha256(text.encode()).digest()

@@ -2,9 +2,10 @@
 
 import apsw
 
+from claude_mailbox.daemon.store.digests import digest_of
 from claude_mailbox.daemon.store.envelopes import URGENCY_NUMBERS
 from claude_mailbox.daemon.store.operations.mail import LookUpPresence, MailStore
-from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys, digest_of
+from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import DELAYED, WAITING
 from claude_mailbox.errors import QuotaFull
@@ -38,10 +39,7 @@ class SqliteMail(MailStore):
             if found is not None:
                 first, first_digest = found
                 if digest != first_digest or not self._is_recipient(draft.to, first):
-                    raise KeyReused(
-                        "This idempotency key was used for another message: send this one with a"
-                        " new key."
-                    )
+                    raise KeyReused()
                 return first
         recipient_id, recipient, seen_at = self._mailboxes.recipient(draft.to, now)
         waiting, pending = self._mailboxes.counts(recipient_id)

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import apsw
 
+from claude_mailbox.daemon.store.digests import group_digest_of
 from claude_mailbox.daemon.store.operations.people import GroupStore
-from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys, digest_of
+from claude_mailbox.daemon.store.sqlite.messages.keys import SqliteKeys
 from claude_mailbox.daemon.store.sqlite.messages.mailboxes import SqliteMailboxes
 from claude_mailbox.daemon.store.sqlite.schema import HELD
 from claude_mailbox.model.drafts import Draft
@@ -65,16 +66,14 @@ class SqliteGroups(GroupStore):
         if found is None:
             return None
         first, digest = found
-        if first.recipient != draft.to or digest != _digest(draft):
-            raise KeyReused(
-                "This idempotency key was used for another message: send this one with a new key."
-            )
+        if first.recipient != draft.to or digest != group_digest_of(draft):
+            raise KeyReused()
         return first.id
 
     def keep_key(self, draft: Draft, first: Receipt) -> None:
         if draft.key is not None:
             receipt = replace(first, recipient=draft.to)
-            self._keys.keep(draft.sender, draft.key, receipt, _digest(draft))
+            self._keys.keep(draft.sender, draft.key, receipt, group_digest_of(draft))
 
     def copies(self, first: int) -> Sequence[Receipt]:
         rows = self._connection.execute(
@@ -121,8 +120,3 @@ class SqliteGroups(GroupStore):
             (limit,),
         )
         return [Candidate(name, project) for name, project in rows]
-
-
-def _digest(draft: Draft) -> bytes:
-    """Return a digest of a message to a group, which is not that of a message to one mailbox."""
-    return digest_of(replace(draft, body=f"{draft.to}\n{draft.body}"))
