@@ -1,4 +1,4 @@
-"""How the daemon is started: apart from the variables and the folder of whoever starts it.
+"""How the daemon is started: apart from the variables and the folder of the process that starts it.
 
 A session's environment belongs to its project. With ``PYTHONPATH`` everybody's daemon would import
 the project's modules, and it has no use for anybody's tokens and proxies.

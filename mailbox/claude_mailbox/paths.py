@@ -26,7 +26,7 @@ def absolute(path: str, what: str) -> str:
     """Return *path* with ``~`` expanded, as no shell does where Claude Code sets variables.
 
     Raises:
-        ConfigError: if it is relative: each working folder would have mail of its own.
+        ConfigError: if it is relative: each working folder would have its own mail.
     """
     expanded = os.path.expanduser(path)
     if not os.path.isabs(expanded):

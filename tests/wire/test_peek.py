@@ -1,4 +1,6 @@
-"""``GET /v1/peek?bodies=true``: a look at the mail that waits."""
+"""``GET /v1/peek``: how many messages wait, and with ``bodies=true`` their texts."""
+
+import pytest
 
 from support.daemon import DaemonProcess
 from wire.conftest import Connect, Fresh
@@ -77,3 +79,48 @@ def test_a_waiting_watcher_is_left_alone(connect: Connect, mail: Mail, fresh: Fr
     assert look(mail, name) == []
     mail.send("sender", name)
     assert watcher.read().json()["body"] == "hello"
+
+
+class TestCount:
+    """Without ``bodies``."""
+
+    def test_an_unknown_name_is_empty(self, mail: Mail, fresh: Fresh) -> None:
+        """It is empty, and stays unknown."""
+        name = fresh("nobody")
+
+        assert mail.peek(name) == {"pending": 0, "oldestAt": None}
+        assert name not in mail.rows()
+
+    def test_counts_waiting_messages(self, mail: Mail, fresh: Fresh) -> None:
+        """A count, and the time of the oldest; looking changes nothing."""
+        name = fresh("me")
+        first = mail.send("sender", name)
+        mail.send("sender", name)
+
+        for _ in range(2):
+            assert mail.peek(name) == {"pending": 2, "oldestAt": first["sentAt"]}
+
+    def test_does_not_count_leased_messages(self, mail: Mail, fresh: Fresh) -> None:
+        """They are in somebody's hands."""
+        name = fresh("me")
+        mail.send("sender", name)
+        second = mail.send("sender", name)
+        mail.check(name, limit=1, lease=60)
+
+        assert mail.peek(name) == {"pending": 1, "oldestAt": second["sentAt"]}
+
+    @pytest.mark.parametrize("query", ["", "?name=", "?name=%20", "?name=a%00b", "?nom=x"])
+    def test_without_a_name_it_is_refused(self, mail: Mail, query: str) -> None:
+        """400 names the parameter."""
+        assert "'name'" in mail.request("GET", f"/v1/peek{query}").error(400, "invalid-name")
+
+    @pytest.mark.parametrize("query", ["?name=%ff", "?name=%ed%a0%80", "?name=a&name=b"])
+    def test_a_malformed_query_is_refused(self, mail: Mail, query: str) -> None:
+        """Neither bytes that are no text nor two names."""
+        mail.request("GET", f"/v1/peek{query}").error(400, "bad-request")
+
+    def test_a_query_of_thousands_of_parameters_is_refused(self, mail: Mail) -> None:
+        """An absurd number of parameters is refused."""
+        query = "&".join(f"p{number}=1" for number in range(3000))
+
+        mail.request("GET", f"/v1/peek?{query}").error(400, "bad-request")

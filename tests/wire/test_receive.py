@@ -1,4 +1,4 @@
-"""``peek``, ``check-inbox`` and ``watch``: order, limits, headers and time-outs."""
+"""``check-inbox`` and ``watch``: order, limits, headers and time-outs."""
 
 import itertools
 
@@ -7,51 +7,6 @@ import pytest
 from wire.conftest import Connect, Fresh
 from wire.connection import path
 from wire.mail import Mail, is_now, parse_time
-
-
-class TestPeek:
-    """``GET /v1/peek``"""
-
-    def test_a_peek_at_an_unknown_name_is_empty(self, mail: Mail, fresh: Fresh) -> None:
-        """It is empty, and stays unknown."""
-        name = fresh("nobody")
-
-        assert mail.peek(name) == {"pending": 0, "oldestAt": None}
-        assert name not in mail.rows()
-
-    def test_a_peek_counts_waiting_messages(self, mail: Mail, fresh: Fresh) -> None:
-        """A count, and the time of the oldest; looking changes nothing."""
-        name = fresh("me")
-        first = mail.send("sender", name)
-        mail.send("sender", name)
-
-        for _ in range(2):
-            assert mail.peek(name) == {"pending": 2, "oldestAt": first["sentAt"]}
-
-    def test_a_peek_does_not_count_leased_messages(self, mail: Mail, fresh: Fresh) -> None:
-        """They are in somebody's hands."""
-        name = fresh("me")
-        mail.send("sender", name)
-        second = mail.send("sender", name)
-        mail.check(name, limit=1, lease=60)
-
-        assert mail.peek(name) == {"pending": 1, "oldestAt": second["sentAt"]}
-
-    @pytest.mark.parametrize("query", ["", "?name=", "?name=%20", "?name=a%00b", "?nom=x"])
-    def test_a_peek_without_a_name_is_refused(self, mail: Mail, query: str) -> None:
-        """400 names the parameter."""
-        assert "'name'" in mail.request("GET", f"/v1/peek{query}").error(400, "invalid-name")
-
-    @pytest.mark.parametrize("query", ["?name=%ff", "?name=%ed%a0%80", "?name=a&name=b"])
-    def test_a_malformed_query_is_refused(self, mail: Mail, query: str) -> None:
-        """Neither bytes that are no text nor two names."""
-        mail.request("GET", f"/v1/peek{query}").error(400, "bad-request")
-
-    def test_a_query_of_thousands_of_parameters_is_refused(self, mail: Mail) -> None:
-        """An absurd number of parameters is refused."""
-        query = "&".join(f"p{number}=1" for number in range(3000))
-
-        mail.request("GET", f"/v1/peek?{query}").error(400, "bad-request")
 
 
 class TestCheck:

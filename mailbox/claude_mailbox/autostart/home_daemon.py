@@ -87,7 +87,7 @@ class HomeDaemon:
                 f"The daemon (pid {running.pid}) runs as another user: stop it there."
             ) from None
         except OSError:
-            pass  # it has just ended; Windows has no error of its own for that
+            pass  # it has just ended; Windows has no separate error for that
         self.await_end(running)
 
     def await_end(self, running: RunningDaemon) -> None:

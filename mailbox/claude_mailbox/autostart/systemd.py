@@ -1,6 +1,6 @@
 """Linux: a unit of the systemd user manager.
 
-systemd has quoting rules of its own: ``%`` starts a specifier everywhere, ``\\`` and ``"`` are
+systemd has its own quoting rules: ``%`` starts a specifier everywhere, ``\\`` and ``"`` are
 escaped as in C, and ``$`` starts a variable in ``ExecStart=`` alone.
 """
 

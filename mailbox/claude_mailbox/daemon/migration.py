@@ -84,8 +84,8 @@ def migrate(path: str, url: str) -> dict[str, int]:
     """Copy the database at *path*, which no daemon uses; return how many rows of what.
 
     Raises:
-        StartupError: if a daemon runs, one of the databases cannot be used, or the target has mail
-            of its own. Then nothing was changed.
+        StartupError: if a daemon runs, one of the databases cannot be used, or the target has
+            other mail. Then nothing was changed.
     """
     home = HomeLock(paths.lock_path())
     try:

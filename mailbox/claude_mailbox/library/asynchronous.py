@@ -101,7 +101,7 @@ class AsyncDeliveries(list[AsyncMessage]):
 
 
 class AsyncMailbox:
-    """A mailbox, on a connection of its own. Use it as a context manager, or close it. It works on
+    """A mailbox, on its own connection. Use it as a context manager, or close it. It works on
     trio and asyncio.
 
     Every method raises `DaemonUnreachable` if nobody answers, and `Refused` if the daemon answers

@@ -1,4 +1,4 @@
-"""The requests that the library makes and how their answers are read, whoever sends them."""
+"""The requests of both libraries, and how their answers are read."""
 
 import json
 import ssl

@@ -1,4 +1,4 @@
-"""What ``follow`` does about a watch that failed, whoever made it."""
+"""What ``follow`` does about a watch that failed, in both libraries."""
 
 from claude_mailbox.client.reach.api import Refused
 from claude_mailbox.errors import DaemonUnreachable, MailboxError, QuotaFull, Renamed, Unavailable

@@ -95,7 +95,7 @@ class Deliveries(list[Message]):
 
 
 class Mailbox:
-    """A mailbox, on a connection of its own. Use it as a context manager, or close it.
+    """A mailbox, on its own connection. Use it as a context manager, or close it.
 
     Every method raises `DaemonUnreachable` if nobody answers, and `Refused` if the daemon answers
     with an error.

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from claude_mailbox.cli.install.amp import plugin
+from claude_mailbox.cli.install.plugins.amp import PLUGIN
+from claude_mailbox.cli.install.plugins.filling import fill
 from client.hooks.client_process import rows, send
 from support.daemon import DaemonProcess
 
@@ -42,7 +43,7 @@ class Amp:
     """A process that does with the plugin what Amp does."""
 
     def __init__(self, daemon: DaemonProcess, folder: Path) -> None:
-        text = plugin([sys.executable, "-m", "claude_mailbox"], [])
+        text = fill(PLUGIN, [sys.executable, "-m", "claude_mailbox"], [])
         (folder / "claude-mailbox.mjs").write_text(text)
         (folder / "host.mjs").write_text(HOST)
         self._process = subprocess.Popen(

@@ -51,7 +51,7 @@ class WindowsService(Manager):
 
     @classmethod
     def of(cls, program: Program, runner: CommandRunner) -> "WindowsService":
-        """Return the service that runs *program* with a home folder of its own."""
+        """Return the service that runs *program* with its own home folder."""
         home = os.path.join(_root(), "home")
         given = {"dbPath": os.path.join(home, "mailbox.db"), **program.given}
         environment = {"CLAUDE_MAILBOX_HOME": home}
@@ -149,7 +149,7 @@ class WindowsService(Manager):
         """Make the folders with the least rights, and write the port where clients find it."""
         root, home = _root(), self.program.home
         os.makedirs(home, exist_ok=True)
-        # A user may have made the folder before us, with files and rights of their own.
+        # A user may have made the folder before us, with their own files and rights.
         self.runner.run_checked(["icacls", root, "/setowner", _ADMINISTRATORS, "/T", "/Q"])
         self.runner.run_checked(["icacls", root, "/reset", "/T", "/Q"])
         full = [f"{who}:(OI)(CI)F" for who in (_ADMINISTRATORS, _SYSTEM)]

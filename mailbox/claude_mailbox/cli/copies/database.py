@@ -78,7 +78,7 @@ def put_back(backup: str, path: str) -> str | None:
     """Put a backup in the place of the database at *path*, which nobody uses.
 
     Returns:
-        Where the database of before is now, or None if there was none.
+        Where the old database is now, or None if there was none.
 
     Raises:
         MailboxError: if the backup is none of ours, or damaged; nothing was changed then.

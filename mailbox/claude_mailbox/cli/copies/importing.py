@@ -18,7 +18,7 @@ from claude_mailbox.model.times import parse_time
 
 _BODY_LIMIT = 64 * 1024 * 1024
 _URGENCIES = {HIGH: 1, LOW: -1}
-# The messages of before, with the names that `export` writes: a deleted mailbox has only those.
+# The messages before the import, with the names that `export` writes: a deleted mailbox has only those.
 _EXISTING = """
 CREATE TEMP TABLE existing AS
 SELECT message.id, coalesce(a.name, message.sender) AS sender,

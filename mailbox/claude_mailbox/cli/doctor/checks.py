@@ -59,7 +59,9 @@ def examine(url: str | None) -> Iterator[Finding]:
     if url is None:
         environment = client_environment()
         own = running_tcp() or _fixed_address(health)
-        address = daemon.address if daemon.address.wants_token else own
+        is_forwarded = daemon.address.path is not None and not is_own_daemon()
+        is_elsewhere = daemon.address.wants_token or is_forwarded
+        address = daemon.address if is_elsewhere else own
         yield check_clients(address, environment)
         yield check_proxy(address, environment)
     if health is not None:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from claude_mailbox.cli.install import amp, opencode
 from claude_mailbox.cli.install.edits import Edit, Hooks, JsonEntry, OwnFile, TomlEntry
 from claude_mailbox.cli.install.elsewhere import variables
 from claude_mailbox.cli.install.entries import (
@@ -20,6 +19,8 @@ from claude_mailbox.cli.install.entries import (
 )
 from claude_mailbox.cli.install.flat_hooks import FlatHooks
 from claude_mailbox.cli.install.places import in_app_data, in_config, in_home
+from claude_mailbox.cli.install.plugins import amp, opencode
+from claude_mailbox.cli.install.plugins.filling import PLUGIN_MARK, fill
 from claude_mailbox.cli.install.yaml_entry import YamlEntry
 from claude_mailbox.cli.program import hook_program
 from claude_mailbox.client.settings.handlers import handlers_by_event
@@ -181,10 +182,10 @@ def _opencode() -> Edits:
     server: dict[str, object] = {"type": "local", "command": own_command(), "enabled": True}
     if url_option() and (environment := variables("opencode")):
         server["environment"] = environment
-    text = opencode.plugin(own_program(), url_option())
+    text = fill(opencode.PLUGIN, own_program(), url_option())
     return [
         (os.path.join(folder, name), JsonEntry(["mcp", SERVER], server)),
-        (os.path.join(folder, "plugin", "claude-mailbox.js"), OwnFile(text, opencode.PLUGIN_MARK)),
+        (os.path.join(folder, "plugin", "claude-mailbox.js"), OwnFile(text, PLUGIN_MARK)),
     ]
 
 
@@ -232,12 +233,12 @@ def _goose() -> Edits:
 
 def _amp() -> Edits:
     server = own_server("amp", is_session=False)
-    text = amp.plugin(own_program(), url_option())
+    text = fill(amp.PLUGIN, own_program(), url_option())
     return [
         (in_config("amp", "settings.json"), JsonEntry(["amp.mcpServers", SERVER], server)),
         (
             in_config("amp", "plugins", "claude-mailbox.ts"),
-            OwnFile(text, amp.PLUGIN_MARK),
+            OwnFile(text, PLUGIN_MARK),
         ),
     ]
 

@@ -12,7 +12,7 @@ from claude_mailbox.client import codec, output
 from claude_mailbox.client.reach.api import Daemon
 
 _SECONDS = 1.0
-# How many messages of before are printed at the start, where there is no screen.
+# How many earlier messages are printed at the start, where there is no screen.
 _BEFORE = 20
 
 

@@ -60,7 +60,7 @@ def text_field(hook: dict[str, object], key: str) -> str:
 def is_of_another_client(hook: dict[str, object]) -> bool:
     """Return whether VS Code or Cursor runs the hook: both read Claude Code's settings, too.
 
-    They have hooks of their own, in which Claude Code's answers would be wrong.
+    They have their own hooks, in which Claude Code's answers would be wrong.
     """
     return "timestamp" in hook or "cursor_version" in hook
 

@@ -44,7 +44,7 @@ def receipt(
         as_json: print what the daemon says.
 
     Returns:
-        0, or 3 if the time was up before what was waited for; the state is printed all the same.
+        0, or 3 if the time was up before what was waited for; the state is printed nevertheless.
     """
     if timeout is not None and wait_for is None:
         raise BadRequest("'--timeout' goes with '--wait-for' only.")

@@ -78,7 +78,7 @@ def send(
     try:
         output.write(codec.encode(receipt) + "\n" if as_json else _receipt_line(receipt))
     except OutputLost as error:
-        raise OutputLost(f"{error} The message was sent all the same.") from None
+        raise OutputLost(f"{error} The message was sent nevertheless.") from None
     return 0
 
 

@@ -41,7 +41,7 @@ def handlers_by_event(
     Args:
         program: the command that runs us, quoted for a shell.
         suffix: text at the end of each command.
-        name: the mailbox to check, quoted; if None, each session gets a mailbox of its own.
+        name: the mailbox to check, quoted; if None, each session gets its own mailbox.
     """
     found: dict[str, list[Handler]] = {}
     for event, verb, fields in _CHECKING if name is not None else [*_SESSION, *_CHECKING]:

@@ -33,7 +33,7 @@ LAST_PAUSE_SECONDS = 0.5
 
 
 class Forwarder:
-    """Forwards requests to the daemon; each may run on a thread of its own.
+    """Forwards requests to the daemon; each may run on its own thread.
 
     Args:
         url: address of the daemon.
@@ -60,7 +60,7 @@ class Forwarder:
 
         Raises:
             DaemonUnreachable: if no response comes; the sentence says so if the request may have
-                been carried out all the same.
+                been carried out nevertheless.
             OSError: if the client is gone.
         """
         pause, deadline = FIRST_PAUSE_SECONDS, time.monotonic() + RETRY_SECONDS

@@ -1,4 +1,4 @@
-"""The client's side of ``mcp-stdio``: reads requests, and serves each on a thread of its own.
+"""The client's side of ``mcp-stdio``: reads requests, and serves each on its own thread.
 
 It is for clients that cannot speak HTTP. With a thread for each request, a long one delays no
 other.

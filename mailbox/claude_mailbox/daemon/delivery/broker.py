@@ -129,7 +129,7 @@ class Broker:
                 self._notifier.note_mail(name)
 
     async def publish(self, change: Change) -> None:
-        """Wake whoever a committed change concerns; hand answers to their askers."""
+        """Wake those whom a committed change concerns; hand answers to their askers."""
         self.changes.note()
         self.announce(change.mailboxes)
         self.receipts.changed(change.messages)

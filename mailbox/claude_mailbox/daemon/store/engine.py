@@ -70,7 +70,7 @@ class Engine(Protocol):
     def may_retry(self, error: Exception) -> bool:
         """Return whether the transaction was undone, and may succeed if it is tried again.
 
-        So it is after a conflict with another daemon, and when the connection was lost before the
+        This happens after a conflict with another daemon, and when the connection was lost before the
         commit.
         """
         ...

@@ -26,7 +26,7 @@ class PollResult:
     """What a poll of the database found.
 
     Attributes:
-        daemons: the names of those that are alive, ours included.
+        daemons: the names of the running ones, ours included.
         released: mailboxes that got back what a dead daemon had leased.
         to_call: watched mailboxes in which mail waits, or that have another name.
     """

@@ -136,7 +136,7 @@ def _settings_options(function: "Callable[..., Any]") -> "Callable[..., Any]":
 @options.mailbox(
     "--name",
     "name",
-    "Check this mailbox. Without it, every session has one of its own.",
+    "Check this mailbox. Without it, every session has its own.",
     required=False,
 )
 @_settings_options

@@ -83,7 +83,7 @@ def render(client: str, server: dict[str, object]) -> str:
         server = {("httpUrl" if key == "url" else key): value for key, value in server.items()}
     if client == "claude-code" and not is_stdio:
         server = {"type": "http", **server}
-        # Without a given mailbox, each session has one of its own.
+        # Without a given mailbox, each session has its own.
         if "headers" not in server:
             server["headersHelper"] = f"{_PROGRAM} client-headers"
     return _json({"mcpServers": {_SERVER: server}})

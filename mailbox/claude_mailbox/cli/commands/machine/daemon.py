@@ -165,7 +165,7 @@ def _stop() -> int | None:
     from claude_mailbox.autostart.home_daemon import HomeDaemon
 
     manager = _installed_manager()
-    # The Windows service has a home folder of its own, which its manager knows.
+    # The Windows service has its own home folder, which its manager knows.
     home_daemon = HomeDaemon(paths.home()) if manager is None else manager.home_daemon
     running = home_daemon.running()
     if running is None:

@@ -15,7 +15,7 @@ def migrate(url: str, as_json: bool) -> int:
     """Carry the mail of the stopped daemon over from SQLite to PostgreSQL.
 
     The copy is compared with its source before it counts; the SQLite file stays as it is. It can
-    be repeated, as long as the new database has no mail of its own.
+    be repeated, as long as the new database has no other mail.
 
     \b
     Example:

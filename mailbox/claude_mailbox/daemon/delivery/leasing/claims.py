@@ -32,7 +32,7 @@ class Claims:
         askers: callers that wait for answers.
         bell: told of each claim, which answers a ring.
         clock: returns the time in milliseconds since the epoch.
-        publish: wakes whoever a committed change concerns.
+        publish: wakes those whom a committed change concerns.
         max_attempts: how often a message is delivered before it is parked; 0 for no limit.
     """
 

@@ -32,7 +32,7 @@ class Expiry:
         clock: returns the time in milliseconds since the epoch.
         announce: called with the mailboxes whose messages wait again.
         askers: callers that wait for answers.
-        publish: wakes whoever a committed change concerns.
+        publish: wakes those whom a committed change concerns.
     """
 
     def __init__(

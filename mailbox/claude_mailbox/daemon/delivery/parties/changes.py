@@ -1,4 +1,4 @@
-"""Wakes whoever shows the state of the mailboxes, such as an inbox page, after each change."""
+"""Wakes what shows the state of the mailboxes, such as an inbox page, after each change."""
 
 import trio
 

@@ -38,7 +38,7 @@ class Presence:
                 durable=False,
                 brief=True,
             )
-            # Into the dict of before the wait: ``forget_names`` may have replaced it meanwhile.
+            # Into the old dict: ``forget_names`` may have replaced it during the wait.
             names[name] = present
         else:
             present = self._present[name]

@@ -21,7 +21,7 @@ class Holding:
         ledger: where they are kept.
         clock: returns the time in milliseconds since the epoch.
         askers: callers that wait for answers.
-        publish: wakes whoever a committed change concerns.
+        publish: wakes those whom a committed change concerns.
     """
 
     def __init__(

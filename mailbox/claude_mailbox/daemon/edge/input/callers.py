@@ -236,7 +236,7 @@ def mailbox_header(scope: Scope) -> str | None:
     """Return the name in ``X-Mailbox``, or None if the header is absent.
 
     Many clients can send only ASCII in headers, so other names may be percent-encoded UTF-8. A name
-    that decodes to ASCII is taken as it is: it has a percent sign of its own.
+    that decodes to ASCII is taken as it is: the percent sign is part of the name.
     """
     name = one_header(scope, MAILBOX_HEADER)
     if name is None or "%" not in name:

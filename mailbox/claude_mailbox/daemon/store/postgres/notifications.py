@@ -1,4 +1,4 @@
-"""LISTEN and NOTIFY between daemons that share a database, on a connection of their own.
+"""LISTEN and NOTIFY between daemons that share a database, on their own connection.
 
 A notification only says that it is time to look. Some are lost, with a connection or in a pooler, so
 nothing depends on them: a slow poll finds what was missed (see delivery/other_daemons.py).

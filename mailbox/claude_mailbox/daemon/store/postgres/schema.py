@@ -1,7 +1,7 @@
-"""The tables and their migrations, in a schema of their own. No trio.
+"""The tables and their migrations, in their own schema. No trio.
 
 States and tables are those of SQLite (see ../sqlite/schema.py). What many daemons need comes on top:
-the table `daemon` has those that are alive, a connection-bound lease has its daemon, and a session has
+the table `daemon` has the running ones, a connection-bound lease has its daemon, and a session has
 the daemon of its machine.
 """
 

@@ -33,7 +33,7 @@ def create_transaction(
         connection: its owner begins and ends transactions.
         daemon_id: the daemon that makes the leases.
         locks: the owner tells it of the beginning and end of transactions.
-        nonces: likewise.
+        nonces: makes nonces; the owner tells it of these, too.
         max_mailboxes: how many there may be.
     """
     locks = locks or MailboxLocks(connection)

@@ -1,27 +1,6 @@
 """The plugin for Amp, which does what hooks do elsewhere, and wakes threads that are idle."""
 
-import json
-from collections.abc import Sequence
-
-from claude_mailbox.client.identity.bell_command import TEXT
-
-PLUGIN_MARK = "// claude-mailbox: mail between agent sessions."
-
-
-def plugin(program: Sequence[str], url: Sequence[str]) -> str:
-    """Return the plugin's text.
-
-    Args:
-        program: our command.
-        url: the option with the daemon's address, if it needs one.
-    """
-    text = _PLUGIN.replace("PROGRAM", json.dumps(list(program)))
-    return text.replace("OPTIONS", json.dumps(list(url))).replace("TEXT", TEXT)
-
-
-_PLUGIN = (
-    PLUGIN_MARK
-    + """
+PLUGIN = """
 // 'claude-mailbox install amp' writes this file, and 'uninstall amp' removes it.
 import { spawn } from "node:child_process"
 import { watch } from "node:fs"
@@ -117,4 +96,3 @@ export default function (amp) {
   })
 }
 """
-)

@@ -1,27 +1,6 @@
 """The plugin for OpenCode, which does what hooks do elsewhere, and wakes sessions that are idle."""
 
-import json
-from collections.abc import Sequence
-
-from claude_mailbox.client.identity.bell_command import TEXT
-
-PLUGIN_MARK = "// claude-mailbox: mail between agent sessions."
-
-
-def plugin(program: Sequence[str], url: Sequence[str]) -> str:
-    """Return the plugin's text.
-
-    Args:
-        program: our command.
-        url: the option with the daemon's address, if it needs one.
-    """
-    text = _PLUGIN.replace("PROGRAM", json.dumps(list(program)))
-    return text.replace("OPTIONS", json.dumps(list(url))).replace("TEXT", TEXT)
-
-
-_PLUGIN = (
-    PLUGIN_MARK
-    + """
+PLUGIN = """
 // 'claude-mailbox install opencode' writes this file, and 'uninstall opencode' removes it.
 import { watch } from "node:fs"
 import { basename, dirname } from "node:path"
@@ -162,4 +141,3 @@ export const ClaudeMailbox = async ({ client, directory }) => {
   }
 }
 """
-)

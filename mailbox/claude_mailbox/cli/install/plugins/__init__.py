@@ -1,0 +1,1 @@
+"""Plugins in JavaScript for clients that have no hooks."""
