@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import rich_click as click
+from click.testing import CliRunner
 
 from claude_mailbox import __version__
 from claude_mailbox.cli import app
@@ -38,15 +39,15 @@ class TestHelp:
                 assert parameter.help, f"{name} {parameter.opts}"
 
     @pytest.mark.parametrize("name", COMMANDS)
-    def test_examples_are_printed_as_they_are_written(self, shared: CommandLine, name: str) -> None:
+    def test_examples_are_printed_as_they_are_written(self, name: str) -> None:
         """Each on a line of its own, indented, and whole: they can be copied."""
         command = app.cli.get_command(click.Context(app.cli), name)
         assert command is not None
         assert command.callback is not None
         _, heading, examples = (inspect.getdoc(command.callback) or "").partition("\b\nExample")
         assert heading or name in app.PANELS["Hooks"]
-        done = shared.run(name, "--help")
-        assert done.returncode == 0
+        done = CliRunner().invoke(app.cli, [name, "--help"])
+        assert done.exit_code == 0
         shown = [line[1:].rstrip() for line in done.stdout.splitlines()]
         for example in examples.splitlines()[1:]:
             assert example in shown

@@ -1,11 +1,13 @@
 """The fixture that the others stand on."""
 
+import importlib.util
 import sys
 
 import httpx
 import pytest
 
 from support.daemon import DaemonProcess
+from support.forked import IMPORTED
 
 
 class TestDaemonProcess:
@@ -28,3 +30,8 @@ class TestDaemonProcess:
         process.spawn().wait()
         with pytest.raises(AssertionError, match="ValueError: 42"):
             process.close()
+
+    @pytest.mark.parametrize("module", IMPORTED)
+    def test_is_forked_where_this_module_can_be_imported(self, module: str) -> None:
+        """Otherwise each daemon would import it, and nobody would hear of it."""
+        assert importlib.util.find_spec(module) is not None

@@ -53,5 +53,7 @@ def test_the_versions_are_those_that_make_e2e_runs() -> None:
     versions = {code_of(row["`CLIENT`"])[0]: row["Version"] for row in CAN.rows}
 
     assert {word: versions[word] for word in packages} == packages
+    script = (DOCS.parent / "tests" / "e2e" / "run").read_text()
+    assert f"CLAUDE_CODE_VERSION:-{versions['claude-code']}}}" in script
     run = {word for word, row in zip(versions, CAN.rows, strict=True) if "run" in row.values()}
     assert run == {*packages, "claude-code"}

@@ -21,6 +21,7 @@ from e2e.harness.mail import Mail
 from e2e.harness.model import Model, Script
 from e2e.harness.plugin import FROM_FOLDER, Peer, Plugin, install, mailbox_name
 from e2e.harness.terminal import Terminals
+from e2e.harness.waiting import eventually
 
 CLIENT = os.environ.get("MAILBOX_E2E_CLIENT", "")
 
@@ -48,7 +49,13 @@ def folder(request: pytest.FixtureRequest) -> Iterator[Path]:
     if request.node.stash.get(FAILED, True):
         print(f"kept: {path}")
     else:
-        shutil.rmtree(path)
+        eventually(lambda: _is_deleted(path), lambda: f"{path} is still written to")
+
+
+def _is_deleted(path: Path) -> bool:
+    """Delete a folder, in which clients that were killed may have left processes for a moment."""
+    shutil.rmtree(path, ignore_errors=True)
+    return not path.exists()
 
 
 @pytest.fixture

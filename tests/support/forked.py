@@ -14,22 +14,25 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
-from multiprocessing.connection import Connection
+from multiprocessing import connection
 from pathlib import Path
 
+# A name that cannot be imported is passed over without a word.
+IMPORTED = [
+    "claude_mailbox.__main__",
+    "claude_mailbox.cli.serve",
+    "claude_mailbox.daemon.main",
+    "claude_mailbox.daemon.mcp.server",
+    "claude_mailbox.daemon.edge.network.server",
+    "claude_mailbox.daemon.store.sqlite.engine",
+    "claude_mailbox.daemon.store.postgres.engine",
+]
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    [
-        "claude_mailbox.__main__",
-        "claude_mailbox.cli.serve",
-        "claude_mailbox.daemon.main",
-        "claude_mailbox.daemon.mcp.server",
-        "claude_mailbox.daemon.edge.network.server",
-        "claude_mailbox.daemon.store.sqlite.engine",
-        "claude_mailbox.daemon.store.postgres.engine",
-    ]
-)
+_CONTEXT.set_forkserver_preload(IMPORTED)
+# An exit code can be read once, and the start of a process reads those of all others.
+_LOCK = threading.Lock()
 
 
 class ForkedProcess:
@@ -52,7 +55,8 @@ class ForkedProcess:
             target=_serve,
             args=(list(arguments), dict(environment), writer, str(log), max_descriptors),
         )
-        self._process.start()
+        with _LOCK:
+            self._process.start()
         writer.close()
         assert self._process.pid is not None
         self.pid = self._process.pid
@@ -61,12 +65,13 @@ class ForkedProcess:
 
     def poll(self) -> int | None:
         """Return its exit code, or None while it runs; -9 means that signal 9 ended it."""
-        return self._process.exitcode
+        with _LOCK:
+            return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end and return the exit code."""
-        self._process.join(timeout)
-        code = self._process.exitcode
+        connection.wait([self._process.sentinel], timeout)
+        code = self.poll()
         if code is None:
             raise subprocess.TimeoutExpired("serve", timeout or 0)
         return code
@@ -84,7 +89,7 @@ class ForkedProcess:
 def _serve(
     arguments: Sequence[str],
     environment: Mapping[str, str],
-    output: Connection,
+    output: connection.Connection,
     log: str,
     max_descriptors: int | None,
 ) -> None:

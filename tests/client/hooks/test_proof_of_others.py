@@ -114,3 +114,18 @@ def test_the_plugin_for_opencode_hands_over_what_proves_it(daemon: DaemonProcess
     send(daemon, "shop-ses1", "two")
     assert "  two\n" in run_hook(daemon, "opencode", "tool", given)["additionalContext"]
     assert rows(daemon)["shop-ses1"]["pending"] == 0
+
+
+def test_copilot_starts_beside_its_first_prompt(daemon: DaemonProcess, tmp_path: Path) -> None:
+    """What that has shown is not taken for lost."""
+    events = tmp_path / "session-state" / "c0de" / "events.jsonl"
+    events.parent.mkdir(parents=True)
+    events.touch()
+    home = {"COPILOT_HOME": str(tmp_path)}
+    given = {"sessionId": "c0de", "cwd": "/srv/shop"}
+    run_hook(daemon, "copilot", "start", {**given, "source": "new"}, **home)
+    send(daemon, NAME, "one")
+    prompt = {**given, "prompt": "Go on."}
+    assert "  one" in run_hook(daemon, "copilot", "prompt", prompt, **home)["additionalContext"]
+    run_hook(daemon, "copilot", "start", {**given, "source": "resume"}, **home)
+    assert state(daemon) == "leased"

@@ -21,11 +21,25 @@ def line(daemon: DaemonProcess) -> CommandLine:
     return line
 
 
-def shown(line: CommandLine, session: str = SESSION) -> str:
+def shown(line: CommandLine, *arguments: str, session: str = SESSION) -> str:
     """Return what the command prints for a session."""
-    result = line.run("statusline", text=json.dumps({"session_id": session, "cwd": "/x"}))
+    given = json.dumps({"session_id": session, "cwd": "/x"})
+    result = line.run("statusline", *arguments, text=given)
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout
+
+
+def await_shown(line: CommandLine, expected: str, *arguments: str, session: str = SESSION) -> None:
+    """Wait until the command prints that; it runs again when the daemon's file has changed."""
+    file = line.process.home / "status"
+    seen: object = ()
+
+    def is_shown() -> bool:
+        nonlocal seen
+        before, seen = seen, file.stat().st_mtime_ns if file.exists() else None
+        return seen != before and shown(line, *arguments, session=session) == expected
+
+    until(is_shown, repr(expected))
 
 
 def test_tells_what_waits_for_the_session_and_for_the_user(line: CommandLine) -> None:
@@ -33,14 +47,14 @@ def test_tells_what_waits_for_the_session_and_for_the_user(line: CommandLine) ->
     assert shown(line) == ""
     for number in range(2):
         line.send("mine", f"message {number}")
-    until(lambda: shown(line) == "Mail: 2 unread\n", "the daemon's count")
+    await_shown(line, "Mail: 2 unread\n")
     line.send("user", "hello")
-    until(lambda: shown(line) == "Mail: 2 unread, 1 for you\n", "the user's count")
-    assert shown(line, "another") == "Mail: 1 for you\n"
+    await_shown(line, "Mail: 2 unread, 1 for you\n")
+    assert shown(line, session="another") == "Mail: 1 for you\n"
 
     line.claim("mine")
 
-    until(lambda: shown(line) == "Mail: 1 for you\n", "the count after the claim")
+    await_shown(line, "Mail: 1 for you\n")
 
 
 def test_tells_of_open_questions_and_of_held_messages() -> None:
@@ -51,39 +65,30 @@ def test_tells_of_open_questions_and_of_held_messages() -> None:
                 client.call("POST", "/v1/session", body={"sessionId": session, "name": name})
         line.run("send", "--from", "peer", "--to", "mine", "--ask", "600", "--body", "May I?")
         line.run("send", "--from", "mine", "--to", "user", "--ask", "600", "--body", "Shall I?")
-        until(
-            lambda: shown(line) == "Mail: 1 unread, 1 question, 1 for you, 1 question for you\n",
-            "both questions",
-        )
+        await_shown(line, "Mail: 1 unread, 1 question, 1 for you, 1 question for you\n")
         line.run("check", "--name", "mine")
         for _ in range(2):
             line.run("send", "--from", "other", "--to", "mine", "--body", "thanks")
-        expected = "Mail: 1 unread, 1 question, 1 for you, 1 question for you, 1 held\n"
-        until(lambda: shown(line) == expected, "the held message")
+        await_shown(line, "Mail: 1 unread, 1 question, 1 for you, 1 question for you, 1 held\n")
         line.run("reply", "--name", "mine", "1", "--body", "Yes.")
         line.run("held", "release")
-        until(
-            lambda: shown(line) == "Mail: 2 unread, 1 for you, 1 question for you\n",
-            "the answer, and nothing held",
-        )
+        await_shown(line, "Mail: 2 unread, 1 for you, 1 question for you\n")
 
 
 def test_a_mailbox_may_be_named(line: CommandLine) -> None:
     """For a mailbox that no session has, there is nothing to tell."""
     line.send("mine", "x")
-    until(
-        lambda: line.run("statusline", "--name", "mine").stdout == "Mail: 1 unread\n", "the count"
-    )
+    await_shown(line, "Mail: 1 unread\n", "--name", "mine", session="another")
 
 
 def test_a_daemon_that_is_gone_tells_nothing(line: CommandLine) -> None:
     """Neither after its end nor after it was killed: its counts would be old."""
     line.send("mine", "x")
-    until(lambda: shown(line) != "", "the daemon's count")
+    await_shown(line, "Mail: 1 unread\n")
     line.process.kill()
     assert shown(line) == ""
     line.process.start()
-    until(lambda: shown(line) != "", "the daemon's count")
+    await_shown(line, "Mail: 1 unread\n")
     line.process.stop()
     assert shown(line) == ""
 

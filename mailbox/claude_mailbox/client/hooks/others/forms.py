@@ -25,6 +25,7 @@ class ClientForm:
         is_prolonged: whether its hook for the end of a turn can make the model go on.
         is_introduced_late: whether a new session is introduced by its first prompt alone.
         watches_bell: whether it watches the session's bell itself, as Claude Code does.
+        starts_alone: whether its hook for the start has ended before that of a prompt begins.
         has_proof: whether its transcript proves what its model has been given.
 
     Args:
@@ -47,6 +48,7 @@ class ClientForm:
         takes_hints: "tuple[str, ...]" = (),
         is_introduced_late: bool = False,
         watches_bell: bool = False,
+        starts_alone: bool = True,
         has_proof: bool = False,
         has_event: "bool | None" = None,
         transcript: "Callable[[str], str] | None" = None,
@@ -57,6 +59,7 @@ class ClientForm:
         self.is_prolonged = going_on is not None
         self.is_introduced_late = is_introduced_late
         self.watches_bell = watches_bell
+        self.starts_alone = starts_alone
         self.has_proof = has_proof
         self._id_fields = id_fields
         self._output = output
@@ -152,6 +155,7 @@ CLIENTS = {
         ("sessionId",),
         _plain,
         _block,
+        starts_alone=False,
         has_proof=True,
         has_event=False,
         transcript=_of_copilot,

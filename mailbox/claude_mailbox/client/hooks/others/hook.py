@@ -92,7 +92,8 @@ class ClientHook:
         return Daemon(self._url, seconds=seconds_to_wait())
 
     def _start(self, *, is_resumed: bool) -> None:
-        if is_resumed:
+        # What a prompt's hook beside this one shows is not in the transcript yet, and not lost.
+        if is_resumed and self._form.starts_alone:
             self._settle_resumed()
         if is_resumed or not self._form.is_introduced_late:
             self.tell(self._introduce())
