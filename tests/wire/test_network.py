@@ -208,7 +208,7 @@ def test_revoking_ends_what_runs(network: NetworkDaemon) -> None:
         token_id = token.split("_")[1]
         assert local.request("DELETE", f"/v1/tokens?id={token_id}").status == 200
 
-        watcher.read().error(401, "invalid-token")
+        assert "was revoked" in watcher.read().error(401, "invalid-token")
         assert not reader.read_to_end().endswith(b"0\r\n\r\n")
         with connected(network, token) as mail:
             mail.request("GET", "/health").error(401, "invalid-token")

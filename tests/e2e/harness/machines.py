@@ -8,6 +8,7 @@ from types import TracebackType
 import pytest
 
 from e2e.harness.mail import Mail
+from e2e.harness.waiting import TIMEOUT
 from support.commandline import processes_in
 from support.daemon import COMMAND
 from support.network import NetworkDaemon
@@ -110,6 +111,25 @@ class DistantMail(Mail):
         super().start()
         (self.client_home / "my.token").write_text(self._network.token)
         (self.client_home / "mailbox.json").write_text(json.dumps({"tokenFile": "my.token"}))
+
+    def use_variable(self) -> None:
+        """Give the client's machine the token by the environment, in place of a file."""
+        (self.client_home / "mailbox.json").unlink()
+        self.env["CLAUDE_MAILBOX_TOKEN"] = self._network.token
+
+    def run_there(self, *arguments: str) -> str:
+        """Run ``claude-mailbox`` on the client's machine, and return what it prints."""
+        done = subprocess.run(
+            ["claude-mailbox", *arguments],
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def companions(self) -> list[int]:
         """Return the processes on the client's machine that ring its sessions."""

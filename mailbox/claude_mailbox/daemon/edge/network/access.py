@@ -53,7 +53,9 @@ class Access:
         with self._tokens.using(grant) as cancel_scope:
             await self._app(scope, receive, send_and_note)
         if cancel_scope.cancelled_caught and not has_begun:
-            await send_error(send, TokenInvalid("The token has expired: ask for another one."))
+            await send_error(
+                send, TokenInvalid("The token has expired or was revoked: ask for another one.")
+            )
 
     def _address(self, scope: Scope) -> str:
         """Return the client's address; behind a proxy the last one, which the proxy has added."""
