@@ -11,6 +11,8 @@ import pytest
 
 from bench.report import Report, from_json
 
+# Every scenario runs in one test's setup: 15 s on an idle machine, many times that beside other load.
+pytestmark = pytest.mark.timeout(400)
 ROOT = Path(__file__).parents[2]
 # What each scenario owes at least; the figures of other programs depend on the machine.
 OWED = {

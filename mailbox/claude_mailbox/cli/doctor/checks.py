@@ -23,7 +23,7 @@ from claude_mailbox.client.reach.address import (
 )
 from claude_mailbox.client.reach.api import Daemon, Identity, Refused
 from claude_mailbox.client.reach.connection import ConnectionLost, WrongServer
-from claude_mailbox.client.reach.lock_file import running_daemon
+from claude_mailbox.client.reach.lock_file import is_ours, running_daemon
 from claude_mailbox.client.reach.own_daemon import running_tcp
 from claude_mailbox.errors import (
     ConfigError,
@@ -59,9 +59,8 @@ def examine(url: str | None) -> Iterator[Finding]:
     if url is None:
         environment = client_environment()
         own = running_tcp() or _fixed_address(health)
-        is_forwarded = daemon.address.path is not None and not is_own_daemon()
-        is_elsewhere = daemon.address.wants_token or is_forwarded
-        address = daemon.address if is_elsewhere else own
+        is_elsewhere = health is not None and not is_ours(health)
+        address = daemon.address if daemon.address.wants_token or is_elsewhere else own
         yield check_clients(address, environment)
         yield check_proxy(address, environment)
     if health is not None:
