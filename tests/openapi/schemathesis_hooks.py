@@ -41,7 +41,8 @@ def filter_case(context: Any, case: Any) -> bool:
     """Leave out letters that are newer than this Python, and those that are not seen.
 
     And what OpenAPI cannot say: that a name or a description is measured when it is trimmed and in
-    normal form; and that a parameter of the query needs a field of the body, as a wait for an answer needs a question.
+    normal form; and that a parameter of the query needs a field of the body, as a wait for an answer
+    needs a question.
     """
     if case.operation.path == "/v1/send" and "wait" in (case.query or {}):
         return isinstance(case.body, dict) and bool(case.body.get("ask"))

@@ -36,7 +36,7 @@ from claude_mailbox.library.values import (
 T = TypeVar("T")
 
 
-# How long a cancelled program gives its mail back.
+# How long a cancelled program may take to release its mail.
 RELEASE_SECONDS = 5.0
 
 
@@ -47,7 +47,7 @@ class AsyncMessage(MessageFields):
     mailbox: "AsyncMailbox" = field(repr=False)
 
     async def ack(self) -> None:
-        """Confirm it: it is delivered, for good.
+        """Confirm the message: it does not come again.
 
         Raises:
             LeaseLost: if its lease had ended before.
@@ -57,12 +57,12 @@ class AsyncMessage(MessageFields):
             raise LeaseLost(lost)
 
     async def release(self) -> None:
-        """Give it back: it is handed out again, at its old place."""
+        """Release the message: it is handed out again, at its old place."""
         self.mailbox.held.settle([self])
         await self.mailbox.run(calls.end_leases("release", [self]))
 
     async def extend(self, seconds: float = LEASE_SECONDS) -> None:
-        """Let its lease last so many seconds from now.
+        """Extend its lease to so many seconds from now.
 
         Raises:
             LeaseLost: if it had ended before.
@@ -101,8 +101,9 @@ class AsyncDeliveries(list[AsyncMessage]):
 
 
 class AsyncMailbox:
-    """A mailbox, on its own connection. Use it as a context manager, or close it. It works on
-    trio and asyncio.
+    """A mailbox for trio and asyncio, on its own connection.
+
+    Use it as a context manager, or close it.
 
     Every method raises `DaemonUnreachable` if nobody answers, and `Refused` if the daemon answers
     with an error.
@@ -146,7 +147,7 @@ class AsyncMailbox:
         return f"<AsyncMailbox {self.name!r} at {self._client.base_url}>"
 
     async def close(self) -> None:
-        """Give back the messages that are not settled, and close the connections."""
+        """Release the messages that are not settled, and close the connections."""
         try:
             if leases := self.held.take():
                 with anyio.move_on_after(RELEASE_SECONDS, shield=True):
@@ -174,11 +175,11 @@ class AsyncMailbox:
         Args:
             to: name of a mailbox, or of a group, such as ``@reviewers``.
             body: the text.
-            key: idempotency key: a message is stored once, however often it is sent with it.
+            key: idempotency key: what is sent again with the same key is stored once.
             urgency: ``low``, ``normal`` or ``high``.
-            ttl: not delivered by then, in seconds, it is returned.
-            delay: for so many seconds nobody sees it.
-            ask: it is a question: within so many seconds a reply comes, or a notice that none will.
+            ttl: after so many seconds without delivery it expires, with a notice to you.
+            delay: after how many seconds it can be delivered.
+            ask: makes it a question: within so many seconds comes a reply, or a notice.
             strict: only to a mailbox that somebody has used.
             confirm: also to many members of a group.
         """
@@ -256,8 +257,8 @@ class AsyncMailbox:
     def follow(self, *, lease: float = LEASE_SECONDS) -> AsyncIterator[AsyncMessage]:
         """Yield messages as they come, for ever; go on when the daemon was restarted.
 
-        Ack or release each one, or use it as a context manager. Whose lease of so many seconds ends
-        before that comes again.
+        Ack or release each one, or use it as a context manager. One that is not settled within
+        *lease* seconds comes again.
 
         Raises:
             DaemonUnreachable: if nobody answers the first time.
@@ -278,20 +279,20 @@ class AsyncMailbox:
 
         Args:
             words: only messages with these words and "quoted phrases".
-            peer: only what was exchanged with that mailbox.
+            peer: only messages from and to that mailbox.
             thread: only that thread, by the number of its first message.
-            since: only what was sent at that time or later.
+            since: only messages sent at that time or later.
             before: only messages with smaller numbers.
-            limit: at most so many (50, and never more than 500).
+            limit: at most so many; 50 by default, and never more than 500.
         """
         return await self.run(calls.history(words, peer, thread, since, before, limit))
 
     async def join(self, group: str) -> Sequence[str]:
-        """Join a group, such as ``@reviewers``; return who is in it then."""
+        """Join a group, such as ``@reviewers``; return its members."""
         return await self.run(calls.membership("join", group))
 
     async def leave(self, group: str) -> Sequence[str]:
-        """Leave a group; return who is in it then."""
+        """Leave a group; return its members."""
         return await self.run(calls.membership("leave", group))
 
     async def rename(self, name: str) -> None:
@@ -299,7 +300,7 @@ class AsyncMailbox:
         self.take_name(await self.run(calls.rename(name)))
 
     async def settle(self, messages: Sequence[AsyncMessage], error: BaseException | None) -> None:
-        """Ack messages, or after an error release them; leave out what is settled already.
+        """Ack messages, or release them if there is an *error*; skip those that are settled.
 
         Raises:
             LeaseLost: if the lease of one to be acked had ended before.
@@ -332,7 +333,7 @@ class AsyncMailbox:
         return message
 
     def take_name(self, name: str) -> None:
-        """Take note that the mailbox has another name now."""
+        """Use another name from now on."""
         if name != self.name:
             self.name = name
             self._client.headers.update(identity(name))

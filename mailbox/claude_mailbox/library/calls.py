@@ -161,7 +161,7 @@ def watch(read: Callable[[Fields], T], timeout: float, lease: float) -> Call[T |
 def end_leases(
     verb: str, messages: Sequence[MessageFields], seconds: float | None = None
 ) -> Call[list[int]]:
-    """Return the call that acks, releases or extends leases; it tells whose had ended before."""
+    """Return the call that acks, releases or extends leases; its result: those that had ended."""
 
     def lost(found: Fields) -> list[int]:
         return [message.id for message in messages if message.lease in found["lost"]]
@@ -177,12 +177,12 @@ def give_back(leases: Sequence[str]) -> Call[None]:
 
 
 def rename(name: str) -> Call[str]:
-    """Return the call that renames the mailbox; it tells its new name."""
+    """Return the call that renames the mailbox; its result: the new name."""
     return Call("POST", "/v1/rename", lambda found: str(found["to"]), body={"to": name})
 
 
 def membership(verb: str, group: str) -> Call[list[str]]:
-    """Return the call that joins or leaves a group; it tells who is in it then."""
+    """Return the call that joins or leaves a group; its result: the members."""
     return Call(
         "POST", f"/v1/groups/{verb}", lambda found: list(found["members"]), body={"group": group}
     )

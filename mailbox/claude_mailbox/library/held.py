@@ -1,4 +1,4 @@
-"""The leases that a mailbox holds: what is left of them goes back when it is closed."""
+"""The leases that a mailbox holds; they are released when it is closed."""
 
 from collections.abc import Iterable
 
@@ -18,13 +18,13 @@ class HeldLeases:
         return f"<HeldLeases: {len(self._leases)}>"
 
     def add(self, message: MessageFields) -> None:
-        """Take note of a message."""
+        """Note a message that was handed out."""
         self._leases[message.lease] = None
         if len(self._leases) > _LIMIT:
             del self._leases[next(iter(self._leases))]
 
     def settle(self, messages: Iterable[MessageFields]) -> None:
-        """Take note that messages are acked or released."""
+        """Note that messages were acked or released."""
         for message in messages:
             message.is_settled = True
             self._leases.pop(message.lease, None)

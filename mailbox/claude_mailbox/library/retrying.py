@@ -23,7 +23,7 @@ class Retry:
         self._pause = FIRST_PAUSE_SECONDS
 
     def answered(self) -> None:
-        """Take note that a watch came to its end."""
+        """Note that the daemon answered a watch."""
         self._was_answered = True
         self._pause = FIRST_PAUSE_SECONDS
 

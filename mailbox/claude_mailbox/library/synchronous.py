@@ -43,7 +43,7 @@ class Message(MessageFields):
     mailbox: "Mailbox" = field(repr=False)
 
     def ack(self) -> None:
-        """Confirm it: it is delivered, for good.
+        """Confirm the message: it does not come again.
 
         Raises:
             LeaseLost: if its lease had ended before.
@@ -53,12 +53,12 @@ class Message(MessageFields):
             raise LeaseLost(lost)
 
     def release(self) -> None:
-        """Give it back: it is handed out again, at its old place."""
+        """Release the message: it is handed out again, at its old place."""
         self.mailbox.held.settle([self])
         self.mailbox.run(calls.end_leases("release", [self]))
 
     def extend(self, seconds: float = LEASE_SECONDS) -> None:
-        """Let its lease last so many seconds from now.
+        """Extend its lease to so many seconds from now.
 
         Raises:
             LeaseLost: if it had ended before.
@@ -139,7 +139,7 @@ class Mailbox:
         return f"<Mailbox {self.name!r} at {self._client.base_url}>"
 
     def close(self) -> None:
-        """Give back the messages that are not settled, and close the connections."""
+        """Release the messages that are not settled, and close the connections."""
         try:
             if leases := self.held.take():
                 self.run(calls.give_back(leases))
@@ -166,11 +166,11 @@ class Mailbox:
         Args:
             to: name of a mailbox, or of a group, such as ``@reviewers``.
             body: the text.
-            key: idempotency key: a message is stored once, however often it is sent with it.
+            key: idempotency key: what is sent again with the same key is stored once.
             urgency: ``low``, ``normal`` or ``high``.
-            ttl: not delivered by then, in seconds, it is returned.
-            delay: for so many seconds nobody sees it.
-            ask: it is a question: within so many seconds a reply comes, or a notice that none will.
+            ttl: after so many seconds without delivery it expires, with a notice to you.
+            delay: after how many seconds it can be delivered.
+            ask: makes it a question: within so many seconds comes a reply, or a notice.
             strict: only to a mailbox that somebody has used.
             confirm: also to many members of a group.
         """
@@ -243,8 +243,8 @@ class Mailbox:
     def follow(self, *, lease: float = LEASE_SECONDS) -> Iterator[Message]:
         """Yield messages as they come, for ever; go on when the daemon was restarted.
 
-        Ack or release each one, or use it as a context manager. Whose lease of so many seconds ends
-        before that comes again.
+        Ack or release each one, or use it as a context manager. One that is not settled within
+        *lease* seconds comes again.
 
         Raises:
             DaemonUnreachable: if nobody answers the first time.
@@ -276,20 +276,20 @@ class Mailbox:
 
         Args:
             words: only messages with these words and "quoted phrases".
-            peer: only what was exchanged with that mailbox.
+            peer: only messages from and to that mailbox.
             thread: only that thread, by the number of its first message.
-            since: only what was sent at that time or later.
+            since: only messages sent at that time or later.
             before: only messages with smaller numbers.
-            limit: at most so many (50, and never more than 500).
+            limit: at most so many; 50 by default, and never more than 500.
         """
         return self.run(calls.history(words, peer, thread, since, before, limit))
 
     def join(self, group: str) -> Sequence[str]:
-        """Join a group, such as ``@reviewers``; return who is in it then."""
+        """Join a group, such as ``@reviewers``; return its members."""
         return self.run(calls.membership("join", group))
 
     def leave(self, group: str) -> Sequence[str]:
-        """Leave a group; return who is in it then."""
+        """Leave a group; return its members."""
         return self.run(calls.membership("leave", group))
 
     def rename(self, name: str) -> None:
@@ -297,7 +297,7 @@ class Mailbox:
         self.take_name(self.run(calls.rename(name)))
 
     def settle(self, messages: Sequence[Message], error: BaseException | None) -> None:
-        """Ack messages, or after an error release them; leave out what is settled already.
+        """Ack messages, or release them if there is an *error*; skip those that are settled.
 
         Raises:
             LeaseLost: if the lease of one to be acked had ended before.
@@ -330,7 +330,7 @@ class Mailbox:
         return message
 
     def take_name(self, name: str) -> None:
-        """Take note that the mailbox has another name now."""
+        """Use another name from now on."""
         if name != self.name:
             self.name = name
             self._client.headers.update(identity(name))

@@ -48,9 +48,9 @@ class MessageFields:
         is_final: False of a reply that leaves the question open.
         urgency: ``low``, ``normal`` or ``high``.
         group: the group that it was sent to, such as ``@reviewers``, if any.
-        notice: what a notice of the daemon tells of `reply_to`: ``timed-out`` or ``unanswerable`` of
+        notice: what the daemon says about `reply_to`: ``timed-out`` or ``unanswerable`` of
             a question, ``expired`` or ``parked`` of any message; None of mail.
-        fields: all that the daemon said of it.
+        fields: the whole JSON object of the daemon.
         is_settled: whether it was acked or released.
     """
 
@@ -122,7 +122,7 @@ class Receipt:
         id: number of the stored message; of several copies, of the first.
         recipient: the mailbox that it was sent to, by its present name, or the group.
         sent_at: when it was stored.
-        state: ``queued``, or ``held`` until the user lets it through.
+        state: ``queued``, or ``held`` until the user releases it.
         is_duplicate: whether it was stored before, with the same key.
         known: whether anybody ever used that mailbox.
         watching: whether somebody was waiting for mail there.
@@ -130,8 +130,8 @@ class Receipt:
         pending: messages that wait there, this one included; 0 of a group.
         suggestions: names that may be meant, if nobody ever used that mailbox.
         recipients: who gets a copy each, if it was sent to a group.
-        guard: what a session is told that writes to another one again and again, or None.
-        fields: all that the daemon said.
+        guard: the warning to two sessions that write to each other without end, or None.
+        fields: the whole JSON object of the daemon.
     """
 
     id: int
@@ -190,7 +190,7 @@ class HistoryEntry:
             that is open, and of what is no question.
         replied_by: number of the last reply, if there is any.
         thread: see `MessageFields`, as for the following.
-        fields: all that the daemon said of it.
+        fields: the whole JSON object of the daemon.
     """
 
     id: int

@@ -116,6 +116,19 @@ def test_the_plugin_for_opencode_hands_over_what_proves_it(daemon: DaemonProcess
     assert rows(daemon)["shop-ses1"]["pending"] == 0
 
 
+@pytest.mark.parametrize("content", [None, '{"of": "another form"}\n'], ids=["no file", "unknown"])
+def test_without_a_known_transcript_the_end_of_the_turn_counts(
+    daemon: DaemonProcess, codex: Codex, content: str | None
+) -> None:
+    """Otherwise the message would come again and again."""
+    codex.path.unlink()
+    assert "  one\n[mail " in codex.hook("prompt", "UserPromptSubmit", prompt="Go on.")
+    if content is not None:
+        codex.path.write_text(content)
+    codex.hook("stop", "Stop")
+    assert state(daemon) == "delivered"
+
+
 def test_copilot_starts_beside_its_first_prompt(daemon: DaemonProcess, tmp_path: Path) -> None:
     """What that has shown is not taken for lost."""
     events = tmp_path / "session-state" / "c0de" / "events.jsonl"

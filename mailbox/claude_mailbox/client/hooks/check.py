@@ -130,7 +130,7 @@ def _deliver(
     if proving is not None:
         from claude_mailbox.client.showing import report_shown
 
-        # Before it is printed: a message whose record is missing would never be given back.
+        # Before it is printed: a message whose record is missing would never be released.
         session, path = proving
         leases = [delivery.lease for delivery in shown]
         report_shown(daemon, session, path, leases, "wake" if wake else "context")

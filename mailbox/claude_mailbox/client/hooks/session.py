@@ -58,8 +58,8 @@ def announce(
     """Register the session in the hook's JSON and introduce its mailbox; start the daemon.
 
     Args:
-        peer_window_minutes: how long ago the peers may have been active that it is told of.
-        max_peers: how many of them are named.
+        peer_window_minutes: peers that were active in so many minutes are named.
+        max_peers: how many peers are named at most.
         url: address of the daemon.
     """
     wanted: dict[str, object] = {"peerWindowMinutes": peer_window_minutes, "maxPeers": max_peers}
@@ -71,7 +71,7 @@ def announce(
         source = text_field(hook, "source") or "startup"
         daemon = Daemon(url, seconds=ANSWER_SECONDS)
         if source == "resume":
-            # Before the session is rung for what it was shown, but may have in its conversation.
+            # First, so that the session is not rung for what its conversation already has.
             _settle_resumed(daemon, hook)
         key = client_key()
         registration = register(hook, url, wanted, has_bell=is_attended(), may_start=True)
@@ -221,7 +221,7 @@ def _settle_resumed(daemon: Daemon, hook: dict[str, object]) -> None:
         unproved = report_event(daemon, session, hook)
         report_arrivals(daemon, session, unproved, RESUME)
     except DaemonUnreachable:
-        pass  # it is started next, and whatever lacks proof is shown again
+        pass  # the daemon is started next; what lacks proof is shown again
 
 
 def report_start(daemon: Daemon, hook: dict[str, object]) -> None:
@@ -264,7 +264,7 @@ def register(
 ) -> dict[str, object]:
     """Register the session with the daemon; return what the daemon says of it.
 
-    *wanted* is what it is asked for besides: which peers to name. *key* is that of the client process.
+    *wanted* are further fields of the request: which peers to name. *key* is the client process's.
     """
     session = text_field(hook, "session_id") or os.environ.get("CLAUDE_CODE_SESSION_ID", "")
     if not session:

@@ -78,7 +78,7 @@ def _ask_for_it(path: str) -> None:
 
 def _is_alive(pid: int) -> bool:
     if os.name == "nt":
-        return True  # to look would cost more than it is worth
+        return True  # finding out is too expensive for a status line
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -7,7 +7,7 @@ hook before it sends the call, so the daemon knows by then whose call it is.
 from claude_mailbox.client.hooks.hook_io import read_input, text_field
 from claude_mailbox.client.reach.api import Daemon
 
-# Longer than the daemon takes, and short enough for a wait.
+# Longer than the daemon takes, and short enough to wait for.
 ANSWER_SECONDS = 2.0
 
 

@@ -13,7 +13,7 @@ from claude_mailbox.client.identity.client_process import ancestor_key, ancestor
 VARIABLE = "CLAUDE_MAILBOX_BELL"
 COMMAND_SUFFIX = ".command"
 BUSY_SUFFIX = ".busy"
-# The daemon leaves it when it has run the command; the turn that begins then takes it away.
+# The daemon makes this file when it has run the command; the turn that begins then removes it.
 RUNG_SUFFIX = ".rung"
 TEXT = "Mail has come for this session: it is shown with this prompt."
 

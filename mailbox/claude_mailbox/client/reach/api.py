@@ -52,7 +52,7 @@ class Delivery:
         sender: mailbox that sent it.
         body: its text.
         sent_at: when it was sent, as ISO 8601.
-        attempts: how often it was delivered, this time included.
+        attempts: how often it was handed out, this time included.
         lease: token that acks or releases it.
         fields: all fields from the daemon but the lease.
 

@@ -1,1 +1,1 @@
-"""Our hooks in a settings file of Claude Code: which they are, and how they get in and out."""
+"""Our hooks in a settings file of Claude Code: which they are, how they are added and removed."""

@@ -1,8 +1,8 @@
 """Adds our hooks to a settings file of Claude Code, and removes exactly those again.
 
 The file is edited as text: what others wrote stays byte for byte. A change is written to a new
-file that replaces the old one. While our hooks are in the file, its content from before them is
-kept in a backup beside it.
+file that replaces the old one. While our hooks are in the file, its original content is kept in a
+backup beside it.
 """
 
 import contextlib

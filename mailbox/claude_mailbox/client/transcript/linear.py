@@ -2,7 +2,7 @@
 
 They are files to which a line is added for each step, or lines that a plugin of ours hands over. A message has arrived when the model has
 answered after a line that shows its mark. The forms of the lines are not documented: they are those
-of the versions in docs/clients.md, and of a form that is not known nothing is proved.
+of the versions in docs/clients.md; what has no line of a known form says nothing.
 """
 
 import os
@@ -23,11 +23,16 @@ ANSWER, WHOLE, CONTEXT, END, UNDO = range(5)
 
 
 class LinearTrace:
-    """What such a transcript says of one message; see `trace.Trace`."""
+    """What such a transcript says of one message; see `trace.Trace`.
+
+    Attributes:
+        is_blind: whether there was no line that we know: the transcript says nothing.
+    """
 
     def __init__(self, lease: str, *, shown_at: str) -> None:
         self.standing = ABSENT
         self.is_passed_over = False
+        self.is_blind = True
         self._mark = mark(lease).encode()
         self._shown_at = shown_at
         self._is_in_response = False
@@ -46,6 +51,7 @@ class LinearTrace:
             time: when it was written, in ISO 8601.
             is_in_response: whether the model was in the middle of a response before it.
         """
+        self.is_blind = False
         if step == CONTEXT and self._mark in line and self.standing != ANSWERED:
             self.standing, self.is_passed_over = SHOWN, False
             # What that response still says was not said with this message in mind.

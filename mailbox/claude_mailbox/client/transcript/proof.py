@@ -112,6 +112,8 @@ def _trace(
 
 
 def _has_arrived(trace: "AnyTrace", moment: str) -> bool:
+    if isinstance(trace, linear.LinearTrace) and trace.is_blind and moment == TURN_END:
+        return True  # nothing will ever prove it: what was printed counts, as without a transcript
     return trace.standing == ANSWERED or (moment == RESUME and trace.is_current)
 
 

@@ -16,8 +16,8 @@ def frame(
 ) -> tuple[str, list[Delivery]]:
     """Return the text for the model, and the messages in it: as many whole ones as fit.
 
-    The first message is always in it. The daemon sent it as short enough; if its control
-    characters, shown as escapes, make it longer, Claude Code shows the model a file instead.
+    The first message is always in it. The daemon sends only messages that are short enough; if
+    escapes for control characters make one too long, Claude Code shows the model a file instead.
 
     Args:
         deliveries: leased messages, oldest first.

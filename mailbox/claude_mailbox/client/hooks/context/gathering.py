@@ -8,12 +8,12 @@ from claude_mailbox.client.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
 from claude_mailbox.errors import MailboxError
 
-# A burst is over when so long nothing came. A single message is older than that when a client has
-# noticed its doorbell, so it is not kept waiting.
+# A burst is over when nothing came for this long. A single message is older by the time that the
+# client has noticed the doorbell, so it does not wait.
 QUIET_SECONDS = 0.3
-# A peer that goes on and on keeps a session asleep for so long.
+# The longest wait, for a peer that does not stop.
 LIMIT_SECONDS = 0.6
-# What the daemon, too, counts for the line above a message.
+# What the daemon counts for the line above a message.
 _FRAME_LENGTH = 200
 
 

@@ -22,7 +22,7 @@ def introduction(
 
     Args:
         registration: what the daemon answered to the registration.
-        peer_minutes: how long ago the peers were active that it names.
+        peer_minutes: within how many minutes the named peers were active.
         tools: what the names of our tools begin with; None in Claude Code.
         is_known: whether our tools know whose call it is.
         is_shown: whether hooks show mail while the model works.

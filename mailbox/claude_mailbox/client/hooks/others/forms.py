@@ -1,4 +1,4 @@
-"""How the hooks of other clients than Claude Code are spoken with: their input and their output.
+"""The input and output of the hooks of other clients than Claude Code.
 
 docs/clients.md names the documentation of each.
 """

@@ -26,9 +26,9 @@ def has_mail(daemon: "Daemon", identity: "Identity") -> bool:
 
 
 def has_new_mail(daemon: "Daemon", identity: "Identity", session: str) -> bool:
-    """Return whether mail waits that may wake somebody, and came after the last such answer.
+    """Return whether mail above urgency ``low`` waits that no earlier hint was about.
 
-    So a model that leaves it alone is not told again and again.
+    A model that does not take it is told only once.
     """
     if not has_mail(daemon, identity):
         return False
@@ -55,7 +55,7 @@ def has_new_mail(daemon: "Daemon", identity: "Identity", session: str) -> bool:
 
 
 def forget_hints(session: str) -> None:
-    """Leave nothing behind of a session that is over."""
+    """Remove what is kept of a session that has ended."""
     try:  # noqa: SIM105  # contextlib costs 4 ms
         os.unlink(bell_path(session) + _SUFFIX)
     except OSError:

@@ -57,7 +57,7 @@ class ClientHook:
         self._bell: str | None = None
 
     def run(self) -> None:
-        """Do what is to be done at that moment.
+        """Do what the moment requires.
 
         Raises:
             MailboxError: if it cannot be done now.
@@ -80,7 +80,7 @@ class ClientHook:
             self._end()
 
     def tell(self, text: str) -> None:
-        """Give text to the model, where the client takes some at that moment."""
+        """Print text for the model, if the client accepts any at that moment."""
         if text and self._moment in (*self._form.takes_mail, *self._form.takes_hints):
             output.write(self._output(text))
 
@@ -162,7 +162,7 @@ class ClientHook:
             self.tell(greeting)
 
     def _end_turn(self) -> None:
-        """Tell that the session is idle; or make the turn go on, if there is mail that came in it."""
+        """Report that the session is idle, or prolong the turn if mail came during it."""
         is_over = text_field(self._input, "status") in _ABANDONED
         if self._form.is_prolonged and not is_over and self._has_new_mail():
             output.write(self._form.going_on(self._input, HINT))
@@ -171,11 +171,11 @@ class ClientHook:
         self._report(state="idle")
 
     def _settle_resumed(self) -> None:
-        """Before the session is rung for what it was shown, and may have in its conversation."""
+        """Settle what the resumed conversation has, so that the session is not rung for it."""
         try:  # noqa: SIM105  # contextlib costs 4 ms
             self._report()
         except DaemonUnreachable:
-            pass  # it is started next
+            pass  # the daemon is started next
 
     def _report(self, **fields: object) -> None:
         """Tell the daemon what happens, and which of the mail that was shown has arrived."""
