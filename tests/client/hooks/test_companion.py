@@ -162,6 +162,24 @@ def test_a_killed_companion_is_noticed_and_replaced(elsewhere: Elsewhere) -> Non
     assert elsewhere.companions() != [companion]
 
 
+def test_a_session_that_is_resumed_at_once_is_woken(elsewhere: Elsewhere) -> None:
+    """The companion of the client that was killed may not have noticed yet."""
+    elsewhere.announce()
+    (former,) = elsewhere.companions()
+    os.kill(former, signal.SIGSTOP)
+    elsewhere.client_process.kill()
+    elsewhere.client_process.wait()
+    elsewhere.client_process = subprocess.Popen(["sleep", "1000"])
+    elsewhere.environment["CLAUDE_PID"] = str(elsewhere.client_process.pid)
+    elsewhere.hook("session-announce", "SessionStart", source="resume")
+    os.kill(former, signal.SIGCONT)
+    until(lambda: former not in elsewhere.companions(), "the former one's end")
+    elsewhere.wait_until_woken()
+    elsewhere.client_process.kill()
+    elsewhere.client_process.wait()
+    until(lambda: not elsewhere.companions(), "the end of the other one")
+
+
 def test_a_companion_connects_again_after_a_restart(tmp_path: Path) -> None:
     """After a restart of the daemon; mail that came meanwhile rings."""
     with NetworkDaemon() as network, Elsewhere(network, tmp_path / "home") as elsewhere:

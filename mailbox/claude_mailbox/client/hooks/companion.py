@@ -45,7 +45,7 @@ def start_companion(session: str, url: str | None, key: str | None) -> str | Non
     own_key = client_key()
     try:
         os.makedirs(paths.bells_path(), mode=0o700, exist_ok=True)
-        if os.path.exists(bell) and _is_running(session):
+        if os.path.exists(bell) and _is_running(session, key):
             return bell
         _write(bell)
         subprocess.Popen(
@@ -75,38 +75,54 @@ def registered_key(session: str) -> str | None:
         return None
 
 
-def _is_running(session: str) -> bool:
+def _is_running(session: str, key: str | None) -> bool:
+    """Return whether the session has a companion for that client process."""
     # Who finds the lock free takes it for a moment, and starts a companion then; so it does no harm
     # if another one that is just starting finds it taken.
+    lock = _lock(session)
+    if lock is None:
+        return registered_key(session) == key
+    os.close(lock)
+    return False
+
+
+def _lock(session: str) -> int | None:
+    """Lock the session's file; return its descriptor, or None if another process has it locked."""
     import fcntl
 
-    lock = os.open(paths.companion_path(session), _FLAGS, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
+    path = paths.companion_path(session)
+    while True:
+        lock = os.open(path, _FLAGS, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(lock), os.stat(path)):
+                return lock
+        except FileNotFoundError:
+            pass  # it was removed by the one who had it locked
+        except BlockingIOError:
+            os.close(lock)
+            return None
         os.close(lock)
-    return False
 
 
 def run_companion(*, session: str, client: str | None = None, url: str | None = None) -> int:
     """Ring the session until it is over, or its client is gone."""
-    import fcntl
-
-    lock_path = paths.companion_path(session)
-    lock = os.open(lock_path, _FLAGS, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return 0
+    companion = _Companion(session, client, url)
+    has_waited = False
+    while (lock := _lock(session)) is None:
+        if registered_key(session) == client or not companion.has_client():
+            return 0
+        # That of a client that was killed has yet to notice it, and removes the bell then.
+        time.sleep(FIRST_PAUSE_SECONDS)
+        has_waited = True
     os.ftruncate(lock, 0)
     os.write(lock, f"{client or ''}\n".encode())
-    companion = _Companion(session, client, url)
     try:
+        if has_waited and not os.path.exists(companion.bell):
+            _write(companion.bell)
         companion.run()
     finally:
-        os.unlink(lock_path)
+        os.unlink(paths.companion_path(session))
     return 0
 
 
@@ -115,7 +131,7 @@ class _Companion:
         self._session = session
         self._client = client
         self._url = url
-        self._bell = paths.bell_path(session)
+        self.bell = paths.bell_path(session)
         self._key = client_key()
 
     def run(self) -> None:
@@ -130,15 +146,18 @@ class _Companion:
             if self._goes_on():
                 time.sleep(pause)
             pause = min(pause * 2, LAST_PAUSE_SECONDS)
-        if os.path.exists(self._bell):
+        if os.path.exists(self.bell):
             # The client was killed: nobody else will say so.
-            os.unlink(self._bell)
+            os.unlink(self.bell)
             self._tell_end()
 
-    def _goes_on(self) -> bool:
+    def has_client(self) -> bool:
+        """Return whether the client that it was started for still runs."""
         # A client key names the process and when it started: for another one, it is another key.
-        is_same = self._key is None or (client_key() == self._key and _is_alive(self._key))
-        return is_same and os.path.exists(self._bell)
+        return self._key is None or (client_key() == self._key and _is_alive(self._key))
+
+    def _goes_on(self) -> bool:
+        return self.has_client() and os.path.exists(self.bell)
 
     def _follow(self) -> None:
         daemon = Daemon(self._url)
@@ -158,7 +177,7 @@ class _Companion:
             if payload:
                 heard_at = time.monotonic()
                 if b"ring" in payload:
-                    _write(self._bell)
+                    _write(self.bell)
             elif time.monotonic() - heard_at > SILENCE_SECONDS:
                 raise DaemonUnreachable("The daemon is silent.")
             elif not decoder.done:
