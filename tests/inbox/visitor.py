@@ -22,8 +22,8 @@ def one_time_address(daemon: DaemonProcess) -> str:
 
 
 def send(daemon: DaemonProcess, sender: str, to: str, body: str, **fields: object) -> int:
-    """Send a message by REST; return its number."""
-    with Daemon(daemon.url) as client:
+    """Send a message; return its number."""
+    with Daemon(f"unix:{daemon.socket_path}") as client:
         content = {"to": to, "body": body, **fields}
         sent = client.call("POST", "/v1/send", identity=Identity(sender), body=content).value
     assert isinstance(sent, dict)
@@ -33,7 +33,7 @@ def send(daemon: DaemonProcess, sender: str, to: str, body: str, **fields: objec
 def take(daemon: DaemonProcess, name: str) -> list[dict[str, object]]:
     """Take all mail of a mailbox."""
     me = Identity(name)
-    with Daemon(daemon.url) as client:
+    with Daemon(f"unix:{daemon.socket_path}") as client:
         found = client.call("POST", "/v1/check-inbox", identity=me, query=tuple(me.query)).value
     assert isinstance(found, list)
     return found

@@ -17,7 +17,7 @@ import pytest
 from docs.pages import DOCS
 from support.commandline import CommandLine, until
 from support.daemon import DaemonProcess
-from support.network import NetworkDaemon
+from support.network import NetworkDaemon, free_port
 
 PAGE = (DOCS / "network.md").read_text()
 
@@ -28,13 +28,6 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not installed")
     return found
-
-
-def free_port() -> int:
-    """Return a port that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_open(port: int) -> bool:

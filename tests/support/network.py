@@ -1,6 +1,7 @@
 """A daemon for other machines: with a certificate and a token, on loopback all the same."""
 
 import json
+import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,13 @@ import trustme
 
 from claude_mailbox.client.reach.api import Daemon
 from support.daemon import DaemonProcess
+
+
+def free_port() -> int:
+    """Return a port that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """What is different for clients on other machines: TLS, tokens, and whom they may be."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 import pytest
 
-from support.network import NetworkDaemon
+from support.network import NetworkDaemon, free_port
 from wire.connection import ClosedByDaemon, Connection, path
 from wire.mail import Mail
 
@@ -17,13 +16,6 @@ def network() -> Iterator[NetworkDaemon]:
     """A daemon that other machines can reach; its token is for mailboxes ``web-...``."""
     with NetworkDaemon({"localPort": free_port()}, patterns=["web-*"]) as process:
         yield process
-
-
-def free_port() -> int:
-    """Return a port that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -223,7 +223,7 @@ async def _serve(
         await nursery.start(
             partial(
                 serve_network,
-                Access(app, tokens, behind_proxy=config.behind_proxy),
+                Access(app, tokens, access.token_of, behind_proxy=config.behind_proxy),
                 listener.socket,
                 closing,
                 GRACE_SECONDS,

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,16 +14,10 @@ import httpx
 
 from e2e.harness.waiting import TIMEOUT, eventually
 from support.daemon import COMMAND, DaemonProcess
+from support.network import free_port
 
 UNREACHABLE = 2
 ROOT = Path(__file__).parents[3]
-
-
-def free_port() -> int:
-    """Return a TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class CommandFailed(Exception):

@@ -25,10 +25,14 @@ def inbox(only_print: bool, url: str | None, as_json: bool) -> int:
       claude-mailbox inbox --print
     """
     daemon = Daemon(url)
-    answer = daemon.call("POST", "/v1/inbox", body=home_proof(daemon)).value
+    proof = {} if daemon.address.wants_token else home_proof(daemon)
+    answer = daemon.call("POST", "/v1/inbox", body=proof).value
     if not isinstance(answer, dict) or not isinstance(answer.get("url"), str):
         raise daemon.wrong_server()
     address = answer["url"]
+    if daemon.address.wants_token:
+        # The daemon may not know by what name it is reached: a proxy may be before it.
+        address = answer["url"] = f"{daemon.address}{address[address.find('/inbox/') :]}"
     if as_json:
         output.write(codec.encode(answer) + "\n")
     elif only_print:

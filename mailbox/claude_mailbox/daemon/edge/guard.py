@@ -4,7 +4,8 @@ A web page in the user's browser can reach a loopback port. Three things keep it
 header, which a page cannot forge even by DNS rebinding; the ``Origin`` header, which the browser
 sets; and the content type, for which the browser sends a preflight that is never answered.
 
-Requests from other machines carry a token, which no page has, so they may use any host name.
+Requests from other machines carry a token, which no page has, so they may use any host name. The
+inbox's cookie in place of a token counts only for the inbox's own pages.
 """
 
 import ipaddress
@@ -128,7 +129,8 @@ class Guard:
         if host not in self._hosts and not is_remote:
             raise self._foreign_host(hosts[0])
         for origin in headers_named(scope, b"origin"):
-            if is_remote or not self._is_ours(origin, scope.get("server")):
+            server = scope.get("server")
+            if not (_is_by_own_page(scope) if is_remote else self._is_ours(origin, server)):
                 raise Forbidden(
                     f"Origin '{_show(origin)}' is not allowed: web pages have no access to mail."
                 )
@@ -203,6 +205,11 @@ class Guard:
             f"The request is larger than {self._max_request} bytes: send the message in parts, or"
             " send the path of a file."
         )
+
+
+def _is_by_own_page(scope: Scope) -> bool:
+    """Return whether a page of the inbox sent this, as the browser says; over TLS each one does."""
+    return _is_form(scope) and headers_named(scope, b"sec-fetch-site") == [b"same-origin"]
 
 
 def _is_form(scope: Scope) -> bool:

@@ -42,6 +42,20 @@ class Grant:
                 " use such a name, or ask for another token."
             )
 
+    def check_inbox(self, user: str) -> None:
+        """Check that the caller may open the inbox, and there speak for the mailbox *user*.
+
+        A pattern that matches it is not enough: such tokens are for agents.
+
+        Raises:
+            NotAllowed: if not.
+        """
+        if user not in self.patterns:
+            raise NotAllowed(
+                "The inbox shows all mail: open it on the daemon's own machine, or with a token for"
+                f" the mailbox '{user}'."
+            )
+
 
 def grant_of(scope: Scope) -> Grant | None:
     """Return the grant of a request, or None if it comes from this machine."""

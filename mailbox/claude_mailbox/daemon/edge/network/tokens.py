@@ -81,29 +81,47 @@ class Tokens:
         self._tries.check(address, text)
         prefix, _, rest = text.partition("_")
         token_id, _, secret = rest.partition("_")
+        found = None
+        if prefix == _PREFIX and len(text) <= _TEXT_LIMIT and text.isascii():
+            found = await self._use(token_id, _digest(secret))
+        if found is None:
+            self._tries.note_failure(address)
+            raise _unknown()
+        grant = self._grant(found)
+        self._tries.note_success(address, text)
+        return grant
+
+    async def renew(self, token_id: str) -> Grant:
+        """Return what a token allows whose owner we know in another way.
+
+        Raises:
+            TokenInvalid: if it has expired or was revoked.
+        """
+        found = await self._use(token_id)
+        if found is None:
+            raise _unknown()
+        return self._grant(found)
+
+    async def _use(self, token_id: str, digest: bytes | None = None) -> Token | None:
+        """Find a token, and note its use; with *digest* only if that is the digest of its secret."""
         now = self._clock()
 
         def job(transaction: Transaction) -> Token | None:
             token = transaction.tokens.find(token_id)
-            if token is None or not hmac.compare_digest(token.digest, digest):
+            if token is None:
+                return None
+            if digest is not None and not hmac.compare_digest(token.digest, digest):
                 return None
             if now < token.expires_at and (token.last_used_at or 0) <= now - _USE_MILLISECONDS:
                 transaction.tokens.note_use(token_id, now)
             return token
 
-        found = None
-        if prefix == _PREFIX and len(text) <= _TEXT_LIMIT and text.isascii():
-            digest = _digest(secret)
-            found = await self._ledger.run(job, durable=False, brief=True)
-        if found is None:
-            self._tries.note_failure(address)
-            raise TokenInvalid(
-                "The token is not known here: it may have been revoked. Ask for another one."
-            )
-        if now >= found.expires_at:
+        return await self._ledger.run(job, durable=False, brief=True)
+
+    def _grant(self, token: Token) -> Grant:
+        if self._clock() >= token.expires_at:
             raise TokenInvalid("The token has expired: ask for another one.")
-        self._tries.note_success(address, text)
-        return Grant(found.id, found.patterns, found.expires_at)
+        return Grant(token.id, token.patterns, token.expires_at)
 
     @contextmanager
     def using(self, grant: Grant) -> Iterator[trio.CancelScope]:
@@ -118,6 +136,12 @@ class Tokens:
                 requests.discard(cancel_scope)
                 if not requests and self._requests.get(grant.token) is requests:
                     del self._requests[grant.token]
+
+
+def _unknown() -> TokenInvalid:
+    return TokenInvalid(
+        "The token is not known here: it may have been revoked. Ask for another one."
+    )
 
 
 class _Tries:

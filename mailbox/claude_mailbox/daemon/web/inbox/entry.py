@@ -1,7 +1,8 @@
 """REST routes only for the person at this machine, because they show all mail.
 
 They answer on the Unix socket, which only our user can reach. On TCP the request has to prove that it
-can read the secret in the home folder.
+can read the secret in the home folder. On another machine the person has a token for the mailbox of the
+user, which opens the inbox.
 """
 
 import hmac
@@ -11,11 +12,12 @@ from typing import Annotated, NotRequired, TypedDict
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.edge.description import Description, Keywords
 from claude_mailbox.daemon.edge.input.request import Request
+from claude_mailbox.daemon.edge.network.grant import grant_of
 from claude_mailbox.daemon.edge.output import shapes
 from claude_mailbox.daemon.edge.output.render import history_json
 from claude_mailbox.daemon.edge.output.response import Response
 from claude_mailbox.daemon.edge.routing import Route
-from claude_mailbox.daemon.http.asgi import is_local_socket
+from claude_mailbox.daemon.http.asgi import headers_named, is_local_socket
 from claude_mailbox.daemon.web.fields import optional_text, whole
 from claude_mailbox.daemon.web.inbox.access import TICKET_SECONDS, InboxAccess
 from claude_mailbox.errors import Unavailable
@@ -85,11 +87,16 @@ class EntryRoutes:
     def routes(self) -> Iterable[Route]:
         """Return the routes."""
         return (
-            Route("POST", "/v1/inbox", self._enter, _INBOX, is_local=True),
+            Route("POST", "/v1/inbox", self._enter, _INBOX),
             Route("POST", "/v1/recent", self._recent, _RECENT, is_local=True),
         )
 
     async def _enter(self, request: Request) -> Response:
+        grant = grant_of(request.scope)
+        if grant is not None:
+            grant.check_inbox(self._broker.user)
+            (host,) = headers_named(request.scope, b"host")
+            return self._ticket(f"https://{host.decode('latin-1')}", grant.token)
         self._content(request)
         address = self._address()
         if address is None:
@@ -97,7 +104,10 @@ class EntryRoutes:
                 "The daemon has no TCP port now, so a browser cannot reach it: see 'claude-mailbox"
                 " doctor'."
             )
-        url = f"{address}/inbox/enter?ticket={self._access.create_ticket()}"
+        return self._ticket(address)
+
+    def _ticket(self, address: str, token: str = "") -> Response:
+        url = f"{address}/inbox/enter?ticket={self._access.create_ticket(token)}"
         return Response({"url": url, "seconds": TICKET_SECONDS})
 
     async def _recent(self, request: Request) -> Response:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from quart import Blueprint, Response, g, request
 
 from claude_mailbox.daemon.delivery.broker import Broker
+from claude_mailbox.daemon.edge.network.grant import grant_of
 from claude_mailbox.daemon.web.inbox.access import COOKIE_SECONDS, InboxAccess
 from claude_mailbox.daemon.web.inbox.held import HeldPages
 from claude_mailbox.daemon.web.inbox.rendering import TYPES, Renderer, static_files
@@ -105,6 +106,7 @@ class Pages:
             value,
             max_age=COOKIE_SECONDS,
             httponly=True,
+            secure=grant_of(cast("Any", request.scope)) is not None,
             samesite="Strict",
         )
         return response
