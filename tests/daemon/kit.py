@@ -10,7 +10,6 @@ from typing import Any, TypeAlias, TypeVar
 import trio
 
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.clock import SteadyClock
 from claude_mailbox.daemon.delivery.broker import Broker
 from claude_mailbox.daemon.delivery.housekeeping import Housekeeping
 from claude_mailbox.daemon.delivery.parties.presence import Presence
@@ -19,6 +18,7 @@ from claude_mailbox.daemon.edge.input.request import Request
 from claude_mailbox.daemon.edge.output.handover import Custody
 from claude_mailbox.daemon.edge.routing import MailRoute
 from claude_mailbox.daemon.http.asgi import Receive, Scope, Send
+from claude_mailbox.daemon.process.clock import SteadyClock
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.store.postgres.engine import PostgresEngine
 from claude_mailbox.daemon.store.sqlite.database import open_database

@@ -10,7 +10,7 @@ import rich_click as click
 from claude_mailbox import __version__
 from claude_mailbox.cli.exit_status import exit_status
 from claude_mailbox.cli.help_format import HelpFormatter
-from claude_mailbox.client import output
+from claude_mailbox.client.terminal import output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Runs a command, and turns the errors it raises into an exit code and a sentence."""
 
-from claude_mailbox.client import output
-from claude_mailbox.client.interrupts import Interrupted
+from claude_mailbox.client.terminal import output
+from claude_mailbox.client.terminal.interrupts import Interrupted
 from claude_mailbox.errors import MailboxError, PipeClosed
 
 TYPE_CHECKING = False

@@ -9,8 +9,9 @@ import os
 from collections.abc import Mapping, Sequence
 
 from claude_mailbox import __version__, config, isolation
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
 from claude_mailbox.client.hooks.launch_record import write_launch_record
+from claude_mailbox.client.terminal import output
 from claude_mailbox.errors import OutputLost
 
 

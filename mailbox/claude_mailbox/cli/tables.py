@@ -5,7 +5,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from claude_mailbox.client import output, times
+from claude_mailbox.client import times
+from claude_mailbox.client.terminal import output
 from claude_mailbox.model.text import visible
 
 TYPE_CHECKING = False

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from claude_mailbox import paths
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.clock import SteadyClock
-from claude_mailbox.daemon.secret import Secret
+from claude_mailbox.daemon.process.clock import SteadyClock
+from claude_mailbox.daemon.process.secret import Secret
 from claude_mailbox.daemon.store.engine import Engine
 from claude_mailbox.daemon.store.notifications import PollResult
 from claude_mailbox.daemon.store.sqlite.engine import SqliteEngine

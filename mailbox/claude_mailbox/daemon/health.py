@@ -7,8 +7,8 @@ from claude_mailbox.config import Config
 from claude_mailbox.daemon.delivery.other_daemons import OtherDaemons
 from claude_mailbox.daemon.delivery.parties.waiters import WaiterLines
 from claude_mailbox.daemon.edge.output import shapes
-from claude_mailbox.daemon.listening import Listening
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
+from claude_mailbox.daemon.process.listening import Listening
 
 
 def health(

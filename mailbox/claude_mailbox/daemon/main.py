@@ -18,7 +18,6 @@ import trio
 
 from claude_mailbox import paths
 from claude_mailbox.config import Config
-from claude_mailbox.daemon.clock import SteadyClock
 from claude_mailbox.daemon.databases import Database, open_database
 from claude_mailbox.daemon.delivery.bells.doorbell import Doorbell
 from claude_mailbox.daemon.delivery.broker import Broker
@@ -40,11 +39,12 @@ from claude_mailbox.daemon.http import descriptors
 from claude_mailbox.daemon.http.budget import Budget
 from claude_mailbox.daemon.http.server import Server
 from claude_mailbox.daemon.http.sockets import Listener
-from claude_mailbox.daemon.listening import Listening
-from claude_mailbox.daemon.lock import HomeLock
-from claude_mailbox.daemon.logs import log_formatter
 from claude_mailbox.daemon.mcp.endpoint import McpEndpoint
-from claude_mailbox.daemon.secret import Secret
+from claude_mailbox.daemon.process.clock import SteadyClock
+from claude_mailbox.daemon.process.listening import Listening
+from claude_mailbox.daemon.process.lock import HomeLock
+from claude_mailbox.daemon.process.logs import log_formatter
+from claude_mailbox.daemon.process.secret import Secret
 from claude_mailbox.daemon.store.ledger import Ledger
 from claude_mailbox.daemon.web.app import MailboxApp
 from claude_mailbox.daemon.web.inbox.access import InboxAccess

@@ -14,7 +14,7 @@ import psycopg
 
 from claude_mailbox import paths
 from claude_mailbox.daemon.databases import daemon_id
-from claude_mailbox.daemon.lock import DatabaseLock, HomeLock
+from claude_mailbox.daemon.process.lock import DatabaseLock, HomeLock
 from claude_mailbox.daemon.store.postgres.database import open_database as open_postgres
 from claude_mailbox.daemon.store.postgres.database import shown
 from claude_mailbox.daemon.store.postgres.schema import Connection

@@ -3,7 +3,7 @@
 import rich_click as click
 from click.shell_completion import get_completion_class
 
-from claude_mailbox.client import output
+from claude_mailbox.client.terminal import output
 
 
 @click.command()

@@ -5,9 +5,10 @@ import webbrowser
 import rich_click as click
 
 from claude_mailbox.cli import options
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.proof import home_proof
+from claude_mailbox.client.terminal import output
 
 
 @click.command()

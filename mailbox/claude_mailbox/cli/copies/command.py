@@ -7,7 +7,8 @@ import rich_click as click
 from claude_mailbox import config
 from claude_mailbox.cli import options
 from claude_mailbox.cli.copies import database
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
+from claude_mailbox.client.terminal import output
 from claude_mailbox.errors import MailboxError
 
 _FILE = click.argument("file", type=click.Path(dir_okay=False))
@@ -42,7 +43,7 @@ def restore(file: str, as_json: bool) -> int:
       claude-mailbox restore ~/mail-backup.db
       claude-mailbox start
     """
-    from claude_mailbox.daemon.lock import DatabaseLock
+    from claude_mailbox.daemon.process.lock import DatabaseLock
 
     path = config.load().db_path
     lock = DatabaseLock(path)

@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 
 from claude_mailbox.cli.copies.messages import STATES
-from claude_mailbox.daemon.lock import DatabaseLock
+from claude_mailbox.daemon.process.lock import DatabaseLock
 from claude_mailbox.daemon.store.sqlite.database import close_database, open_database
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.drafts import HIGH, LOW

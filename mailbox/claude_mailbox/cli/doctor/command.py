@@ -10,7 +10,8 @@ from claude_mailbox.cli.doctor.bundle import write_bundle
 from claude_mailbox.cli.doctor.checks import examine
 from claude_mailbox.cli.doctor.finding import OK, PROBLEM, Finding
 from claude_mailbox.cli.tables import takes_colour
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
+from claude_mailbox.client.terminal import output
 from claude_mailbox.model.text import visible
 
 _WORDS = {OK: ("OK", "green"), PROBLEM: ("PROBLEM", "red")}

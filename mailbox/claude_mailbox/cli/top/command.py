@@ -8,8 +8,9 @@ from claude_mailbox.cli import options
 from claude_mailbox.cli.top.feed import Feed
 from claude_mailbox.cli.top.keys import Keys
 from claude_mailbox.cli.top.view import View, message_text
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
 from claude_mailbox.client.reach.api import Daemon
+from claude_mailbox.client.terminal import output
 
 _SECONDS = 1.0
 # How many earlier messages are printed at the start, where there is no screen.

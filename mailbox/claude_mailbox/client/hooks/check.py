@@ -6,7 +6,6 @@ It always exits 0, and with ``--wake`` 0 or 2, whatever happens.
 import os
 
 from claude_mailbox import paths
-from claude_mailbox.client import output
 from claude_mailbox.client.hooks.hook_io import (
     OUTPUT_LIMIT,
     is_attended,
@@ -17,10 +16,11 @@ from claude_mailbox.client.hooks.hook_io import (
 )
 from claude_mailbox.client.hooks.patience import complaint, seconds_to_wait
 from claude_mailbox.client.hooks.session_events import report_event
-from claude_mailbox.client.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.address import explicit_address, is_own_daemon
 from claude_mailbox.client.reach.api import Daemon, Identity, Refused
 from claude_mailbox.client.reach.connection import NoAnswer
+from claude_mailbox.client.terminal import output
+from claude_mailbox.client.terminal.interrupts import Interrupted, Interrupts
 from claude_mailbox.errors import DaemonUnreachable, MailboxError, OutputLost
 
 # Room for the lines around the messages.
@@ -117,7 +117,7 @@ def _deliver(
         return 0
     # Imported here, because most hooks find no mail.
     from claude_mailbox.client.hooks.context.framing import frame
-    from claude_mailbox.client.printing import print_mail
+    from claude_mailbox.client.terminal.printing import print_mail
 
     if wake:
         from claude_mailbox.client.hooks.context.gathering import gather

@@ -9,7 +9,7 @@ of its mail has arrived, ``end`` that the session is over, and
 import os
 
 from claude_mailbox import paths
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
 from claude_mailbox.client.hooks.context.introduction import introduction
 from claude_mailbox.client.hooks.hook_io import (
     is_attended,
@@ -24,6 +24,7 @@ from claude_mailbox.client.identity.naming import mailbox_name, project_name
 from claude_mailbox.client.reach.address import explicit_address, is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.connection import ConnectionLost
+from claude_mailbox.client.terminal import output
 from claude_mailbox.client.transcript.proof import (
     PROMPT,
     RESUME,

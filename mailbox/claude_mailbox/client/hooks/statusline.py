@@ -3,8 +3,8 @@
 import os
 
 from claude_mailbox import paths
-from claude_mailbox.client import output
 from claude_mailbox.client.hooks.hook_io import read_input, text_field
+from claude_mailbox.client.terminal import output
 from claude_mailbox.errors import MailboxError
 
 _COLUMNS = 4

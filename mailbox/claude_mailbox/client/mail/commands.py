@@ -8,12 +8,13 @@ Raises, all of them:
     MailboxError: if the daemon answers with an error (exit code 1).
 """
 
-from claude_mailbox.client import codec, output
-from claude_mailbox.client.interrupts import Interrupts
+from claude_mailbox.client import codec
 from claude_mailbox.client.mail.sending import count
-from claude_mailbox.client.printing import message_lines, print_mail
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
-from claude_mailbox.client.text import mail_line
+from claude_mailbox.client.terminal import output
+from claude_mailbox.client.terminal.interrupts import Interrupts
+from claude_mailbox.client.terminal.printing import message_lines, print_mail
+from claude_mailbox.client.terminal.text import mail_line
 from claude_mailbox.errors import BadRequest
 from claude_mailbox.model.text import visible
 

@@ -3,11 +3,9 @@
 import os
 import time
 
-from claude_mailbox.client import codec, output
-from claude_mailbox.client.interrupts import Interrupts
+from claude_mailbox.client import codec
 from claude_mailbox.client.mail.own import own_identity
 from claude_mailbox.client.mail.sending import text_of
-from claude_mailbox.client.printing import print_mail
 from claude_mailbox.client.reach.api import (
     ANSWER_SECONDS,
     LEASE_SECONDS,
@@ -19,6 +17,9 @@ from claude_mailbox.client.reach.api import (
 )
 from claude_mailbox.client.reach.connection import ConnectionLost
 from claude_mailbox.client.reach.http1 import quote
+from claude_mailbox.client.terminal import output
+from claude_mailbox.client.terminal.interrupts import Interrupts
+from claude_mailbox.client.terminal.printing import print_mail
 from claude_mailbox.errors import (
     BadRequest,
     DaemonUnreachable,

@@ -2,12 +2,13 @@
 
 import time
 
-from claude_mailbox.client import codec, output
-from claude_mailbox.client.interrupts import Interrupted, Interrupts
-from claude_mailbox.client.printing import message_lines, renamed_line
+from claude_mailbox.client import codec
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity, Refused
 from claude_mailbox.client.reach.connection import Connection, ConnectionLost
 from claude_mailbox.client.reach.http1 import ChunkDecoder
+from claude_mailbox.client.terminal import output
+from claude_mailbox.client.terminal.interrupts import Interrupted, Interrupts
+from claude_mailbox.client.terminal.printing import message_lines, renamed_line
 from claude_mailbox.errors import DaemonUnreachable, OutputLost, QuotaFull, Renamed, Unavailable
 
 TYPE_CHECKING = False

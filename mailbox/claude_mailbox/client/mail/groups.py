@@ -1,7 +1,8 @@
 """The commands about groups, and the descriptions of mailboxes."""
 
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
 from claude_mailbox.client.reach.api import Daemon, Identity
+from claude_mailbox.client.terminal import output
 from claude_mailbox.model.text import visible
 
 

@@ -1,7 +1,8 @@
 """The commands about messages that are held for the user."""
 
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
 from claude_mailbox.client.reach.api import Daemon
+from claude_mailbox.client.terminal import output
 from claude_mailbox.model.text import visible
 
 

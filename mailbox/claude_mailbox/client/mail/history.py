@@ -2,10 +2,11 @@
 
 import time
 
-from claude_mailbox.client import codec, output, text, times
-from claude_mailbox.client.interrupts import Interrupts
+from claude_mailbox.client import codec, times
 from claude_mailbox.client.reach.api import ANSWER_SECONDS, Daemon, Identity, Result
 from claude_mailbox.client.reach.http1 import quote
+from claude_mailbox.client.terminal import output, text
+from claude_mailbox.client.terminal.interrupts import Interrupts
 from claude_mailbox.errors import BadRequest, DaemonUnreachable
 from claude_mailbox.model.text import visible
 

@@ -6,10 +6,11 @@ The fast and the full command line call the same function, with the options as k
 import os
 import sys
 
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
 from claude_mailbox.client.mail.own import own_identity
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.connection import ConnectionLost
+from claude_mailbox.client.terminal import output
 from claude_mailbox.errors import BadRequest, OutputLost
 from claude_mailbox.model.text import visible
 

@@ -2,11 +2,8 @@
 
 import time
 
-from claude_mailbox.client import output
-from claude_mailbox.client.interrupts import Interrupts
 from claude_mailbox.client.mail.background import end_with_client
 from claude_mailbox.client.mail.background import session as background_session
-from claude_mailbox.client.printing import message_lines, print_mail, renamed_line
 from claude_mailbox.client.reach.api import (
     ANSWER_SECONDS,
     LEASE_SECONDS,
@@ -17,6 +14,9 @@ from claude_mailbox.client.reach.api import (
     Result,
 )
 from claude_mailbox.client.showing import mark, report_shown
+from claude_mailbox.client.terminal import output
+from claude_mailbox.client.terminal.interrupts import Interrupts
+from claude_mailbox.client.terminal.printing import message_lines, print_mail, renamed_line
 from claude_mailbox.errors import BadRequest, Renamed
 
 DEFAULT_SECONDS = 25.0

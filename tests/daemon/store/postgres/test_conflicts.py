@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from psycopg import errors as pg
 
-from claude_mailbox.daemon.clock import SteadyClock
+from claude_mailbox.daemon.process.clock import SteadyClock
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.postgres.engine import PostgresEngine, Thread
 from claude_mailbox.model.drafts import Draft

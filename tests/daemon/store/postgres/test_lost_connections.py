@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from claude_mailbox.daemon.clock import SteadyClock
+from claude_mailbox.daemon.process.clock import SteadyClock
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.postgres.engine import PostgresEngine, Thread
 from claude_mailbox.model.drafts import Draft

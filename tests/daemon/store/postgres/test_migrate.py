@@ -100,7 +100,7 @@ def test_a_target_that_a_daemon_uses_is_left_alone(source: str, target: str) -> 
 
 
 def test_a_source_that_a_daemon_uses_is_left_alone(source: str, target: str) -> None:
-    from claude_mailbox.daemon.lock import HomeLock
+    from claude_mailbox.daemon.process.lock import HomeLock
 
     lock = HomeLock(os.path.join(os.environ["CLAUDE_MAILBOX_HOME"], "mailbox.lock"))
     with pytest.raises(StartupError):

@@ -8,7 +8,7 @@ import rich_click as click
 
 from claude_mailbox.cli import options
 from claude_mailbox.cli.program import hook_program
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
 from claude_mailbox.client.hooks import session as session_hooks
 from claude_mailbox.client.hooks.others.hook import client_hook as run_client_hook
 from claude_mailbox.client.hooks.statusline import statusline as show_statusline
@@ -16,6 +16,7 @@ from claude_mailbox.client.hooks.tool_call import tool_call
 from claude_mailbox.client.identity.naming import git_top_level
 from claude_mailbox.client.settings.handlers import handlers_by_event
 from claude_mailbox.client.settings.patch import MARK, Patch, plan, write
+from claude_mailbox.client.terminal import output
 from claude_mailbox.model.names import check_name
 
 TYPE_CHECKING = False

@@ -7,7 +7,8 @@ import rich_click as click
 from claude_mailbox.cli import options
 from claude_mailbox.cli.install.changes import Change, plan_install, plan_uninstall
 from claude_mailbox.cli.install.clients import CLIENTS
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
+from claude_mailbox.client.terminal import output
 
 _CLIENT = click.argument("client", type=click.Choice(list(CLIENTS)))
 _DRY_RUN = click.option(

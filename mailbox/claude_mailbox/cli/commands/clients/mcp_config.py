@@ -8,9 +8,9 @@ import rich_click as click
 
 from claude_mailbox.cli import options
 from claude_mailbox.cli.install.elsewhere import AUTHORITY, TOKEN, token_of
-from claude_mailbox.client import output
 from claude_mailbox.client.reach.address import Address, configured_tcp, explicit_address
 from claude_mailbox.client.reach.own_daemon import running_tcp
+from claude_mailbox.client.terminal import output
 from claude_mailbox.model.names import check_name
 
 _SERVER = "mailbox"

@@ -7,7 +7,8 @@ import rich_click as click
 from claude_mailbox import paths
 from claude_mailbox.autostart import Outcome, current, manager
 from claude_mailbox.cli import options, serve
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
+from claude_mailbox.client.terminal import output
 from claude_mailbox.model.text import visible
 
 _STATES = {

@@ -7,13 +7,14 @@ import rich_click as click
 from claude_mailbox import paths
 from claude_mailbox.cli import options, tables
 from claude_mailbox.cli.serve import serve as run_daemon
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
 from claude_mailbox.client.mail import commands as mail
 from claude_mailbox.client.mail import held as holding
 from claude_mailbox.client.reach import startup
 from claude_mailbox.client.reach.address import is_own_daemon
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.lock_file import is_ours
+from claude_mailbox.client.terminal import output
 from claude_mailbox.errors import DaemonUnreachable, MailboxError
 from claude_mailbox.model.text import visible
 

@@ -4,7 +4,8 @@ import rich_click as click
 
 from claude_mailbox import config
 from claude_mailbox.cli import options
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
+from claude_mailbox.client.terminal import output
 from claude_mailbox.errors import StartupError
 
 

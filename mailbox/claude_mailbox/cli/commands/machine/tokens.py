@@ -6,9 +6,10 @@ import rich_click as click
 
 from claude_mailbox import paths
 from claude_mailbox.cli import options
-from claude_mailbox.client import codec, output, times
+from claude_mailbox.client import codec, times
 from claude_mailbox.client.reach.api import Daemon
 from claude_mailbox.client.reach.http1 import quote
+from claude_mailbox.client.terminal import output
 from claude_mailbox.errors import MailboxError
 from claude_mailbox.model.text import visible
 

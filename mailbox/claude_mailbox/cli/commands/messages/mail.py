@@ -3,10 +3,11 @@
 import rich_click as click
 
 from claude_mailbox.cli import options, tables
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
 from claude_mailbox.client.hooks.check import check_hook
 from claude_mailbox.client.mail import commands as mail
 from claude_mailbox.client.mail import watch as watching
+from claude_mailbox.client.terminal import output
 
 
 @click.command()

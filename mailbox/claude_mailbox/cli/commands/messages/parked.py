@@ -3,9 +3,10 @@
 import rich_click as click
 
 from claude_mailbox.cli import options
-from claude_mailbox.client import codec, output
+from claude_mailbox.client import codec
 from claude_mailbox.client.mail import conversation
 from claude_mailbox.client.mail.history import status_line
+from claude_mailbox.client.terminal import output
 
 
 @click.command()

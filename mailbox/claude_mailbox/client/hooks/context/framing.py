@@ -2,7 +2,7 @@
 
 from claude_mailbox.client.reach.api import Delivery
 from claude_mailbox.client.showing import mark
-from claude_mailbox.client.text import indented, quoted, shell_word
+from claude_mailbox.client.terminal.text import indented, quoted, shell_word
 from claude_mailbox.model.text import visible
 
 

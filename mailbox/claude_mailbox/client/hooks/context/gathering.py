@@ -4,8 +4,8 @@ import time
 from datetime import datetime
 
 from claude_mailbox.client.hooks.context.framing import length
-from claude_mailbox.client.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
+from claude_mailbox.client.terminal.interrupts import Interrupted, Interrupts
 from claude_mailbox.errors import MailboxError
 
 # A burst is over when nothing came for this long. A single message is older by the time that the

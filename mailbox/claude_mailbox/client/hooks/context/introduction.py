@@ -2,7 +2,7 @@
 
 import os
 
-from claude_mailbox.client.text import quoted
+from claude_mailbox.client.terminal.text import quoted
 from claude_mailbox.model.text import visible
 
 _PLUGIN_TOOLS = "mcp__plugin_claude-mailbox_mailbox__"

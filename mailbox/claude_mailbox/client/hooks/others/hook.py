@@ -6,7 +6,6 @@ with the proof; elsewhere when it is printed.
 
 import os
 
-from claude_mailbox.client import output
 from claude_mailbox.client.hooks.check import FRAME_LENGTH
 from claude_mailbox.client.hooks.hook_io import OUTPUT_LIMIT, read_input, text_field
 from claude_mailbox.client.hooks.others.forms import CLIENTS, MOMENTS, working_folder
@@ -15,9 +14,10 @@ from claude_mailbox.client.hooks.patience import complaint, seconds_to_wait
 from claude_mailbox.client.hooks.session_events import report_event
 from claude_mailbox.client.identity.bell_command import TEXT, mark_busy
 from claude_mailbox.client.identity.client_process import ancestor_key
-from claude_mailbox.client.interrupts import Interrupted, Interrupts
 from claude_mailbox.client.reach.api import Daemon, Identity, Refused
 from claude_mailbox.client.reach.connection import NoAnswer
+from claude_mailbox.client.terminal import output
+from claude_mailbox.client.terminal.interrupts import Interrupted, Interrupts
 from claude_mailbox.errors import BadRequest, DaemonUnreachable, MailboxError, OutputLost
 from claude_mailbox.paths import bell_path
 
@@ -214,7 +214,7 @@ class ClientHook:
                 return
             # Imported here, because most hooks find no mail.
             from claude_mailbox.client.hooks.context.framing import frame
-            from claude_mailbox.client.printing import print_mail
+            from claude_mailbox.client.terminal.printing import print_mail
 
             is_proving = bool(self._transcript) or self._lines is not None
             text, shown = frame(deliveries, pending, None, room, with_marks=is_proving)

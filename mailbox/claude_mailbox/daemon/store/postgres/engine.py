@@ -14,7 +14,7 @@ import psycopg
 import trio
 
 from claude_mailbox import __version__
-from claude_mailbox.daemon.clock import SteadyClock, elapsed
+from claude_mailbox.daemon.process.clock import SteadyClock, elapsed
 from claude_mailbox.daemon.store.engine import Engine
 from claude_mailbox.daemon.store.notifications import PollResult
 from claude_mailbox.daemon.store.operations import Transaction

@@ -11,7 +11,7 @@ import apsw.aio
 import trio
 
 from claude_mailbox import paths
-from claude_mailbox.daemon.lock import DatabaseLock
+from claude_mailbox.daemon.process.lock import DatabaseLock
 from claude_mailbox.daemon.store.engine import Engine
 from claude_mailbox.daemon.store.operations import Transaction
 from claude_mailbox.daemon.store.sqlite.database import close_database, open_database

@@ -6,7 +6,7 @@ import subprocess
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_mailbox.client.text import mail_line, quoted, rename_line, shell_word
+from claude_mailbox.client.terminal.text import mail_line, quoted, rename_line, shell_word
 from claude_mailbox.model.text import visible
 
 

@@ -1,8 +1,9 @@
 """Prints leased messages and acks them; what cannot be printed is released."""
 
-from claude_mailbox.client import codec, output, text
-from claude_mailbox.client.interrupts import Interrupted, Interrupts
+from claude_mailbox.client import codec
 from claude_mailbox.client.reach.api import Daemon, Delivery, Identity
+from claude_mailbox.client.terminal import output, text
+from claude_mailbox.client.terminal.interrupts import Interrupted, Interrupts
 from claude_mailbox.errors import MailboxError, OutputLost
 
 TYPE_CHECKING = False

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from claude_mailbox import __version__
-from claude_mailbox.daemon.lock import HomeLock
+from claude_mailbox.daemon.process.lock import HomeLock
 from claude_mailbox.errors import StartupError
 
 HOLDER = """
 import sys
-from claude_mailbox.daemon.lock import HomeLock
+from claude_mailbox.daemon.process.lock import HomeLock
 lock = HomeLock(sys.argv[1])
 if "describe" in sys.argv:
     lock.describe(["http://127.0.0.1:1"])
@@ -93,7 +93,7 @@ class TestHomeLock:
     ) -> None:
         """A lock that is free again in a moment keeps nobody out."""
         # A moment may be long where many tests run at once.
-        monkeypatch.setattr("claude_mailbox.daemon.lock._PATIENCE_SECONDS", 30)
+        monkeypatch.setattr("claude_mailbox.daemon.process.lock._PATIENCE_SECONDS", 30)
         path = scratch / "mailbox.lock"
         process = hold(path)
         assert process.stdin is not None

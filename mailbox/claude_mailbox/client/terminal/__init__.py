@@ -1,0 +1,1 @@
+"""What commands and hooks print, and the signals that end them."""
