@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from claude_mailbox.client.identity import client_process
-from claude_mailbox.client.identity.client_process import client_key
+from claude_mailbox.client.identity.client_process import client_key, is_running
 from claude_mailbox.daemon.delivery.parties.processes import is_alive
 
 
@@ -29,6 +29,18 @@ def test_a_hook_and_a_helper_find_the_same_key(monkeypatch: pytest.MonkeyPatch) 
     assert client_key() == key
     assert key is not None
     assert key.partition("-")[0] == pid
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_process_that_nobody_has_waited_for_has_ended() -> None:
+    """A terminal may never ask how the client ended that was killed in it."""
+    process = subprocess.Popen(["sleep", "1000"])
+    assert is_running(process.pid)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_running(process.pid)
+    process.wait()
+    assert not is_running(process.pid)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")

@@ -13,7 +13,7 @@ import sys
 import time
 
 from claude_mailbox import isolation, paths
-from claude_mailbox.client.identity.client_process import client_key
+from claude_mailbox.client.identity.client_process import client_key, is_running
 from claude_mailbox.client.reach.api import Daemon, Identity
 from claude_mailbox.client.reach.connection import Connection
 from claude_mailbox.client.reach.http1 import ChunkDecoder, quote
@@ -154,7 +154,7 @@ class _Companion:
     def has_client(self) -> bool:
         """Return whether the client that it was started for still runs."""
         # A client key names the process and when it started: for another one, it is another key.
-        return self._key is None or (client_key() == self._key and _is_alive(self._key))
+        return self._key is None or (client_key() == self._key and is_running(int(_pid(self._key))))
 
     def _goes_on(self) -> bool:
         return self.has_client() and os.path.exists(self.bell)
@@ -191,16 +191,6 @@ class _Companion:
 
 def _pid(key: str) -> str:
     return key.partition("-")[0]
-
-
-def _is_alive(key: str) -> bool:
-    try:
-        os.kill(int(_pid(key)), 0)
-    except PermissionError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 def _write(bell: str) -> None:

@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# States of a process that has ended, and whose parent has not asked how (proc(5)).
+_ENDED = frozenset({"Z", "X"})
 _SHELLS = frozenset({"sh", "dash", "bash", "zsh", "ash", "busybox"})
 
 
@@ -41,6 +43,18 @@ def ancestor_program() -> str | None:
         return os.readlink(f"/proc/{_ancestor()}/exe")
     except OSError:
         return None
+
+
+def is_running(pid: int) -> bool:
+    """Return whether the process runs; as long as nobody has asked how one ended, it still has its id."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    stat = _stat(str(pid))
+    return stat is None or stat[0] not in _ENDED
 
 
 def _key(pid: str | None) -> str | None:

@@ -22,24 +22,17 @@ def end_with_client() -> None:
     """Send this process SIGTERM as soon as its client is gone, which may be now."""
     if session() is None or os.name == "nt":
         return
+    # Imported here: a watch in the foreground does without it.
+    from claude_mailbox.client.identity.client_process import is_running
+
     pid = int(os.environ["CLAUDE_PID"])
-    if _is_alive(pid):
-        _thread.start_new_thread(_watch, (pid,))
-    else:
+
+    def watch() -> None:
+        while is_running(pid):
+            time.sleep(_INTERVAL_SECONDS)
         os.kill(os.getpid(), _signal.SIGTERM)
 
-
-def _watch(pid: int) -> None:
-    while _is_alive(pid):
-        time.sleep(_INTERVAL_SECONDS)
-    os.kill(os.getpid(), _signal.SIGTERM)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except OSError:
-        return False
-    return True
+    if is_running(pid):
+        _thread.start_new_thread(watch, ())
+    else:
+        os.kill(os.getpid(), _signal.SIGTERM)
